@@ -1,0 +1,46 @@
+"""How the inner loops are compiled: numba, strict IEEE arithmetic, cached on disk.
+
+Bits matter here (SPEC, promise 1), so nothing may be reordered or fused: no ``fastmath``. numba's disk cache looks
+at the file of a function but not at the files of what it calls; keeping one cache per content of the whole package
+makes an edit anywhere compile afresh.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def _cache_directory() -> str:
+    package = Path(__file__).parent
+    sources = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        sources.update(path.read_bytes())
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        usable = os.access(home, os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        home = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
+    return str(home / "hpcepm" / sources.hexdigest()[:16])
+
+
+os.environ.setdefault("NUMBA_CACHE_DIR", _cache_directory())
+
+import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when imported)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a loop; on disk from its second use on. Division by zero gives inf, as in numpy."""
+    result: Callable[..., Any] = numba.njit(cache=True, error_model="numpy")(function)
+    return result
+
+
+def compiled_minimum(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a search for a minimum, which is the same in any order: this lets it use vector registers."""
+    result: Callable[..., Any] = numba.njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz"})(function)
+    return result
