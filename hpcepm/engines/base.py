@@ -1,0 +1,145 @@
+"""What the step loop asks of an engine."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from ..compiled import compiled, compiled_minimum
+from ..kernel import Kernel
+from ..lattice import Field, Lattice
+from ..state import Fields, State
+
+
+class Engine(ABC):
+    """Redistributes stress on one rank's slab, together with the other ranks.
+
+    Parameters
+    ----------
+    lattice, kernel
+        Where, and how.
+    initial_stress
+        Equilibrated stress at strain 0, or None for none; units of stress.
+    """
+
+    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None) -> None:
+        self.lattice = lattice
+        self.kernel = kernel
+        self.initial_stress = initial_stress
+
+    name: str
+    arrays: NamedTuple
+    """What the compiled loop works on; its type selects the compiled functions."""
+
+    @abstractmethod
+    def take_up(self, state: State) -> None:
+        """Make the working arrays fit a state that was prepared or read. Collective."""
+
+    def synchronize(self, state: State) -> None:
+        """Do what `redistribute` left to Python. Collective."""
+        raise NotImplementedError(f"{self.name} leaves nothing to Python")
+
+    def internal_stress(self, state: State) -> Field:
+        """Return σ − Σ on the slab, in units of stress, without touching the state. Collective."""
+        return state.fields.sigma_c - state.fields.yields_at
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the engine on this rank, in bytes."""
+        return sum(a.nbytes for a in self.arrays if isinstance(a, np.ndarray))
+
+
+# The three questions of the step loop. Each engine binds its own answers to the type of its arrays.
+
+
+def redistribute(engine: Any, fields: Fields, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
+    """Let the first ``n`` events change ``yields_at`` on this slab, the mean stress apart.
+
+    Returns True if Python must `Engine.synchronize` before the next question is asked.
+    """
+    raise NotImplementedError
+
+
+def unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64]) -> int:
+    """Put the local indices of this slab's sites with Σ ≥ yields_at into ``found``, ascending; return how many there are.
+
+    There may be more than ``found`` holds: then only the first are put.
+    """
+    raise NotImplementedError
+
+
+def weakest_site(engine: Any, fields: Fields) -> tuple[float, int]:
+    """Return the smallest ``yields_at`` of this slab and its local index, the lowest among equals; (inf, −1) if it has none."""
+    raise NotImplementedError
+
+
+def bind(question: Callable[..., Any], arrays: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a compiled function the answer to a question for engines whose arrays are of a type."""
+
+    def decorate(answer: Callable[..., Any]) -> Callable[..., Any]:
+        function = answer.py_func if hasattr(answer, "py_func") else answer
+
+        def select(engine: Any, *_: Any) -> Any:
+            applies = isinstance(engine, types.BaseNamedTuple) and engine.instance_class is arrays
+            return function if applies else None
+
+        overload(question, strict=False)(select)
+        return answer
+
+    return decorate
+
+
+# Engines that know yields_at at every site after every step find both answers from the smallest value of each row.
+
+
+@compiled_minimum
+def smallest(row: NDArray[np.float64]) -> float:
+    """Return the smallest element of a row."""
+    lowest = np.inf
+    for value in row:
+        lowest = min(lowest, value)
+    return lowest
+
+
+@compiled
+def unstable_by_rows(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64]) -> int:
+    """Answer `unstable_sites` from ``engine.row_minimum``."""
+    rows, ny = fields.yields_at.shape
+    n = 0
+    for i in range(rows):
+        if engine.row_minimum[i] <= stress:
+            for j in range(ny):
+                if fields.yields_at[i, j] <= stress:
+                    if n < found.size:
+                        found[n] = i * ny + j
+                    n += 1
+    return n
+
+
+@compiled
+def weakest_by_rows(engine: Any, fields: Fields) -> tuple[float, int]:
+    """Answer `weakest_site` from ``engine.row_minimum``."""
+    rows, ny = fields.yields_at.shape
+    lowest = np.inf
+    i = -1
+    for k in range(rows):
+        if engine.row_minimum[k] < lowest:
+            lowest = engine.row_minimum[k]
+            i = k
+    if i < 0:
+        return np.inf, -1
+    for j in range(ny):
+        if fields.yields_at[i, j] == lowest:
+            return lowest, i * ny + j
+    return np.nan, i * ny  # a row whose minimum is not in it holds a NaN
+
+
+@compiled
+def find_row_minima(yields_at: Field, row_minimum: NDArray[np.float64]) -> None:
+    """Set the smallest value of each row."""
+    for i in range(yields_at.shape[0]):
+        row_minimum[i] = smallest(yields_at[i])

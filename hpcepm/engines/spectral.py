@@ -1,0 +1,75 @@
+"""The spectral engine: σ = G * ε_p by a distributed FFT after every step. The reference, and best for large avalanches."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled import compiled
+from ..convolution import Convolution
+from ..kernel import Kernel
+from ..lattice import Field, Lattice
+from ..state import Fields, State
+from .base import (
+    Engine,
+    bind,
+    find_row_minima,
+    redistribute,
+    smallest,
+    unstable_by_rows,
+    unstable_sites,
+    weakest_by_rows,
+    weakest_site,
+)
+
+
+class SpectralArrays(NamedTuple):
+    """Arrays of the spectral engine."""
+
+    row_minimum: NDArray[np.float64]  # (rows,) smallest yields_at
+
+
+class SpectralEngine(Engine):
+    """Redistribution by convolution of the whole plastic strain: no rounding drift, however long the run."""
+
+    name = "spectral"
+
+    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None) -> None:
+        super().__init__(lattice, kernel, initial_stress)
+        self.convolution = Convolution(lattice, kernel)
+        self.arrays: SpectralArrays = SpectralArrays(np.zeros(lattice.rows))
+
+    def take_up(self, state: State) -> None:
+        """Make the row minima fit a state. Collective."""
+        find_row_minima(state.fields.yields_at, self.arrays.row_minimum)
+
+    def synchronize(self, state: State) -> None:
+        """Set ``yields_at`` from the plastic strain. Collective."""
+        stress = self.convolution.stress_of(state.fields.epsilon_p)
+        if self.initial_stress is not None:
+            stress += self.initial_stress
+        _set_yields_at(state.fields, stress, self.arrays.row_minimum)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the engine on this rank, in bytes."""
+        return super().nbytes + self.convolution.nbytes
+
+
+@compiled
+def _set_yields_at(fields: Fields, stress: Field, row_minimum: NDArray[np.float64]) -> None:
+    for i in range(stress.shape[0]):
+        row = fields.yields_at[i]
+        for j in range(stress.shape[1]):
+            row[j] = fields.sigma_c[i, j] - stress[i, j]
+        row_minimum[i] = smallest(row)
+
+
+@bind(redistribute, SpectralArrays)
+@compiled
+def _redistribute(engine: Any, fields: Fields, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
+    return True
+
+
+bind(unstable_sites, SpectralArrays)(unstable_by_rows)
+bind(weakest_site, SpectralArrays)(weakest_by_rows)

@@ -1,0 +1,85 @@
+"""The state of a glass: all that a run needs to go on, and nothing else. Whatever is here is in a checkpoint."""
+
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .lattice import Field, Lattice
+
+AVALANCHE: Final = np.dtype(
+    [
+        ("realization", "i4"),
+        ("strain", "f8"),
+        ("stress", "f8"),
+        ("stress_drop", "f8"),
+        ("slip", "f8"),
+        ("events", "i8"),
+        ("sites", "i8"),
+        ("duration", "i8"),
+        ("x", "i4"),
+        ("y", "i4"),
+    ]
+)
+"""A row of the avalanche table (SPEC 5)."""
+
+NOW: Final = np.dtype(
+    [
+        ("strain", "f8"),
+        ("total_slip", "f8"),
+        ("events", "i8"),
+        ("steps", "i8"),
+        ("avalanches", "i8"),
+        ("in_avalanche", "i8"),
+    ]
+)
+"""The numbers of a run: strain of the last loading step, Σ ε_p over the lattice, and counts of events, synchronous steps and
+avalanches, the open one included."""
+
+
+class Fields(NamedTuple):
+    """The fields of one slab, each of shape (rows, ny).
+
+    ``yields_at`` is the macroscopic stress Σ at which a site yields: σ_c minus the stress that slips and preparation have left
+    there. A site is unstable when Σ ≥ yields_at, its plastic strength is x = yields_at − Σ, its stress σ = σ_c − yields_at + Σ.
+    So loading the lattice changes one number and no field. It is accumulated slip by slip, hence part of the state: ε_p
+    determines it only up to rounding.
+    """
+
+    yields_at: Field
+    sigma_c: Field
+    epsilon_p: Field
+    n_events: Field  # int32
+    last_avalanche: Field  # int32: the avalanche in which the site last yielded, from 1; 0 is never
+
+
+@dataclass
+class State:
+    """The restartable state of a realization.
+
+    Attributes
+    ----------
+    fields
+        This rank's slab of the fields.
+    now
+        Shape (1,), dtype `NOW`; the same on all ranks.
+    avalanche
+        Shape (1,), dtype `AVALANCHE`: the row of the open avalanche, if one is; the same on all ranks.
+    """
+
+    fields: Fields
+    now: NDArray[Any]
+    avalanche: NDArray[Any]
+
+    @classmethod
+    def blank(cls, lattice: Lattice) -> "State":
+        """Return a state of zeros, to be filled by a preparation or a checkpoint."""
+        fields = Fields(
+            lattice.field(), lattice.field(), lattice.field(), lattice.field(np.int32), lattice.field(np.int32)
+        )
+        return cls(fields, np.zeros(1, NOW), np.zeros(1, AVALANCHE))
+
+    def plastic_strain(self, lattice: Lattice) -> float:
+        """Return ⟨ε_p⟩."""
+        return float(self.now[0]["total_slip"] / lattice.n_sites)
