@@ -10,7 +10,6 @@ The loop (SPEC 2) in words:
                                                                            leaves none unstable
 """
 
-from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -249,24 +248,28 @@ class Dynamics:
             glass.slip.c1,
         )
 
-    def shear(self, stop_strain: float, steps_a_pause: int = 2**62) -> Iterator[Why]:
-        """Shear to a strain, on the elastic branch; yield at each pause, and whenever the avalanche table is full.
+    def shear(self, stop_strain: float, steps: int = 2**62) -> Why:
+        """Shear to a strain, on the elastic branch, or for a number of synchronous steps. Collective.
 
         Parameters
         ----------
         stop_strain
-            Where to stop; the sites that yield exactly there do not yield yet.
-        steps_a_pause
-            Synchronous steps between two pauses. May differ from call to call, but not between ranks. A pause changes nothing:
-            the state may be saved there, in the middle of an avalanche too.
+            Where to stop; a site that would yield exactly there does not yet.
+        steps
+            How many steps at the most, the same on all ranks.
+
+        Returns
+        -------
+        Why
+            ``REACHED`` the strain; ``PAUSED`` after the steps, perhaps in the middle of an avalanche; or ``TABLE_FULL``, when
+            `take_avalanches` must be called before going on. Where a call stops changes no number.
 
         Raises
         ------
         NotFinite
-            A field holds NaN or infinity; checked at each pause and at the stop. Collective.
+            A field holds NaN or infinity; looked for at the end of each call.
         """
-        now = self.state.now[0]
-        pause_at = now["steps"] + steps_a_pause
+        pause_at = self.state.now[0]["steps"] + steps
         while True:
             why = self._advance(stop_strain, pause_at)
             if why is Why.SYNCHRONIZE:
@@ -275,10 +278,7 @@ class Dynamics:
                 self._buffers = _buffers(4 * self._buffers.found.size)
             else:
                 self._check_finite()
-                if why is Why.REACHED:
-                    return
-                yield why
-                pause_at = now["steps"] + steps_a_pause if why is Why.PAUSED else pause_at
+                return why
 
     def _advance(self, stop_strain: float, pause_at: int) -> Why:
         state = self.state
@@ -316,6 +316,12 @@ class Dynamics:
         """Return the macroscopic stress at which the weakest site yields. Collective."""
         smallest = self.state.fields.yields_at.min(initial=np.inf)
         return float(min(self.lattice.team.comm.allgather(float(smallest))))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of state, engine and buffers on this rank, in bytes."""
+        arrays = [*self.state.fields, *self._buffers, self._table]
+        return self.engine.nbytes + sum(a.nbytes for a in arrays)
 
     def _check_finite(self) -> None:
         fields = self.state.fields

@@ -55,6 +55,12 @@ class Lattice:
         """Return the per-row values of all rows, shape (nx, ...), from those of mine, (rows, ...). Collective."""
         return np.concatenate(self.team.comm.allgather(mine))
 
+    def row_sums(self, field: Field) -> NDArray[np.float64]:
+        """Return the sum over y for each x, shape (nx,). Collective."""
+        sums = np.empty((self.rows, 4))
+        _row_power_sums(field, 0.0, sums)
+        return self.all_rows(sums[:, 0])
+
     def column_sums(self, field: Field) -> NDArray[np.float64]:
         """Return the sum over x for each y, shape (ny,), adding rows in ascending order across ranks. Collective."""
         comm, rank, size = self.team.comm, self.team.rank, self.team.size

@@ -1,0 +1,7 @@
+"""What a user may ask for: strict YAML, a schema, and the files that the input names."""
+
+from .problems import InputError
+from .read import ReadInput, read_input
+from .schema import Input
+
+__all__ = ["Input", "InputError", "ReadInput", "read_input"]

@@ -1,0 +1,138 @@
+"""Checkpoints: the whole state in one file, from which any number of ranks goes on with the same bits."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+
+from .lattice import Lattice
+from .slab_files import read_slab, write_slabs
+from .state import AVALANCHE, NOW, Fields, State
+
+FORMAT_VERSION: Final = 1
+
+
+class BadCheckpoint(Exception):
+    """A file that is no checkpoint, or a damaged or foreign one; the message names it."""
+
+
+@dataclass(frozen=True)
+class CheckpointHeader:
+    """What a checkpoint says about itself.
+
+    Attributes
+    ----------
+    path
+        The file.
+    number
+        Counts checkpoints of a run from 1.
+    place
+        How far the output had come.
+    settings
+        The input, resolved, that it belongs to.
+    strain
+        Strain of the last loading step.
+    """
+
+    path: Path
+    number: int
+    place: dict[str, int]
+    settings: dict[str, Any]
+    strain: float
+
+
+def write_checkpoint(
+    folder: Path, number: int, state: State, lattice: Lattice, place: Mapping[str, int], settings: str
+) -> Path:
+    """Write a state; return the file. Collective.
+
+    Parameters
+    ----------
+    folder, number
+        Where, and the number in its name.
+    state, lattice
+        What.
+    place
+        How far the output has come: all of it must be on disk.
+    settings
+        The resolved input, as JSON.
+    """
+    path = folder / f"{number:08d}.h5"
+
+    def describe(file: h5py.File) -> None:
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["number"] = number
+        file.attrs["place"] = json.dumps(dict(place))
+        file.attrs["settings"] = settings
+        file.create_dataset("now", data=state.now)
+        file.create_dataset("avalanche", data=state.avalanche)
+
+    write_slabs(path, lattice, state.fields._asdict(), describe)
+    return path
+
+
+def newest_checkpoint(folder: Path) -> CheckpointHeader | None:
+    """Return the header of the newest checkpoint of a folder, if there is one.
+
+    Raises
+    ------
+    BadCheckpoint
+        It cannot be read.
+    """
+    paths = sorted(folder.glob("[0-9]*.h5"))
+    return read_header(paths[-1]) if paths else None
+
+
+def read_header(path: Path) -> CheckpointHeader:
+    """Return what a checkpoint says about itself.
+
+    Raises
+    ------
+    BadCheckpoint
+        It cannot be read, or a newer version wrote it.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            version = int(file.attrs["format_version"])
+            if version > FORMAT_VERSION:
+                raise BadCheckpoint(f"{path}: has format {version}; this hpcepm reads up to {FORMAT_VERSION}. Use a newer one.")
+            return CheckpointHeader(
+                path,
+                int(file.attrs["number"]),
+                json.loads(file.attrs["place"]),
+                json.loads(file.attrs["settings"]),
+                float(file["now"][0]["strain"]),
+            )
+    except (OSError, KeyError, ValueError) as error:
+        raise BadCheckpoint(f"{path}: is not a readable checkpoint ({error})") from None
+
+
+def read_state(path: Path, lattice: Lattice) -> State:
+    """Return this rank's part of the state in a checkpoint.
+
+    Raises
+    ------
+    BadCheckpoint
+        It is damaged, or belongs to another lattice.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            for name in Fields._fields:
+                if file[name].shape != lattice.shape:
+                    raise BadCheckpoint(f"{path}: {name} has shape {file[name].shape}, the lattice {lattice.shape}")
+            fields = Fields(*(np.ascontiguousarray(read_slab(file, name, lattice)) for name in Fields._fields))
+            return State(fields, file["now"][()].astype(NOW), file["avalanche"][()].astype(AVALANCHE))
+    except (OSError, KeyError) as error:
+        raise BadCheckpoint(f"{path}: is damaged ({error})") from None
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the newest ``keep`` checkpoints, and what interrupted writes left."""
+    for path in sorted(folder.glob("[0-9]*.h5"))[:-keep]:
+        path.unlink()
+    for path in folder.glob("*.partial"):
+        path.unlink()

@@ -1,0 +1,140 @@
+"""The command line.
+
+    python -m hpcepm input.yaml [--set key.path=value ...] [--output DIR] [--continue] [--quiet]
+    python -m hpcepm plot RUNDIR
+
+Exit codes: 0 the target was reached; 1 something failed; 2 the input or the command line is wrong, and nothing was written; 3 the
+directory is in use, or holds a run that was not to be touched.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from .parallel import Team
+
+REACHED: Final = 0
+FAILED: Final = 1
+WRONG_INPUT: Final = 2
+DIRECTORY_TAKEN: Final = 3
+
+
+class UsageError(Exception):
+    """The command line is wrong."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that leaves it to rank 0 to speak, and to the caller to exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\n{self.format_usage().strip()}")
+
+
+def _run_parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m hpcepm",
+        add_help=False,
+        description="Shear a glass. To use several ranks: mpiexec -n P python -m hpcepm input.yaml",
+        epilog="python -m hpcepm plot RUNDIR draws RUNDIR/summary.png. Exit codes: 0 target reached, 1 failed, "
+        "2 wrong input, 3 directory taken.",
+    )
+    parser.add_argument("input", nargs="?", help="the YAML input")
+    parser.add_argument("--set", metavar="KEY.PATH=VALUE", action="append", default=[], help="override a key; may be repeated")
+    parser.add_argument("--output", metavar="DIR", help="where results go, instead of output.directory")
+    parser.add_argument("--continue", dest="go_on", action="store_true", help="go on from the newest checkpoint, if there is one")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("-h", "--help", action="store_true", help="print this")
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out a command line; return the exit code. Collective, but for ``plot``."""
+    if arguments[:1] == ["plot"]:
+        return _plot(arguments[1:])
+    return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    from mpi4py import MPI
+
+    from . import parallel
+
+    sys.excepthook = parallel.abort_all_ranks
+    comm = MPI.COMM_WORLD
+
+    def complain(message: str, code: int) -> int:
+        if comm.rank == 0:
+            print(f"hpcepm: {message}" if "\n" not in message else message, file=sys.stderr, flush=True)
+        return code
+
+    try:
+        options = _run_parser().parse_args(arguments)
+        if options.help or options.version:
+            if comm.rank == 0:
+                print(f"hpcepm {__version__}" if options.version else _run_parser().format_help())
+            return REACHED
+        if options.input is None:
+            raise UsageError(f"name an input, such as inputs/quickstart.yaml\n{_run_parser().format_usage().strip()}")
+        parallel.refuse_lone_ranks(comm)
+    except (UsageError, parallel.WrongLauncher) as error:
+        return complain(str(error), WRONG_INPUT)
+
+    return _simulate(parallel.Team(comm), options, complain)
+
+
+def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str, int], int]) -> int:
+    from .checkpoint import BadCheckpoint
+    from .dynamics import NotFinite
+    from .input import InputError, read_input
+    from .parallel import ProblemOnRank
+    from .progress import Progress
+    from .run_directory import DirectoryTaken, DirectoryUnusable, RunDirectory
+    from .simulation import OutputFailed, Simulation
+
+    read = directory = progress = refused = None
+    if team.leads:
+        try:
+            read = read_input(options.input, options.set, options.output)
+            directory = RunDirectory(read.settings.output.directory, options.go_on)
+            progress = Progress(read.settings.loading.target, options.quiet)
+        except (InputError, DirectoryUnusable) as error:
+            refused = (str(error), WRONG_INPUT)
+        except DirectoryTaken as error:
+            refused = (str(error), DIRECTORY_TAKEN)
+    read, refused = team.from_leader((read, refused))
+    if refused is not None:
+        return complain(*refused)
+    assert read is not None
+    try:
+        for _ in Simulation(team, read, directory, options.go_on, progress).run():
+            pass
+    except DirectoryTaken as error:
+        return complain(str(error), DIRECTORY_TAKEN)
+    except (NotFinite, OutputFailed, ProblemOnRank, BadCheckpoint) as error:
+        return complain(f"stopped: {error}", FAILED)
+    finally:
+        if directory is not None:
+            directory.release()
+    return REACHED
+
+
+def _plot(arguments: list[str]) -> int:
+    parser = _Parser(prog="python -m hpcepm plot", description="Draw RUNDIR/summary.png.")
+    parser.add_argument("directory", metavar="RUNDIR")
+    try:
+        directory = parser.parse_args(arguments).directory
+        from .plot import CannotPlot, draw_summary
+
+        print(draw_summary(directory))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except CannotPlot as error:
+        print(f"hpcepm: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    return REACHED

@@ -1,0 +1,121 @@
+"""The files that an input may name: samples and fields of thresholds. They are a stranger's, and treated as such."""
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from .problems import shorten
+
+MOST_SAMPLES = 50_000_000
+
+
+class BadFile(Exception):
+    """A named file that is missing, malformed or of the wrong shape; the message names it."""
+
+
+def split_name(name: str, folder: str) -> tuple[str, str]:
+    """Return the path of a file and, of ``f.h5:/path``, the dataset in it; relative paths start at ``folder``."""
+    file, colon, dataset = name.rpartition(":/")
+    if not colon:
+        file, dataset = name, ""
+    return os.path.join(folder, file), dataset
+
+
+def read_samples(name: str, folder: str) -> NDArray[np.float64]:
+    """Return the values of ``f.csv`` (one column, a heading allowed) or ``f.h5:/path`` (any shape), as one row."""
+    path, dataset = split_name(name, folder)
+    if dataset or path.endswith((".h5", ".hdf5")):
+        with _opened(path, dataset) as found:
+            if found.size > MOST_SAMPLES:
+                raise BadFile(f"{path}:/{dataset}: has {found.size} values; at most {MOST_SAMPLES} can be used")
+            values = np.asarray(found[()], np.float64).ravel()
+    else:
+        values = _read_column(path)
+    if values.size == 0:
+        raise BadFile(f"{path}: holds no values")
+    _refuse_not_finite(values, path)
+    return values
+
+
+def check_field_file(name: str, folder: str, shape: tuple[int, int]) -> None:
+    """Check that ``f.h5:/path`` has one finite value for each site, without reading it whole."""
+    path, dataset = split_name(name, folder)
+    with _opened(path, dataset) as found:
+        if found.shape != shape:
+            raise BadFile(f"{path}:/{dataset}: has shape {found.shape}, but lattice.shape is {shape}")
+        for start in range(0, shape[0], 256):
+            _refuse_not_finite(np.asarray(found[start : start + 256], np.float64), f"{path}:/{dataset}")
+
+
+def read_field_rows(name: str, folder: str, start: int, stop: int) -> NDArray[np.float64]:
+    """Return the rows ``start <= i < stop`` of a checked field file."""
+    path, dataset = split_name(name, folder)
+    with _opened(path, dataset) as found:
+        return np.asarray(found[start:stop], np.float64)
+
+
+def _refuse_not_finite(values: NDArray[np.float64], name: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise BadFile(f"{name}: value {bad[0] + 1} is {values.ravel()[bad[0]]}; thresholds must be numbers")
+
+
+def _read_column(path: str) -> NDArray[np.float64]:
+    values: list[float] = []
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            for number, row in enumerate(csv.reader(file), 1):
+                if not row or row[0].lstrip().startswith("#"):
+                    continue
+                if len(row) > 1:
+                    raise BadFile(f"{path}:{number}: has {len(row)} columns; one is expected")
+                try:
+                    values.append(float(row[0]))
+                except ValueError:
+                    if values or number > 1:
+                        raise BadFile(f"{path}:{number}: '{shorten(row[0])}' is not a number") from None
+    except OSError as error:
+        raise BadFile(f"{path}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadFile(f"{path}: is not a CSV file: {error}") from None
+    return np.array(values)
+
+
+@contextmanager
+def _opened(path: str, dataset: str) -> Iterator[h5py.Dataset]:
+    """Open a dataset that lies whole in its own file: links and storage elsewhere could show other files of this machine."""
+    if not dataset:
+        raise BadFile(f"{path}: name the dataset too, as {os.path.basename(path)}:/path")
+    if not os.path.exists(path):
+        raise BadFile(f"{path}: No such file or directory")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise BadFile(f"{path}: is not a readable HDF5 file ({shorten(str(error), 80)})") from None
+    with file:
+        here: h5py.Group | h5py.Dataset = file
+        for part in dataset.strip("/").split("/"):
+            link = here.get(part, getlink=True) if isinstance(here, h5py.Group) and part in here.keys() else None
+            if isinstance(link, h5py.ExternalLink | h5py.SoftLink):
+                raise BadFile(f"{path}:/{dataset}: is a link; only data in the file itself are read")
+            if link is None:
+                raise BadFile(f"{path}: has no dataset /{dataset}")
+            here = here[part]
+        if not isinstance(here, h5py.Dataset):
+            raise BadFile(f"{path}:/{dataset}: is a group, not a dataset")
+        if here.external or here.is_virtual:
+            raise BadFile(f"{path}:/{dataset}: keeps its data in other files; only data in the file itself are read")
+        if here.dtype.kind not in "fiu":
+            raise BadFile(f"{path}:/{dataset}: holds {here.dtype}, not numbers")
+        stored = here.id.get_storage_size()
+        if stored < here.size * here.dtype.itemsize and here.compression is None:
+            raise BadFile(f"{path}:/{dataset}: declares {here.size} values but stores only {stored} bytes")
+        try:
+            yield here
+        except OSError as error:
+            raise BadFile(f"{path}:/{dataset}: cannot be read ({shorten(str(error), 80)})") from None

@@ -1,0 +1,170 @@
+"""From a file to a valid input: read, override, validate, and load what it names. On one rank; nothing here is collective."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from .named_files import BadFile, check_field_file, read_samples
+from .problems import InputError, Path, did_you_mean, dotted, shown
+from .schema import FieldInput, Input, SamplesInput, Section
+from .strict_yaml import MOST_BYTES, Document, parse
+
+
+@dataclass
+class ReadInput:
+    """A valid input and all that came with it.
+
+    Attributes
+    ----------
+    text
+        The YAML as read.
+    settings
+        What it says, every default filled in.
+    samples
+        The values of the files of ``samples`` distributions, by ``"initial"`` and ``"renewal"``.
+    folder
+        Where the input lies; the files it names are relative to it.
+    """
+
+    text: str
+    settings: Input
+    samples: dict[str, NDArray[np.float64]]
+    folder: str
+
+
+def read_input(path: str, assignments: list[str], directory: str | None = None) -> ReadInput:
+    """Return a valid input.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    assignments
+        ``key.path=value``, from ``--set``.
+    directory
+        Overrides ``output.directory``, from ``--output``.
+
+    Raises
+    ------
+    InputError
+        With all that is wrong.
+    """
+    raw = _bytes_of(path)
+    document = parse(raw, path)
+    problems: list[str] = []
+    for assignment in assignments:
+        try:
+            document.set(assignment)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    settings = _validated(document)
+    if directory is not None or not settings.output.directory:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        output = settings.output.model_copy(update={"directory": directory or os.path.join("runs", stem)})
+        settings = settings.model_copy(update={"output": output})
+    folder = os.path.dirname(os.path.abspath(path))
+    samples = _load_named_files(document, settings, folder)
+    return ReadInput(raw.decode("utf-8-sig"), settings, samples, folder)
+
+
+def _bytes_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(MOST_BYTES + 1)
+    except IsADirectoryError:
+        raise InputError([f"{path}: is a directory; name the YAML file in it"]) from None
+    except FileNotFoundError:
+        raise InputError([f"{path}: no such file"]) from None
+    except (OSError, ValueError) as error:
+        raise InputError([f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
+
+
+def _validated(document: Document) -> Input:
+    try:
+        return Input.model_validate(document.content)
+    except ValidationError as error:
+        lines = [_line(document, details) for details in error.errors(include_url=False)]
+        raise InputError(dict.fromkeys(lines)) from None
+
+
+def _line(document: Document, details: ErrorDetails) -> str:
+    kind = details["type"]
+    path = _as_written(document.content, details["loc"], kind == "missing")
+    value = details["input"]
+    context = details.get("ctx", {})
+    if kind == "missing":
+        return f"{document.place(path[:-1])}: {dotted(path)}: is required"
+    if kind == "extra_forbidden":
+        known = _known_keys(path[:-1], document.content)
+        hint = did_you_mean(path[-1], known) or (f" (known here: {', '.join(known)})" if known else "")
+        return f"{document.place(path, of_key=True)}: {dotted(path)}: unknown key{hint}"
+    where = f"{document.place(path)}: {dotted(path) or 'input'}: "
+    if kind == "literal_error":
+        expected = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return where + f"must be {context['expected']}, not {shown(value)}{did_you_mean(value, expected)}"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        known = [tag for tag in context.get("expected_tags", "").replace("'", "").split(", ") if tag != "preset"]
+        name = value.get("distribution") if isinstance(value, dict) else value
+        if name is None:
+            return where + "name a distribution, such as {distribution: weibull, shape: 2, scale: 1}"
+        return where + f"unknown distribution {shown(name)}{did_you_mean(name, known) or ' (known: ' + ', '.join(known) + ')'}"
+    if kind == "value_error":
+        return where + str(context["error"])
+    message = details["msg"].removeprefix("Input ")
+    if kind == "model_type" or kind.endswith("model_attributes_type"):
+        message = "should be a mapping of keys and values"
+    return where + f"{message}, not {shown(value)}"
+
+
+def _as_written(content: Any, location: tuple[int | str, ...], last_is_missing: bool) -> Path:
+    """Return a location without the names of union members that pydantic puts in: they are in no input."""
+    path: list[int | str] = []
+    inside = content
+    for k, part in enumerate(location):
+        present = part in inside if isinstance(inside, dict) else isinstance(inside, list) and isinstance(part, int)
+        if present:
+            inside = inside[part]
+        if present or (last_is_missing and k == len(location) - 1):
+            path.append(part)
+    return tuple(path)
+
+
+def _known_keys(path: Path, content: Any) -> list[str]:
+    """Return the keys that a mapping of the input may have."""
+    from .schema import INITIALS
+
+    model: Any = Input
+    inside = content
+    for part in path:
+        inside = inside[part]
+        annotation = model.model_fields[part].annotation
+        choices = [annotation, *getattr(annotation, "__args__", ())]
+        sections = [c for c in choices if isinstance(c, type) and issubclass(c, Section)]
+        model = sections[0] if len(sections) == 1 else INITIALS.get(inside.get("distribution"), Section)
+    return list(model.model_fields)
+
+
+def _load_named_files(document: Document, settings: Input, folder: str) -> dict[str, NDArray[np.float64]]:
+    samples: dict[str, NDArray[np.float64]] = {}
+    problems: list[str] = []
+    for which in ("initial", "renewal"):
+        wanted = getattr(settings.thresholds, which)
+        try:
+            if isinstance(wanted, SamplesInput):
+                samples[which] = read_samples(wanted.file, folder)
+            elif isinstance(wanted, FieldInput):
+                nx, ny = settings.lattice.shape
+                check_field_file(wanted.file, folder, (nx, ny))
+        except BadFile as error:
+            path = ("thresholds", which, "file")
+            problems.append(f"{document.place(path)}: {dotted(path)}: {error}")
+    if problems:
+        raise InputError(problems)
+    return samples

@@ -1,0 +1,257 @@
+"""The output of a run: tables and snapshots in closed pieces, and ``run.h5``, a view of all of them (SPEC 5).
+
+``run.h5`` is small, and replaced whole each time there is something new: it can be opened at any moment, and a crash leaves the
+last complete one. It holds the observables themselves; avalanches, profiles and fields lie in ``pieces/`` and appear in it as
+virtual datasets, so a run is copied as a directory.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from .lattice import Lattice
+from .observables import (
+    NO_UNIT,
+    OBSERVABLES,
+    RECORD,
+    STRESS_UNIT,
+    Snapshot,
+    measure,
+    measure_profiles,
+    profile_dtype,
+)
+from .run_directory import RunDirectory
+from .slab_files import write_slabs
+from .state import AVALANCHE
+from .tables import Table, remove_partial_files, write_small_file
+
+LAYOUT_VERSION: Final = 1
+
+FIELDS: Final = {
+    "sigma": (STRESS_UNIT, "local shear stress"),
+    "epsilon_p": (NO_UNIT, "local plastic strain"),
+    "sigma_c": (STRESS_UNIT, "local yield stress"),
+    "n_events": (NO_UNIT, "how many times a site has yielded"),
+}
+AVALANCHE_COLUMNS: Final = {
+    "realization": (NO_UNIT, "realization"),
+    "strain": (NO_UNIT, "macroscopic strain at the trigger"),
+    "stress": (STRESS_UNIT, "macroscopic stress at the trigger"),
+    "stress_drop": (STRESS_UNIT, "macroscopic stress lost in the avalanche, 2 mu slip/(nx ny)"),
+    "slip": (NO_UNIT, "sum of the slips of all events"),
+    "events": (NO_UNIT, "events"),
+    "sites": (NO_UNIT, "distinct sites that yielded"),
+    "duration": (NO_UNIT, "synchronous steps"),
+    "x": ("cells", "row of the trigger site"),
+    "y": ("cells", "column of the trigger site"),
+}
+PROFILES: Final = {
+    "along_x": (NO_UNIT, "plastic strain of each x, averaged over y"),
+    "along_y": (NO_UNIT, "plastic strain of each y, averaged over x"),
+}
+
+
+class Output:
+    """All that a run writes besides checkpoints. Every rank has one; rank 0 keeps the tables.
+
+    Parameters
+    ----------
+    lattice
+        The lattice.
+    directory
+        Rank 0's hold on the run directory; None elsewhere.
+    field_names
+        Which fields a snapshot holds.
+    avalanches
+        Whether the avalanche table is kept.
+    provenance
+        Root attributes of ``run.h5``.
+    place
+        Where to take up: rows of each table and number of snapshots, as `place` gave them.
+    """
+
+    def __init__(
+        self,
+        lattice: Lattice,
+        directory: RunDirectory | None,
+        field_names: tuple[str, ...],
+        avalanches: bool,
+        provenance: Mapping[str, Any],
+        place: Mapping[str, int] | None = None,
+    ) -> None:
+        self.lattice = lattice
+        self.directory = directory
+        self.field_names = field_names
+        self.keeps_avalanches = avalanches
+        self.provenance = dict(provenance)
+        self.finished = False
+        place = place or {}
+        self.n_records = place.get("records", 0)
+        self.snapshot_strains: list[float] = []
+        self._n_snapshots = place.get("snapshots", 0)
+        if directory is not None:
+            remove_partial_files(directory.pieces)
+            self.records = Table(directory.pieces, "observables", RECORD, self.n_records)
+            self.profiles = Table(directory.pieces, "profiles", profile_dtype(lattice.shape), self.n_records)
+            self.avalanches = Table(directory.pieces, "avalanches", AVALANCHE, place.get("avalanches", 0))
+            self._take_up_snapshots()
+
+    def _piece_of_snapshot(self, number: int) -> str:
+        return f"fields-{number:06d}.h5"
+
+    def _take_up_snapshots(self) -> None:
+        assert self.directory is not None
+        for path in self.directory.pieces.glob("fields-*.h5"):
+            if int(path.stem.split("-")[1]) >= self._n_snapshots:
+                path.unlink()
+        for number in range(self._n_snapshots):
+            with h5py.File(self.directory.pieces / self._piece_of_snapshot(number), "r") as file:
+                self.snapshot_strains.append(float(file.attrs["strain"]))
+
+    @property
+    def n_snapshots(self) -> int:
+        """Number of snapshots written."""
+        return self._n_snapshots
+
+    def place(self) -> dict[str, int]:
+        """Return how far the output has come; all of it is on disk after `save`. Means something on rank 0 alone."""
+        n_avalanches = self.avalanches.size if self.directory is not None else 0
+        return {"records": self.n_records, "snapshots": self._n_snapshots, "avalanches": n_avalanches}
+
+    def add_avalanches(self, rows: NDArray[Any]) -> None:
+        """Add finished avalanches."""
+        if self.keeps_avalanches and self.directory is not None:
+            self.avalanches.append(rows)
+
+    def add_record(self, snapshot: Snapshot) -> NDArray[np.void]:
+        """Measure and add a record; return its row. Collective."""
+        row, profiles = measure(snapshot), measure_profiles(snapshot)
+        self.n_records += 1
+        if self.directory is not None:
+            self.records.append(row)
+            self.profiles.append(profiles)
+        return row
+
+    def add_snapshot(self, snapshot: Snapshot) -> None:
+        """Write the fields at this moment. Collective."""
+        fields = {name: getattr(snapshot, name) for name in self.field_names}
+        folder = self.lattice.team.from_leader(self.directory and self.directory.pieces)
+        assert folder is not None
+
+        def describe(file: h5py.File) -> None:
+            file.attrs["strain"] = snapshot.strain
+
+        write_slabs(folder / self._piece_of_snapshot(self._n_snapshots), self.lattice, fields, describe)
+        self._n_snapshots += 1
+        self.snapshot_strains.append(snapshot.strain)
+
+    def save(self) -> None:
+        """Bring the tables to disk and ``run.h5`` up to date. On rank 0; does nothing elsewhere.
+
+        Raises
+        ------
+        OSError
+            The disk is full or gone; what was saved before is untouched.
+        """
+        if self.directory is None:
+            return
+        for table in (self.records, self.profiles, self.avalanches):
+            table.save()
+        write_small_file(self.directory.run_file, self._fill)
+
+    def _fill(self, file: h5py.File) -> None:
+        """Build the view."""
+        file.attrs.update(self.provenance)
+        file.attrs["layout_version"] = LAYOUT_VERSION
+        file.attrs["finished"] = self.finished
+        self._fill_observables(file.create_group("observables"))
+        if self.keeps_avalanches:
+            self._fill_avalanches(file.create_group("avalanches"))
+        if self.field_names:
+            self._fill_fields(file.create_group("fields"))
+        self._fill_profiles(file.create_group("profiles"))
+
+    def _fill_observables(self, group: h5py.Group) -> None:
+        rows = self.records.read()
+        _coordinates(group, {"realization": 1, "record": len(rows)})
+        _strain_coordinate(group, "record", rows["strain"])
+        for observable in OBSERVABLES:
+            values = np.ascontiguousarray(rows[observable.name][None])
+            dataset = group.create_dataset(observable.name, data=values)
+            _describe(dataset, observable.units, observable.description, ("realization", "record"))
+
+    def _fill_avalanches(self, group: h5py.Group) -> None:
+        _coordinates(group, {"avalanche": self.avalanches.size})
+        for column, (units, description) in AVALANCHE_COLUMNS.items():
+            dataset = self._view(group, self.avalanches, column, ())
+            _describe(dataset, units, description, ("avalanche",))
+
+    def _fill_profiles(self, group: h5py.Group) -> None:
+        nx, ny = self.lattice.shape
+        _coordinates(group, {"realization": 1, "record": self.profiles.size, "x": nx, "y": ny})
+        _strain_coordinate(group, "record", self.records.read()["strain"])
+        for column, (units, description) in PROFILES.items():
+            dataset = self._view(group, self.profiles, column, (1,))
+            _describe(dataset, units, description, ("realization", "record", column[-1]))
+
+    def _view(self, group: h5py.Group, table: Table, column: str, before: tuple[int, ...]) -> h5py.Dataset:
+        """Present a column of a table as one dataset, with axes of length 1 ``before`` that of the rows."""
+        base, inner = table.dtype[column].base, table.dtype[column].shape
+        shape = (*before, table.size, *inner)
+        if table.size == 0:
+            return group.create_dataset(column, shape, base)
+        layout = h5py.VirtualLayout(shape, base)
+        for first, end, name in table.pieces():
+            source = h5py.VirtualSource(f"pieces/{name}", column, shape=(end - first, *inner), dtype=base)
+            layout[(*(0 for _ in before), slice(first, end))] = source
+        return group.create_virtual_dataset(column, layout, fillvalue=_missing(base))
+
+    def _fill_fields(self, group: h5py.Group) -> None:
+        nx, ny = self.lattice.shape
+        n = self._n_snapshots
+        _coordinates(group, {"realization": 1, "snapshot": n, "x": nx, "y": ny})
+        _strain_coordinate(group, "snapshot", np.array(self.snapshot_strains, np.float64))
+        for name in self.field_names:
+            units, description = FIELDS[name]
+            dtype = np.dtype(np.int32 if name == "n_events" else np.float64)
+            if n == 0:
+                dataset = group.create_dataset(name, (1, 0, nx, ny), dtype)
+            else:
+                layout = h5py.VirtualLayout((1, n, nx, ny), dtype)
+                for number in range(n):
+                    layout[0, number] = h5py.VirtualSource(
+                        f"pieces/{self._piece_of_snapshot(number)}", name, shape=(nx, ny), dtype=dtype
+                    )
+                dataset = group.create_virtual_dataset(name, layout, fillvalue=_missing(dtype))
+            _describe(dataset, units, description, ("realization", "snapshot", "x", "y"))
+
+
+def _missing(dtype: np.dtype[Any]) -> float | int:
+    """Return what stands for a value whose piece is not there."""
+    return -1 if dtype.kind == "i" else np.nan
+
+
+def _coordinates(group: h5py.Group, lengths: Mapping[str, int]) -> None:
+    for name, length in lengths.items():
+        scale = group.create_dataset(name, data=np.arange(length))
+        scale.make_scale(name)
+        scale.attrs["units"] = "cells" if name in ("x", "y") else NO_UNIT
+        scale.attrs["description"] = f"{name}, counted from 0"
+
+
+def _strain_coordinate(group: h5py.Group, along: str, strains: NDArray[np.float64]) -> None:
+    strain = group.create_dataset("strain", data=np.ascontiguousarray(strains))
+    _describe(strain, NO_UNIT, "macroscopic strain", (along,))
+    group.attrs["coordinates"] = "strain"
+
+
+def _describe(dataset: h5py.Dataset, units: str, description: str, dimensions: tuple[str, ...]) -> None:
+    dataset.attrs["units"] = units
+    dataset.attrs["description"] = description
+    dataset.attrs["long_name"] = re.sub(r":.*", "", description)
+    for axis, name in enumerate(dimensions):
+        dataset.dims[axis].attach_scale(dataset.parent[name])

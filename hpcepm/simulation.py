@@ -1,0 +1,330 @@
+"""A whole run: from a valid input to a sheared glass in a directory.
+
+    prepare the glass, or take it up from a checkpoint
+    for each strain at which something is recorded, up to the target:
+        shear to it, pausing now and then to report and to write checkpoints
+        record
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from . import provenance
+from .checkpoint import CheckpointHeader, newest_checkpoint, prune, read_state, write_checkpoint
+from .disorder import CONSTANT_SLIP, EXPONENTIAL_SLIP, Distribution, SlipLaw, age, disorder_strength, preset
+from .dynamics import Dynamics, Glass, Why
+from .engines import choose
+from .input import Input, ReadInput
+from .input.named_files import read_field_rows
+from .input.schema import FieldInput, ThresholdInput
+from .kernel import Kernel
+from .lattice import Field, Lattice
+from .observables import Snapshot
+from .output import Output
+from .parallel import Team
+from .progress import Progress, count, duration, memory
+from .run_directory import DirectoryTaken, RunDirectory
+
+SAME_STRAIN: Final = 1e-9
+SECONDS_A_PAUSE: Final = 0.25
+SECONDS_A_SAVE: Final = 5.0
+FREE_TO_CHANGE: Final = ("checkpoint", "output.directory")
+
+
+class OutputFailed(Exception):
+    """The results cannot be written."""
+
+
+class Stop(NamedTuple):
+    """A strain at which the run records, takes a snapshot, or both."""
+
+    strain: float
+    record: bool
+    snapshot: bool
+
+
+def strains_of(every: float, target: float) -> list[float]:
+    """Return 0, every, 2·every, … and the target; a multiple within 1e-9 of the target is the target."""
+    n = math.ceil((target - SAME_STRAIN) / every)
+    return [k * every for k in range(n)] + [target]
+
+
+def schedule(settings: Input) -> list[Stop]:
+    """Return the stops of a run, in order of strain."""
+    target = settings.loading.target
+    records = set(strains_of(settings.output.observables.every, target))
+    snapshots = set(strains_of(settings.output.fields.every, target)) if settings.output.fields else set()
+    return [Stop(strain, strain in records, strain in snapshots) for strain in sorted(records | snapshots)]
+
+
+def glass_of(read: ReadInput, lattice: Lattice) -> Glass:
+    """Return what an input describes; of a field of thresholds, this rank's slab."""
+    settings = read.settings
+    mu, bulk = settings.elasticity.shear_modulus, settings.elasticity.bulk_modulus
+    kernel = Kernel(settings.kernel.type, settings.kernel.orientation, mu / (1 + mu / bulk))
+    renewal = _thresholds(read, lattice, "renewal")
+    assert isinstance(renewal, Distribution)
+    slip_kind = EXPONENTIAL_SLIP if settings.slip.distribution == "exponential" else CONSTANT_SLIP
+    slip = SlipLaw(slip_kind, settings.slip.c0, settings.slip.c1)
+    initial = _thresholds(read, lattice, "initial")
+    return Glass(kernel, mu, initial, renewal, slip, settings.initial_stress.std, settings.seed, realization=0)
+
+
+def _thresholds(read: ReadInput, lattice: Lattice, which: str) -> Distribution | Field:
+    wanted = getattr(read.settings.thresholds, which)
+    if isinstance(wanted, FieldInput):
+        return read_field_rows(wanted.file, read.folder, lattice.start, lattice.stop)
+    if isinstance(wanted, ThresholdInput):
+        return wanted.build(read.samples.get(which))
+    return preset(wanted)
+
+
+class Simulation:
+    """One run, shared by all ranks of a team.
+
+    Parameters
+    ----------
+    team
+        The ranks. Making a `Simulation`, and all its methods, are Collective.
+    read
+        A valid input, the same on all ranks.
+    directory
+        Rank 0's hold on the run directory; None elsewhere.
+    go_on
+        Take up the newest checkpoint, if there is one.
+    progress
+        Rank 0's reports; None elsewhere.
+
+    Raises
+    ------
+    DirectoryTaken
+        The directory holds a finished run, or one of another input.
+    """
+
+    def __init__(
+        self, team: Team, read: ReadInput, directory: RunDirectory | None, go_on: bool, progress: Progress | None
+    ) -> None:
+        self.team = team
+        self.read = read
+        self.settings = read.settings
+        self.directory = directory
+        self.progress = progress
+        settings = self.settings
+        nx, ny = settings.lattice.shape
+        self.lattice = Lattice((nx, ny), team)
+        self.choice = choose(settings.engine, (nx, ny))
+        self.glass = glass_of(read, self.lattice)
+        self.mean_initial = self._mean_initial()
+
+        checkpoint = self._checkpoint_to_take_up() if go_on else None
+        state = read_state(checkpoint.path, self.lattice) if checkpoint else None
+        self.dynamics = Dynamics(self.lattice, self.glass, self.choice.engine, state)
+        self.taken_up = checkpoint
+        self._checkpoints = checkpoint.number if checkpoint else 0
+        self._settings_json = settings.model_dump_json()
+        self.versions = provenance.versions() if team.leads else {}
+        self.output = Output(
+            self.lattice,
+            directory,
+            tuple(settings.output.fields.names) if settings.output.fields else (),
+            settings.output.avalanches,
+            self._provenance(),
+            checkpoint.place if checkpoint else None,
+        )
+        self._steps = 64
+        self._paused = self._saved = self._checkpointed = time.monotonic()
+
+    def _checkpoint_to_take_up(self) -> CheckpointHeader | None:
+        """Return the newest checkpoint, after rank 0 made sure that it is one of this run."""
+        found: CheckpointHeader | None = None
+        refused: Exception | None = None
+        if self.directory is not None:
+            try:
+                found = newest_checkpoint(self.directory.checkpoints)
+                if found is not None:
+                    self._refuse_foreign(found)
+            except Exception as error:  # whatever it is, all ranks must hear of it
+                refused = error
+        found, refused = self.team.from_leader((found, refused))
+        if refused is not None:
+            raise refused
+        return found
+
+    def _refuse_foreign(self, found: CheckpointHeader) -> None:
+        assert self.directory is not None
+        now = json.loads(self.settings.model_dump_json())
+        differences = list(_differences(found.settings, now))
+        if differences:
+            raise DirectoryTaken(
+                f"{self.directory.path}: holds a run of another input, and it was not touched:\n  " + "\n  ".join(differences)
+            )
+        n_records = len(strains_of(self.settings.output.observables.every, self.settings.loading.target))
+        if found.place["records"] == n_records:
+            raise DirectoryTaken(
+                f"{self.directory.path}: holds a finished run (strain {self.settings.loading.target:g} was reached); "
+                "it was not touched."
+            )
+
+    def _mean_initial(self) -> float:
+        initial = self.glass.initial
+        return initial.mean if isinstance(initial, Distribution) else self.lattice.power_means(initial)[0]
+
+    def _provenance(self) -> dict[str, Any]:
+        glass = self.glass
+        return {
+            **self.versions,
+            "input": self.read.text,
+            "input_resolved": self._settings_json,
+            "seed": np.uint64(glass.seed),
+            "ranks": self.team.size,
+            "engine": self.choice.engine,
+            "disorder_strength": disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star),
+            "age": age(self.mean_initial, glass.renewal),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    def header(self) -> list[str]:
+        """Return what a user should know of this run before it starts. On rank 0."""
+        settings, glass, lattice = self.settings, self.glass, self.lattice
+        nx, ny = lattice.shape
+        initial = glass.initial.label if isinstance(glass.initial, Distribution) else f"field({settings.thresholds.initial.file})"
+        slip = settings.slip
+        rows = f"{min(lattice.rows_of)} to {max(lattice.rows_of)}" if len(set(lattice.rows_of)) > 1 else lattice.rows_of[0]
+        ranks = f"{self.team.size} rank{'s' if self.team.size > 1 else ''}"
+        target = settings.loading.target
+        stops = schedule(settings)
+        named = {name.removesuffix("_version").replace("_", " "): value for name, value in self.versions.items()}
+        named["git commit"] = named["git commit"][:10]
+        return [
+            f"hpcepm {named.pop('hpcepm')}: {nx} × {ny} sites on {ranks}, {rows} rows each, {memory(self.dynamics.nbytes)} a rank",
+            f"  glass     thresholds {initial}",
+            f"            renewed    {glass.renewal.label}",
+            f"            slip       {slip.distribution}, mean {slip.c0:g} + {slip.c1:g} σ_c²",
+            f"            disorder strength s = {disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star):.3f}, "
+            f"age r = {age(self.mean_initial, glass.renewal):.3f}",
+            f"  kernel    {glass.kernel.type}, {glass.kernel.orientation} shear; μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}",
+            f"  engine    {self.choice.engine}: {self.choice.why}",
+            f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); {sum(s.record for s in stops)} records, "
+            f"{sum(s.snapshot for s in stops)} snapshots; seed {settings.seed}",
+            f"  output    {settings.output.directory}",
+            "  software  " + ", ".join(f"{name} {value}" for name, value in named.items()),
+            *([f"  goes on from strain {self.taken_up.strain:.6f} ({self.taken_up.path.name})"] if self.taken_up else []),
+            "",
+        ]
+
+    def run(self) -> Iterator[Snapshot]:
+        """Shear to the target; yield the glass at each record.
+
+        Raises
+        ------
+        OutputFailed, NotFinite
+            The run cannot go on; the last checkpoint stands.
+        """
+        if self.progress:
+            self.progress.say(self.header())
+        started, events_before = time.monotonic(), int(self.dynamics.state.now[0]["events"])
+        if not self.taken_up:
+            self._save(force=True)  # from now on there is a run.h5 to open
+        for stop in self._stops_ahead():
+            while (why := self.dynamics.shear(stop.strain, self._steps)) is not Why.REACHED:
+                self._pause(full_stretch=why is Why.PAUSED)
+            snapshot = Snapshot(self.dynamics, stop.strain)
+            if stop.snapshot:
+                self.output.add_snapshot(snapshot)
+            if stop.record:
+                self.output.add_record(snapshot)
+            self._pause(after_snapshot=stop.snapshot)
+            yield snapshot
+        self.output.finished = True
+        self._write_checkpoint()
+        if self.progress:
+            self.progress.say(self._summary(time.monotonic() - started, events_before))
+
+    def _stops_ahead(self) -> list[Stop]:
+        """Return the stops that are not yet in the output."""
+        stops = schedule(self.settings)
+        records, snapshots = self.output.n_records, self.output.n_snapshots
+        ahead = []
+        for stop in stops:
+            record, snapshot = stop.record and records <= 0, stop.snapshot and snapshots <= 0
+            records -= stop.record
+            snapshots -= stop.snapshot
+            if record or snapshot:
+                ahead.append(Stop(stop.strain, record, snapshot))
+        return ahead
+
+    def _pause(self, full_stretch: bool = False, after_snapshot: bool = False) -> None:
+        """Report, save and checkpoint as rank 0's clock asks; it decides for all, so that all decide alike.
+
+        After a full stretch of steps the next one is made to last about `SECONDS_A_PAUSE`.
+        """
+        self.output.add_avalanches(self.dynamics.take_avalanches())
+        problem, checkpoint_is_due = self._save(force=after_snapshot), False
+        if self.progress:
+            now = time.monotonic()
+            numbers = self.dynamics.state.now[0]
+            strain = float(numbers["strain"])
+            self.progress.update(strain, self.dynamics.stress_at(strain), int(numbers["events"]), int(numbers["steps"]))
+            checkpoint_is_due = now - self._checkpointed >= self.settings.checkpoint.every
+            if full_stretch:
+                pace = SECONDS_A_PAUSE / max(now - self._paused, 1e-6)
+                self._steps = max(1, int(self._steps * min(4.0, max(0.25, pace))))
+            self._paused = now
+        self._steps, checkpoint_is_due, problem = self.team.from_leader((self._steps, checkpoint_is_due, problem))
+        if problem:
+            raise OutputFailed(problem)
+        if checkpoint_is_due:
+            self._write_checkpoint()
+
+    def _save(self, force: bool = False) -> str | None:
+        """Bring output to disk now and then; return what went wrong. On rank 0; does nothing elsewhere."""
+        if self.directory is None or not (force or time.monotonic() - self._saved >= SECONDS_A_SAVE):
+            return None
+        try:
+            self.output.save()
+        except OSError as error:
+            return f"{self.directory.path}: the output cannot be written: {error.strerror or error}"
+        self._saved = time.monotonic()
+        return None
+
+    def _write_checkpoint(self) -> None:
+        """Write a checkpoint, the output first: what a checkpoint counts as written is on disk."""
+        self.output.add_avalanches(self.dynamics.take_avalanches())
+        problem = self.team.from_leader(self._save(force=True))
+        if problem:
+            raise OutputFailed(problem)
+        folder, place = self.team.from_leader((self.directory and self.directory.checkpoints, self.output.place()))
+        assert folder is not None
+        self._checkpoints += 1
+        write_checkpoint(folder, self._checkpoints, self.dynamics.state, self.lattice, place, self._settings_json)
+        if self.team.leads:
+            prune(folder, self.settings.checkpoint.keep)
+            self._checkpointed = time.monotonic()
+
+    def _summary(self, seconds: float, events_before: int) -> list[str]:
+        assert self.directory is not None
+        now = self.dynamics.state.now[0]
+        target = self.settings.loading.target
+        rate = (int(now["events"]) - events_before) / max(seconds, 1e-9)
+        return [
+            f"reached strain {target:g} after {duration(seconds)}: stress {self.dynamics.stress_at(target):.4f}, "
+            f"{count(int(now['events']))} events ({count(rate)}/s) in {count(int(now['avalanches']))} avalanches",
+            f"  results   {self.directory.run_file}",
+        ]
+
+
+def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
+    """Say in which keys two resolved inputs differ, but for those that are free to change."""
+    if path in FREE_TO_CHANGE:
+        return
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in dict.fromkeys([*before, *now]):
+            yield from _differences(before.get(key), now.get(key), f"{path}.{key}" if path else key)
+    elif before != now:
+        yield f"{path}: was {json.dumps(before)}, is now {json.dumps(now)}"

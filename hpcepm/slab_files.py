@@ -1,0 +1,106 @@
+"""HDF5 files of whole fields, written by all ranks together and readable on any number of them.
+
+With an MPI-enabled h5py all ranks write at once, collectively; with a serial one they write in turn. The file is the same. It
+gets its name only when it is complete and on disk. Each row of the lattice is a chunk with a checksum: no two ranks share one.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from .lattice import Field, Lattice
+
+Describe = Callable[[h5py.File], None]
+
+
+def write_slabs(path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
+    """Write fields, each (rows, ny) here, as datasets (nx, ny). Collective.
+
+    Parameters
+    ----------
+    path
+        Where; an older file of this name is replaced in one instant.
+    lattice
+        Whose slabs they are.
+    fields
+        By name of the dataset.
+    describe
+        Adds attributes and small datasets; called with the open file, on every rank that has one.
+    """
+    partial = path.with_name(path.name + ".partial")
+    if h5py.get_config().mpi and lattice.team.size > 1:
+        _write_together(partial, lattice, fields, describe)
+    else:
+        _write_in_turn(partial, lattice, fields, describe)
+    problem = None
+    if lattice.team.leads:
+        try:
+            settle(partial, path)
+        except OSError as error:
+            problem = f"{path}: {error.strerror}"
+    lattice.team.all_good(problem)
+
+
+def read_slab(file: h5py.File, name: str, lattice: Lattice) -> NDArray[np.generic]:
+    """Return this rank's rows of a dataset (nx, ny)."""
+    rows: NDArray[np.generic] = file[name][lattice.start : lattice.stop]
+    return rows
+
+
+def settle(partial: Path, path: Path) -> None:
+    """Give a closed file its name, once its bytes are on disk."""
+    with open(partial, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _create(file: h5py.File, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
+    for name, field in fields.items():
+        file.create_dataset(name, lattice.shape, field.dtype, chunks=(1, lattice.ny), fletcher32=True)
+    describe(file)
+
+
+def _write_together(path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
+    with h5py.File(path, "w", driver="mpio", comm=lattice.team.comm) as file:
+        _create(file, lattice, fields, describe)
+        for name, field in fields.items():
+            _write_collectively(file[name], lattice.start, np.ascontiguousarray(field))
+
+
+def _write_collectively(dataset: h5py.Dataset, start: int, rows: Field) -> None:
+    """Write rows from ``start`` on. h5py itself hangs where a rank has none, so the selections are made by hand. Collective."""
+    in_file = dataset.id.get_space()
+    in_memory = h5py.h5s.create_simple((max(len(rows), 1), rows.shape[1]))
+    if len(rows) > 0:
+        in_file.select_hyperslab((start, 0), rows.shape)
+    else:
+        in_file.select_none()
+        in_memory.select_none()
+        rows = np.zeros((1, rows.shape[1]), rows.dtype)
+    transfer = h5py.h5p.create(h5py.h5p.DATASET_XFER)
+    transfer.set_dxpl_mpio(h5py.h5fd.MPIO_COLLECTIVE)
+    dataset.id.write(in_memory, in_file, rows, dxpl=transfer)
+
+
+def _write_in_turn(path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
+    for rank in range(lattice.team.size):
+        problem = None
+        if rank == lattice.team.rank:
+            try:
+                with h5py.File(path, "w" if rank == 0 else "r+") as file:
+                    if rank == 0:
+                        _create(file, lattice, fields, describe)
+                    for name, field in fields.items():
+                        file[name][lattice.start : lattice.stop] = field
+            except OSError as error:
+                problem = f"{path}: {error}"
+        lattice.team.all_good(problem)

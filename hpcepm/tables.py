@@ -1,0 +1,134 @@
+"""Tables that grow by rows and survive whatever happens to the run: kept by rank 0 in closed, immutable pieces.
+
+HDF5 files die with their writer, so none is kept open: a piece is built in memory, written whole under another name, synced and
+renamed. The last piece is replaced as it grows; when it is large enough the next one begins.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from .slab_files import settle
+
+PIECE_BYTES = 8 * 2**20
+
+
+def write_small_file(path: Path, build: Callable[[h5py.File], None]) -> None:
+    """Write an HDF5 file of moderate size in one instant: whoever opens it sees the old one or the new one, complete.
+
+    Raises
+    ------
+    OSError
+        The bytes could not be written; the old file is untouched.
+    """
+    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
+        build(file)
+        file.flush()
+        image = file.id.get_file_image()
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as out:
+        out.write(image)
+    settle(partial, path)
+
+
+class Table:
+    """Rows of a structured dtype, in pieces ``name-<first row>.h5`` with a dataset for each column.
+
+    Parameters
+    ----------
+    folder, name
+        Where the pieces lie and what they are called.
+    dtype
+        Of a row; a column may have a shape of its own.
+    rows
+        How many rows of those on disk still hold: a run that goes on from a checkpoint takes up there. Pieces beyond are removed.
+    """
+
+    def __init__(self, folder: Path, name: str, dtype: np.dtype[Any], rows: int = 0) -> None:
+        self.folder = folder
+        self.name = name
+        self.dtype = dtype
+        self.size = rows
+        self.first_of: list[int] = []
+        """First row of each piece."""
+        self._tail = np.zeros(0, dtype)
+        self._saved = rows
+        self._take_up(rows)
+
+    def piece(self, first: int) -> Path:
+        """Return the file of the piece that begins with a row."""
+        return self.folder / f"{self.name}-{first:012d}.h5"
+
+    def _take_up(self, rows: int) -> None:
+        for path in sorted(self.folder.glob(f"{self.name}-*.h5")):
+            first = int(path.stem.rsplit("-", 1)[1])
+            if first >= rows:
+                path.unlink()
+            else:
+                self.first_of.append(first)
+        if self.first_of:
+            first = self.first_of[-1]
+            self._tail = np.zeros(rows - first, self.dtype)
+            with h5py.File(self.piece(first), "r") as file:
+                for column in self._columns():
+                    self._tail[column] = file[column][: rows - first]
+        self._seal_if_large()
+
+    def _columns(self) -> tuple[str, ...]:
+        return self.dtype.names or ()
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows; they reach the disk with the next `save`."""
+        if len(rows):
+            self._tail = np.concatenate([self._tail, rows])
+            self.size += len(rows)
+
+    def save(self) -> None:
+        """Bring all rows to disk.
+
+        Raises
+        ------
+        OSError
+            They could not be written; what was saved before is untouched.
+        """
+        if self._saved == self.size:
+            return
+        first = self.size - len(self._tail)
+        if first not in self.first_of:
+            self.first_of.append(first)
+        write_small_file(self.piece(first), self._fill)
+        self._saved = self.size
+        self._seal_if_large()
+
+    def _seal_if_large(self) -> None:
+        if self._tail.nbytes >= PIECE_BYTES:
+            self._tail = np.zeros(0, self.dtype)
+
+    def _fill(self, file: h5py.File) -> None:
+        for column in self._columns():
+            file.create_dataset(column, data=self._tail[column], fletcher32=True, chunks=True)
+
+    def pieces(self) -> list[tuple[int, int, str]]:
+        """Return first row, row after the last, and file name of each saved piece."""
+        ends = [*self.first_of, self._saved][1:]
+        return [(first, end, self.piece(first).name) for first, end in zip(self.first_of, ends, strict=True)]
+
+    def read(self) -> NDArray[Any]:
+        """Return all saved rows."""
+        rows = np.zeros(self._saved, self.dtype)
+        for first, end, name in self.pieces():
+            with h5py.File(self.folder / name, "r") as file:
+                for column in self._columns():
+                    rows[column][first:end] = file[column][: end - first]
+        return rows
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what an interrupted write left."""
+    for path in folder.glob("*.partial"):
+        os.unlink(path)
