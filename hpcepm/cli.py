@@ -1,6 +1,6 @@
 """The command line.
 
-    python -m hpcepm input.yaml [--set key.path=value ...] [--output DIR] [--continue] [--quiet]
+    python -m hpcepm input.yaml [--set key.path=value ...] [--output DIR] [--continue] [--plot] [--quiet]
     python -m hpcepm plot RUNDIR
 
 Exit codes: 0 the target was reached; 1 something failed; 2 the input or the command line is wrong, and nothing was written; 3 the
@@ -46,6 +46,7 @@ def _run_parser() -> _Parser:
     parser.add_argument("--set", metavar="KEY.PATH=VALUE", action="append", default=[], help="override a key; may be repeated")
     parser.add_argument("--output", metavar="DIR", help="where results go, instead of output.directory")
     parser.add_argument("--continue", dest="go_on", action="store_true", help="go on from the newest checkpoint, if there is one")
+    parser.add_argument("--plot", action="store_true", help="draw summary.png at the end")
     parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
@@ -69,7 +70,7 @@ def _run(arguments: list[str]) -> int:
 
     def complain(message: str, code: int) -> int:
         if comm.rank == 0:
-            print(f"hpcepm: {message}" if "\n" not in message else message, file=sys.stderr, flush=True)
+            print(message, file=sys.stderr, flush=True)
         return code
 
     try:
@@ -82,7 +83,7 @@ def _run(arguments: list[str]) -> int:
             raise UsageError(f"name an input, such as inputs/quickstart.yaml\n{_run_parser().format_usage().strip()}")
         parallel.refuse_lone_ranks(comm)
     except (UsageError, parallel.WrongLauncher) as error:
-        return complain(str(error), WRONG_INPUT)
+        return complain(f"hpcepm: {error}", WRONG_INPUT)
 
     return _simulate(parallel.Team(comm), options, complain)
 
@@ -102,10 +103,12 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
             read = read_input(options.input, options.set, options.output)
             directory = RunDirectory(read.settings.output.directory, options.go_on)
             progress = Progress(read.settings.loading.target, options.quiet)
-        except (InputError, DirectoryUnusable) as error:
-            refused = (str(error), WRONG_INPUT)
+        except InputError as error:  # its lines begin with the place in the input
+            refused = (f"{error}\nhpcepm: the input is wrong (above); nothing was written", WRONG_INPUT)
+        except DirectoryUnusable as error:
+            refused = (f"hpcepm: {error}", WRONG_INPUT)
         except DirectoryTaken as error:
-            refused = (str(error), DIRECTORY_TAKEN)
+            refused = (f"hpcepm: {error}", DIRECTORY_TAKEN)
     read, refused = team.from_leader((read, refused))
     if refused is not None:
         return complain(*refused)
@@ -114,13 +117,24 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
         for _ in Simulation(team, read, directory, options.go_on, progress).run():
             pass
     except DirectoryTaken as error:
-        return complain(str(error), DIRECTORY_TAKEN)
+        return complain(f"hpcepm: {error}", DIRECTORY_TAKEN)
     except (NotFinite, OutputFailed, ProblemOnRank, BadCheckpoint) as error:
-        return complain(f"stopped: {error}", FAILED)
+        return complain(f"hpcepm: stopped: {error}", FAILED)
     finally:
         if directory is not None:
             directory.release()
+    if options.plot and progress is not None:
+        progress.say([f"  picture   {_picture_of(read.settings.output.directory)}"])
     return REACHED
+
+
+def _picture_of(directory: str) -> str:
+    from .plot import CannotPlot, draw_summary
+
+    try:
+        return str(draw_summary(directory))
+    except CannotPlot as error:
+        return f"none: {error}"
 
 
 def _plot(arguments: list[str]) -> int:

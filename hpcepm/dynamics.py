@@ -77,9 +77,10 @@ class Why(IntEnum):
     SYNCHRONIZE = 2  # the engine needs Python
     TABLE_FULL = 3  # of finished avalanches
     GROW = 4  # more events in a step than the buffers hold
+    NOT_FINITE = 5  # a NaN came up in the search for the weakest site
 
 
-_REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW = (int(why) for why in Why)
+_REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE = (int(why) for why in Why)
 
 
 @compiled
@@ -111,6 +112,8 @@ def _advance(
                 return _TABLE_FULL
             lowest, local = weakest_site(engine, fields)
             lowest, site = exchange_minimum(link, lowest, rules.first_row * rules.ny + local)
+            if lowest == -np.inf:
+                return _NOT_FINITE
             if lowest > stress:
                 strain = now.strain + (lowest - stress) / rules.two_mu
                 if not strain < stop_strain:
@@ -267,8 +270,9 @@ class Dynamics:
         Raises
         ------
         NotFinite
-            A field holds NaN or infinity; looked for at the end of each call.
+            A field holds NaN or infinity; looked for at the beginning and at the end.
         """
+        self._check_finite()
         pause_at = self.state.now[0]["steps"] + steps
         while True:
             why = self._advance(stop_strain, pause_at)
@@ -326,7 +330,7 @@ class Dynamics:
     def _check_finite(self) -> None:
         fields = self.state.fields
         problem = None
-        for name in ("yields_at", "sigma_c", "epsilon_p"):
+        for name in ("epsilon_p", "sigma_c", "yields_at"):  # yields_at follows from the others
             site = self.lattice.first_bad_site(getattr(fields, name))
             if site is not None:
                 x, y = divmod(site, self.lattice.ny)

@@ -183,8 +183,10 @@ def exchange_events(link: Link, own: NDArray[Any], n_own: int, events: NDArray[A
 def exchange_minimum(link: Link, value: float, site: int) -> tuple[float, int]:
     """Return the smallest value of all ranks and its site, the lowest site among equals. Collective.
 
-    A NaN would make the answer depend on the order of ranks: values must be numbers.
+    A NaN, which is smaller than nothing and would leave ranks of different minds, counts as −inf.
     """
+    if np.isnan(value):
+        value = -np.inf
     if link.size == 1:
         return value, site
     link.sent[0].site = site

@@ -1,0 +1,122 @@
+"""Shared by all tests: a team of one, runs under mpiexec that cannot outlive their test, and the comparison of results."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from mpi4py import MPI
+
+from hpcepm.parallel import Team
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def team() -> Team:
+    """Return a team of the one rank that runs the tests."""
+    return Team(MPI.COMM_SELF)
+
+
+def launch_command(ranks: int) -> list[str]:
+    """Return what starts so many ranks."""
+    launcher = os.environ.get("MPIEXEC") or shutil.which("mpiexec.openmpi") or shutil.which("mpiexec")
+    assert launcher, "no mpiexec: run tools/setup"
+    version = subprocess.run([launcher, "--version"], capture_output=True, text=True, check=True).stdout
+    options = ["--oversubscribe", "--quiet"] if "Open MPI" in version or "OpenRTE" in version else []
+    if options and os.getuid() == 0:
+        options.append("--allow-run-as-root")
+    return [launcher, *options, "-n", str(ranks)]
+
+
+def start(command: list[str], ranks: int | None, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start Python, under mpiexec if ``ranks`` is given, in a process group of its own."""
+    full = [*(launch_command(ranks) if ranks else []), sys.executable, *command]
+    return subprocess.Popen(
+        full,
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill a process and all it started, and wait for it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it had ended already
+    process.wait()
+
+
+def run_python(
+    command: list[str], ranks: int | None, cwd: Path, timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python to its end; if it takes too long, kill all of it and fail."""
+    process = start(command, ranks, cwd, **environment)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    finally:
+        end(process)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+@pytest.fixture
+def hpcepm(tmp_path: Path) -> Run:
+    """Return a function that runs hpcepm on an input in a fresh directory: ``hpcepm(settings, *options, ranks=…)``."""
+
+    def run(settings: dict[str, Any] | str, *options: str, ranks: int | None = None, **environment: str) -> Any:
+        path = tmp_path / "input.yaml"
+        path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
+        return run_python(["-m", "hpcepm", "input.yaml", *options], ranks, tmp_path, **environment)
+
+    return run
+
+
+def datasets(run_file: Path) -> dict[str, Any]:
+    """Return every dataset of a ``run.h5``, by path."""
+    found: dict[str, Any] = {}
+
+    def visit(name: str, thing: Any) -> None:
+        if isinstance(thing, h5py.Dataset):
+            found[name] = thing[()]
+
+    with h5py.File(run_file, "r") as file:
+        file.visititems(visit)
+    return found
+
+
+def assert_same_bits(one: Path, other: Path) -> None:
+    """Check that two runs gave the same datasets, bit for bit."""
+    a, b = datasets(one / "run.h5"), datasets(other / "run.h5")
+    assert a.keys() == b.keys()
+    different = [name for name in a if a[name].tobytes() != b[name].tobytes()]
+    assert not different
+    assert a["observables/events"].max() > 0, "a comparison of runs in which nothing happened"
+    assert not any(np.isnan(values).any() for values in a.values())
+
+
+def settings_for(shape: tuple[int, int], **changes: Any) -> dict[str, Any]:
+    """Return an input that exercises everything, quickly."""
+    settings: dict[str, Any] = {
+        "lattice": {"shape": list(shape)},
+        "thresholds": {"initial": "ESL", "renewal": "MCT"},
+        "initial_stress": {"std": 0.3},
+        "loading": {"target": 0.12},
+        "seed": 3,
+        "output": {"directory": "run", "observables": {"every": 0.01}, "fields": {"every": 0.05}},
+        "checkpoint": {"every": "1 h"},
+    }
+    return {**settings, **changes}

@@ -1,0 +1,41 @@
+"""Random streams: the known answers of Random123, numpy's Philox, and the map from words to deviates."""
+
+import numpy as np
+import pytest
+
+from hpcepm.rng import INITIAL_STRESS, YIELDING, draw, philox, uniform
+
+ONES = 2**64 - 1
+KNOWN = [  # kat_vectors of Random123, philox4x64 with 10 rounds
+    ((0, 0, 0, 0), (0, 0), (0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B)),
+    ((ONES,) * 4, (ONES,) * 2, (0x87B092C3013FE90B, 0x438C3C67BE8D0224, 0x9CC7D7C69CD777B6, 0xA09CAEBF594F0BA0)),
+    (
+        (0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0, 0x082EFA98EC4E6C89),
+        (0x452821E638D01377, 0xBE5466CF34E90C6C),
+        (0xA528F45403E61D95, 0x38C72DBD566E9788, 0xA5A1610E72FD18B5, 0x57BD43B5E52B7FE6),
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "words"), KNOWN)
+def test_known_answers(counter: tuple[int, ...], key: tuple[int, ...], words: tuple[int, ...]) -> None:
+    assert philox(*map(np.uint64, counter), *map(np.uint64, key)) == words
+
+
+def test_agrees_with_numpy_whose_counter_runs_one_ahead() -> None:
+    for site, n, seed in ((5, 2, 7), (123456789, 1, ONES), (0, 3, 0)):
+        counter = site + (n << 64) - 1
+        expected = np.random.Philox(counter=counter, key=seed).random_raw(4)
+        assert philox(site, n, 0, 0, np.uint64(seed), 0) == tuple(expected)
+
+
+def test_uniform_is_never_0_or_1() -> None:
+    assert uniform(np.uint64(0)) == 2.0**-54
+    assert uniform(np.uint64(ONES)) == 1 - 2.0**-54 or uniform(np.uint64(ONES)) < 1
+
+
+def test_a_draw_is_two_words_of_its_counter() -> None:
+    words = philox(17, 4, INITIAL_STRESS, 0, np.uint64(9), 0)
+    assert draw(17, 4, INITIAL_STRESS, np.uint64(9), 0) == (uniform(words[0]), uniform(words[1]))
+    assert draw(17, 4, YIELDING, np.uint64(9), 0) != draw(17, 4, INITIAL_STRESS, np.uint64(9), 0)
+    assert draw(17, 4, YIELDING, np.uint64(9), 0) != draw(17, 4, YIELDING, np.uint64(9), 1)
