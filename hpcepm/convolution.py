@@ -6,13 +6,15 @@ from numpy.typing import NDArray
 
 from .compiled import compiled
 from .kernel import Kernel, wavevectors
-from .lattice import Field, Lattice
+from .lattice import Field, Lattice, rows_of_rank
 
 
 class Convolution:
     """The stress of a field of slips, the mean stress apart.
 
-    Ranks without rows take no part. The planner only estimates: measured plans change the last bits from run to run.
+    mpi4py-fft wants at least one row and one column of wavevectors on each rank it knows of. Where there are more ranks than that,
+    only the first ones transform, and rows travel to and from them. The planner only estimates: measured plans change the last
+    bits from run to run.
 
     Parameters
     ----------
@@ -22,18 +24,22 @@ class Convolution:
 
     def __init__(self, lattice: Lattice, kernel: Kernel) -> None:
         self.lattice = lattice
-        comm = lattice.team.comm.Split(0 if lattice.rows > 0 else 1, lattice.team.rank)
+        team = lattice.team
+        nx, ny = lattice.shape
+        n_transforming = min(team.size, nx, ny // 2 + 1)
+        takes_part = team.rank < n_transforming
+        comm = team.comm.Split(0 if takes_part else 1, team.rank)
+        rows_of = [rows_of_rank(nx, n_transforming, rank) if rank < n_transforming else 0 for rank in range(team.size)]
+        self._travel = None if rows_of == lattice.rows_of else _Travel(lattice, rows_of)
         self._fft: PFFT | None = None
         self.kernel_hat: NDArray[np.float64] = np.zeros((0, 0))
-        if lattice.rows == 0:
-            return
-        self._fft = PFFT(comm, lattice.shape, axes=(0, 1), dtype=float, grid=(-1, 1), planner_effort="FFTW_ESTIMATE")
-        if self._fft.forward.input_array.shape != (lattice.rows, lattice.ny):
-            raise RuntimeError("mpi4py-fft splits the lattice differently from hpcepm.lattice")
-        qx, qy = wavevectors(lattice.shape)
-        along_x, along_y = self._fft.local_slice(forward_output=True)
-        qy = qy[: lattice.ny // 2 + 1]
-        self.kernel_hat = kernel.fourier(qx[along_x, None], qy[None, along_y])
+        if takes_part:
+            self._fft = PFFT(comm, lattice.shape, axes=(0, 1), dtype=float, grid=(-1, 1), planner_effort="FFTW_ESTIMATE")
+            if self._fft.forward.input_array.shape != (rows_of[team.rank], ny):
+                raise RuntimeError("mpi4py-fft splits the lattice differently from hpcepm.lattice")
+            qx, qy = wavevectors(lattice.shape)
+            along_x, along_y = self._fft.local_slice(forward_output=True)
+            self.kernel_hat = kernel.fourier(qx[along_x, None], qy[None, : ny // 2 + 1][:, along_y])
 
     def stress_of(self, epsilon_p: Field) -> Field:
         """Return G * ε_p, in units of stress. It lives in a buffer that the next call writes again. Collective."""
@@ -44,15 +50,15 @@ class Convolution:
         return self._filtered(noise, np.sqrt(np.abs(self.kernel_hat))).copy()
 
     def _filtered(self, field: Field, factor: NDArray[np.float64]) -> Field:
-        if self._fft is None:
-            return field.copy()
-        forward, backward = self._fft.forward, self._fft.backward
-        forward.input_array[...] = field
-        forward(normalize=False)
-        _multiply(forward.output_array, factor, 1.0 / self.lattice.n_sites)
-        backward(normalize=False)
-        stress: Field = backward.output_array
-        return stress
+        rows = field if self._travel is None else self._travel.there(field)
+        if self._fft is not None:
+            forward, backward = self._fft.forward, self._fft.backward
+            forward.input_array[...] = rows
+            forward(normalize=False)
+            _multiply(forward.output_array, factor, 1.0 / self.lattice.n_sites)
+            backward(normalize=False)
+            rows = backward.output_array
+        return rows if self._travel is None else self._travel.back(rows)
 
     @property
     def nbytes(self) -> int:
@@ -61,6 +67,33 @@ class Convolution:
             return 0
         buffers = [transform.forward.input_array.nbytes + transform.forward.output_array.nbytes for transform in self._fft.xfftn]
         return int(self.kernel_hat.nbytes + sum(buffers))
+
+
+class _Travel:
+    """Rows between the slabs of the lattice and those of the ranks that transform."""
+
+    def __init__(self, lattice: Lattice, rows_of: list[int]) -> None:
+        self.comm, self.ny = lattice.team.comm, lattice.ny
+        here, there = (np.concatenate([[0], np.cumsum(rows)]) for rows in (lattice.rows_of, rows_of))
+        rank = lattice.team.rank
+        self._sent = self._overlaps(here[rank], here[rank + 1], there)
+        self._received = self._overlaps(there[rank], there[rank + 1], here)
+        self._at_home, self._away = lattice.field(), np.zeros((rows_of[rank], self.ny))
+
+    def _overlaps(self, start: int, stop: int, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many numbers of the rows start to stop lie in each of the slabs that ``bounds`` divide."""
+        lowest, highest = np.maximum(bounds[:-1], start), np.minimum(bounds[1:], stop)
+        return np.maximum(highest - lowest, 0) * self.ny
+
+    def there(self, field: Field) -> Field:
+        """Return the rows that this rank transforms. Collective."""
+        self.comm.Alltoallv([np.ascontiguousarray(field), self._sent], [self._away, self._received])
+        return self._away
+
+    def back(self, rows: Field) -> Field:
+        """Return the rows of this rank's slab. Collective."""
+        self.comm.Alltoallv([np.ascontiguousarray(rows), self._received], [self._at_home, self._sent])
+        return self._at_home
 
 
 @compiled

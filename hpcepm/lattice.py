@@ -17,6 +17,12 @@ Field = NDArray[Any]
 """One value for each site of this rank's slab, shape (rows, ny)."""
 
 
+def rows_of_rank(nx: int, size: int, rank: int) -> int:
+    """Return how many of nx rows a rank of ``size`` owns."""
+    whole, left_over = divmod(nx, size)
+    return whole + (rank < left_over)
+
+
 class Lattice:
     """An nx × ny lattice, periodic both ways, shared out over a team.
 
@@ -39,8 +45,7 @@ class Lattice:
         self.shape = shape
         self.team = team
         nx, ny = shape
-        whole, left_over = divmod(nx, team.size)
-        self.rows_of = [whole + (rank < left_over) for rank in range(team.size)]
+        self.rows_of = [rows_of_rank(nx, team.size, rank) for rank in range(team.size)]
         self.start = sum(self.rows_of[: team.rank])
         self.rows = self.rows_of[team.rank]
         self.stop = self.start + self.rows

@@ -67,6 +67,7 @@ def _refuse_not_finite(values: NDArray[np.float64], name: str) -> None:
 
 def _read_column(path: str) -> NDArray[np.float64]:
     values: list[float] = []
+    heading_allowed = True
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             for number, row in enumerate(csv.reader(file), 1):
@@ -77,8 +78,9 @@ def _read_column(path: str) -> NDArray[np.float64]:
                 try:
                     values.append(float(row[0]))
                 except ValueError:
-                    if values or number > 1:
+                    if not heading_allowed:
                         raise BadFile(f"{path}:{number}: '{shorten(row[0])}' is not a number") from None
+                heading_allowed = False
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:

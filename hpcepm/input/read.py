@@ -1,6 +1,7 @@
 """From a file to a valid input: read, override, validate, and load what it names. On one rank; nothing here is collective."""
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +92,12 @@ def _validated(document: Document) -> Input:
         return Input.model_validate(document.content)
     except ValidationError as error:
         lines = [_line(document, details) for details in error.errors(include_url=False)]
-        raise InputError(dict.fromkeys(lines)) from None
+        raise InputError(sorted(dict.fromkeys(lines), key=_in_order_of_place)) from None
+
+
+def _in_order_of_place(line: str) -> tuple[int, ...]:
+    place = re.search(r":(\d+):(\d+): ", line)
+    return (int(place[1]), int(place[2])) if place else (0, 0)
 
 
 def _line(document: Document, details: ErrorDetails) -> str:
@@ -112,7 +118,7 @@ def _line(document: Document, details: ErrorDetails) -> str:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         known = [tag for tag in context.get("expected_tags", "").replace("'", "").split(", ") if tag != "preset"]
         name = value.get("distribution") if isinstance(value, dict) else value
-        if name is None:
+        if not isinstance(name, str):
             return where + "name a distribution, such as {distribution: weibull, shape: 2, scale: 1}"
         return where + f"unknown distribution {shown(name)}{did_you_mean(name, known) or ' (known: ' + ', '.join(known) + ')'}"
     if kind == "value_error":

@@ -1,0 +1,68 @@
+"""Any number of ranks gives the bits of one: whole runs through the command line, under mpiexec."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import Run, assert_same_bits, run_python, settings_for
+
+CASES = {
+    "square direct": settings_for((32, 32), engine="direct"),
+    "prime direct": settings_for((97, 61), engine="direct", loading={"target": 0.06}),
+    "prime spectral": settings_for((97, 61), engine="spectral", loading={"target": 0.03}),
+    "odd spectral, another kernel": settings_for((15, 21), engine="spectral", kernel={"type": "cell_average"}),
+    "long spectral, pure shear": settings_for((8, 50), engine="spectral", kernel={"orientation": "pure"}),
+    "more ranks than rows": settings_for((3, 5), loading={"target": 2.0}),
+    "more ranks than rows, spectral": settings_for((3, 5), engine="spectral", loading={"target": 1.0}),
+    "fewer wavevectors than ranks, spectral": settings_for((6, 4), engine="spectral", loading={"target": 1.0}),
+    "sites unstable at the start": settings_for(
+        (40, 30), thresholds={"initial": {"distribution": "normal", "mean": 0.1, "std": 0.5, "allow_negative": True}}
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the results of every case on 1, 2, 3 and 4 ranks; one launch for each number of ranks."""
+    folder = tmp_path_factory.mktemp("ranks")
+    for name, settings in CASES.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "all_cases.py").write_text(
+        "import sys\n"
+        "from hpcepm.cli import main\n"
+        "codes = [main([f'{name}.yaml', '--quiet', '--output', f'{name} on {sys.argv[1]}']) for name in sys.argv[2:]]\n"
+        "sys.exit(max(codes))\n"
+    )
+    for ranks in (1, 2, 3, 4):
+        done = run_python(["all_cases.py", str(ranks), *CASES], ranks, folder, timeout=240)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_same_bits_on_1_to_4_ranks(results: Path, name: str) -> None:
+    for ranks in (2, 3, 4):
+        assert_same_bits(results / f"{name} on 1", results / f"{name} on {ranks}")
+
+
+def test_without_mpiexec_it_is_one_rank(hpcepm: Run, tmp_path: Path) -> None:
+    settings = settings_for((12, 12))
+    assert hpcepm(settings, "--output", "alone").returncode == 0
+    assert hpcepm(settings, "--output", "launched", ranks=1).returncode == 0
+    assert_same_bits(tmp_path / "alone", tmp_path / "launched")
+
+
+def test_ranks_that_write_in_turn_write_the_same(tmp_path: Path) -> None:
+    """Without an MPI-enabled h5py; here it is told that it is not."""
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings_for((10, 6))))
+    (tmp_path / "serial.py").write_text(
+        "import sys, types, h5py\n"
+        "h5py.get_config = lambda: types.SimpleNamespace(mpi=False)\n"
+        "from hpcepm.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    for name, command in {"together": ["-m", "hpcepm"], "in-turn": ["serial.py"]}.items():
+        done = run_python([*command, "input.yaml", "--output", name], 3, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert_same_bits(tmp_path / "together", tmp_path / "in-turn")
