@@ -45,9 +45,7 @@ class CheckpointHeader:
     strain: float
 
 
-def write_checkpoint(
-    folder: Path, number: int, state: State, lattice: Lattice, place: Mapping[str, int], settings: str
-) -> Path:
+def write_checkpoint(folder: Path, number: int, state: State, lattice: Lattice, place: Mapping[str, int], settings: str) -> Path:
     """Write a state; return the file. Collective.
 
     Parameters

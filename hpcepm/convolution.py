@@ -12,9 +12,9 @@ from .lattice import Field, Lattice, rows_of_rank
 class Convolution:
     """The stress of a field of slips, the mean stress apart.
 
-    mpi4py-fft wants at least one row and one column of wavevectors on each rank it knows of. Where there are more ranks than that,
-    only the first ones transform, and rows travel to and from them. The planner only estimates: measured plans change the last
-    bits from run to run.
+    mpi4py-fft wants at least one row and one column of wavevectors on each rank it knows of. Where there are more ranks than
+    that, only the first ones transform, and rows travel to and from them. The planner only estimates: measured plans change the
+    last bits from run to run.
 
     Parameters
     ----------

@@ -354,9 +354,7 @@ def prepare(lattice: Lattice, glass: Glass, initial_stress: Field | None) -> Sta
     if isinstance(glass.initial, Distribution):
         first_site = lattice.start * lattice.ny
         seed, realization = np.uint64(glass.seed), np.uint64(glass.realization)
-        fill_initial_thresholds(
-            fields.sigma_c, first_site, glass.initial.kind, glass.initial.parameters, seed, realization
-        )
+        fill_initial_thresholds(fields.sigma_c, first_site, glass.initial.kind, glass.initial.parameters, seed, realization)
     else:
         fields.sigma_c[...] = glass.initial
     fields.yields_at[...] = fields.sigma_c

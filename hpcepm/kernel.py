@@ -115,4 +115,5 @@ class Kernel:
 def wavevectors(shape: tuple[int, int]) -> tuple[Array, Array]:
     """Return qx, shape (nx,), and qy, shape (ny,), in the order of the discrete Fourier transform."""
     nx, ny = shape
-    return 2 * np.pi * np.fft.fftfreq(nx), np.abs(2 * np.pi * np.fft.fftfreq(ny))
+    qx, qy = (2 * np.pi * np.fft.fftfreq(n).astype(np.float64) for n in (nx, ny))
+    return qx, qy

@@ -118,7 +118,9 @@ OBSERVABLES: Final = (
     Observable("plastic_strain_variance", NO_UNIT, "variance of the local plastic strain", lambda s: s.moments("epsilon_p")[1]),
     Observable("threshold_mean", STRESS_UNIT, "mean threshold", lambda s: s.moments("sigma_c")[0]),
     Observable("threshold_variance", f"({STRESS_UNIT})^2", "variance of the thresholds", lambda s: s.moments("sigma_c")[1]),
-    Observable("localization", NO_UNIT, "localization LOC: 1 for one row, 1/sqrt(nx ny) if homogeneous", lambda s: s.localization),
+    Observable(
+        "localization", NO_UNIT, "localization LOC: 1 for one row, 1/sqrt(nx ny) if homogeneous", lambda s: s.localization
+    ),
     Observable("x_min", STRESS_UNIT, "plastic strength of the weakest site", lambda s: s.x_min),
     Observable("events", NO_UNIT, "events since the start", lambda s: s.count("events")),
     Observable("avalanches", NO_UNIT, "avalanches since the start", lambda s: s.count("avalanches")),

@@ -139,7 +139,7 @@ class Output:
     def add_snapshot(self, snapshot: Snapshot) -> None:
         """Write the fields at this moment. Collective."""
         fields = {name: getattr(snapshot, name) for name in self.field_names}
-        folder = self.lattice.team.from_leader(self.directory and self.directory.pieces)
+        folder = self.lattice.team.from_leader(self.directory.pieces if self.directory else None)
         assert folder is not None
 
         def describe(file: h5py.File) -> None:

@@ -135,7 +135,9 @@ def exchange_events(link: Link, own: NDArray[Any], n_own: int, events: NDArray[A
 
     Parameters
     ----------
-    own
+    link
+        To the other ranks.
+    own, n_own
         This rank's events, shape (capacity,), dtype `EVENT`. Only the first ``capacity`` of ``n_own`` need be there.
     events
         Where all go, shape (capacity,).

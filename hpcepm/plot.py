@@ -80,7 +80,9 @@ def _draw(figure: "Figure", file: h5py.File, has_maps: bool) -> None:
     labels = {"epsilon_p": "plastic strain ε$_p$", "sigma": "stress σ (Lennard-Jones units)"}
     for k, name in enumerate(maps):
         axes = figure.add_subplot(grid[1, 3 * k : 3 * k + 3])
-        _map(figure, axes, file[f"fields/{name}"], f"{labels[name]} at ε = {last:g}", "magma" if name == "epsilon_p" else "RdBu_r")
+        _map(
+            figure, axes, file[f"fields/{name}"], f"{labels[name]} at ε = {last:g}", "magma" if name == "epsilon_p" else "RdBu_r"
+        )
 
 
 def _map(figure: "Figure", axes: "Axes", fields: h5py.Dataset, title: str, colours: str) -> None:

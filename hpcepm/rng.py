@@ -31,9 +31,10 @@ _WEYL_0 = np.uint64(0x9E3779B97F4A7C15)
 _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
 _ROUNDS = 10
 _HALF_SPACING = 2.0**-53
+_BELOW_ONE = 1 - 2.0**-53
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _high_word(typing_context: Any, a: Any, b: Any) -> Any:
     """Return the upper 64 bits of the 128-bit product of two uint64."""
 
@@ -56,13 +57,16 @@ def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, i
         x0, x1, x2, x3 = high1 ^ x1 ^ key0, low1, high0 ^ x3 ^ key1, low0
         key0 += _WEYL_0
         key1 += _WEYL_1
-    return x0, x1, x2, x3
+    return x0, x1, x2, x3  # type: ignore[return-value]
 
 
 @compiled
 def uniform(word: int) -> float:
-    """Return the point of (0, 1) that a word stands for: never 0, never 1."""
-    return float((np.uint64(word) >> np.uint64(11)) + 0.5) * _HALF_SPACING
+    """Return the point of (0, 1) that a word stands for: never 0, never 1.
+
+    The upper half of the points are rounded to even; the last would be 1, where quantiles are infinite, and is the one below.
+    """
+    return min(float((np.uint64(word) >> np.uint64(11)) + 0.5) * _HALF_SPACING, _BELOW_ONE)
 
 
 @compiled

@@ -1,9 +1,9 @@
 """A whole run: from a valid input to a sheared glass in a directory.
 
-    prepare the glass, or take it up from a checkpoint
-    for each strain at which something is recorded, up to the target:
-        shear to it, pausing now and then to report and to write checkpoints
-        record
+prepare the glass, or take it up from a checkpoint
+for each strain at which something is recorded, up to the target:
+    shear to it, pausing now and then to report and to write checkpoints
+    record
 """
 
 import json
@@ -201,14 +201,16 @@ class Simulation:
         stops = schedule(settings)
         named = {name.removesuffix("_version").replace("_", " "): value for name, value in self.versions.items()}
         named["git commit"] = named["git commit"][:10]
+        size = f"{nx} × {ny} sites on {ranks}, {rows} rows each, {memory(self.dynamics.nbytes)} a rank"
+        elastic = f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}"
         return [
-            f"hpcepm {named.pop('hpcepm')}: {nx} × {ny} sites on {ranks}, {rows} rows each, {memory(self.dynamics.nbytes)} a rank",
+            f"hpcepm {named.pop('hpcepm')}: {size}",
             f"  glass     thresholds {initial}",
             f"            renewed    {glass.renewal.label}",
             f"            slip       {slip.distribution}, mean {slip.c0:g} + {slip.c1:g} σ_c²",
             f"            disorder strength s = {disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star):.3f}, "
             f"age r = {age(self.mean_initial, glass.renewal):.3f}",
-            f"  kernel    {glass.kernel.type}, {glass.kernel.orientation} shear; μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}",
+            f"  kernel    {glass.kernel.type}, {glass.kernel.orientation} shear; {elastic}",
             f"  engine    {self.choice.engine}: {self.choice.why}",
             f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); {sum(s.record for s in stops)} records, "
             f"{sum(s.snapshot for s in stops)} snapshots; seed {settings.seed}",
@@ -239,7 +241,7 @@ class Simulation:
                 self.output.add_snapshot(snapshot)
             if stop.record:
                 self.output.add_record(snapshot)
-            self._pause(after_snapshot=stop.snapshot)
+            self._pause()
             yield snapshot
         self.output.finished = True
         self._write_checkpoint()
@@ -259,13 +261,13 @@ class Simulation:
                 ahead.append(Stop(stop.strain, record, snapshot))
         return ahead
 
-    def _pause(self, full_stretch: bool = False, after_snapshot: bool = False) -> None:
+    def _pause(self, full_stretch: bool = False) -> None:
         """Report, save and checkpoint as rank 0's clock asks; it decides for all, so that all decide alike.
 
         After a full stretch of steps the next one is made to last about `SECONDS_A_PAUSE`.
         """
         self.output.add_avalanches(self.dynamics.take_avalanches())
-        problem, checkpoint_is_due = self._save(force=after_snapshot), False
+        problem, checkpoint_is_due = self._save(), False
         if self.progress:
             now = time.monotonic()
             numbers = self.dynamics.state.now[0]
@@ -299,7 +301,8 @@ class Simulation:
         problem = self.team.from_leader(self._save(force=True))
         if problem:
             raise OutputFailed(problem)
-        folder, place = self.team.from_leader((self.directory and self.directory.checkpoints, self.output.place()))
+        folder = self.directory.checkpoints if self.directory else None
+        folder, place = self.team.from_leader((folder, self.output.place()))
         assert folder is not None
         self._checkpoints += 1
         write_checkpoint(folder, self._checkpoints, self.dynamics.state, self.lattice, place, self._settings_json)

@@ -75,9 +75,7 @@ class State:
     @classmethod
     def blank(cls, lattice: Lattice) -> "State":
         """Return a state of zeros, to be filled by a preparation or a checkpoint."""
-        fields = Fields(
-            lattice.field(), lattice.field(), lattice.field(), lattice.field(np.int32), lattice.field(np.int32)
-        )
+        fields = Fields(lattice.field(), lattice.field(), lattice.field(), lattice.field(np.int32), lattice.field(np.int32))
         return cls(fields, np.zeros(1, NOW), np.zeros(1, AVALANCHE))
 
     def plastic_strain(self, lattice: Lattice) -> float:

@@ -1,5 +1,6 @@
 """Shared by all tests: a team of one, runs under mpiexec that cannot outlive their test, and the comparison of results."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -54,10 +55,8 @@ def start(command: list[str], ranks: int | None, cwd: Path, **environment: str) 
 
 def end(process: subprocess.Popen[str]) -> None:
     """Kill a process and all it started, and wait for it."""
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended already
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it had ended already
     process.wait()
 
 
@@ -80,7 +79,7 @@ def hpcepm(tmp_path: Path) -> Run:
     def run(settings: dict[str, Any] | str, *options: str, ranks: int | None = None, **environment: str) -> Any:
         path = tmp_path / "input.yaml"
         path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
-        return run_python(["-m", "hpcepm", "input.yaml", *options], ranks, tmp_path, **environment)
+        return run_python(["-m", "hpcepm", "input.yaml", *options], ranks, tmp_path, 120, **environment)
 
     return run
 

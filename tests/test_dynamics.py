@@ -62,7 +62,12 @@ def test_event_by_event_as_the_plain_model(
         shape, disorder.PRESETS[initial], disorder.PRESETS["MCT"], 0.0276, 0.0206, MU, BULK, *kernel, stress_std, seed
     )
     plain.shear(target)
-    changes = {"kernel": kernel, "initial": disorder.preset(initial), "initial_stress_std": stress_std, "seed": seed}
+    changes: dict[str, Any] = {
+        "kernel": kernel,
+        "initial": disorder.preset(initial),
+        "initial_stress_std": stress_std,
+        "seed": seed,
+    }
     ours, avalanches = sheared(team, shape, engine, target, **changes)
     fields = ours.state.fields
     assert plain.n_events.sum() > 300
@@ -110,7 +115,7 @@ def test_a_full_table_and_small_buffers_change_nothing(team: Team, monkeypatch: 
 
 def test_stress_balance(team: Team) -> None:
     """⟨x_min⟩ = 2μ⟨S⟩/(nx ny) in the steady state (SPEC, promise 3); and exactly, with the change of stress in between."""
-    ours, rows = sheared(team, (32, 24), "direct", 3.0)
+    _, rows = sheared(team, (32, 24), "direct", 3.0)
     rows = rows[rows["strain"] > 0.5]
     assert len(rows) > 3000
     after = rows["stress"] - rows["stress_drop"]
@@ -149,7 +154,7 @@ def test_initial_stress_is_equilibrated(team: Team) -> None:
 
 def test_sites_unstable_at_strain_0_are_avalanche_0(team: Team) -> None:
     initial = disorder.normal(0.5, 0.6, allow_negative=True)
-    ours, rows = sheared(team, (16, 16), "direct", 1e-4, initial=initial)
+    _, rows = sheared(team, (16, 16), "direct", 1e-4, initial=initial)
     assert rows[0]["strain"] == 0 and rows[0]["stress"] == 0 and rows[0]["events"] > 30
     assert (rows["strain"][1:] > 0).all()
     weakest = np.unravel_index(
@@ -159,7 +164,7 @@ def test_sites_unstable_at_strain_0_are_avalanche_0(team: Team) -> None:
 
 
 def test_ties_go_to_the_lowest_site(team: Team) -> None:
-    ours, rows = sheared(team, (6, 5), "direct", 0.06, initial=disorder.constant(1.0))
+    _, rows = sheared(team, (6, 5), "direct", 0.06, initial=disorder.constant(1.0))
     assert (rows[0]["x"], rows[0]["y"]) == (0, 0)
     assert rows[0]["stress"] == pytest.approx(1.0, rel=1e-15)
 
@@ -203,5 +208,3 @@ def test_strain_of_avalanches_never_falls(team: Team) -> None:
     _, rows = sheared(team, (16, 16), "direct", 0.5)
     assert all(a <= b for a, b in pairwise(rows["strain"]))
     assert (rows["duration"] <= rows["events"]).all() and (rows["sites"] <= rows["events"]).all()
-
-

@@ -60,7 +60,9 @@ def test_the_inputs_that_we_ship_are_valid(name: str) -> None:
 
 
 def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
-    settings = read(tmp_path, "lattice: {shape: [010, 0x10]}\nloading: {target: 1e-3}\nslip: {c0: 5.e-2, c1: .5}\nseed: 0").settings
+    settings = read(
+        tmp_path, "lattice: {shape: [010, 0x10]}\nloading: {target: 1e-3}\nslip: {c0: 5.e-2, c1: .5}\nseed: 0"
+    ).settings
     assert settings.lattice.shape == [10, 16]
     assert (settings.loading.target, settings.slip.c0, settings.slip.c1, settings.seed) == (1e-3, 0.05, 0.5, 0)
 

@@ -7,15 +7,18 @@ import yaml
 
 from .conftest import Run, assert_same_bits, run_python, settings_for
 
+FEW_RECORDS = {"directory": "run", "observables": {"every": 0.1}, "fields": {"every": 0.5}}
 CASES = {
     "square direct": settings_for((32, 32), engine="direct"),
     "prime direct": settings_for((97, 61), engine="direct", loading={"target": 0.06}),
     "prime spectral": settings_for((97, 61), engine="spectral", loading={"target": 0.03}),
     "odd spectral, another kernel": settings_for((15, 21), engine="spectral", kernel={"type": "cell_average"}),
     "long spectral, pure shear": settings_for((8, 50), engine="spectral", kernel={"orientation": "pure"}),
-    "more ranks than rows": settings_for((3, 5), loading={"target": 2.0}),
-    "more ranks than rows, spectral": settings_for((3, 5), engine="spectral", loading={"target": 1.0}),
-    "fewer wavevectors than ranks, spectral": settings_for((6, 4), engine="spectral", loading={"target": 1.0}),
+    "more ranks than rows": settings_for((3, 5), loading={"target": 2.0}, output=FEW_RECORDS),
+    "more ranks than rows, spectral": settings_for((3, 5), engine="spectral", loading={"target": 1.0}, output=FEW_RECORDS),
+    "fewer wavevectors than ranks, spectral": settings_for(
+        (6, 4), engine="spectral", loading={"target": 1.0}, output=FEW_RECORDS
+    ),
     "sites unstable at the start": settings_for(
         (40, 30), thresholds={"initial": {"distribution": "normal", "mean": 0.1, "std": 0.5, "allow_negative": True}}
     ),

@@ -102,7 +102,7 @@ def _opened(path: str, dataset: str) -> Iterator[h5py.Dataset]:
     with file:
         here: h5py.Group | h5py.Dataset = file
         for part in dataset.strip("/").split("/"):
-            link = here.get(part, getlink=True) if isinstance(here, h5py.Group) and part in here.keys() else None
+            link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
             if isinstance(link, h5py.ExternalLink | h5py.SoftLink):
                 raise BadFile(f"{path}:/{dataset}: is a link; only data in the file itself are read")
             if link is None:

@@ -37,7 +37,9 @@ def shown(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, int) and abs(value) > 10**30:
-        return f"a number of about {len(str(abs(value) // 10**20)) + 20} digits" if value.bit_length() < 10000 else "a huge number"
+        return (
+            f"a number of about {len(str(abs(value) // 10**20)) + 20} digits" if value.bit_length() < 10000 else "a huge number"
+        )
     return shorten(repr(value))
 
 

@@ -65,7 +65,7 @@ class TwoWays(ThresholdInput):
     @model_validator(mode="after")
     def _one_way(self) -> "TwoWays":
         by_shape, by_mean = (self.shape, self.scale), (self.mean, self.std)
-        if (None in by_shape) == (None in by_mean) or any(by_shape) and any(by_mean):
+        if (None in by_shape) == (None in by_mean) or (any(by_shape) and any(by_mean)):
             raise ValueError("give shape and scale, or mean and std")
         if self.mean and self.std and not 1e-3 <= self.std / self.mean <= 10:
             raise ValueError("std must lie between mean/1000 and 10·mean")
@@ -195,7 +195,7 @@ def _which_distribution(value: Any) -> Any:
 def _union(models: dict[str, type[Section]]) -> Any:
     members: Any = Annotated[Preset, Tag("preset")]
     for name, model in models.items():
-        members = members | Annotated[model, Tag(name)]  # type: ignore[valid-type]
+        members = members | Annotated[model, Tag(name)]
     return Annotated[members, Discriminator(_which_distribution)]
 
 

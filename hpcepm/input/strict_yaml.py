@@ -1,7 +1,7 @@
 """Strict YAML: what PyYAML guesses, this refuses or reads as YAML 1.2 does.
 
-PyYAML reads ``1e-3`` as a string, ``on`` as true, ``010`` as 8 and ``12:00:00`` as 43200, lets the last of two equal keys win, and
-expands aliases without bound. An input is data: scalars, lists and mappings, no aliases, no tags.
+PyYAML reads ``1e-3`` as a string, ``on`` as true, ``010`` as 8 and ``12:00:00`` as 43200, lets the last of two equal keys win,
+and expands aliases without bound. An input is data: scalars, lists and mappings, no aliases, no tags.
 """
 
 import re
@@ -20,7 +20,7 @@ MOST_DIGITS = 400
 class _Loader(yaml.SafeLoader):
     """A loader with the scalars of YAML 1.2 (core schema)."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML declares it so)
 
 
 for _tag, _pattern, _first in (
@@ -30,7 +30,9 @@ for _tag, _pattern, _first in (
     ("float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
     ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first) + ([""] if _tag == "null" else []))
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first) + ([""] if _tag == "null" else [])
+    )
 
 
 @dataclass

@@ -1,0 +1,168 @@
+"""The command line on good and bad days: exit codes, messages, and that nothing half-written stays."""
+
+import fcntl
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import Run, run_python, settings_for
+
+GOOD = settings_for((12, 10))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return all files below a folder with their contents."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_run_says_what_it_does(hpcepm: Run, tmp_path: Path) -> None:
+    done = hpcepm(GOOD, "--plot")
+    assert done.returncode == 0 and done.stderr == ""
+    for said in (
+        "12 × 10 sites on 1 rank",
+        "age r = 0.140",
+        "engine    direct: ",
+        "run.h5",
+        "reached strain 0.12",
+        "summary.png",
+    ):
+        assert said in done.stdout
+    assert (tmp_path / "run" / "summary.png").exists()
+    assert not (tmp_path / "run" / "run.lock").exists()
+
+
+def test_quiet_is_quiet(hpcepm: Run) -> None:
+    done = hpcepm(GOOD, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("glass", [("ESL", "0.140"), ("GQ", "0.650")])
+def test_disorder_and_age_are_in_the_log(hpcepm: Run, glass: tuple[str, str]) -> None:
+    name, age = glass
+    done = hpcepm({**GOOD, "thresholds": {"initial": name, "renewal": "MCT"}, "loading": {"target": 0.001}})
+    # s = 0.43474 / (11.460 × (0.0276 + 0.0206 × 1.18896)) by hand
+    assert f"s = 0.728, age r = {age}" in done.stdout
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_wrong_input_is_2_and_writes_nothing(hpcepm: Run, tmp_path: Path, ranks: int | None) -> None:
+    done = hpcepm({**GOOD, "seeed": 1}, ranks=ranks)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.count("seeed: unknown key (did you mean 'seed'?)") == 1
+    assert set(files(tmp_path)) == {"input.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name an input"),
+        (["nix.yaml"], "nix.yaml: no such file"),
+        (["."], ".: is a directory"),
+        (["input.yaml", "--sett", "a=1"], "unrecognized arguments: --sett"),
+        (["input.yaml", "--set", "seed=x"], "--set seed=x: seed: should be a valid integer"),
+        (["input.yaml", "--output", "input.yaml/sub"], "input.yaml/sub: cannot be used for output"),
+        (["plot"], "required: RUNDIR"),
+        (["plot", "nix"], "nix/run.h5: no run there"),
+    ],
+)
+def test_wrong_command_lines_are_2(tmp_path: Path, arguments: list[str], said: str) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
+    done = run_python(["-m", "hpcepm", *arguments], None, tmp_path)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+    assert set(files(tmp_path)) == {"input.yaml"}
+
+
+def test_help_and_version(tmp_path: Path) -> None:
+    for option, said in (("--help", "--continue"), ("--version", "hpcepm 0.")):
+        done = run_python(["-m", "hpcepm", option], None, tmp_path)
+        assert done.returncode == 0 and said in done.stdout
+
+
+def test_a_directory_with_a_run_is_3_and_untouched(hpcepm: Run, tmp_path: Path) -> None:
+    assert hpcepm(GOOD).returncode == 0
+    before = files(tmp_path / "run")
+    for changes, options, said in (
+        ({}, (), "holds a run already"),
+        ({}, ("--continue",), "holds a finished run"),
+        ({"seed": 8}, ("--continue",), "seed: was 3, is now 8"),
+    ):
+        done = hpcepm({**GOOD, **changes}, *options)
+        assert done.returncode == 3 and said in done.stderr
+        assert files(tmp_path / "run") == before
+
+
+def test_a_directory_in_use_is_3_and_untouched(hpcepm: Run, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with open(tmp_path / "run" / "run.lock", "w") as lock:
+        lock.write("process 1 on elsewhere\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for options in ((), ("--continue",)):
+            done = hpcepm(GOOD, *options)
+            assert done.returncode == 3 and "is in use by another run (process 1 on elsewhere)" in done.stderr
+    assert files(tmp_path / "run") == {"run.lock": b"process 1 on elsewhere\n"}
+    assert hpcepm(GOOD).returncode == 0, "the lock of a run that is gone must not hold"
+
+
+def test_ranks_that_do_not_know_of_each_other_are_refused(hpcepm: Run, tmp_path: Path) -> None:
+    for name in ("PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
+        done = hpcepm(GOOD, **{name: "4"})
+        assert done.returncode == 2 and f"started 4 processes ({name})" in done.stderr
+    assert set(files(tmp_path)) == {"input.yaml"}
+    assert hpcepm(GOOD, SLURM_NTASKS="4").returncode == 0, "a batch shell has that too"
+
+
+SABOTAGE = """
+import sys
+from hpcepm import {module}
+from hpcepm.cli import main
+from mpi4py import MPI
+
+original = {module}.{owner}{name}
+calls = 0
+
+def sabotaged(*arguments, **more):
+    global calls
+    calls += 1
+    if calls == {call} and MPI.COMM_WORLD.rank == {rank}:
+        {action}
+    return original(*arguments, **more)
+
+{module}.{owner}{name} = sabotaged
+sys.exit(main(["input.yaml"]))
+"""
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"module": "simulation", "owner": "", "name": "glass_of", "call": 1},
+        {"module": "dynamics", "owner": "Dynamics.", "name": "shear", "call": 5},
+        {"module": "output", "owner": "", "name": "write_slabs", "call": 2},
+    ],
+    ids=lambda w: w["name"],
+)
+def test_an_exception_on_one_rank_ends_all_with_its_traceback(tmp_path: Path, where: dict[str, object], rank: int) -> None:
+    script = SABOTAGE.format(**where, rank=rank, action="raise RuntimeError('sabotage')")
+    (tmp_path / "sabotage.py").write_text(script)
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
+    started = time.monotonic()
+    done = run_python(["sabotage.py"], 3, tmp_path, timeout=30)
+    assert done.returncode == 1
+    assert f"rank {rank} of 3: an error that should not happen" in done.stderr
+    assert "RuntimeError: sabotage" in done.stderr and "in sabotaged" in done.stderr
+    assert time.monotonic() - started < 15, "start-up, and 5 s for the end"
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_a_bad_number_on_one_rank_stops_all_and_is_named(tmp_path: Path, rank: int) -> None:
+    poison = "arguments[0].state.fields.sigma_c[1, 2] = float('nan')"
+    script = SABOTAGE.format(module="dynamics", owner="Dynamics.", name="shear", call=6, rank=rank, action=poison)
+    (tmp_path / "poison.py").write_text(script)
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
+    done = run_python(["poison.py"], 3, tmp_path, timeout=30)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"hpcepm: stopped: rank {rank}: sigma_c is nan at site ({4 * rank + 1}, 2), found after step" in done.stderr

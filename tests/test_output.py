@@ -1,0 +1,201 @@
+"""Output: what ``run.h5`` holds, that it can always be opened, and that numbers in it are what they say."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from hpcepm.input import ReadInput, read_input
+from hpcepm.output import AVALANCHE_COLUMNS
+from hpcepm.parallel import Team
+from hpcepm.plot import CannotPlot, draw_summary
+from hpcepm.run_directory import RunDirectory
+from hpcepm.simulation import Simulation, schedule, strains_of
+from hpcepm.tables import Table
+
+from .conftest import settings_for
+
+MU = 14.7
+
+
+def prepared(tmp_path: Path, team: Team, **changes: Any) -> tuple[Simulation, ReadInput]:
+    import yaml
+
+    path = tmp_path / "input.yaml"
+    path.write_text(yaml.safe_dump(settings_for((20, 14), **changes)))
+    read = read_input(str(path), [], str(tmp_path / "run"))
+    directory = RunDirectory(str(tmp_path / "run"), go_on=False)
+    return Simulation(team, read, directory, False, None), read
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, team: Team) -> tuple[Path, Simulation, list[dict[str, Any]]]:
+    """Return a finished run, and what plain numpy says of each of its records."""
+    tmp_path = tmp_path_factory.mktemp("output")
+    simulation, _ = prepared(tmp_path, team)
+    seen = []
+    for snapshot in simulation.run():
+        sigma, epsilon_p, sigma_c = snapshot.sigma, snapshot.epsilon_p, snapshot.sigma_c
+        e = epsilon_p + sigma / (2 * MU)
+        length = np.sqrt(sigma.size)
+        seen.append(
+            {
+                "stress": sigma.mean(),
+                "plastic_strain": epsilon_p.mean(),
+                "stress_variance": sigma.var(),
+                "stress_m3": ((sigma - sigma.mean()) ** 3).mean(),
+                "stress_m4": ((sigma - sigma.mean()) ** 4).mean(),
+                "strain_variance": e.var(),
+                "strain_m3": ((e - e.mean()) ** 3).mean(),
+                "strain_m4": ((e - e.mean()) ** 4).mean(),
+                "plastic_strain_variance": epsilon_p.var(),
+                "threshold_mean": sigma_c.mean(),
+                "threshold_variance": sigma_c.var(),
+                "localization": 1 / length if snapshot.strain == 0 else length * (e**4).sum() / (e**2).sum() ** 2,
+                "x_min": (sigma_c - sigma).min(),
+                "events": snapshot.n_events.sum(),
+                "strain": e.mean(),
+                "along_x": epsilon_p.mean(axis=1),
+                "along_y": epsilon_p.mean(axis=0),
+                "sigma": sigma.copy(),
+            }
+        )
+    return tmp_path / "run", simulation, seen
+
+
+def test_observables_are_what_numpy_says(run: tuple[Path, Simulation, list[dict[str, Any]]]) -> None:
+    directory, _, seen = run
+    with h5py.File(directory / "run.h5", "r") as file:
+        observables = file["observables"]
+        assert observables["strain"][()] == pytest.approx([s["strain"] for s in seen], abs=1e-12)
+        for name in set(seen[0]) - {"strain", "along_x", "along_y", "sigma"}:
+            assert observables[name].shape == (1, len(seen))
+            assert observables[name][0] == pytest.approx([s[name] for s in seen], rel=1e-9, abs=1e-12), name
+        for axis in ("along_x", "along_y"):
+            assert file[f"profiles/{axis}"][0] == pytest.approx(np.array([s[axis] for s in seen]), rel=1e-12)
+        assert (observables["avalanches"][0, -1], observables["events"][0, -1]) == (
+            len(file["avalanches/slip"]),
+            file["avalanches/events"][()].sum(),
+        )
+
+
+def test_fields_are_those_of_their_strain(run: tuple[Path, Simulation, list[dict[str, Any]]]) -> None:
+    directory, _, seen = run
+    strains = [s["strain"] for s in seen]
+    with h5py.File(directory / "run.h5", "r") as file:
+        fields = file["fields"]
+        assert list(fields["strain"]) == [0, 0.05, 0.1, 0.12]
+        assert fields["sigma"].shape == (1, 4, 20, 14)
+        for k, strain in enumerate(fields["strain"]):
+            record = int(np.argmin(np.abs(np.array(strains) - strain)))
+            assert (fields["sigma"][0, k] == seen[record]["sigma"]).all()
+            assert fields["n_events"][0, k].sum() == seen[record]["events"]
+
+
+def test_every_dataset_has_units_and_a_description(run: tuple[Path, Simulation, list[dict[str, Any]]]) -> None:
+    found = []
+
+    def look(name: str, thing: Any) -> None:
+        if isinstance(thing, h5py.Dataset):
+            found.append(name)
+            assert thing.attrs["units"] and thing.attrs["description"], name
+
+    with h5py.File(run[0] / "run.h5", "r") as file:
+        file.visititems(look)
+        for name in ("hpcepm_version", "git_commit", "numpy_version", "mpi4py_version", "mpi_library", "fftw_version"):
+            assert isinstance(file.attrs[name], str) and file.attrs[name] not in ("", "unknown"), name
+        assert file.attrs["seed"] == 3 and file.attrs["ranks"] == 1 and file.attrs["layout_version"] == 1
+        assert "lattice" in file.attrs["input"] and '"shear_modulus":14.7' in file.attrs["input_resolved"]
+    assert {f"avalanches/{name}" for name in AVALANCHE_COLUMNS} <= set(found)
+
+
+def test_xarray_shows_named_dimensions_and_coordinates(run: tuple[Path, Simulation, list[dict[str, Any]]]) -> None:
+    expected: dict[str, dict[str, tuple[str, ...]]] = {
+        "observables": {"stress": ("realization", "record")},
+        "avalanches": {"slip": ("avalanche",)},
+        "fields": {"sigma": ("realization", "snapshot", "x", "y")},
+        "profiles": {"along_x": ("realization", "record", "x"), "along_y": ("realization", "record", "y")},
+    }
+    for group, variables in expected.items():
+        with xr.open_dataset(run[0] / "run.h5", group=group, engine="h5netcdf") as dataset:
+            for name, dimensions in variables.items():
+                assert dataset[name].dims == dimensions
+                assert not np.isnan(dataset[name].values).any()
+            assert group == "avalanches" or "strain" in dataset.coords
+
+
+def test_run_file_can_be_opened_from_anywhere(
+    run: tuple[Path, Simulation, list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with h5py.File(run[0] / "run.h5", "r") as file:
+        assert not np.isnan(file["fields/sigma"][()]).any()
+
+
+def test_run_file_grows_and_is_complete_at_every_moment(tmp_path: Path, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpcepm.simulation.SECONDS_A_SAVE", 0.0)
+    simulation, _ = prepared(tmp_path, team)
+    for number, _ in enumerate(simulation.run(), 1):
+        with h5py.File(tmp_path / "run" / "run.h5", "r") as file:
+            assert len(file["observables/strain"]) == number
+            assert not file.attrs["finished"]
+            assert file["avalanches/events"][()].sum() == file["observables/events"][0, -1]
+            assert file["profiles/along_x"].shape == (1, number, 20)
+    with h5py.File(tmp_path / "run" / "run.h5", "r") as file:
+        assert file.attrs["finished"]
+
+
+def test_leaving_out_avalanches_and_fields(tmp_path: Path, team: Team) -> None:
+    simulation, _ = prepared(tmp_path, team, output={"directory": "x", "avalanches": False})
+    list(simulation.run())
+    with h5py.File(tmp_path / "run" / "run.h5", "r") as file:
+        assert set(file) == {"observables", "profiles"}
+
+
+def test_records_lie_at_multiples_and_at_the_target() -> None:
+    assert strains_of(0.25, 1.0) == [0, 0.25, 0.5, 0.75, 1.0]
+    assert strains_of(0.3, 1.0) == [0, 0.3, 0.6, 3 * 0.3, 1.0]
+    assert strains_of(0.1, 0.3) == [0, 0.1, 0.2, 0.3]
+    assert strains_of(0.1, 0.3 + 5e-10) == [0, 0.1, 0.2, 0.3 + 5e-10]
+    assert len(strains_of(0.1, 0.3 + 5e-9)) == 5
+    assert strains_of(2.0, 1.0) == [0, 1.0]
+
+
+def test_schedule_merges_records_and_snapshots(tmp_path: Path, team: Team) -> None:
+    _, read = prepared(tmp_path, team, output={"observables": {"every": 0.05}, "fields": {"every": 0.04}})
+    stops = [(round(stop.strain, 12), stop.record, stop.snapshot) for stop in schedule(read.settings)]
+    assert stops == [
+        (0, True, True),
+        (0.04, False, True),
+        (0.05, True, False),
+        (0.08, False, True),
+        (0.1, True, False),
+        (0.12, True, True),
+    ]
+
+
+def test_table_in_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpcepm.tables.PIECE_BYTES", 300)
+    dtype = np.dtype([("a", "f8"), ("b", "i4", (3,))])
+    rows = np.zeros(100, dtype)
+    rows["a"], rows["b"] = np.arange(100), np.arange(300).reshape(100, 3)
+    table = Table(tmp_path, "t", dtype)
+    for k in range(0, 100, 7):
+        table.append(rows[k : k + 7])
+        table.save()
+    assert (table.read() == rows).all() and len(table.pieces()) == 5
+    for kept in (0, 1, 20, 21, 99, 100):
+        again = Table(tmp_path, "t", dtype, rows=kept)
+        again.append(rows[kept:])
+        again.save()
+        assert (again.read() == rows).all()
+
+
+def test_picture(run: tuple[Path, Simulation, list[dict[str, Any]]], tmp_path: Path) -> None:
+    path = draw_summary(str(run[0]))
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 30_000
+    with pytest.raises(CannotPlot, match="no run there"):
+        draw_summary(str(tmp_path))
