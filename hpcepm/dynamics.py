@@ -10,13 +10,14 @@ The loop (SPEC 2) in words:
                                                                            leaves none unstable
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import compiled
+from .compiled import compiled, compiled_for
 from .convolution import Convolution
 from .disorder import Distribution, SlipLaw, fill_initial_thresholds, normal_deviate, quantile, slip_at
 from .engines import ENGINES, Engine
@@ -238,6 +239,7 @@ class Dynamics:
         self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
         self._finished = np.zeros(1, np.int64)
         self._buffers = _buffers(EVENTS_AT_FIRST)
+        self._step_loop: Callable[..., Any] | None = None
         self._rules = Rules(
             np.uint64(glass.seed),
             np.uint64(glass.realization),
@@ -276,31 +278,34 @@ class Dynamics:
         pause_at = self.state.now[0]["steps"] + steps
         while True:
             why = self._advance(stop_strain, pause_at)
-            if why is Why.SYNCHRONIZE:
+            if why == _SYNCHRONIZE:
                 self.engine.synchronize(self.state)
-            elif why is Why.GROW:
+            elif why == _GROW:
                 self._buffers = _buffers(4 * self._buffers.found.size)
             else:
                 self._check_finite()
-                return why
+                return Why(why)
 
-    def _advance(self, stop_strain: float, pause_at: int) -> Why:
+    def _advance(self, stop_strain: float, pause_at: int) -> int:
+        """Run the compiled loop; return a `Why`."""
         state = self.state
-        return Why(
-            _advance(
-                self.engine.arrays,
-                state.fields,
-                state.now[0],
-                state.avalanche[0],
-                self._table,
-                self._finished,
-                self._buffers,
-                self._rules,
-                self.lattice.team.link,
-                stop_strain,
-                pause_at,
-            )
+        arguments = (
+            self.engine.arrays,
+            state.fields,
+            state.now[0],
+            state.avalanche[0],
+            self._table,
+            self._finished,
+            self._buffers,
+            self._rules,
+            self.lattice.team.link,
+            float(stop_strain),
+            int(pause_at),
         )
+        if self._step_loop is None:
+            self._step_loop = compiled_for(_advance, *arguments)
+        why: int = self._step_loop(*arguments)
+        return why
 
     def take_avalanches(self) -> NDArray[Any]:
         """Return the rows, dtype `AVALANCHE`, of the avalanches that ended since the last call; the same on all ranks."""

@@ -48,7 +48,7 @@ class SpectralEngine(Engine):
         stress = self.convolution.stress_of(state.fields.epsilon_p)
         if self.initial_stress is not None:
             stress += self.initial_stress
-        _set_yields_at(state.fields, stress, self.arrays.row_minimum)
+        _set_yields_at(state.fields.yields_at, state.fields.sigma_c, stress, self.arrays.row_minimum)
 
     @property
     def nbytes(self) -> int:
@@ -57,11 +57,11 @@ class SpectralEngine(Engine):
 
 
 @compiled
-def _set_yields_at(fields: Fields, stress: Field, row_minimum: NDArray[np.float64]) -> None:
+def _set_yields_at(yields_at: Field, sigma_c: Field, stress: Field, row_minimum: NDArray[np.float64]) -> None:
     for i in range(stress.shape[0]):
-        row = fields.yields_at[i]
+        row = yields_at[i]
         for j in range(stress.shape[1]):
-            row[j] = fields.sigma_c[i, j] - stress[i, j]
+            row[j] = sigma_c[i, j] - stress[i, j]
         row_minimum[i] = smallest(row)
 
 
