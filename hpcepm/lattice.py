@@ -88,8 +88,9 @@ class Lattice:
 
     def first_bad_site(self, field: Field) -> int | None:
         """Return the lowest global index of a site of this slab that holds NaN or infinity, if any."""
-        k = int(_first_not_finite(field))
-        return None if k < 0 else self.start * self.ny + k
+        if _all_finite(field.view(np.int64)):
+            return None
+        return self.start * self.ny + int(np.flatnonzero(~np.isfinite(field))[0])
 
 
 @compiled
@@ -105,10 +106,14 @@ def _row_power_sums(field: Field, centre: float, sums: NDArray[np.float64]) -> N
         sums[i, 0], sums[i, 1], sums[i, 2], sums[i, 3] = s1, s2, s3, s4
 
 
+_EXPONENT = 0x7FF0000000000000  # of a double; all ones in NaN and infinity alone
+
+
 @compiled
-def _first_not_finite(field: Field) -> int:
-    for i in range(field.shape[0]):
-        for j in range(field.shape[1]):
-            if not np.isfinite(field[i, j]):
-                return int(i * field.shape[1] + j)
-    return -1
+def _all_finite(bits: NDArray[np.int64]) -> bool:
+    """Return whether no double of a field is NaN or infinite; without a branch, so that it runs at the speed of memory."""
+    largest = 0
+    for i in range(bits.shape[0]):
+        for j in range(bits.shape[1]):
+            largest = max(largest, bits[i, j] & _EXPONENT)
+    return largest < _EXPONENT

@@ -5,8 +5,10 @@ last complete one. It holds the observables themselves; avalanches, profiles and
 virtual datasets, so a run is copied as a directory.
 """
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import h5py
@@ -228,6 +230,18 @@ class Output:
                     )
                 dataset = group.create_virtual_dataset(name, layout, fillvalue=_missing(dtype))
             _describe(dataset, units, description, ("realization", "snapshot", "x", "y"))
+
+
+def read_identity(run_file: Path) -> tuple[dict[str, Any], bool]:
+    """Return the resolved input that a ``run.h5`` belongs to, and whether its run is finished.
+
+    Raises
+    ------
+    OSError, KeyError, ValueError
+        It is not one of ours.
+    """
+    with h5py.File(run_file, "r") as file:
+        return json.loads(file.attrs["input_resolved"]), bool(file.attrs["finished"])
 
 
 def _missing(dtype: np.dtype[Any]) -> float | int:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from . import provenance
-from .checkpoint import CheckpointHeader, newest_checkpoint, prune, read_state, write_checkpoint
+from .checkpoint import BadCheckpoint, CheckpointHeader, newest_checkpoint, prune, read_state, write_checkpoint
 from .disorder import CONSTANT_SLIP, EXPONENTIAL_SLIP, Distribution, SlipLaw, age, disorder_strength, preset
 from .dynamics import Dynamics, Glass, Why
 from .engines import choose
@@ -26,7 +26,7 @@ from .input.schema import FieldInput, ThresholdInput
 from .kernel import Kernel
 from .lattice import Field, Lattice
 from .observables import Snapshot
-from .output import Output
+from .output import Output, read_identity
 from .parallel import Team
 from .progress import Progress, count, duration, memory
 from .run_directory import DirectoryTaken, RunDirectory
@@ -141,35 +141,35 @@ class Simulation:
         self._paused = self._saved = self._checkpointed = time.monotonic()
 
     def _checkpoint_to_take_up(self) -> CheckpointHeader | None:
-        """Return the newest checkpoint, after rank 0 made sure that it is one of this run."""
+        """Return the newest checkpoint, after rank 0 made sure that the run in the directory is this one."""
         found: CheckpointHeader | None = None
         refused: Exception | None = None
         if self.directory is not None:
             try:
+                self._refuse_foreign(self.directory)
                 found = newest_checkpoint(self.directory.checkpoints)
-                if found is not None:
-                    self._refuse_foreign(found)
-            except Exception as error:  # whatever it is, all ranks must hear of it
+            except (DirectoryTaken, BadCheckpoint) as error:  # all ranks must hear of it
                 refused = error
         found, refused = self.team.from_leader((found, refused))
         if refused is not None:
             raise refused
         return found
 
-    def _refuse_foreign(self, found: CheckpointHeader) -> None:
-        assert self.directory is not None
-        now = json.loads(self.settings.model_dump_json())
-        differences = list(_differences(found.settings, now))
+    def _refuse_foreign(self, directory: RunDirectory) -> None:
+        """Raise `DirectoryTaken` if ``run.h5`` is of another input, finished, or not ours."""
+        if not directory.run_file.exists():
+            return
+        untouched = "and it was not touched"
+        try:
+            settings, finished = read_identity(directory.run_file)
+        except (OSError, KeyError, ValueError):
+            raise DirectoryTaken(f"{directory.run_file}: is no output of hpcepm, {untouched}.") from None
+        differences = list(_differences(settings, json.loads(self.settings.model_dump_json())))
         if differences:
-            raise DirectoryTaken(
-                f"{self.directory.path}: holds a run of another input, and it was not touched:\n  " + "\n  ".join(differences)
-            )
-        n_records = len(strains_of(self.settings.output.observables.every, self.settings.loading.target))
-        if found.place["records"] == n_records:
-            raise DirectoryTaken(
-                f"{self.directory.path}: holds a finished run (strain {self.settings.loading.target:g} was reached); "
-                "it was not touched."
-            )
+            raise DirectoryTaken(f"{directory.path}: holds a run of another input, {untouched}:\n  " + "\n  ".join(differences))
+        if finished:
+            target = self.settings.loading.target
+            raise DirectoryTaken(f"{directory.path}: holds a finished run (strain {target:g} was reached), {untouched}.")
 
     def _mean_initial(self) -> float:
         initial = self.glass.initial

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def launch_command(ranks: int) -> list[str]:
 
 
 def start(command: list[str], ranks: int | None, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start Python, under mpiexec if ``ranks`` is given, in a process group of its own."""
+    """Start Python, under mpiexec if ``ranks`` is given, in a session of its own."""
     full = [*(launch_command(ranks) if ranks else []), sys.executable, *command]
     return subprocess.Popen(
         full,
@@ -54,10 +55,25 @@ def start(command: list[str], ranks: int | None, cwd: Path, **environment: str) 
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Kill a process and all it started, and wait for it."""
-    with contextlib.suppress(ProcessLookupError):  # it may have ended already
-        os.killpg(process.pid, signal.SIGKILL)
+    """Kill −9 a process and all it started, and wait until they are gone. Ranks are found by their session, which is ours."""
+    while left := processes_of_session(process.pid):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.poll()
+        time.sleep(0.005)
     process.wait()
+
+
+def processes_of_session(session: int) -> list[int]:
+    """Return the living processes of a session; mpiexec puts its ranks in groups of their own."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, its_session = path.read_text().rpartition(")")[2].split()[:4]
+            if int(its_session) == session and state != "Z":
+                found.append(int(path.parent.name))
+    return found
 
 
 def run_python(

@@ -11,7 +11,7 @@ import yaml
 from .conftest import assert_same_bits, end, run_python, settings_for, start
 
 CASES = {
-    "direct": settings_for((97, 61), engine="direct", loading={"target": 0.25}),
+    "direct": settings_for((97, 61), engine="direct", loading={"target": 0.5}),
     "spectral": settings_for((33, 40), engine="spectral", loading={"target": 0.3}),
 }
 
