@@ -4,7 +4,7 @@
     python -m hpcepm plot RUNDIR
 
 Exit codes: 0 the target was reached; 1 something failed; 2 the input or the command line is wrong, and nothing was written; 3 the
-directory is in use, or holds a run that was not to be touched.
+directory is in use, or holds a run that was not to be touched; 75 the run was asked to stop, and --continue goes on.
 """
 
 import argparse
@@ -21,6 +21,7 @@ REACHED: Final = 0
 FAILED: Final = 1
 WRONG_INPUT: Final = 2
 DIRECTORY_TAKEN: Final = 3
+STOPPED: Final = 75
 
 
 class UsageError(Exception):
@@ -40,7 +41,7 @@ def _run_parser() -> _Parser:
         add_help=False,
         description="Shear a glass. To use several ranks: mpiexec -n P python -m hpcepm input.yaml",
         epilog="python -m hpcepm plot RUNDIR draws RUNDIR/summary.png. Exit codes: 0 target reached, 1 failed, "
-        "2 wrong input, 3 directory taken.",
+        "2 wrong input, 3 directory taken, 75 stopped on request (--continue goes on).",
     )
     parser.add_argument("input", nargs="?", help="the YAML input")
     parser.add_argument("--set", metavar="KEY.PATH=VALUE", action="append", default=[], help="override a key; may be repeated")
@@ -95,7 +96,8 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
     from .parallel import ProblemOnRank
     from .progress import Progress
     from .run_directory import DirectoryTaken, DirectoryUnusable, RunDirectory
-    from .simulation import OutputFailed, Simulation
+    from .simulation import OutputFailed, Simulation, Stopped
+    from .stopping import StopRequest
 
     read = directory = progress = refused = None
     if team.leads:
@@ -114,8 +116,10 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
         return complain(*refused)
     assert read is not None
     try:
-        for _ in Simulation(team, read, directory, options.go_on, progress).run():
+        for _ in Simulation(team, read, directory, options.go_on, progress, StopRequest().listen()).run():
             pass
+    except Stopped as stop:
+        return complain(f"hpcepm: {stop}", STOPPED)
     except DirectoryTaken as error:
         return complain(f"hpcepm: {error}", DIRECTORY_TAKEN)
     except (NotFinite, OutputFailed, ProblemOnRank, BadCheckpoint) as error:

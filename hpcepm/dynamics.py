@@ -24,7 +24,7 @@ from .engines import ENGINES, Engine
 from .engines.base import redistribute, unstable_sites, weakest_site
 from .kernel import Kernel
 from .lattice import Field, Lattice
-from .parallel import EVENT, Link, ProblemOnRank, exchange_events, exchange_minimum
+from .parallel import EVENT, Link, exchange_events, exchange_minimum
 from .rng import INITIAL_STRESS, YIELDING, draw
 from .state import AVALANCHE, Fields, State
 
@@ -333,19 +333,18 @@ class Dynamics:
         return self.engine.nbytes + sum(a.nbytes for a in arrays)
 
     def _check_finite(self) -> None:
-        fields = self.state.fields
+        fields, rank = self.state.fields, self.lattice.team.rank
         problem = None
         for name in ("epsilon_p", "sigma_c", "yields_at"):  # yields_at follows from the others
             site = self.lattice.first_bad_site(getattr(fields, name))
             if site is not None:
                 x, y = divmod(site, self.lattice.ny)
                 value = getattr(fields, name)[x - self.lattice.start, y]
-                problem = f"{name} is {value} at site ({x}, {y}), found after step {self.state.now[0]['steps']}"
+                problem = f"{name} is {value} at site ({x}, {y}) of rank {rank}, found after step {self.state.now[0]['steps']}"
                 break
-        try:
-            self.lattice.team.all_good(problem)
-        except ProblemOnRank as found:
-            raise NotFinite(str(found)) from None
+        problem = self.lattice.team.first_found(problem)
+        if problem is not None:
+            raise NotFinite(problem)
 
 
 def _buffers(capacity: int) -> Buffers:

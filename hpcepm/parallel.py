@@ -60,18 +60,14 @@ class Team:
 
     def all_good(self, problem: str | None) -> None:
         """Raise `ProblemOnRank` everywhere if any rank has a problem: the lowest such rank's. Collective."""
-        for rank, found in enumerate(self.comm.allgather(problem)):
-            if found is not None:
-                raise ProblemOnRank(f"rank {rank}: {found}" if self.size > 1 else found)
+        told = None if problem is None else f"rank {self.rank}: {problem}" if self.size > 1 else problem
+        found = self.first_found(told)
+        if found is not None:
+            raise ProblemOnRank(found)
 
-    def total(self, number: int) -> int:
-        """Return the sum of an integer over ranks. Collective."""
-        result: int = self.comm.allreduce(number)
-        return result
-
-    def wait(self) -> None:
-        """Return when every rank has come here. Collective."""
-        self.comm.Barrier()
+    def first_found(self, thing: Thing | None) -> Thing | None:
+        """Return what the lowest rank that has anything has. Collective."""
+        return next((found for found in self.comm.allgather(thing) if found is not None), None)
 
 
 class ProblemOnRank(Exception):

@@ -30,6 +30,8 @@ from .output import Output, read_identity
 from .parallel import Team
 from .progress import Progress, count, duration, memory
 from .run_directory import DirectoryTaken, RunDirectory
+from .state import State
+from .stopping import StopRequest
 
 SAME_STRAIN: Final = 1e-9
 SECONDS_A_PAUSE: Final = 0.25
@@ -39,6 +41,10 @@ FREE_TO_CHANGE: Final = ("checkpoint", "output.directory")
 
 class OutputFailed(Exception):
     """The results cannot be written."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop before its target; a checkpoint was written."""
 
 
 class Stop(NamedTuple):
@@ -100,6 +106,8 @@ class Simulation:
         Take up the newest checkpoint, if there is one.
     progress
         Rank 0's reports; None elsewhere.
+    stop_request
+        Looked at on every rank when the run pauses.
 
     Raises
     ------
@@ -108,13 +116,20 @@ class Simulation:
     """
 
     def __init__(
-        self, team: Team, read: ReadInput, directory: RunDirectory | None, go_on: bool, progress: Progress | None
+        self,
+        team: Team,
+        read: ReadInput,
+        directory: RunDirectory | None,
+        go_on: bool = False,
+        progress: Progress | None = None,
+        stop_request: StopRequest | None = None,
     ) -> None:
         self.team = team
         self.read = read
         self.settings = read.settings
         self.directory = directory
         self.progress = progress
+        self.stop_request = stop_request or StopRequest()
         settings = self.settings
         nx, ny = settings.lattice.shape
         self.lattice = Lattice((nx, ny), team)
@@ -123,7 +138,7 @@ class Simulation:
         self.mean_initial = self._mean_initial()
 
         checkpoint = self._checkpoint_to_take_up() if go_on else None
-        state = read_state(checkpoint.path, self.lattice) if checkpoint else None
+        state = self._state_in(checkpoint) if checkpoint else None
         self.dynamics = Dynamics(self.lattice, self.glass, self.choice.engine, state)
         self.taken_up = checkpoint
         self._checkpoints = checkpoint.number if checkpoint else 0
@@ -170,6 +185,18 @@ class Simulation:
         if finished:
             target = self.settings.loading.target
             raise DirectoryTaken(f"{directory.path}: holds a finished run (strain {target:g} was reached), {untouched}.")
+
+    def _state_in(self, checkpoint: CheckpointHeader) -> State:
+        """Return the state in a checkpoint; if any rank cannot read its part, all raise `BadCheckpoint`."""
+        state, problem = None, None
+        try:
+            state = read_state(checkpoint.path, self.lattice)
+        except BadCheckpoint as error:
+            problem = str(error)
+        problem = self.team.first_found(problem)
+        if problem is not None or state is None:
+            raise BadCheckpoint(problem)
+        return state
 
     def _mean_initial(self) -> float:
         initial = self.glass.initial
@@ -227,6 +254,8 @@ class Simulation:
         ------
         OutputFailed, NotFinite
             The run cannot go on; the last checkpoint stands.
+        Stopped
+            It was asked to stop, and wrote a checkpoint.
         """
         if self.progress:
             self.progress.say(self.header())
@@ -269,10 +298,11 @@ class Simulation:
         self.output.add_avalanches(self.dynamics.take_avalanches())
         problem, checkpoint_is_due = self._save(), False
         if self.progress:
-            now = time.monotonic()
             numbers = self.dynamics.state.now[0]
             strain = float(numbers["strain"])
             self.progress.update(strain, self.dynamics.stress_at(strain), int(numbers["events"]), int(numbers["steps"]))
+        if self.team.leads:
+            now = time.monotonic()
             checkpoint_is_due = now - self._checkpointed >= self.settings.checkpoint.every
             if full_stretch:
                 pace = SECONDS_A_PAUSE / max(now - self._paused, 1e-6)
@@ -281,8 +311,12 @@ class Simulation:
         self._steps, checkpoint_is_due, problem = self.team.from_leader((self._steps, checkpoint_is_due, problem))
         if problem:
             raise OutputFailed(problem)
-        if checkpoint_is_due:
+        asked_by = self.team.first_found(self.stop_request.name)
+        if checkpoint_is_due or asked_by:
             self._write_checkpoint()
+        if asked_by:
+            strain = float(self.dynamics.state.now[0]["strain"])
+            raise Stopped(f"stopped at strain {strain:.6f} by {asked_by}; a checkpoint was written, --continue goes on from it")
 
     def _save(self, force: bool = False) -> str | None:
         """Bring output to disk now and then; return what went wrong. On rank 0; does nothing elsewhere."""

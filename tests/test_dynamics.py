@@ -191,7 +191,7 @@ def test_a_bad_number_is_found_and_named(team: Team, engine: str, field: str, ba
     dynamics.shear(0.05)
     getattr(dynamics.state.fields, field)[3, 4] = bad
     dynamics.engine.take_up(dynamics.state)
-    with pytest.raises(NotFinite, match=rf"{field} is {bad} at site \(3, 4\), found after step \d+"):
+    with pytest.raises(NotFinite, match=rf"{field} is {bad} at site \(3, 4\) of rank 0, found after step \d+"):
         dynamics.shear(0.2, 1)
 
 

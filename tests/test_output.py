@@ -1,5 +1,6 @@
 """Output: what ``run.h5`` holds, that it can always be opened, and that numbers in it are what they say."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def prepared(tmp_path: Path, team: Team, **changes: Any) -> tuple[Simulation, Re
     path.write_text(yaml.safe_dump(settings_for((20, 14), **changes)))
     read = read_input(str(path), [], str(tmp_path / "run"))
     directory = RunDirectory(str(tmp_path / "run"), go_on=False)
-    return Simulation(team, read, directory, False, None), read
+    return Simulation(team, read, directory), read
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,8 @@ def test_every_dataset_has_units_and_a_description(run: tuple[Path, Simulation, 
 
     with h5py.File(run[0] / "run.h5", "r") as file:
         file.visititems(look)
-        for name in ("hpcepm_version", "git_commit", "numpy_version", "mpi4py_version", "mpi_library", "fftw_version"):
+        assert (file.attrs["git_commit"] == "unknown") == (shutil.which("git") is None)
+        for name in ("hpcepm_version", "numpy_version", "mpi4py_version", "mpi_library", "fftw_version"):
             assert isinstance(file.attrs[name], str) and file.attrs[name] not in ("", "unknown"), name
         assert file.attrs["seed"] == 3 and file.attrs["ranks"] == 1 and file.attrs["layout_version"] == 1
         assert "lattice" in file.attrs["input"] and '"shear_modulus":14.7' in file.attrs["input_resolved"]

@@ -1,5 +1,6 @@
 """Interrupted runs: killed without warning, taken up on other numbers of ranks, and ending with the same bits."""
 
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,44 @@ def test_old_checkpoints_are_pruned(tmp_path: Path) -> None:
     assert run_python(["-m", "hpcepm", "input.yaml"], None, tmp_path).returncode == 0
     names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
     assert len(names) == 3 and names[-1] > "00000004.h5"
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_a_signal_stops_with_a_checkpoint_and_75(tmp_path: Path, name: str) -> None:
+    settings = {**CASES["direct"], "loading": {"target": 1.5}}
+    (tmp_path / "whole.yaml").write_text(yaml.safe_dump(settings))
+    assert run_python(["-m", "hpcepm", "whole.yaml", "--output", "whole"], None, tmp_path).returncode == 0
+    command = ["-m", "hpcepm", "whole.yaml", "--output", "parts", "--continue"]
+    process = start(command, None, tmp_path)
+    try:
+        while not (tmp_path / "parts" / "run.h5").exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.Signals[name])
+        _, err = process.communicate(timeout=20)
+    finally:
+        end(process)
+    assert process.returncode == 75 and f"by {name}; a checkpoint was written" in err and "Traceback" not in err
+    assert run_python(command, 2, tmp_path).returncode == 0
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_checkpoint_is_named_on_all_ranks_and_never_used(tmp_path: Path, damage: str) -> None:
+    settings = settings_for((97, 61), engine="direct", loading={"target": 0.5}, checkpoint={"every": "0.05 s"})
+    (tmp_path / "parts.yaml").write_text(yaml.safe_dump(settings))
+    command = ["-m", "hpcepm", "parts.yaml", "--output", "parts", "--continue"]
+    kill_after_next_checkpoint(command, 1, tmp_path)
+    path = tmp_path / "parts" / "checkpoints" / newest_checkpoint(tmp_path / "parts")
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
+        del content[len(content) // 2 :]
+    else:
+        with h5py.File(path, "r") as file:  # a byte of sigma_c in the last row, which the last rank reads
+            place = file["sigma_c"].id.get_chunk_info(96).byte_offset
+        content[place + 5] ^= 1
+    path.write_bytes(content)
+    done = run_python(command, 2, tmp_path, timeout=30)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert path.name in done.stderr
