@@ -1,39 +1,40 @@
 """A whole run: from a valid input to a sheared glass in a directory.
 
-prepare the glass, or take it up from a checkpoint
-for each strain at which something is recorded, up to the target:
-    shear to it, pausing now and then to report and to write checkpoints
-    record
+In words:
+
+    prepare the glass, or take it up from a checkpoint
+    for each strain at which something is recorded, up to the target:
+        shear to it, pausing now and then to report and to write checkpoints
+        record
 """
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from . import provenance
 from .checkpoint import BadCheckpoint, CheckpointHeader, newest_checkpoint, prune, read_state, write_checkpoint
-from .disorder import CONSTANT_SLIP, EXPONENTIAL_SLIP, Distribution, SlipLaw, age, disorder_strength, preset
-from .dynamics import Dynamics, Glass, Why
+from .disorder import Distribution, age, disorder_strength
+from .dynamics import Dynamics
 from .engines import choose
-from .input import Input, ReadInput
-from .input.named_files import read_field_rows
-from .input.schema import FieldInput, ThresholdInput
-from .kernel import Kernel
-from .lattice import Field, Lattice
+from .input import ReadInput
+from .input.glass import glass_of
+from .lattice import Lattice
 from .observables import Snapshot
 from .output import Output, read_identity
 from .parallel import Team
-from .progress import Progress, count, duration, memory
+from .progress import Progress
+from .report import header, summary
 from .run_directory import DirectoryTaken, RunDirectory
+from .schedule import Stop, schedule
 from .state import State
+from .step_loop import Why
 from .stopping import StopRequest
 
-SAME_STRAIN: Final = 1e-9
 SECONDS_A_PAUSE: Final = 0.25
 SECONDS_A_SAVE: Final = 5.0
 FREE_TO_CHANGE: Final = ("checkpoint", "output.directory")
@@ -45,50 +46,6 @@ class OutputFailed(Exception):
 
 class Stopped(Exception):
     """The run was asked to stop before its target; a checkpoint was written."""
-
-
-class Stop(NamedTuple):
-    """A strain at which the run records, takes a snapshot, or both."""
-
-    strain: float
-    record: bool
-    snapshot: bool
-
-
-def strains_of(every: float, target: float) -> list[float]:
-    """Return 0, every, 2·every, … and the target; a multiple within 1e-9 of the target is the target."""
-    n = math.ceil((target - SAME_STRAIN) / every)
-    return [k * every for k in range(n)] + [target]
-
-
-def schedule(settings: Input) -> list[Stop]:
-    """Return the stops of a run, in order of strain."""
-    target = settings.loading.target
-    records = set(strains_of(settings.output.observables.every, target))
-    snapshots = set(strains_of(settings.output.fields.every, target)) if settings.output.fields else set()
-    return [Stop(strain, strain in records, strain in snapshots) for strain in sorted(records | snapshots)]
-
-
-def glass_of(read: ReadInput, lattice: Lattice) -> Glass:
-    """Return what an input describes; of a field of thresholds, this rank's slab."""
-    settings = read.settings
-    mu, bulk = settings.elasticity.shear_modulus, settings.elasticity.bulk_modulus
-    kernel = Kernel(settings.kernel.type, settings.kernel.orientation, mu / (1 + mu / bulk))
-    renewal = _thresholds(read, lattice, "renewal")
-    assert isinstance(renewal, Distribution)
-    slip_kind = EXPONENTIAL_SLIP if settings.slip.distribution == "exponential" else CONSTANT_SLIP
-    slip = SlipLaw(slip_kind, settings.slip.c0, settings.slip.c1)
-    initial = _thresholds(read, lattice, "initial")
-    return Glass(kernel, mu, initial, renewal, slip, settings.initial_stress.std, settings.seed, realization=0)
-
-
-def _thresholds(read: ReadInput, lattice: Lattice, which: str) -> Distribution | Field:
-    wanted = getattr(read.settings.thresholds, which)
-    if isinstance(wanted, FieldInput):
-        return read_field_rows(wanted.file, read.folder, lattice.start, lattice.stop)
-    if isinstance(wanted, ThresholdInput):
-        return wanted.build(read.samples.get(which))
-    return preset(wanted)
 
 
 class Simulation:
@@ -216,37 +173,6 @@ class Simulation:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
-    def header(self) -> list[str]:
-        """Return what a user should know of this run before it starts. On rank 0."""
-        settings, glass, lattice = self.settings, self.glass, self.lattice
-        nx, ny = lattice.shape
-        initial = glass.initial.label if isinstance(glass.initial, Distribution) else f"field({settings.thresholds.initial.file})"
-        slip = settings.slip
-        rows = f"{min(lattice.rows_of)} to {max(lattice.rows_of)}" if len(set(lattice.rows_of)) > 1 else lattice.rows_of[0]
-        ranks = f"{self.team.size} rank{'s' if self.team.size > 1 else ''}"
-        target = settings.loading.target
-        stops = schedule(settings)
-        named = {name.removesuffix("_version").replace("_", " "): value for name, value in self.versions.items()}
-        named["git commit"] = named["git commit"][:10]
-        size = f"{nx} × {ny} sites on {ranks}, {rows} rows each, {memory(self.dynamics.nbytes)} a rank"
-        elastic = f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}"
-        return [
-            f"hpcepm {named.pop('hpcepm')}: {size}",
-            f"  glass     thresholds {initial}",
-            f"            renewed    {glass.renewal.label}",
-            f"            slip       {slip.distribution}, mean {slip.c0:g} + {slip.c1:g} σ_c²",
-            f"            disorder strength s = {disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star):.3f}, "
-            f"age r = {age(self.mean_initial, glass.renewal):.3f}",
-            f"  kernel    {glass.kernel.type}, {glass.kernel.orientation} shear; {elastic}",
-            f"  engine    {self.choice.engine}: {self.choice.why}",
-            f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); {sum(s.record for s in stops)} records, "
-            f"{sum(s.snapshot for s in stops)} snapshots; seed {settings.seed}",
-            f"  output    {settings.output.directory}",
-            "  software  " + ", ".join(f"{name} {value}" for name, value in named.items()),
-            *([f"  goes on from strain {self.taken_up.strain:.6f} ({self.taken_up.path.name})"] if self.taken_up else []),
-            "",
-        ]
-
     def run(self) -> Iterator[Snapshot]:
         """Shear to the target; yield the glass at each record.
 
@@ -258,7 +184,7 @@ class Simulation:
             It was asked to stop, and wrote a checkpoint.
         """
         if self.progress:
-            self.progress.say(self.header())
+            self.progress.say(header(self))
         started, events_before = time.monotonic(), int(self.dynamics.state.now[0]["events"])
         if not self.taken_up:
             self._save(force=True)  # from now on there is a run.h5 to open
@@ -275,7 +201,7 @@ class Simulation:
         self.output.finished = True
         self._write_checkpoint()
         if self.progress:
-            self.progress.say(self._summary(time.monotonic() - started, events_before))
+            self.progress.say(summary(self, time.monotonic() - started, events_before))
 
     def _stops_ahead(self) -> list[Stop]:
         """Return the stops that are not yet in the output."""
@@ -343,17 +269,6 @@ class Simulation:
         if self.team.leads:
             prune(folder, self.settings.checkpoint.keep)
             self._checkpointed = time.monotonic()
-
-    def _summary(self, seconds: float, events_before: int) -> list[str]:
-        assert self.directory is not None
-        now = self.dynamics.state.now[0]
-        target = self.settings.loading.target
-        rate = (int(now["events"]) - events_before) / max(seconds, 1e-9)
-        return [
-            f"reached strain {target:g} after {duration(seconds)}: stress {self.dynamics.stress_at(target):.4f}, "
-            f"{count(int(now['events']))} events ({count(rate)}/s) in {count(int(now['avalanches']))} avalanches",
-            f"  results   {self.directory.run_file}",
-        ]
 
 
 def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:

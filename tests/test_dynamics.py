@@ -8,12 +8,14 @@ import pytest
 
 from hpcepm import disorder
 from hpcepm.disorder import SlipLaw
-from hpcepm.dynamics import Dynamics, Glass, NotFinite, Why
+from hpcepm.dynamics import Dynamics, NotFinite
 from hpcepm.engines import ENGINES
 from hpcepm.kernel import Kernel
 from hpcepm.lattice import Lattice
 from hpcepm.parallel import Team
+from hpcepm.preparation import Glass
 from hpcepm.state import AVALANCHE
+from hpcepm.step_loop import Why
 
 from .plain_model import PlainModel
 

@@ -14,7 +14,8 @@ from hpcepm.output import AVALANCHE_COLUMNS
 from hpcepm.parallel import Team
 from hpcepm.plot import CannotPlot, draw_summary
 from hpcepm.run_directory import RunDirectory
-from hpcepm.simulation import Simulation, schedule, strains_of
+from hpcepm.schedule import schedule, strains_of
+from hpcepm.simulation import Simulation
 from hpcepm.tables import Table
 
 from .conftest import settings_for

@@ -57,8 +57,9 @@ def test_three_interruptions_on_changing_numbers_of_ranks(tmp_path: Path, settin
 def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, team: Any) -> None:
     """Save and take up at every single step of a run, in process."""
     from hpcepm.checkpoint import read_state, write_checkpoint
-    from hpcepm.dynamics import Dynamics, Why
+    from hpcepm.dynamics import Dynamics
     from hpcepm.lattice import Lattice
+    from hpcepm.step_loop import Why
 
     from .test_dynamics import glass, sheared
 

@@ -19,11 +19,13 @@ from mpi4py import MPI
 
 from hpcepm import disorder
 from hpcepm.disorder import SlipLaw
-from hpcepm.dynamics import Dynamics, Glass, Why
+from hpcepm.dynamics import Dynamics
 from hpcepm.engines import SpectralEngine
 from hpcepm.kernel import Kernel
 from hpcepm.lattice import Lattice
 from hpcepm.parallel import Team
+from hpcepm.preparation import Glass
+from hpcepm.step_loop import Why
 
 STRETCHES = 7
 SECONDS = 0.4

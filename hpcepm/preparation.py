@@ -1,0 +1,61 @@
+"""A glass, and its state at strain 0, before anything has yielded."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .compiled import compiled
+from .convolution import Convolution
+from .disorder import Distribution, SlipLaw, fill_initial_thresholds, normal_deviate
+from .kernel import Kernel
+from .lattice import Field, Lattice
+from .rng import INITIAL_STRESS, draw
+from .state import State
+
+
+class Glass(NamedTuple):
+    """What is sheared: material, disorder and the key of its random streams."""
+
+    kernel: Kernel
+    shear_modulus: float
+    initial: Distribution | Field
+    renewal: Distribution
+    slip: SlipLaw
+    initial_stress_std: float
+    seed: int
+    realization: int
+
+
+def prepare(lattice: Lattice, glass: Glass, initial_stress: Field | None) -> State:
+    """Return the state of a glass at strain 0, before anything has yielded. Collective."""
+    state = State.blank(lattice)
+    fields = state.fields
+    if isinstance(glass.initial, Distribution):
+        first_site = lattice.start * lattice.ny
+        seed, realization = np.uint64(glass.seed), np.uint64(glass.realization)
+        fill_initial_thresholds(fields.sigma_c, first_site, glass.initial.kind, glass.initial.parameters, seed, realization)
+    else:
+        fields.sigma_c[...] = glass.initial
+    fields.yields_at[...] = fields.sigma_c
+    if initial_stress is not None:
+        fields.yields_at[...] -= initial_stress
+    return state
+
+
+def equilibrated_stress(lattice: Lattice, glass: Glass) -> Field:
+    """Return a Gaussian stress field in mechanical equilibrium, zero mean, of the wanted standard deviation. Collective."""
+    noise = lattice.field()
+    _fill_normal(noise, lattice.start * lattice.ny, np.uint64(glass.seed), np.uint64(glass.realization))
+    stress = Convolution(lattice, glass.kernel).equilibrated(noise)
+    mean = lattice.power_means(stress)[0]
+    variance = lattice.power_means(stress, mean)[1]
+    return (stress - mean) * (glass.initial_stress_std / np.sqrt(variance))
+
+
+@compiled
+def _fill_normal(noise: Field, first_site: int, seed: int, realization: int) -> None:
+    rows, ny = noise.shape
+    for i in range(rows):
+        for j in range(ny):
+            u, _ = draw(first_site + i * ny + j, 0, INITIAL_STRESS, seed, realization)
+            noise[i, j] = normal_deviate(u)

@@ -1,0 +1,192 @@
+"""The step loop, compiled: the same machine code on one rank and on a thousand (SPEC 2).
+
+    while the strain is below the next stop:
+        find the weakest site; raise the strain until it yields           leaves at least one site unstable
+        while sites are unstable:
+            all of them slip at once, by amounts drawn for each, and their thresholds are renewed
+            the slips redistribute stress
+                                                                           leaves none unstable
+
+Written as a state machine, for it must be able to leave after any step and come back.
+"""
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiled import compiled
+from .disorder import quantile, slip_at
+from .engines.base import redistribute, unstable_sites, weakest_site
+from .parallel import EVENT, Link, exchange_events, exchange_minimum
+from .rng import YIELDING, draw
+from .state import Fields
+
+
+class Rules(NamedTuple):
+    """The glass as the compiled loop wants it."""
+
+    seed: Any  # uint64
+    realization: Any  # uint64
+    two_mu: float
+    nx: int
+    ny: int
+    first_row: int
+    renewal_kind: int
+    renewal: NDArray[np.float64]
+    slip_kind: int
+    c0: float
+    c1: float
+
+
+class Buffers(NamedTuple):
+    """Scratch space of a step; all of one capacity."""
+
+    found: NDArray[np.int64]  # local indices of this rank's unstable sites
+    renewed: NDArray[np.float64]  # their new thresholds
+    own: NDArray[Any]  # their events
+    events: NDArray[Any]  # the events of all ranks
+
+    @classmethod
+    def of_capacity(cls, capacity: int) -> "Buffers":
+        """Return buffers for so many events in a step."""
+        return cls(np.zeros(capacity, np.int64), np.zeros(capacity), np.zeros(capacity, EVENT), np.zeros(capacity, EVENT))
+
+
+class Why(IntEnum):
+    """Why the compiled loop returned."""
+
+    REACHED = 0  # the strain to stop at, on the elastic branch
+    PAUSED = 1  # the number of steps to pause at
+    SYNCHRONIZE = 2  # the engine needs Python
+    TABLE_FULL = 3  # of finished avalanches
+    GROW = 4  # more events in a step than the buffers hold
+    NOT_FINITE = 5  # a NaN came up in the search for the weakest site
+
+
+# numba takes plain integers for constants.
+_REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE = (int(why) for why in Why)
+
+
+@compiled
+def advance(
+    engine: Any,
+    fields: Fields,
+    now: Any,
+    avalanche: Any,
+    table: NDArray[Any],
+    finished: NDArray[np.int64],
+    buffers: Buffers,
+    rules: Rules,
+    link: Link,
+    stop_strain: float,
+    pause_at: int,
+) -> int:
+    """Shear until a stop strain, a number of steps, or something that needs Python. Collective.
+
+    ``now`` and ``avalanche`` are records; ``finished[0]`` counts the rows of ``table`` in use. Returns a `Why`. Calling again
+    goes on exactly where this left off: all that matters is in the fields and the two records.
+    """
+    n_sites = rules.nx * rules.ny
+    while now.steps < pause_at:
+        stress = rules.two_mu * (now.strain - now.total_slip / n_sites)
+        if now.in_avalanche:
+            n_own = unstable_sites(engine, fields, stress, buffers.found)
+        else:
+            if finished[0] == table.size:
+                return _TABLE_FULL
+            lowest, local = weakest_site(engine, fields)
+            lowest, site = exchange_minimum(link, lowest, rules.first_row * rules.ny + local)
+            if lowest == -np.inf:
+                return _NOT_FINITE
+            if lowest > stress:
+                strain = now.strain + (lowest - stress) / rules.two_mu
+                if not strain < stop_strain:
+                    return _REACHED
+                now.strain = strain
+                stress = rules.two_mu * (now.strain - now.total_slip / n_sites)
+                n_own = _alone(site, rules, fields, buffers.found)
+            else:  # only at strain 0: a preparation may leave sites unstable
+                n_own = unstable_sites(engine, fields, stress, buffers.found)
+            _open_avalanche(now, avalanche, stress, site, rules)
+        _draw_events(fields, buffers, min(n_own, buffers.found.size), rules, now.avalanches)
+        n = exchange_events(link, buffers.own, n_own, buffers.events)
+        if n > buffers.events.size:
+            return _GROW
+        if n == 0:
+            avalanche.stress_drop = rules.two_mu * avalanche.slip / n_sites
+            table[finished[0]] = avalanche
+            finished[0] += 1
+            now.in_avalanche = 0
+            continue
+        _slip(fields, buffers, n_own, now.avalanches)
+        _count(now, avalanche, buffers.events, n)
+        if redistribute(engine, fields, rules.first_row, rules.nx, buffers.events, n):
+            return _SYNCHRONIZE
+    return _PAUSED
+
+
+@compiled
+def _alone(site: int, rules: Rules, fields: Fields, found: NDArray[np.int64]) -> int:
+    """Put a global site into ``found`` if it is on this slab; return how many were put."""
+    local = site - rules.first_row * rules.ny
+    if 0 <= local < fields.yields_at.size:
+        found[0] = local
+        return 1
+    return 0
+
+
+@compiled
+def _open_avalanche(now: Any, avalanche: Any, stress: float, site: int, rules: Rules) -> None:
+    now.in_avalanche = 1
+    now.avalanches += 1
+    avalanche.realization = rules.realization
+    avalanche.strain = now.strain
+    avalanche.stress = stress
+    avalanche.slip = 0.0
+    avalanche.events = 0
+    avalanche.sites = 0
+    avalanche.duration = 0
+    avalanche.x = site // rules.ny
+    avalanche.y = site % rules.ny
+
+
+@compiled
+def _draw_events(fields: Fields, buffers: Buffers, n: int, rules: Rules, avalanche: int) -> None:
+    """Draw slip and new threshold for the sites found on this slab; changes no field."""
+    for k in range(n):
+        local = buffers.found[k]
+        i, j = local // rules.ny, local % rules.ny
+        site = (rules.first_row + i) * rules.ny + j
+        u_threshold, u_slip = draw(site, fields.n_events[i, j] + 1, YIELDING, rules.seed, rules.realization)
+        buffers.renewed[k] = quantile(rules.renewal_kind, rules.renewal, u_threshold)
+        buffers.own[k].site = site
+        buffers.own[k].slip = slip_at(rules.slip_kind, rules.c0, rules.c1, fields.sigma_c[i, j], u_slip)
+        buffers.own[k].first = fields.last_avalanche[i, j] != np.int32(avalanche)
+
+
+@compiled
+def _slip(fields: Fields, buffers: Buffers, n: int, avalanche: int) -> None:
+    """Let the sites of this slab slip by what was drawn, and renew their thresholds."""
+    ny = fields.sigma_c.shape[1]
+    for k in range(n):
+        i, j = buffers.found[k] // ny, buffers.found[k] % ny
+        fields.epsilon_p[i, j] += buffers.own[k].slip
+        fields.n_events[i, j] += 1
+        fields.last_avalanche[i, j] = np.int32(avalanche)
+        fields.yields_at[i, j] += buffers.renewed[k] - fields.sigma_c[i, j]
+        fields.sigma_c[i, j] = buffers.renewed[k]
+
+
+@compiled
+def _count(now: Any, avalanche: Any, events: NDArray[Any], n: int) -> None:
+    """Count a synchronous step; every rank adds the slips of all in the same order."""
+    now.steps += 1
+    now.events += n
+    avalanche.duration += 1
+    avalanche.events += n
+    for k in range(n):
+        now.total_slip += events[k].slip
+        avalanche.slip += events[k].slip
+        avalanche.sites += events[k].first
