@@ -12,13 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
+
 
 def _cache_directory() -> str:
     package = Path(__file__).parent
     sources = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         sources.update(path.read_bytes())
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     try:
         home.mkdir(parents=True, exist_ok=True)
         usable = os.access(home, os.W_OK)
@@ -29,9 +31,7 @@ def _cache_directory() -> str:
     return str(home / "hpcepm" / sources.hexdigest()[:16])
 
 
-os.environ.setdefault("NUMBA_CACHE_DIR", _cache_directory())
-
-import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when imported)
+numba.config.CACHE_DIR = _cache_directory()
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
