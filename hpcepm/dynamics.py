@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .compiled import compiled_for
 from .engines import ENGINES, Engine
 from .lattice import Field, Lattice
-from .preparation import Glass, equilibrated_stress, prepare
+from .preparation import Glass, equilibrated_stress, prepare, stress_scale
 from .state import AVALANCHE, State
 from .step_loop import Buffers, Rules, Why, advance
 
@@ -36,7 +36,7 @@ class Dynamics:
     Attributes
     ----------
     state
-        The restartable state; valid between calls.
+        The state between two calls; for a restart use `settled_state`.
     """
 
     def __init__(self, lattice: Lattice, glass: Glass, engine: str, state: State | None = None) -> None:
@@ -44,7 +44,7 @@ class Dynamics:
         self.glass = glass
         initial_stress = equilibrated_stress(lattice, glass) if glass.initial_stress_std > 0 else None
         self.state = prepare(lattice, glass, initial_stress) if state is None else state
-        self.engine: Engine = ENGINES[engine](lattice, glass.kernel, initial_stress)
+        self.engine: Engine = ENGINES[engine](lattice, glass.kernel, initial_stress, stress_scale(lattice, glass))
         self.engine.take_up(self.state)
         self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
         self._finished = np.zeros(1, np.int64)
@@ -133,8 +133,12 @@ class Dynamics:
 
     def lowest_yields_at(self) -> float:
         """Return the macroscopic stress at which the weakest site yields. Collective."""
-        smallest = self.state.fields.yields_at.min(initial=np.inf)
-        return float(min(self.lattice.team.comm.allgather(float(smallest))))
+        return min(self.lattice.team.comm.allgather(self.engine.lowest_yields_at(self.state)))
+
+    def settled_state(self) -> State:
+        """Return the state, complete: what a checkpoint must hold."""
+        self.engine.settle(self.state)
+        return self.state
 
     @property
     def nbytes(self) -> int:

@@ -42,6 +42,16 @@ def prepare(lattice: Lattice, glass: Glass, initial_stress: Field | None) -> Sta
     return state
 
 
+def stress_scale(lattice: Lattice, glass: Glass) -> float:
+    """Return the size of stresses in a glass: of its thresholds or of what a mean slip changes, the larger. Collective."""
+    if isinstance(glass.initial, Distribution):
+        initial = abs(glass.initial.mean) + glass.initial.std
+    else:
+        initial = lattice.power_means(glass.initial)[1] ** 0.5
+    renewed = abs(glass.renewal.mean) + glass.renewal.std
+    return max(initial, renewed, glass.initial_stress_std, glass.kernel.mu_star * glass.slip.mean(glass.renewal))
+
+
 def equilibrated_stress(lattice: Lattice, glass: Glass) -> Field:
     """Return a Gaussian stress field in mechanical equilibrium, zero mean, of the wanted standard deviation. Collective."""
     noise = lattice.field()

@@ -265,7 +265,7 @@ class Simulation:
         folder, place = self.team.from_leader((folder, self.output.place()))
         assert folder is not None
         self._checkpoints += 1
-        write_checkpoint(folder, self._checkpoints, self.dynamics.state, self.lattice, place, self._settings_json)
+        write_checkpoint(folder, self._checkpoints, self.dynamics.settled_state(), self.lattice, place, self._settings_json)
         if self.team.leads:
             prune(folder, self.settings.checkpoint.keep)
             self._checkpointed = time.monotonic()

@@ -32,10 +32,11 @@ NOW: Final = np.dtype(
         ("steps", "i8"),
         ("avalanches", "i8"),
         ("in_avalanche", "i8"),
+        ("unsynchronized", "i8"),
     ]
 )
 """The numbers of a run: strain of the last loading step, Σ ε_p over the lattice, and counts of events, synchronous steps and
-avalanches, the open one included."""
+avalanches, the open one included; events since an engine last made ``yields_at`` from ε_p."""
 
 
 class Fields(NamedTuple):

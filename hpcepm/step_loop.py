@@ -92,11 +92,11 @@ def advance(
     while now.steps < pause_at:
         stress = rules.two_mu * (now.strain - now.total_slip / n_sites)
         if now.in_avalanche:
-            n_own = unstable_sites(engine, fields, stress, buffers.found)
+            n_own = unstable_sites(engine, fields, stress, buffers.found, rules.first_row, rules.nx)
         else:
             if finished[0] == table.size:
                 return _TABLE_FULL
-            lowest, local = weakest_site(engine, fields)
+            lowest, local = weakest_site(engine, fields, rules.first_row, rules.nx)
             lowest, site = exchange_minimum(link, lowest, rules.first_row * rules.ny + local)
             if lowest == -np.inf:
                 return _NOT_FINITE
@@ -108,7 +108,7 @@ def advance(
                 stress = rules.two_mu * (now.strain - now.total_slip / n_sites)
                 n_own = _alone(site, rules, fields, buffers.found)
             else:  # only at strain 0: a preparation may leave sites unstable
-                n_own = unstable_sites(engine, fields, stress, buffers.found)
+                n_own = unstable_sites(engine, fields, stress, buffers.found, rules.first_row, rules.nx)
             _open_avalanche(now, avalanche, stress, site, rules)
         _draw_events(fields, buffers, min(n_own, buffers.found.size), rules, now.avalanches)
         n = exchange_events(link, buffers.own, n_own, buffers.events)
@@ -122,7 +122,7 @@ def advance(
             continue
         _slip(fields, buffers, n_own, now.avalanches)
         _count(now, avalanche, buffers.events, n)
-        if redistribute(engine, fields, rules.first_row, rules.nx, buffers.events, n):
+        if redistribute(engine, fields, now, rules.first_row, rules.nx, buffers.events, n):
             return _SYNCHRONIZE
     return _PAUSED
 

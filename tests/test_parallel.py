@@ -14,6 +14,10 @@ CASES = {
     "prime spectral": settings_for((97, 61), engine="spectral", loading={"target": 0.03}),
     "odd spectral, another kernel": settings_for((15, 21), engine="spectral", kernel={"type": "cell_average"}),
     "long spectral, pure shear": settings_for((8, 50), engine="spectral", kernel={"orientation": "pure"}),
+    "prime lazy": settings_for((97, 61), engine="lazy", loading={"target": 0.08}),
+    "square lazy, pure shear": settings_for((64, 64), engine="lazy", kernel={"orientation": "pure"}),
+    "long lazy, blocks larger than slabs": settings_for((9, 130), engine="lazy", loading={"target": 0.3}),
+    "tiny lazy": settings_for((3, 5), engine="lazy", loading={"target": 1.0}, output=FEW_RECORDS),
     "more ranks than rows": settings_for((3, 5), loading={"target": 2.0}, output=FEW_RECORDS),
     "more ranks than rows, spectral": settings_for((3, 5), engine="spectral", loading={"target": 1.0}, output=FEW_RECORDS),
     "fewer wavevectors than ranks, spectral": settings_for(

@@ -12,8 +12,9 @@ To add one: a module like ``direct.py``, and a line in `ENGINES`. `choose` is wh
 from .base import Engine
 from .choice import Choice, choose
 from .direct import DirectEngine
+from .lazy import LazyEngine
 from .spectral import SpectralEngine
 
-ENGINES: dict[str, type[Engine]] = {"spectral": SpectralEngine, "direct": DirectEngine}
+ENGINES: dict[str, type[Engine]] = {"spectral": SpectralEngine, "direct": DirectEngine, "lazy": LazyEngine}
 
-__all__ = ["ENGINES", "Choice", "DirectEngine", "Engine", "SpectralEngine", "choose"]
+__all__ = ["ENGINES", "Choice", "DirectEngine", "Engine", "LazyEngine", "SpectralEngine", "choose"]

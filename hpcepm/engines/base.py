@@ -24,12 +24,15 @@ class Engine(ABC):
         Where, and how.
     initial_stress
         Equilibrated stress at strain 0, or None for none; units of stress.
+    scale
+        The size of stresses in this glass.
     """
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None) -> None:
+    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None, scale: float) -> None:
         self.lattice = lattice
         self.kernel = kernel
         self.initial_stress = initial_stress
+        self.scale = scale
 
     name: str
     arrays: NamedTuple
@@ -47,6 +50,13 @@ class Engine(ABC):
         """Return σ − Σ on the slab, in units of stress, without touching the state. Collective."""
         return state.fields.sigma_c - state.fields.yields_at
 
+    def settle(self, state: State) -> None:  # noqa: B027 (most engines put nothing off)
+        """Bring into the state what the engine put off, so that the state says all. Changes no number of the run."""
+
+    def lowest_yields_at(self, state: State) -> float:
+        """Return the smallest ``yields_at`` of this slab; inf if it has no site."""
+        return float(state.fields.yields_at.min(initial=np.inf))
+
     @property
     def nbytes(self) -> int:
         """Memory of the engine on this rank, in bytes."""
@@ -56,7 +66,7 @@ class Engine(ABC):
 # The three questions of the step loop. Each engine binds its own answers to the type of its arrays.
 
 
-def redistribute(engine: Any, fields: Fields, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
+def redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
     """Let the first ``n`` events change ``yields_at`` on this slab, the mean stress apart.
 
     Returns True if Python must `Engine.synchronize` before the next question is asked.
@@ -64,7 +74,7 @@ def redistribute(engine: Any, fields: Fields, first_row: int, nx: int, events: N
     raise NotImplementedError
 
 
-def unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64]) -> int:
+def unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], first_row: int, nx: int) -> int:
     """Put the local indices of this slab's sites with Σ ≥ yields_at into ``found``, ascending; return how many there are.
 
     There may be more than ``found`` holds: then only the first are put.
@@ -72,7 +82,7 @@ def unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np
     raise NotImplementedError
 
 
-def weakest_site(engine: Any, fields: Fields) -> tuple[float, int]:
+def weakest_site(engine: Any, fields: Fields, first_row: int, nx: int) -> tuple[float, int]:
     """Return the smallest ``yields_at`` of this slab and its local index, the lowest among equals; (inf, −1) if it has none."""
     raise NotImplementedError
 
@@ -106,7 +116,7 @@ def smallest(row: NDArray[np.float64]) -> float:
 
 
 @compiled
-def unstable_by_rows(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64]) -> int:
+def unstable_by_rows(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], first_row: int, nx: int) -> int:
     """Answer `unstable_sites` from ``engine.row_minimum``."""
     rows, ny = fields.yields_at.shape
     n = 0
@@ -121,7 +131,7 @@ def unstable_by_rows(engine: Any, fields: Fields, stress: float, found: NDArray[
 
 
 @compiled
-def weakest_by_rows(engine: Any, fields: Fields) -> tuple[float, int]:
+def weakest_by_rows(engine: Any, fields: Fields, first_row: int, nx: int) -> tuple[float, int]:
     """Answer `weakest_site` from ``engine.row_minimum``."""
     rows, ny = fields.yields_at.shape
     lowest = np.inf

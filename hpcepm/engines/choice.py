@@ -3,11 +3,14 @@
 from math import log2
 from typing import NamedTuple
 
-# Nanoseconds per site, measured on one core (tools/bench): an event of direct adds a row of the table to a row of the lattice; a
-# step of spectral is an FFT pair, whose cost grows with the logarithm, and three passes.
+# Measured on one core (tools/bench), nanoseconds. For each site: an event of direct adds the table to the lattice; a step of
+# spectral is an FFT pair, whose cost grows with the logarithm, and three passes. For each event of lazy: window and bounds, and
+# the sums of pending events, whose number grows with √(nx ny).
 DIRECT_EVENT = 0.35
 SPECTRAL_STEP_PER_LOG = 0.45
 SPECTRAL_PASSES = 1.5
+LAZY_EVENT = 5000.0
+LAZY_EVENT_PER_LENGTH = 25.0
 
 
 class Choice(NamedTuple):
@@ -35,7 +38,12 @@ def choose(requested: str, shape: tuple[int, int]) -> Choice:
     if requested != "auto":
         return Choice(requested, "as asked")
     n_sites = shape[0] * shape[1]
-    direct = DIRECT_EVENT * events_per_step(n_sites)
-    spectral = SPECTRAL_STEP_PER_LOG * log2(n_sites) + SPECTRAL_PASSES
-    best = "direct" if direct <= spectral else "spectral"
-    return Choice(best, f"a step in steady flow costs about {direct:.1f} ns a site with direct, {spectral:.1f} with spectral")
+    events = events_per_step(n_sites)
+    microseconds = {
+        "direct": DIRECT_EVENT * n_sites * events / 1000,
+        "spectral": (SPECTRAL_STEP_PER_LOG * log2(n_sites) + SPECTRAL_PASSES) * n_sites / 1000,
+        "lazy": (LAZY_EVENT + LAZY_EVENT_PER_LENGTH * n_sites**0.5) * events / 1000,
+    }
+    best = min(microseconds, key=lambda engine: microseconds[engine])
+    costs = ", ".join(f"{engine} {cost:.3g}" for engine, cost in microseconds.items())
+    return Choice(best, f"of a step in steady flow, estimated in µs on one core: {costs}")

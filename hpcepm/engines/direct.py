@@ -34,8 +34,8 @@ class DirectEngine(Engine):
 
     name = "direct"
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None) -> None:
-        super().__init__(lattice, kernel, initial_stress)
+    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None, scale: float) -> None:
+        super().__init__(lattice, kernel, initial_stress, scale)
         ny = lattice.ny
         quarter = kernel.quarter_table(lattice.shape)
         column = np.arange(2 * ny) % ny
@@ -49,7 +49,7 @@ class DirectEngine(Engine):
 
 @bind(redistribute, DirectArrays)
 @compiled
-def _redistribute(engine: Any, fields: Fields, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
+def _redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
     # Row by row, so that a row stays in the first cache while all events add to it; per site the order is that of the
     # events, and two at a time rounds exactly as one after the other.
     table = engine.minus_kernel

@@ -34,8 +34,8 @@ class SpectralEngine(Engine):
 
     name = "spectral"
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None) -> None:
-        super().__init__(lattice, kernel, initial_stress)
+    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None, scale: float) -> None:
+        super().__init__(lattice, kernel, initial_stress, scale)
         self.convolution = Convolution(lattice, kernel)
         self.arrays: SpectralArrays = SpectralArrays(np.zeros(lattice.rows))
 
@@ -67,7 +67,7 @@ def _set_yields_at(yields_at: Field, sigma_c: Field, stress: Field, row_minimum:
 
 @bind(redistribute, SpectralArrays)
 @compiled
-def _redistribute(engine: Any, fields: Fields, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
+def _redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
     return True
 
 
