@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state in one file, from which any number of ranks goes on with the same bits."""
+"""Checkpoints: the whole state in one sealed file, from which any number of ranks goes on with the same bits."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 
 from .lattice import Lattice
+from .parallel import Team
+from .seal import broken_seal
 from .slab_files import read_slab, write_slabs
 from .state import AVALANCHE, NOW, Fields, State
 
@@ -34,6 +36,8 @@ class CheckpointHeader:
         How far the output had come.
     settings
         The input, resolved, that it belongs to.
+    finished
+        Whether the target had been reached.
     strain
         Strain of the last loading step.
     """
@@ -42,10 +46,13 @@ class CheckpointHeader:
     number: int
     place: dict[str, int]
     settings: dict[str, Any]
+    finished: bool
     strain: float
 
 
-def write_checkpoint(folder: Path, number: int, state: State, lattice: Lattice, place: Mapping[str, int], settings: str) -> Path:
+def write_checkpoint(
+    folder: Path, number: int, state: State, lattice: Lattice, place: Mapping[str, int], settings: str, finished: bool = False
+) -> Path:
     """Write a state; return the file. Collective.
 
     Parameters
@@ -58,6 +65,13 @@ def write_checkpoint(folder: Path, number: int, state: State, lattice: Lattice, 
         How far the output has come: all of it must be on disk.
     settings
         The resolved input, as JSON.
+    finished
+        Whether the target was reached.
+
+    Raises
+    ------
+    ProblemOnRank
+        The disk is full or gone; older checkpoints are untouched.
     """
     path = folder / f"{number:08d}.h5"
 
@@ -66,6 +80,7 @@ def write_checkpoint(folder: Path, number: int, state: State, lattice: Lattice, 
         file.attrs["number"] = number
         file.attrs["place"] = json.dumps(dict(place))
         file.attrs["settings"] = settings
+        file.attrs["finished"] = finished
         file.create_dataset("now", data=state.now)
         file.create_dataset("avalanche", data=state.avalanche)
 
@@ -73,16 +88,26 @@ def write_checkpoint(folder: Path, number: int, state: State, lattice: Lattice, 
     return path
 
 
-def newest_checkpoint(folder: Path) -> CheckpointHeader | None:
-    """Return the header of the newest checkpoint of a folder, if there is one.
+def newest_checkpoint(folder: Path, team: Team) -> tuple[CheckpointHeader | None, dict[Path, str]]:
+    """Return the header of the newest sound checkpoint of a folder, if there is one, and what is wrong with newer ones.
+
+    Collective.
 
     Raises
     ------
     BadCheckpoint
-        It cannot be read.
+        There are checkpoints, and none is sound; or a newer version wrote one that is.
     """
-    paths = sorted(folder.glob("[0-9]*.h5"))
-    return read_header(paths[-1]) if paths else None
+    paths = team.from_leader(sorted(folder.glob("[0-9]*.h5"), reverse=True) if team.leads else [])
+    problems: dict[Path, str] = {}
+    for path in paths:
+        problem = broken_seal(path, team)
+        if problem is None:
+            return read_header(path), problems
+        problems[path] = problem
+    if problems:
+        raise BadCheckpoint("no checkpoint can be used:\n  " + "\n  ".join(problems.values()))
+    return None, {}
 
 
 def read_header(path: Path) -> CheckpointHeader:
@@ -103,9 +128,10 @@ def read_header(path: Path) -> CheckpointHeader:
                 int(file.attrs["number"]),
                 json.loads(file.attrs["place"]),
                 json.loads(file.attrs["settings"]),
+                bool(file.attrs["finished"]),
                 float(file["now"][0]["strain"]),
             )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError) as error:
         raise BadCheckpoint(f"{path}: is not a readable checkpoint ({error})") from None
 
 
@@ -124,7 +150,7 @@ def read_state(path: Path, lattice: Lattice) -> State:
                     raise BadCheckpoint(f"{path}: {name} has shape {file[name].shape}, the lattice {lattice.shape}")
             fields = Fields(*(np.ascontiguousarray(read_slab(file, name, lattice)) for name in Fields._fields))
             return State(fields, file["now"][()].astype(NOW), file["avalanche"][()].astype(AVALANCHE))
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise BadCheckpoint(f"{path}: is damaged ({error})") from None
 
 

@@ -10,6 +10,7 @@ directory is in use, or holds a run that was not to be touched; 75 the run was a
 import argparse
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from . import __version__
@@ -62,11 +63,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from mpi4py import MPI
+    from . import parallel  # before mpi4py.MPI, which it tells how to start
 
-    from . import parallel
+    from mpi4py import MPI  # isort: skip
 
     sys.excepthook = parallel.abort_all_ranks
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # the world has terminals without μ
     comm = MPI.COMM_WORLD
 
     def complain(message: str, code: int) -> int:
@@ -80,6 +84,8 @@ def _run(arguments: list[str]) -> int:
             if comm.rank == 0:
                 print(f"hpcepm {__version__}" if options.version else _run_parser().format_help())
             return REACHED
+        if options.output == "":
+            raise UsageError("--output needs the name of a directory")
         if options.input is None:
             raise UsageError(f"name an input, such as inputs/quickstart.yaml\n{_run_parser().format_usage().strip()}")
         parallel.refuse_lone_ranks(comm)
@@ -92,7 +98,7 @@ def _run(arguments: list[str]) -> int:
 def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str, int], int]) -> int:
     from .checkpoint import BadCheckpoint
     from .dynamics import NotFinite
-    from .input import InputError, read_input
+    from .input import InputError, read_input, refuse_too_large
     from .parallel import ProblemOnRank
     from .progress import Progress
     from .run_directory import DirectoryTaken, DirectoryUnusable, RunDirectory
@@ -100,9 +106,11 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
     from .stopping import StopRequest
 
     read = directory = progress = refused = None
+    memory = team.memory()
     if team.leads:
         try:
             read = read_input(options.input, options.set, options.output)
+            refuse_too_large(read, memory)
             directory = RunDirectory(read.settings.output.directory, options.go_on)
             progress = Progress(read.settings.loading.target, options.quiet)
         except InputError as error:  # its lines begin with the place in the input

@@ -12,9 +12,9 @@ from .lattice import Field, Lattice, rows_of_rank
 class Convolution:
     """The stress of a field of slips, the mean stress apart.
 
-    mpi4py-fft wants at least one row and one column of wavevectors on each rank it knows of. Where there are more ranks than
-    that, only the first ones transform, and rows travel to and from them. The planner only estimates: measured plans change the
-    last bits from run to run.
+    FFTW transforms a single row or column by another algorithm, with other last bits, than several at once. So each rank that
+    transforms has two at least; where there are more ranks than that, only the first ones transform, and rows travel to and
+    from them. The planner only estimates: measured plans change the last bits from run to run.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Convolution:
         self.lattice = lattice
         team = lattice.team
         nx, ny = lattice.shape
-        n_transforming = min(team.size, nx, ny // 2 + 1)
+        n_transforming = max(1, min(team.size, nx // 2, (ny // 2 + 1) // 2))
         takes_part = team.rank < n_transforming
         comm = team.comm.Split(0 if takes_part else 1, team.rank)
         rows_of = [rows_of_rank(nx, n_transforming, rank) if rank < n_transforming else 0 for rank in range(team.size)]

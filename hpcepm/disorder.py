@@ -211,12 +211,18 @@ def slip_at(kind: int, c0: float, c1: float, sigma_c: float, u: float) -> float:
 
 def disorder_strength(renewal: Distribution, slip: SlipLaw, mu_star: float) -> float:
     """Return s = std(p_r)/(μ* ε̄₀), the paper's Eq 3."""
-    return renewal.std / (mu_star * slip.mean(renewal))
+    return _ratio(renewal.std, mu_star * slip.mean(renewal))
 
 
 def age(mean_initial: float, renewal: Distribution) -> float:
     """Return r = (⟨σ_c⟩_i − ⟨σ_c⟩_r)/⟨σ_c⟩_r, the paper's Eq 6."""
-    return (mean_initial - renewal.mean) / renewal.mean
+    return _ratio(mean_initial - renewal.mean, renewal.mean)
+
+
+def _ratio(over: float, under: float) -> float:
+    """Return a quotient; NaN or infinity where there is none."""
+    with np.errstate(all="ignore"):
+        return float(np.divide(over, under))
 
 
 @compiled

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from .compiled import compiled_for
 from .engines import ENGINES, Engine
 from .lattice import Field, Lattice
+from .parallel import EVENT
 from .preparation import Glass, equilibrated_stress, prepare, stress_scale
 from .state import AVALANCHE, State
 from .step_loop import Buffers, Rules, Why, advance
 
 ROWS_OF_TABLE: Final = 65536
 EVENTS_AT_FIRST: Final = 4096
+MOST_EVENTS: Final = 2**31 // EVENT.itemsize  # MPI counts bytes in 32 bits
 
 
 class NotFinite(Exception):
@@ -91,6 +93,8 @@ class Dynamics:
             if why == Why.SYNCHRONIZE:
                 self.engine.synchronize(self.state)
             elif why == Why.GROW:
+                if self._buffers.found.size > MOST_EVENTS // 4:
+                    raise NotFinite(f"more than {MOST_EVENTS // 4} sites yield in one step: the glass is not stable")
                 self._buffers = Buffers.of_capacity(4 * self._buffers.found.size)
             else:
                 self._check_finite()

@@ -5,10 +5,8 @@ last complete one. It holds the observables themselves; avalanches, profiles and
 virtual datasets, so a run is copied as a directory.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import h5py
@@ -29,7 +27,7 @@ from .observables import (
 from .run_directory import RunDirectory
 from .slab_files import write_slabs
 from .state import AVALANCHE
-from .tables import Table, remove_partial_files, write_small_file
+from .tables import DamagedOutput, Table, remove_partial_files, write_small_file
 
 LAYOUT_VERSION: Final = 1
 
@@ -74,6 +72,11 @@ class Output:
         Root attributes of ``run.h5``.
     place
         Where to take up: rows of each table and number of snapshots, as `place` gave them.
+
+    Raises
+    ------
+    ProblemOnRank
+        What is to be taken up is not all there. Making one is Collective.
     """
 
     def __init__(
@@ -95,8 +98,16 @@ class Output:
         self.n_records = place.get("records", 0)
         self.snapshot_strains: list[float] = []
         self._n_snapshots = place.get("snapshots", 0)
+        problem = None
+        try:
+            self._take_up(place)
+        except DamagedOutput as error:
+            problem = f"{error}. Without it the run cannot go on; begin it anew in another directory"
+        lattice.team.all_good(problem)
+
+    def _take_up(self, place: Mapping[str, int]) -> None:
+        lattice, directory = self.lattice, self.directory
         if directory is not None:
-            remove_partial_files(directory.pieces)
             self.records = Table(directory.pieces, "observables", RECORD, self.n_records)
             self.profiles = Table(directory.pieces, "profiles", profile_dtype(lattice.shape), self.n_records)
             self.avalanches = Table(directory.pieces, "avalanches", AVALANCHE, place.get("avalanches", 0))
@@ -107,12 +118,24 @@ class Output:
 
     def _take_up_snapshots(self) -> None:
         assert self.directory is not None
+        for number in range(self._n_snapshots):
+            path = self.directory.pieces / self._piece_of_snapshot(number)
+            try:
+                with h5py.File(path, "r") as file:
+                    self.snapshot_strains.append(float(file.attrs["strain"]))
+            except (OSError, KeyError, ValueError, TypeError) as error:
+                raise DamagedOutput(f"{path}: cannot be read ({error})") from None
+
+    def remove_beyond(self) -> None:
+        """Remove what a run wrote after the checkpoint that it is taken up from, once ``run.h5`` no longer shows it."""
+        if self.directory is None:
+            return
+        remove_partial_files(self.directory.pieces)
+        for table in (self.records, self.profiles, self.avalanches):
+            table.remove_beyond()
         for path in self.directory.pieces.glob("fields-*.h5"):
             if int(path.stem.split("-")[1]) >= self._n_snapshots:
                 path.unlink()
-        for number in range(self._n_snapshots):
-            with h5py.File(self.directory.pieces / self._piece_of_snapshot(number), "r") as file:
-                self.snapshot_strains.append(float(file.attrs["strain"]))
 
     @property
     def n_snapshots(self) -> int:
@@ -230,18 +253,6 @@ class Output:
                     )
                 dataset = group.create_virtual_dataset(name, layout, fillvalue=_missing(dtype))
             _describe(dataset, units, description, ("realization", "snapshot", "x", "y"))
-
-
-def read_identity(run_file: Path) -> tuple[dict[str, Any], bool]:
-    """Return the resolved input that a ``run.h5`` belongs to, and whether its run is finished.
-
-    Raises
-    ------
-    OSError, KeyError, ValueError
-        It is not one of ours.
-    """
-    with h5py.File(run_file, "r") as file:
-        return json.loads(file.attrs["input_resolved"]), bool(file.attrs["finished"])
 
 
 def _missing(dtype: np.dtype[Any]) -> float | int:

@@ -65,6 +65,13 @@ class Team:
         if found is not None:
             raise ProblemOnRank(found)
 
+    def memory(self) -> int:
+        """Return the memory of all the machines of the team, in bytes. Collective."""
+        machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
+        own = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if machine.rank == 0 else 0
+        machine.Free()
+        return int(self.comm.allreduce(own))
+
     def first_found(self, thing: Thing | None) -> Thing | None:
         """Return what the lowest rank that has anything has. Collective."""
         return next((found for found in self.comm.allgather(thing) if found is not None), None)
@@ -211,6 +218,13 @@ def refuse_lone_ranks(comm: Any) -> None:
             )
 
 
+def abort_with(message: str) -> NoReturn:
+    """End every rank at once with a message: for a failure in the midst of what is collective."""
+    sys.stderr.write(f"hpcepm: stopped: {message}\n")
+    sys.stderr.flush()
+    _abort()
+
+
 def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any) -> NoReturn:
     """End every rank because of an exception on this one: a `sys.excepthook`, else the others would wait for ever."""
     comm = MPI.COMM_WORLD
@@ -218,7 +232,11 @@ def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any)
     where = f"rank {comm.rank} of {comm.size}: " if comm.size > 1 else ""
     sys.stderr.write(f"\nhpcepm: {where}an error that should not happen; please report it\n" + "".join(lines))
     sys.stderr.flush()
+    _abort()
+
+
+def _abort() -> NoReturn:
     # Abort itself has been seen to hang when the network is gone.
     threading.Timer(4.0, os._exit, [1]).start()
-    comm.Abort(1)
+    MPI.COMM_WORLD.Abort(1)
     os._exit(1)

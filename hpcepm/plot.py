@@ -28,26 +28,26 @@ def draw_summary(directory: str) -> Path:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise CannotPlot("drawing needs matplotlib: pip install 'hpcepm[plot]'") from None
+        raise CannotPlot("drawing needs matplotlib: pip install '.[plot]' in the folder of hpcepm") from None
     run_file = Path(directory) / "run.h5"
     try:
         file = h5py.File(run_file, "r")
     except OSError:
         raise CannotPlot(f"{run_file}: no run there that could be drawn; name the output directory of a run") from None
-    with file:
-        if "observables" not in file:
-            raise CannotPlot(f"{run_file}: was not written by hpcepm")
-        if len(file["observables/strain"]) < 2:
-            raise CannotPlot(f"{run_file}: has no two records yet; wait a little")
-        has_maps = "fields" in file and len(file["fields/strain"]) > 0
-        figure = Figure(figsize=(13, 8.2 if has_maps else 4.4), layout="constrained")
-        _draw(figure, file, has_maps)
-        figure.suptitle(_title(file, Path(directory).name), fontsize=11)
-        path = Path(directory) / "summary.png"
-        try:
-            figure.savefig(path, dpi=110)
-        except OSError as error:
-            raise CannotPlot(f"{path}: {error.strerror}") from None
+    figure = Figure(figsize=(13, 8.2), layout="constrained")
+    try:
+        with file:
+            if len(file["observables/strain"]) < 2:
+                raise CannotPlot(f"{run_file}: has no two records{'' if file.attrs['finished'] else ' yet; wait a little'}")
+            _draw(figure, file)
+            figure.suptitle(_title(file, Path(directory).name), fontsize=11)
+    except (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise CannotPlot(f"{run_file}: is damaged, or not of hpcepm ({type(error).__name__}: {error})") from None
+    path = Path(directory) / "summary.png"
+    try:
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise CannotPlot(f"{path}: {error.strerror}") from None
     return path
 
 
@@ -60,7 +60,10 @@ def _title(file: h5py.File, name: str) -> str:
     return f"{name}: {nx} × {ny} sites, {settings['kernel']['type']} kernel, seed {settings['seed']}{state}"
 
 
-def _draw(figure: "Figure", file: h5py.File, has_maps: bool) -> None:
+def _draw(figure: "Figure", file: h5py.File) -> None:
+    has_maps = "fields" in file and len(file["fields/strain"]) > 0
+    if not has_maps:
+        figure.set_size_inches(13, 4.4)
     strain = file["observables/strain"][()]
     grid = figure.add_gridspec(2 if has_maps else 1, 6)
     curves = (
@@ -89,7 +92,8 @@ def _map(figure: "Figure", axes: "Axes", fields: h5py.Dataset, title: str, colou
     _, _, nx, ny = fields.shape
     step = max(1, -(-max(nx, ny) // MOST_PIXELS))
     values: Any = fields[0, -1, ::step, ::step]
-    low, high = np.nanpercentile(values, [0.5, 99.5])
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
     if colours == "RdBu_r":
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     # x runs to the right and y upwards; a row of the array is one x.

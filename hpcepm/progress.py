@@ -1,6 +1,7 @@
 """What a user sees while a run goes on: a header, a line of progress, a summary. On rank 0."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -35,10 +36,12 @@ class Progress:
     def say(self, lines: Iterable[str]) -> None:
         """Print whole lines."""
         if not self.quiet:
-            self._clear()
-            for line in lines:
-                print(line, file=self.stream)
-            self.stream.flush()
+            self._write(self._blank() + "".join(f"{line}\n" for line in lines))
+
+    def warn(self, lines: Iterable[str]) -> None:
+        """Print what is wrong but stops nothing, even if quiet, on standard error."""
+        sys.stderr.write("".join(f"hpcepm: warning: {line}\n" for line in lines))
+        sys.stderr.flush()
 
     def update(self, strain: float, stress: float, events: int, steps: int, force: bool = False) -> None:
         """Show where the run is, if it is time to."""
@@ -59,18 +62,26 @@ class Progress:
             f"{count(rate)} events/s  {count(steps)} steps  {duration(left)} left"
         )
         if self.live:
-            line = f"{bar(strain / self.target)} {numbers}"
-            self._clear()
-            self.stream.write(line)
+            line = f"{bar(strain / self.target)} {numbers}"[: shutil.get_terminal_size().columns - 1]
+            self._write(self._blank() + line)
             self._width = len(line)
         else:
-            self.stream.write(f"{time.strftime('%H:%M:%S')}  {numbers}\n")
-        self.stream.flush()
+            self._write(f"{time.strftime('%H:%M:%S')}  {numbers}\n")
 
-    def _clear(self) -> None:
-        if self._width:
-            self.stream.write("\r" + " " * self._width + "\r")
-            self._width = 0
+    def _blank(self) -> str:
+        """Return what wipes the live line."""
+        width, self._width = self._width, 0
+        return "\r" + " " * width + "\r" if width else ""
+
+    def _write(self, text: str) -> None:
+        """Write; a reader that is gone is no reason to stop a run."""
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:
+            self.quiet = True
+            if self.stream is sys.stdout:  # else Python complains of it again at its end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def header(run: "Simulation") -> list[str]:
     """Return what a user should know of a run before it starts. On rank 0."""
+    assert run.directory is not None
     settings, glass, lattice = run.settings, run.glass, run.lattice
     nx, ny = lattice.shape
     initial = glass.initial.label if isinstance(glass.initial, Distribution) else f"field({settings.thresholds.initial.file})"
@@ -35,7 +36,8 @@ def header(run: "Simulation") -> list[str]:
         f"  engine    {run.choice.engine}: {run.choice.why}",
         f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); {sum(s.record for s in stops)} records, "
         f"{sum(s.snapshot for s in stops)} snapshots; seed {settings.seed}",
-        f"  output    {settings.output.directory}",
+        f"  output    {settings.output.directory}"
+        + ("" if run.directory.locks else " (no locks on this file system: start no second run there)"),
         "  software  " + ", ".join(f"{name} {value}" for name, value in named.items()),
         *([f"  goes on from strain {run.taken_up.strain:.6f} ({run.taken_up.path.name})"] if run.taken_up else []),
         "",

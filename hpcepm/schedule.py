@@ -18,13 +18,20 @@ class Stop(NamedTuple):
 
 def strains_of(every: float, target: float) -> list[float]:
     """Return 0, every, 2·every, … and the target; a multiple within 1e-9 of the target is the target."""
-    n = math.ceil((target - SAME_STRAIN) / every)
+    n = max(1, math.ceil((target - SAME_STRAIN) / every))
     return [k * every for k in range(n)] + [target]
 
 
 def schedule(settings: Input) -> list[Stop]:
-    """Return the stops of a run, in order of strain."""
+    """Return the stops of a run, in order of strain; a snapshot within 1e-9 of a record is taken with it."""
     target = settings.loading.target
-    records = set(strains_of(settings.output.observables.every, target))
-    snapshots = set(strains_of(settings.output.fields.every, target)) if settings.output.fields else set()
-    return [Stop(strain, strain in records, strain in snapshots) for strain in sorted(records | snapshots)]
+    records = strains_of(settings.output.observables.every, target)
+    snapshots = strains_of(settings.output.fields.every, target) if settings.output.fields else []
+    stops: list[Stop] = []
+    for stop in sorted([Stop(s, True, False) for s in records] + [Stop(s, False, True) for s in snapshots]):
+        before = stops[-1] if stops else None
+        if before and stop.strain - before.strain <= SAME_STRAIN and before.record != stop.record:
+            stops[-1] = Stop(before.strain if before.record else stop.strain, True, True)
+        else:
+            stops.append(stop)
+    return stops

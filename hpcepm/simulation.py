@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -25,12 +26,13 @@ from .input import ReadInput
 from .input.glass import glass_of
 from .lattice import Lattice
 from .observables import Snapshot
-from .output import Output, read_identity
+from .output import Output
 from .parallel import Team
 from .progress import Progress
 from .report import header, summary
-from .run_directory import DirectoryTaken, RunDirectory
+from .run_directory import DirectoryTaken, RunDirectory, read_identity
 from .schedule import Stop, schedule
+from .slab_files import WRITE_ERRORS
 from .state import State
 from .step_loop import Why
 from .stopping import StopRequest
@@ -93,7 +95,9 @@ class Simulation:
         self.choice = choose(settings.engine, (nx, ny))
         self.glass = glass_of(read, self.lattice)
         self.mean_initial = self._mean_initial()
+        self._created = datetime.now(UTC).isoformat(timespec="seconds")
 
+        self._unsound: dict[Path, str] = {}
         checkpoint = self._checkpoint_to_take_up() if go_on else None
         state = self._state_in(checkpoint) if checkpoint else None
         self.dynamics = Dynamics(self.lattice, self.glass, self.choice.engine, state)
@@ -113,35 +117,34 @@ class Simulation:
         self._paused = self._saved = self._checkpointed = time.monotonic()
 
     def _checkpoint_to_take_up(self) -> CheckpointHeader | None:
-        """Return the newest checkpoint, after rank 0 made sure that the run in the directory is this one."""
-        found: CheckpointHeader | None = None
-        refused: Exception | None = None
+        """Return the newest sound checkpoint, having made sure that it and ``run.h5`` are of this run."""
+        refused = folder = None
         if self.directory is not None:
-            try:
-                self._refuse_foreign(self.directory)
-                found = newest_checkpoint(self.directory.checkpoints)
-            except (DirectoryTaken, BadCheckpoint) as error:  # all ranks must hear of it
-                refused = error
-        found, refused = self.team.from_leader((found, refused))
+            folder = self.directory.checkpoints
+            if (identity := read_identity(self.directory.run_file)) is not None:
+                self._created = identity.created
+                refused = self._why_not(identity.settings, identity.finished)
+        folder, refused = self.team.from_leader((folder, refused))
+        assert folder is not None
+        if refused is None:
+            found, self._unsound = newest_checkpoint(folder, self.team)
+            refused = self._why_not(found.settings, found.finished) if found else None
         if refused is not None:
-            raise refused
+            raise DirectoryTaken(refused)
+        if self.progress and self._unsound:
+            self.progress.warn([*self._unsound.values(), "an older checkpoint is used"])
         return found
 
-    def _refuse_foreign(self, directory: RunDirectory) -> None:
-        """Raise `DirectoryTaken` if ``run.h5`` is of another input, finished, or not ours."""
-        if not directory.run_file.exists():
-            return
-        untouched = "and it was not touched"
-        try:
-            settings, finished = read_identity(directory.run_file)
-        except (OSError, KeyError, ValueError):
-            raise DirectoryTaken(f"{directory.run_file}: is no output of hpcepm, {untouched}.") from None
+    def _why_not(self, settings: dict[str, Any], finished: bool) -> str | None:
+        """Return why a run of these settings cannot be gone on with, if so."""
+        where = self.settings.output.directory
         differences = list(_differences(settings, json.loads(self.settings.model_dump_json())))
         if differences:
-            raise DirectoryTaken(f"{directory.path}: holds a run of another input, {untouched}:\n  " + "\n  ".join(differences))
+            return f"{where}: holds a run of another input, and it was not touched:\n  " + "\n  ".join(differences)
         if finished:
             target = self.settings.loading.target
-            raise DirectoryTaken(f"{directory.path}: holds a finished run (strain {target:g} was reached), {untouched}.")
+            return f"{where}: holds a finished run (strain {target:g} was reached), and it was not touched."
+        return None
 
     def _state_in(self, checkpoint: CheckpointHeader) -> State:
         """Return the state in a checkpoint; if any rank cannot read its part, all raise `BadCheckpoint`."""
@@ -170,7 +173,7 @@ class Simulation:
             "engine": self.choice.engine,
             "disorder_strength": disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star),
             "age": age(self.mean_initial, glass.renewal),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created": self._created,
         }
 
     def run(self) -> Iterator[Snapshot]:
@@ -186,8 +189,11 @@ class Simulation:
         if self.progress:
             self.progress.say(header(self))
         started, events_before = time.monotonic(), int(self.dynamics.state.now[0]["events"])
-        if not self.taken_up:
-            self._save(force=True)  # from now on there is a run.h5 to open
+        self._save_now()  # from now on there is a run.h5 to open, and it shows nothing beyond the checkpoint
+        self.output.remove_beyond()
+        if self.team.leads:
+            for path in self._unsound:
+                path.unlink(missing_ok=True)
         for stop in self._stops_ahead():
             while (why := self.dynamics.shear(stop.strain, self._steps)) is not Why.REACHED:
                 self._pause(full_stretch=why is Why.PAUSED)
@@ -250,22 +256,26 @@ class Simulation:
             return None
         try:
             self.output.save()
-        except OSError as error:
-            return f"{self.directory.path}: the output cannot be written: {error.strerror or error}"
+        except WRITE_ERRORS as error:
+            return f"{self.directory.path}: the output cannot be written: {getattr(error, 'strerror', None) or error}"
         self._saved = time.monotonic()
         return None
+
+    def _save_now(self) -> None:
+        problem = self.team.from_leader(self._save(force=True))
+        if problem:
+            raise OutputFailed(problem)
 
     def _write_checkpoint(self) -> None:
         """Write a checkpoint, the output first: what a checkpoint counts as written is on disk."""
         self.output.add_avalanches(self.dynamics.take_avalanches())
-        problem = self.team.from_leader(self._save(force=True))
-        if problem:
-            raise OutputFailed(problem)
+        self._save_now()
         folder = self.directory.checkpoints if self.directory else None
         folder, place = self.team.from_leader((folder, self.output.place()))
         assert folder is not None
         self._checkpoints += 1
-        write_checkpoint(folder, self._checkpoints, self.dynamics.settled_state(), self.lattice, place, self._settings_json)
+        state, finished = self.dynamics.settled_state(), self.output.finished
+        write_checkpoint(folder, self._checkpoints, state, self.lattice, place, self._settings_json, finished)
         if self.team.leads:
             prune(folder, self.settings.checkpoint.keep)
             self._checkpointed = time.monotonic()

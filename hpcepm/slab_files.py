@@ -1,20 +1,28 @@
 """HDF5 files of whole fields, written by all ranks together and readable on any number of them.
 
 With an MPI-enabled h5py all ranks write at once, collectively; with a serial one they write in turn. The file is the same. It
-gets its name only when it is complete and on disk. Each row of the lattice is a chunk with a checksum: no two ranks share one.
+gets its name only when it is complete, sealed and on disk. Each row of the lattice is a chunk with a checksum: no two ranks
+share one.
 """
 
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from .lattice import Field, Lattice
+from .parallel import Team, abort_with
+from .seal import SEAL_BYTES, seal
 
 Describe = Callable[[h5py.File], None]
+WRITE_ERRORS: Final = (OSError, RuntimeError, ValueError)  # what h5py raises when the disk is full or gone
+
+BYTES_PER_CHUNK: Final = 128  # of the index of chunks, and more
+BYTES_BESIDES: Final = 2**18  # attributes, small datasets
 
 
 def write_slabs(path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
@@ -30,19 +38,26 @@ def write_slabs(path: Path, lattice: Lattice, fields: Mapping[str, Field], descr
         By name of the dataset.
     describe
         Adds attributes and small datasets; called with the open file, on every rank that has one.
+
+    Raises
+    ------
+    ProblemOnRank
+        The disk is full or gone; an older file of this name is untouched.
     """
+    team = lattice.team
     partial = path.with_name(path.name + ".partial")
-    if h5py.get_config().mpi and lattice.team.size > 1:
+    _refuse_full_disk(partial, team, _expected_bytes(lattice, fields))
+    if h5py.get_config().mpi and team.size > 1:
         _write_together(partial, lattice, fields, describe)
     else:
         _write_in_turn(partial, lattice, fields, describe)
-    problem = None
-    if lattice.team.leads:
+    problem = seal(partial, team)
+    if problem is None and team.leads:
         try:
             settle(partial, path)
         except OSError as error:
             problem = f"{path}: {error.strerror}"
-    lattice.team.all_good(problem)
+    team.all_good(problem if team.leads else None)
 
 
 def read_slab(file: h5py.File, name: str, lattice: Lattice) -> NDArray[np.generic]:
@@ -63,6 +78,24 @@ def settle(partial: Path, path: Path) -> None:
         os.close(folder)
 
 
+def _expected_bytes(lattice: Lattice, fields: Mapping[str, Field]) -> int:
+    nx, ny = lattice.shape
+    return SEAL_BYTES + BYTES_BESIDES + sum(nx * (ny * f.dtype.itemsize + BYTES_PER_CHUNK) for f in fields.values())
+
+
+def _refuse_full_disk(path: Path, team: Team, n_bytes: int) -> None:
+    """Make sure that a file can grow so large: HDF5 may crash when it finds out by itself. Collective."""
+    problem = None
+    if team.leads:
+        try:
+            with open(path, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            problem = f"{path}: no room for {n_bytes / 2**20:.1f} MiB: {error.strerror}"
+            path.unlink(missing_ok=True)
+    team.all_good(problem)
+
+
 def _create(file: h5py.File, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
     for name, field in fields.items():
         file.create_dataset(name, lattice.shape, field.dtype, chunks=(1, lattice.ny), fletcher32=True)
@@ -70,10 +103,13 @@ def _create(file: h5py.File, lattice: Lattice, fields: Mapping[str, Field], desc
 
 
 def _write_together(path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
-    with h5py.File(path, "w", driver="mpio", comm=lattice.team.comm) as file:
-        _create(file, lattice, fields, describe)
-        for name, field in fields.items():
-            _write_collectively(file[name], lattice.start, np.ascontiguousarray(field))
+    try:
+        with h5py.File(path, "w", driver="mpio", comm=lattice.team.comm, userblock_size=SEAL_BYTES) as file:
+            _create(file, lattice, fields, describe)
+            for name, field in fields.items():
+                _write_collectively(file[name], lattice.start, np.ascontiguousarray(field))
+    except WRITE_ERRORS as error:  # the others may be waiting inside HDF5: there is no way back for them
+        abort_with(f"{path}: cannot be written: {error}")
 
 
 def _write_collectively(dataset: h5py.Dataset, start: int, rows: Field) -> None:
@@ -96,11 +132,11 @@ def _write_in_turn(path: Path, lattice: Lattice, fields: Mapping[str, Field], de
         problem = None
         if rank == lattice.team.rank:
             try:
-                with h5py.File(path, "w" if rank == 0 else "r+") as file:
+                with h5py.File(path, "w" if rank == 0 else "r+", **({"userblock_size": SEAL_BYTES} if rank == 0 else {})) as file:
                     if rank == 0:
                         _create(file, lattice, fields, describe)
                     for name, field in fields.items():
                         file[name][lattice.start : lattice.stop] = field
-            except OSError as error:
-                problem = f"{path}: {error}"
+            except WRITE_ERRORS as error:
+                problem = f"{path}: cannot be written: {error}"
         lattice.team.all_good(problem)

@@ -36,6 +36,10 @@ def write_small_file(path: Path, build: Callable[[h5py.File], None]) -> None:
     settle(partial, path)
 
 
+class DamagedOutput(Exception):
+    """A piece of the output is missing or unreadable; the message names it."""
+
+
 class Table:
     """Rows of a structured dtype, in pieces ``name-<first row>.h5`` with a dataset for each column.
 
@@ -46,7 +50,12 @@ class Table:
     dtype
         Of a row; a column may have a shape of its own.
     rows
-        How many rows of those on disk still hold: a run that goes on from a checkpoint takes up there. Pieces beyond are removed.
+        How many rows of those on disk still hold: a run that goes on from a checkpoint takes up there.
+
+    Raises
+    ------
+    DamagedOutput
+        Those rows are not all there.
     """
 
     def __init__(self, folder: Path, name: str, dtype: np.dtype[Any], rows: int = 0) -> None:
@@ -65,19 +74,34 @@ class Table:
         return self.folder / f"{self.name}-{first:012d}.h5"
 
     def _take_up(self, rows: int) -> None:
-        for path in sorted(self.folder.glob(f"{self.name}-*.h5")):
-            first = int(path.stem.rsplit("-", 1)[1])
-            if first >= rows:
-                path.unlink()
-            else:
-                self.first_of.append(first)
-        if self.first_of:
-            first = self.first_of[-1]
-            self._tail = np.zeros(rows - first, self.dtype)
-            with h5py.File(self.piece(first), "r") as file:
-                for column in self._columns():
-                    self._tail[column] = file[column][: rows - first]
+        self.first_of = [first for first in self._on_disk() if first < rows]
+        if rows > 0 and self.first_of[:1] != [0]:
+            raise DamagedOutput(f"{self.piece(0)}: is missing")
+        for first, end, name in self.pieces():
+            self._tail = self._rows_of_piece(self.folder / name, end - first)
         self._seal_if_large()
+
+    def _on_disk(self) -> list[int]:
+        """Return the first rows of all pieces that there are, ascending."""
+        return sorted(int(path.stem.rsplit("-", 1)[1]) for path in self.folder.glob(f"{self.name}-*.h5"))
+
+    def remove_beyond(self) -> None:
+        """Remove pieces that begin after the last row: of a run that had gone on after the checkpoint it is taken up from."""
+        for first in self._on_disk():
+            if first >= self.size:
+                self.piece(first).unlink()
+
+    def _rows_of_piece(self, path: Path, n: int) -> NDArray[Any]:
+        rows = np.zeros(n, self.dtype)
+        try:
+            with h5py.File(path, "r") as file:
+                for column in self._columns():
+                    if len(file[column]) < n:
+                        raise DamagedOutput(f"{path}: has {len(file[column])} rows of {column}; {n} are wanted")
+                    rows[column] = file[column][:n]
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise DamagedOutput(f"{path}: cannot be read ({error})") from None
+        return rows
 
     def _columns(self) -> tuple[str, ...]:
         return self.dtype.names or ()
@@ -120,12 +144,8 @@ class Table:
 
     def read(self) -> NDArray[Any]:
         """Return all saved rows."""
-        rows = np.zeros(self._saved, self.dtype)
-        for first, end, name in self.pieces():
-            with h5py.File(self.folder / name, "r") as file:
-                for column in self._columns():
-                    rows[column][first:end] = file[column][: end - first]
-        return rows
+        pieces = [self._rows_of_piece(self.folder / name, end - first) for first, end, name in self.pieces()]
+        return np.concatenate([np.zeros(0, self.dtype), *pieces])
 
 
 def remove_partial_files(folder: Path) -> None:

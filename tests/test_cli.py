@@ -4,10 +4,12 @@ import fcntl
 import time
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import yaml
 
-from .conftest import Run, run_python, settings_for
+from .conftest import Run, end, run_python, settings_for, start
 
 GOOD = settings_for((12, 10))
 
@@ -166,3 +168,62 @@ def test_a_bad_number_on_one_rank_stops_all_and_is_named(tmp_path: Path, rank: i
     done = run_python(["poison.py"], 3, tmp_path, timeout=30)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert f"hpcepm: stopped: sigma_c is nan at site ({4 * rank + 1}, 2) of rank {rank}, found after step" in done.stderr
+
+
+@pytest.mark.parametrize("directory", ["", "x" * 300, "file/below", b"\xff".decode(errors="surrogateescape")])
+def test_directories_that_cannot_be(hpcepm: Run, tmp_path: Path, directory: str) -> None:
+    (tmp_path / "file").write_text("")
+    done = hpcepm(GOOD, "--output", directory)
+    assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr
+    assert set(files(tmp_path)) == {"input.yaml", "file"}
+
+
+def test_a_terminal_without_greek_letters(hpcepm: Run) -> None:
+    done = hpcepm(GOOD, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert done.returncode == 0 and "12 ? 10 sites" in done.stdout
+
+
+def test_a_reader_that_goes_away_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
+    process = start(["-m", "hpcepm", "input.yaml"], None, tmp_path)
+    try:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.wait(timeout=60)
+        assert process.returncode == 0 and process.stderr.read() == ""
+    finally:
+        end(process)
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_a_full_disk_is_said_plainly(tmp_path: Path, ranks: int | None) -> None:
+    """Here no file may grow beyond a limit that the observables keep and a snapshot or checkpoint exceeds."""
+    settings = settings_for((97, 61), loading={"target": 0.3}, checkpoint={"every": "0.05 s"})
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings))
+    (tmp_path / "limited.py").write_text(
+        "import resource, sys\n"
+        "import hpcepm.parallel  # MPI writes files of its own as it starts\n"
+        "from hpcepm.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    done = run_python(["limited.py", "input.yaml"], ranks, tmp_path, timeout=60)
+    assert done.returncode == 1 and "no room for" in done.stderr and "Traceback" not in done.stderr
+    with h5py.File(tmp_path / "run" / "run.h5") as file:
+        assert not file.attrs["finished"]
+
+
+def test_plot_of_what_is_no_run(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        file["observables/strain"] = np.zeros(3)
+    done = run_python(["-m", "hpcepm", "plot", "."], None, tmp_path)
+    assert done.returncode == 2 and "is damaged, or not of hpcepm" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_foreign_run_file_is_untouched(hpcepm: Run, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.h5").write_bytes(b"somebody's")
+    for options in ((), ("--continue",)):
+        done = hpcepm(GOOD, *options)
+        assert done.returncode == 3 and "is no output of hpcepm" in done.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.h5"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from hpcepm.input import InputError, ReadInput, read_input
+from hpcepm.input import InputError, ReadInput, read_input, refuse_too_large
 from hpcepm.input.named_files import read_field_rows
 from hpcepm.input.schema import Input
 
@@ -183,6 +183,10 @@ def test_samples_from_csv_and_hdf5(tmp_path: Path) -> None:
         ("1,2\n", "x.csv:1: has 2 columns; one is expected"),
         (b"\xff\xfe1", "x.csv: is not a CSV file"),
         ("1\n\0\n", "x.csv"),
+        ("1.O5\n2\n", "x.csv:1: '1.O5' is not a number"),
+        ("1_0\n", "x.csv:1: '1_0' is not a number"),
+        ("1\n2e12\n", "value 2 is 2000000000000.0"),
+        ("heading\n", "holds no values"),
     ],
 )
 def test_bad_samples(tmp_path: Path, content: str | bytes | None, said: str) -> None:
@@ -206,6 +210,7 @@ def hostile_hdf5(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["good"] = np.ones((8, 6))
         file["wrong_shape"] = np.ones((6, 8))
+        file["nothing"] = h5py.Empty("f8")
         file["text"] = np.array([b"a", b"b"])
         file["bad"] = np.full((8, 6), np.inf)
         file["group/inside"] = 1.0
@@ -227,18 +232,56 @@ def hostile_hdf5(path: Path) -> None:
         (":/group", "is a group"),
         (":/wrong_shape", "has shape (6, 8), but lattice.shape is (8, 6)"),
         (":/text", "not numbers"),
-        (":/bad", "value 1 is inf"),
+        (":/bad", "site (0, 0) is inf"),
         (":/link", "is a link"),
         (":/soft", "is a link"),
         (":/outside", "keeps its data in other files"),
         (":/virtual", "keeps its data in other files"),
         (":/huge", "stores only 0 bytes"),
+        (":/nothing", "is empty"),
+        (":/.", "name a dataset, not /."),
+        (":/", "name the dataset too"),
     ],
 )
 def test_bad_fields(tmp_path: Path, dataset: str, said: str) -> None:
     hostile_hdf5(tmp_path / "f.h5")
     (line,) = problems(tmp_path, with_thresholds("initial", "field", "f.h5" + dataset))
     assert line.startswith("in.yaml:3:") and "thresholds.initial.file: " in line and said in line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (r'seed: "\UFFFFFFFF"', "not YAML"),
+        (r'seed: "\U00110000"', "not YAML"),
+        (r'output: {directory: "a\0b"}', "a character that no name of a file should have"),
+        ("realizations: true", "must be a whole number, not true"),
+        ("ranks_per_realization: 1.0", "must be a whole number, not 1.0"),
+        ("thresholds: {renewal: {distribution: lognormal, shape: 6, scale: 1}}", "shape must be at most 5"),
+        ("thresholds: {renewal: {distribution: weibull, shape: 0.01, scale: 1}}", "0.05"),
+        ("elasticity: {bulk_modulus: 1e-300}", "0.000000000001"),
+    ],
+)
+def test_values_that_would_break_something_later(tmp_path: Path, text: str, said: str) -> None:
+    (line,) = problems(tmp_path, MINIMAL + text + "\n")
+    assert said in line
+
+
+def test_set_does_not_reach_into_a_list(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, MINIMAL, "lattice.shape.0=5")
+    assert line == "--set lattice.shape.0=5: lattice.shape is a list; set all of it, as [256, 256]"
+
+
+def test_the_narrowest_lattice(tmp_path: Path) -> None:
+    assert "must be at least 3" in problems(tmp_path, MINIMAL, "lattice.shape=[40, 2]")[0]
+    read(tmp_path, MINIMAL, "lattice.shape=[2, 3]")
+
+
+def test_a_lattice_that_memory_cannot_hold(tmp_path: Path) -> None:
+    settings = read(tmp_path, "lattice: {shape: [1048576, 1048576]}\nloading: {target: 0.1}\n")
+    with pytest.raises(InputError, match=r"in.yaml:1:18: lattice.shape: 1048576 × 1048576 sites need at least 51200 GiB"):
+        refuse_too_large(settings, 2**34)
+    refuse_too_large(settings, 2**50)
 
 
 def test_a_field_file_that_is_not_hdf5(tmp_path: Path) -> None:

@@ -23,6 +23,10 @@ CASES = {
     "fewer wavevectors than ranks, spectral": settings_for(
         (6, 4), engine="spectral", loading={"target": 1.0}, output=FEW_RECORDS
     ),
+    **{
+        f"narrow {nx}×{ny}, {engine}": settings_for((nx, ny), engine=engine, loading={"target": 0.3}, output=FEW_RECORDS)
+        for nx, ny, engine in ((64, 4, "spectral"), (128, 3, "lazy"), (30, 5, "direct"), (2, 64, "spectral"), (40, 3, "direct"))
+    },
     "sites unstable at the start": settings_for(
         (40, 30), thresholds={"initial": {"distribution": "normal", "mean": 0.1, "std": 0.5, "allow_negative": True}}
     ),

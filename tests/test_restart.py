@@ -1,13 +1,17 @@
 """Interrupted runs: killed without warning, taken up on other numbers of ranks, and ending with the same bits."""
 
+import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import pytest
 import yaml
+
+from hpcepm.seal import SEAL_BYTES, broken_seal, seal
 
 from .conftest import assert_same_bits, end, run_python, settings_for, start
 
@@ -116,21 +120,80 @@ def test_a_signal_stops_with_a_checkpoint_and_75(tmp_path: Path, name: str) -> N
     assert_same_bits(tmp_path / "whole", tmp_path / "parts")
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped"])
-def test_a_damaged_checkpoint_is_named_on_all_ranks_and_never_used(tmp_path: Path, damage: str) -> None:
-    settings = settings_for((97, 61), engine="direct", loading={"target": 0.5}, checkpoint={"every": "0.05 s"})
-    (tmp_path / "parts.yaml").write_text(yaml.safe_dump(settings))
+INTERRUPTED = settings_for((97, 61), engine="direct", loading={"target": 0.3}, checkpoint={"every": "0.05 s", "keep": 3})
+
+
+def interrupted(tmp_path: Path, checkpoints: int) -> list[str]:
+    """Leave a run in ``parts`` that was killed after so many checkpoints; return the command that goes on with it."""
+    (tmp_path / "parts.yaml").write_text(yaml.safe_dump(INTERRUPTED))
     command = ["-m", "hpcepm", "parts.yaml", "--output", "parts", "--continue"]
-    kill_after_next_checkpoint(command, 1, tmp_path)
-    path = tmp_path / "parts" / "checkpoints" / newest_checkpoint(tmp_path / "parts")
+    process = start(command, None, tmp_path)
+    try:
+        while newest_checkpoint(tmp_path / "parts") < f"{checkpoints:08d}.h5":
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.005)
+    finally:
+        end(process)
+    return command
+
+
+def truncate(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def flip_a_byte(path: Path) -> None:
     content = bytearray(path.read_bytes())
-    if damage == "truncated":
-        del content[len(content) // 2 :]
-    else:
-        with h5py.File(path, "r") as file:  # a byte of sigma_c in the last row, which the last rank reads
-            place = file["sigma_c"].id.get_chunk_info(96).byte_offset
-        content[place + 5] ^= 1
+    content[random.Random(path.name).randrange(len(content))] ^= 4
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte])
+def test_behind_a_damaged_checkpoint_the_one_before_is_used(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    command = interrupted(tmp_path, 2)
+    path = tmp_path / "parts" / "checkpoints" / newest_checkpoint(tmp_path / "parts")
+    damage(path)
+    done = run_python(command, 2, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"{path.name}: is truncated, altered" in done.stderr and "an older checkpoint is used" in done.stderr
+    assert run_python([*command[:-1], "--output", "whole"], None, tmp_path).returncode == 0
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_where_every_checkpoint_is_damaged_none_is_used(tmp_path: Path) -> None:
+    command = interrupted(tmp_path, 1)
+    for path in (tmp_path / "parts" / "checkpoints").glob("*.h5"):
+        truncate(path)
     done = run_python(command, 2, tmp_path, timeout=30)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert path.name in done.stderr
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "no checkpoint can be used" in done.stderr
+
+
+@pytest.mark.parametrize("damage", [truncate, Path.unlink])
+def test_output_that_is_gone_is_named_on_all_ranks(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    command = interrupted(tmp_path, 1)
+    damage(tmp_path / "parts" / "pieces" / "observables-000000000000.h5")
+    done = run_python(command, 2, tmp_path, timeout=30)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "observables-000000000000.h5" in done.stderr
+
+
+def test_a_checkpoint_of_another_input_is_refused_even_alone(tmp_path: Path) -> None:
+    command = interrupted(tmp_path, 1)
+    (tmp_path / "parts" / "run.h5").unlink()
+    done = run_python([*command, "--set", "seed=4"], None, tmp_path)
+    assert done.returncode == 3 and "seed: was 3, is now 4" in done.stderr
+
+
+def test_a_seal_shows_every_altered_byte_and_every_cut(tmp_path: Path, team: Any) -> None:
+    path = tmp_path / "file"
+    whole = bytes(range(256)) * 12
+    path.write_bytes(whole)
+    assert seal(path, team) is None and broken_seal(path, team) is None
+    sound = path.read_bytes()
+    assert sound[SEAL_BYTES:] == whole[SEAL_BYTES:]
+    damaged = [sound[:k] + bytes([sound[k] ^ 1 << k % 8]) + sound[k + 1 :] for k in range(len(sound))]
+    damaged += [sound[:k] for k in range(0, len(sound), 37)] + [sound + b"\0", b""]
+    for content in damaged:
+        path.write_bytes(content)
+        assert "truncated, altered" in str(broken_seal(path, team))
+    path.unlink()
+    assert "No such file" in str(broken_seal(path, team))

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from .problems import shorten
 
 MOST_SAMPLES = 50_000_000
+LARGEST = 1e12
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
+HEADING = re.compile(r"[^\W\d]|[\"'(\[{<⟨$\\]")  # a letter or a bracket; what begins as a number should be one
 
 
 class BadFile(Exception):
@@ -31,14 +35,16 @@ def read_samples(name: str, folder: str) -> NDArray[np.float64]:
     path, dataset = split_name(name, folder)
     if dataset or path.endswith((".h5", ".hdf5")):
         with _opened(path, dataset) as found:
-            if found.size > MOST_SAMPLES:
+            if found.size is not None and found.size > MOST_SAMPLES:
                 raise BadFile(f"{path}:/{dataset}: has {found.size} values; at most {MOST_SAMPLES} can be used")
             values = np.asarray(found[()], np.float64).ravel()
     else:
         values = _read_column(path)
     if values.size == 0:
         raise BadFile(f"{path}: holds no values")
-    _refuse_not_finite(values, path)
+    bad = _first_bad(values)
+    if bad is not None:
+        raise BadFile(f"{path}: value {bad + 1} is {values[bad]}; thresholds must be numbers of at most {LARGEST:g}")
     return values
 
 
@@ -49,7 +55,12 @@ def check_field_file(name: str, folder: str, shape: tuple[int, int]) -> None:
         if found.shape != shape:
             raise BadFile(f"{path}:/{dataset}: has shape {found.shape}, but lattice.shape is {shape}")
         for start in range(0, shape[0], 256):
-            _refuse_not_finite(np.asarray(found[start : start + 256], np.float64), f"{path}:/{dataset}")
+            values = np.asarray(found[start : start + 256], np.float64)
+            bad = _first_bad(values)
+            if bad is not None:
+                x, y = divmod(start * shape[1] + bad, shape[1])
+                told = f"the threshold of site ({x}, {y}) is {values.ravel()[bad]}; it must be a number of at most {LARGEST:g}"
+                raise BadFile(f"{path}:/{dataset}: {told}")
 
 
 def read_field_rows(name: str, folder: str, start: int, stop: int) -> NDArray[np.float64]:
@@ -59,10 +70,10 @@ def read_field_rows(name: str, folder: str, start: int, stop: int) -> NDArray[np
         return np.asarray(found[start:stop], np.float64)
 
 
-def _refuse_not_finite(values: NDArray[np.float64], name: str) -> None:
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        raise BadFile(f"{name}: value {bad[0] + 1} is {values.ravel()[bad[0]]}; thresholds must be numbers")
+def _first_bad(values: NDArray[np.float64]) -> int | None:
+    """Return the index of the first value that is NaN, infinite or absurd, if any."""
+    bad = np.flatnonzero(~(np.abs(values) <= LARGEST))
+    return int(bad[0]) if bad.size else None
 
 
 def _read_column(path: str) -> NDArray[np.float64]:
@@ -75,12 +86,13 @@ def _read_column(path: str) -> NDArray[np.float64]:
                     continue
                 if len(row) > 1:
                     raise BadFile(f"{path}:{number}: has {len(row)} columns; one is expected")
-                try:
+                if NUMBER.fullmatch(row[0].strip()):
                     values.append(float(row[0]))
-                except ValueError:
-                    if not heading_allowed:
-                        raise BadFile(f"{path}:{number}: '{shorten(row[0])}' is not a number") from None
+                elif not heading_allowed or not HEADING.match(row[0].strip()):
+                    raise BadFile(f"{path}:{number}: '{shorten(row[0])}' is not a number")
                 heading_allowed = False
+                if len(values) > MOST_SAMPLES:
+                    raise BadFile(f"{path}: has more than {MOST_SAMPLES} values; so many cannot be used")
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -102,6 +114,8 @@ def _opened(path: str, dataset: str) -> Iterator[h5py.Dataset]:
     with file:
         here: h5py.Group | h5py.Dataset = file
         for part in dataset.strip("/").split("/"):
+            if part in ("", "."):
+                raise BadFile(f"{path}: name a dataset, not /{dataset}")
             link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
             if isinstance(link, h5py.ExternalLink | h5py.SoftLink):
                 raise BadFile(f"{path}:/{dataset}: is a link; only data in the file itself are read")
@@ -110,6 +124,8 @@ def _opened(path: str, dataset: str) -> Iterator[h5py.Dataset]:
             here = here[part]
         if not isinstance(here, h5py.Dataset):
             raise BadFile(f"{path}:/{dataset}: is a group, not a dataset")
+        if here.shape is None:
+            raise BadFile(f"{path}:/{dataset}: is empty")
         if here.external or here.is_virtual:
             raise BadFile(f"{path}:/{dataset}: keeps its data in other files; only data in the file itself are read")
         if here.dtype.kind not in "fiu":

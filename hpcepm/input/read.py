@@ -11,9 +11,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .named_files import BadFile, check_field_file, read_samples
-from .problems import InputError, Path, did_you_mean, dotted, shown
+from .problems import InputError, Path, did_you_mean, dotted, shorten, shown
 from .schema import FieldInput, Input, SamplesInput, Section
 from .strict_yaml import MOST_BYTES, Document, parse
+
+BYTES_PER_SITE = 50  # the fields and what an engine needs at the least
 
 
 @dataclass
@@ -30,12 +32,15 @@ class ReadInput:
         The values of the files of ``samples`` distributions, by ``"initial"`` and ``"renewal"``.
     folder
         Where the input lies; the files it names are relative to it.
+    place_of_shape
+        Where ``lattice.shape`` stands.
     """
 
     text: str
     settings: Input
     samples: dict[str, NDArray[np.float64]]
     folder: str
+    place_of_shape: str
 
 
 def read_input(path: str, assignments: list[str], directory: str | None = None) -> ReadInput:
@@ -66,13 +71,35 @@ def read_input(path: str, assignments: list[str], directory: str | None = None) 
     if problems:
         raise InputError(problems)
     settings = _validated(document)
+    if not _writable(directory or path):
+        raise InputError([f"{shorten(directory or path)}: is not a name in UTF-8"])
     if directory is not None or not settings.output.directory:
         stem = os.path.splitext(os.path.basename(path))[0]
         output = settings.output.model_copy(update={"directory": directory or os.path.join("runs", stem)})
         settings = settings.model_copy(update={"output": output})
     folder = os.path.dirname(os.path.abspath(path))
     samples = _load_named_files(document, settings, folder)
-    return ReadInput(raw.decode("utf-8-sig"), settings, samples, folder)
+    return ReadInput(raw.decode("utf-8-sig"), settings, samples, folder, document.place(("lattice", "shape")))
+
+
+def refuse_too_large(read: ReadInput, memory: int) -> None:
+    """Raise `InputError` if a run cannot fit into so many bytes of memory: of all its machines together."""
+    nx, ny = read.settings.lattice.shape
+    needed = nx * ny * BYTES_PER_SITE
+    if needed > memory:
+        said = (
+            f"{nx} × {ny} sites need at least {needed / 2**30:.0f} GiB of memory, and the machines of this run have "
+            f"{memory / 2**30:.0f} GiB; take a smaller lattice, or more machines"
+        )
+        raise InputError([f"{read.place_of_shape}: lattice.shape: {said}"])
+
+
+def _writable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _bytes_of(path: str) -> bytes:

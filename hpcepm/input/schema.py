@@ -2,10 +2,10 @@
 
 import re
 from abc import abstractmethod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from .. import disorder
 from ..disorder import Distribution
@@ -15,9 +15,25 @@ from ..kernel import KERNELS
 MOST_RECORDS = 10_000_000
 FIELD_NAMES = ("sigma", "epsilon_p", "sigma_c", "n_events")
 
-Positive = Annotated[float, Field(gt=0, le=1e12)]
+Positive = Annotated[float, Field(gt=0, ge=1e-12, le=1e12)]
 NotNegative = Annotated[float, Field(ge=0, le=1e12)]
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+
+
+def _is_a_name(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds a character that no name of a file should have")
+    return text
+
+
+FileName = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_is_a_name)]
+
+
+def _is_no_truth(value: Any) -> Any:
+    """Refuse ``true`` and ``1.0``, which Python takes for 1."""
+    if isinstance(value, bool | float):
+        raise ValueError(f"must be a whole number, not {value!r}".replace("True", "true").replace("False", "false"))
+    return value
 
 
 class Section(BaseModel):
@@ -30,6 +46,12 @@ class LatticeInput(Section):
     """``lattice``: number of sites along x and y."""
 
     shape: Annotated[list[Annotated[int, Field(ge=2, le=2**20)]], Field(min_length=2, max_length=2)]
+
+    @model_validator(mode="after")
+    def _wide_enough(self) -> "LatticeInput":
+        if self.shape[1] < 3:  # mpi4py-fft takes two columns of wavevectors for a row of real numbers
+            raise ValueError("shape: the second number (along y) must be at least 3")
+        return self
 
 
 class ElasticityInput(Section):
@@ -57,16 +79,19 @@ class ThresholdInput(Section):
 class TwoWays(ThresholdInput):
     """A distribution given by shape and scale, or by mean and standard deviation."""
 
-    shape: Annotated[float, Field(gt=1e-3, le=1e4)] | None = None
+    shape: Annotated[float, Field(ge=0.05, le=1e4)] | None = None
     scale: Positive | None = None
     mean: Positive | None = None
     std: Positive | None = None
+    largest_shape: ClassVar[float] = 1e4
 
     @model_validator(mode="after")
     def _one_way(self) -> "TwoWays":
         by_shape, by_mean = (self.shape, self.scale), (self.mean, self.std)
         if (None in by_shape) == (None in by_mean) or (any(by_shape) and any(by_mean)):
             raise ValueError("give shape and scale, or mean and std")
+        if self.shape is not None and self.shape > self.largest_shape:
+            raise ValueError(f"shape must be at most {self.largest_shape:g}")
         if self.mean and self.std and not 1e-3 <= self.std / self.mean <= 10:
             raise ValueError("std must lie between mean/1000 and 10·mean")
         return self
@@ -88,6 +113,8 @@ class WeibullInput(TwoWays):
 
 class LognormalInput(TwoWays):
     """scale·exp(shape·ξ), ξ standard normal."""
+
+    largest_shape: ClassVar[float] = 5.0
 
     distribution: Literal["lognormal"]
 
@@ -157,7 +184,7 @@ class SamplesInput(ThresholdInput):
     """The empirical distribution of a file: ``f.csv``, or ``f.h5:/path``."""
 
     distribution: Literal["samples"]
-    file: Annotated[str, Field(min_length=1)]
+    file: FileName
 
     def build(self, values: NDArray[Any] | None) -> Distribution:  # noqa: D102
         assert values is not None
@@ -168,7 +195,7 @@ class FieldInput(Section):
     """One threshold a site, from ``f.h5:/path``."""
 
     distribution: Literal["field"]
-    file: Annotated[str, Field(min_length=1)]
+    file: FileName
 
 
 Preset = Literal[tuple(disorder.PRESETS)]  # type: ignore[valid-type]
@@ -255,7 +282,7 @@ class FieldsInput(Section):
 class OutputInput(Section):
     """``output``."""
 
-    directory: Annotated[str, Field(min_length=1)] = ""
+    directory: FileName = ""
     observables: ObservablesInput = ObservablesInput()
     fields: FieldsInput | None = None
     avalanches: bool = True
@@ -296,8 +323,8 @@ class Input(Section):
     loading: LoadingInput
     engine: Literal[("auto", *ENGINES)] = "auto"  # type: ignore[valid-type]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
-    realizations: Literal[1] = 1
-    ranks_per_realization: Literal["auto", 1] = "auto"
+    realizations: Annotated[Literal[1], BeforeValidator(_is_no_truth)] = 1
+    ranks_per_realization: Annotated[Literal["auto", 1], BeforeValidator(_is_no_truth)] = "auto"
     output: OutputInput = OutputInput()
     checkpoint: CheckpointInput = CheckpointInput()
 

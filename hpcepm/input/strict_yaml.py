@@ -74,6 +74,8 @@ class Document:
         node = _compose(text, option)
         inside = self.content
         for depth, part in enumerate(path[:-1], 1):
+            if isinstance(inside.get(part), list):
+                raise InputError([f"{option}: {dotted(path[:depth])} is a list; set all of it, as [256, 256]"])
             if not isinstance(inside.get(part), dict):
                 inside[part] = {}
             inside = inside[part]
@@ -127,7 +129,7 @@ def _compose(text: str, name: str) -> yaml.Node | None:
         where = _at(name, mark) if mark else name
         said = error.problem or error.context or "cannot be read"
         raise InputError([f"{where}: not YAML: {shorten(said, 100)}"]) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two for escapes beyond Unicode
         raise InputError([f"{name}: not YAML: {shorten(str(error), 120)}"]) from None
 
 
