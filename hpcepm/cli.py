@@ -97,6 +97,7 @@ def _run(arguments: list[str]) -> int:
 
 def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str, int], int]) -> int:
     from .checkpoint import BadCheckpoint
+    from .compiled import cache_is_cold
     from .dynamics import NotFinite
     from .input import InputError, read_input, refuse_too_large
     from .parallel import ProblemOnRank
@@ -123,6 +124,8 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
     if refused is not None:
         return complain(*refused)
     assert read is not None
+    if progress is not None and cache_is_cold():
+        progress.say(["compiling the inner loops, once: a quarter of a minute …"])
     try:
         for _ in Simulation(team, read, directory, options.go_on, progress, StopRequest().listen()).run():
             pass

@@ -54,3 +54,8 @@ def compiled_for(function: Callable[..., Any], *arguments: Any) -> Callable[...,
     dispatcher: Any = function
     entry: Callable[..., Any] = dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
     return entry
+
+
+def cache_is_cold() -> bool:
+    """Return whether nothing of this version was compiled on this machine yet."""
+    return not any(Path(numba.config.CACHE_DIR).rglob("*.nbi"))
