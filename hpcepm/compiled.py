@@ -36,13 +36,13 @@ numba.config.CACHE_DIR = _cache_directory()
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a loop; on disk from its second use on. Division by zero gives inf, as in numpy."""
-    result: Callable[..., Any] = numba.njit(cache=True, error_model="numpy")(function)
+    result: Callable[..., Any] = numba.njit(cache=True, error_model="numpy", _nrt=False)(function)
     return result
 
 
 def compiled_minimum(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a search for a minimum, which is the same in any order: this lets it use vector registers."""
-    result: Callable[..., Any] = numba.njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz"})(function)
+    result: Callable[..., Any] = numba.njit(cache=True, error_model="numpy", _nrt=False, fastmath={"nnan", "nsz"})(function)
     return result
 
 

@@ -13,40 +13,19 @@ scale would round again; a slip that large has a probability of about e⁻⁴⁰
 """
 
 from math import ceil, log2
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
-from ..compiled import compiled, compiled_minimum
 from ..convolution import Convolution
 from ..kernel import Kernel
 from ..lattice import Field, Lattice
-from ..state import Fields, State
-from .base import Engine, bind, redistribute, unstable_sites, weakest_site
+from ..state import State
+from .base import Engine
+from .lazy_loop import LazyArrays, _weakest_site, clean_sheet, evaluate_all, take_stress
 
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
-
-
-class LazyArrays(NamedTuple):
-    """Arrays of the lazy engine. Blocks are b × b sites of this slab, the last of a row or column smaller."""
-
-    block: int
-    half_window: int
-    limit: int  # events between two convolutions, at most
-    to_grid: float  # (x + to_grid) − to_grid is x, rounded to a multiple of the quantum
-    near: NDArray[np.float64]  # (wx, wy): G within the window
-    far: NDArray[np.float64]  # (nx//2 + 1, ny//2 + 1): G outside, 0 within
-    largest: NDArray[np.float64]  # (block rows of the lattice, 2 × block columns): bound on G between two blocks
-    bound: NDArray[np.float64]  # (block rows, block columns): U
-    lowest: NDArray[np.float64]  # the same: smallest yields_at + bound_at of the block
-    touched: NDArray[np.uint8]
-    bound_at: Field  # U when the site was last evaluated
-    evaluated: Field  # int32: how many pending events the site has taken up
-    n_pending: NDArray[np.int64]  # (1,)
-    pending: NDArray[np.int64]  # (limit, 2): site i, j
-    slips: NDArray[np.float64]  # (limit,)
 
 
 class LazyEngine(Engine):
@@ -60,41 +39,52 @@ class LazyEngine(Engine):
         nx, ny = lattice.shape
         block, half_window, limit = _sizes(nx, ny)
         quarter = kernel.quarter_table(lattice.shape)
-        wx, wy = (min(2 * half_window + 1, n) for n in (nx, ny))
+        wx, wy = min(2 * half_window + 1, nx), min(2 * half_window + 2, ny)
         di, dj = (np.arange(w) - half_window for w in (wx, wy))
-        near = quarter[np.ix_(_folded(di, nx), _folded(dj, ny))]
         far = quarter.copy()
         far[: half_window + 1, : half_window + 1] = 0.0
-        rows, columns = -(-lattice.rows // block), -(-ny // block)
+        ragged = nx % block > 0 or ny % block > 0
+        blocks = (-(-lattice.rows // block), -(-ny // block))
         self.arrays: LazyArrays = LazyArrays(
-            block,
-            half_window,
-            limit,
-            1.5 * 2.0**52 * quantum_of(scale),
-            np.ascontiguousarray(near),
-            far,
-            _largest_between_blocks(far, lattice.shape, block),
-            np.zeros((rows, columns)),
-            np.full((rows, columns), np.inf),
-            np.zeros((rows, columns), np.uint8),
-            lattice.field(),
-            lattice.field(np.int32),
-            np.zeros(1, np.int64),
-            np.zeros((limit, 2), np.int64),
-            np.zeros(limit),
+            block=block,
+            half_window=half_window,
+            reach=(half_window + block - 1) // block + ragged,
+            limit=limit,
+            to_grid=1.5 * 2.0**52 * quantum_of(scale),
+            most=float(np.abs(far).max()),
+            near=np.ascontiguousarray((quarter - far)[np.ix_(_folded(di, nx), _folded(dj, ny))]),
+            far=far,
+            near_bound=_rounded_up(np.maximum(_largest_between_blocks(quarter - far, lattice.shape, block), 0.0)),
+            far_bound=_rounded_up(_largest_between_blocks(far, lattice.shape, block)),
+            bound=np.zeros(blocks, np.float32),
+            lowest=np.full(blocks, np.inf, np.float32),
+            search=np.array([0.0, scale]),
+            found=np.zeros(block**2, np.int64),
+            slack=np.zeros(2),
+            bound_at=lattice.field(np.float32),
+            evaluated=lattice.field(np.uint16),
+            n_pending=np.zeros(1, np.int64),
+            pending_i=np.zeros(limit, np.int32),
+            pending_j=np.zeros(limit, np.int32),
+            block_i=np.zeros(limit, np.int32),
+            block_j=np.zeros(limit, np.int32),
+            slips=np.zeros(limit),
         )
 
     def take_up(self, state: State) -> None:
         """Round ``yields_at`` to the grid and begin with nothing pending. Collective."""
-        _clean_sheet(self.arrays, state.fields.yields_at)
+        clean_sheet(self.arrays, state.fields.yields_at)
 
     def settle(self, state: State) -> None:
         """Evaluate every site, so that ``yields_at`` says all."""
-        _evaluate_all(self.arrays, state.fields.yields_at, self.lattice.start, self.lattice.shape[0])
+        evaluate_all(self.arrays, state.fields.yields_at, self.lattice.start, self.lattice.shape[0])
 
     def synchronize(self, state: State) -> None:
         """Set ``yields_at`` from the plastic strain. Collective."""
-        state.fields.yields_at[...] = state.fields.sigma_c - self.internal_stress(state)
+        stress = self.convolution.stress_of(state.fields.epsilon_p)
+        if self.initial_stress is not None:
+            stress += self.initial_stress
+        take_stress(state.fields.yields_at, state.fields.sigma_c, stress)
         state.now[0]["unsynchronized"] = 0
         self.take_up(state)
 
@@ -122,7 +112,7 @@ def _sizes(nx: int, ny: int) -> tuple[int, int, int]:
     """Return block size, half-width of the window, and events between convolutions for a lattice."""
     n = (nx * ny) ** 0.5
     block = 8
-    half_window = 8 if n < 96 else 16 if n < 384 else 32
+    half_window = 7 if n < 96 else 15 if n < 384 else 31  # a row of 2R + 2 numbers fills vector registers
     return block, half_window, max(64, int(14 * n**0.76))
 
 
@@ -131,12 +121,12 @@ def _folded(offsets: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return np.minimum(inside, n - inside)
 
 
-def _largest_between_blocks(far: NDArray[np.float64], shape: tuple[int, int], block: int) -> NDArray[np.float64]:
-    """Return the largest positive ``far`` between a site of one block and a site of another, by difference of blocks.
+def _largest_between_blocks(quarter: NDArray[np.float64], shape: tuple[int, int], block: int) -> NDArray[np.float64]:
+    """Return the largest G of a quarter table between a site of one block and a site of another, by difference of blocks.
 
     Blocks begin at multiples of b; across the period a difference of blocks is short by what the last block lacks.
     """
-    full = np.maximum(far[np.ix_(*(_folded(np.arange(n), n) for n in shape))], 0.0)
+    full = quarter[np.ix_(*(_folded(np.arange(n), n) for n in shape))]
     for axis, n in enumerate(shape):
         lacking = -n % block
         blocks = -(-n // block)
@@ -148,200 +138,6 @@ def _largest_between_blocks(far: NDArray[np.float64], shape: tuple[int, int], bl
     return np.ascontiguousarray(np.tile(full, (1, 2)))
 
 
-@compiled
-def _clean_sheet(engine: Any, yields_at: Field) -> None:
-    rows, ny = yields_at.shape
-    for i in range(rows):
-        for j in range(ny):
-            yields_at[i, j] = (yields_at[i, j] + engine.to_grid) - engine.to_grid
-            engine.bound_at[i, j] = 0.0
-            engine.evaluated[i, j] = 0
-    engine.n_pending[0] = 0
-    engine.bound[:] = 0.0
-    for block_i in range(engine.bound.shape[0]):
-        for block_j in range(engine.bound.shape[1]):
-            engine.lowest[block_i, block_j] = _lowest_of(engine, yields_at, block_i, block_j)
-
-
-@compiled_minimum
-def _lowest_of(engine: Any, yields_at: Field, block_i: int, block_j: int) -> float:
-    """Return the smallest yields_at + bound_at of a block."""
-    b = engine.block
-    lowest = np.inf
-    for i in range(block_i * b, min((block_i + 1) * b, yields_at.shape[0])):
-        for j in range(block_j * b, min((block_j + 1) * b, yields_at.shape[1])):
-            lowest = min(lowest, yields_at[i, j] + engine.bound_at[i, j])
-    return lowest
-
-
-@compiled
-def _evaluate(engine: Any, yields_at: Field, i: int, j: int, row: int, nx: int, bound: float) -> None:
-    """Take up the pending events at a site, which is on the lattice's row ``row``."""
-    ny = yields_at.shape[1]
-    grid = engine.to_grid
-    total = 0.0
-    for k in range(engine.evaluated[i, j], engine.n_pending[0]):
-        di = abs(row - engine.pending[k, 0])
-        dj = abs(j - engine.pending[k, 1])
-        change = engine.slips[k] * engine.far[min(di, nx - di), min(dj, ny - dj)]
-        total += (change + grid) - grid
-    yields_at[i, j] -= total
-    engine.evaluated[i, j] = engine.n_pending[0]
-    engine.bound_at[i, j] = bound
-
-
-@compiled
-def _evaluate_all(engine: Any, yields_at: Field, first_row: int, nx: int) -> None:
-    b = engine.block
-    rows, ny = yields_at.shape
-    for i in range(rows):
-        for j in range(ny):
-            _evaluate(engine, yields_at, i, j, first_row + i, nx, engine.bound[i // b, j // b])
-    for block_i in range(engine.bound.shape[0]):
-        for block_j in range(engine.bound.shape[1]):
-            engine.lowest[block_i, block_j] = _lowest_of(engine, yields_at, block_i, block_j)
-
-
-@bind(redistribute, LazyArrays)
-@compiled
-def _redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
-    now.unsynchronized += n
-    if now.unsynchronized > engine.limit:
-        return True
-    ny = fields.yields_at.shape[1]
-    grid = engine.to_grid
-    for k in range(n):
-        i, j = events[k].site // ny, events[k].site % ny
-        m = engine.n_pending[0]
-        engine.pending[m, 0] = i
-        engine.pending[m, 1] = j
-        engine.slips[m] = events[k].slip
-        engine.n_pending[0] = m + 1
-        local = i - first_row
-        if 0 <= local < fields.yields_at.shape[0]:  # its new threshold was added off the grid
-            fields.yields_at[local, j] = (fields.yields_at[local, j] + grid) - grid
-        _raise_bounds(engine, i, j, events[k].slip, first_row, nx, ny)
-    for k in range(n):
-        i, j = events[k].site // ny, events[k].site % ny
-        _change_window(engine, fields.yields_at, i, j, events[k].slip, first_row, nx)
-    for block_i in range(engine.touched.shape[0]):
-        for block_j in range(engine.touched.shape[1]):
-            if engine.touched[block_i, block_j]:
-                engine.touched[block_i, block_j] = 0
-                engine.lowest[block_i, block_j] = _lowest_of(engine, fields.yields_at, block_i, block_j)
-    return False
-
-
-@compiled
-def _raise_bounds(engine: Any, i: int, j: int, slip: float, first_row: int, nx: int, ny: int) -> None:
-    """Let the bound of each block grow by what an event at (i, j) can add to a site there, and by the rounding of it."""
-    b = engine.block
-    largest = engine.largest
-    rows, columns = engine.bound.shape
-    slack = engine.to_grid * 2.0**-51
-    block_i = ((i - first_row) % nx) // b
-    shift = columns - j // b
-    for k in range(rows):
-        difference = k - block_i
-        if difference < 0:
-            difference += largest.shape[0]
-        bounds = largest[difference, shift : shift + columns]
-        row = engine.bound[k]
-        for m in range(columns):
-            row[m] += slip * bounds[m] + slack
-
-
-@compiled
-def _change_window(engine: Any, yields_at: Field, i: int, j: int, slip: float, first_row: int, nx: int) -> None:
-    """Change yields_at at once in the window around (i, j), where it is on this slab."""
-    b = engine.block
-    rows, ny = yields_at.shape
-    grid = engine.to_grid
-    wx, wy = engine.near.shape
-    start = (j - engine.half_window) % ny
-    first_part = min(wy, ny - start)
-    for k in range(wx):
-        row = (i - engine.half_window + k) % nx - first_row
-        if not 0 <= row < rows:
-            continue
-        target, near = yields_at[row], engine.near[k]
-        for m in range(first_part):
-            target[start + m] -= (slip * near[m] + grid) - grid
-        for m in range(first_part, wy):
-            target[m - first_part] -= (slip * near[m] + grid) - grid
-        touched = engine.touched[row // b]
-        for block in range(start // b, (start + first_part - 1) // b + 1):
-            touched[block] = 1
-        for block in range(-(-(wy - first_part) // b)):
-            touched[block] = 1
-
-
-@bind(unstable_sites, LazyArrays)
-@compiled
-def _unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], first_row: int, nx: int) -> int:
-    b = engine.block
-    rows, ny = fields.yields_at.shape
-    limit = stress + engine.to_grid * 2.0**-48  # the bounds are rounded, too
-    n = 0
-    for block_i in range(engine.bound.shape[0]):
-        for block_j in range(engine.bound.shape[1]):
-            bound = engine.bound[block_i, block_j]
-            if engine.lowest[block_i, block_j] - bound > limit:
-                continue
-            for i in range(block_i * b, min((block_i + 1) * b, rows)):
-                for j in range(block_j * b, min((block_j + 1) * b, ny)):
-                    if fields.yields_at[i, j] + engine.bound_at[i, j] - bound > limit:
-                        continue
-                    _evaluate(engine, fields.yields_at, i, j, first_row + i, nx, bound)
-                    if fields.yields_at[i, j] <= stress:
-                        if n < found.size:
-                            found[n] = i * ny + j
-                        n += 1
-            engine.lowest[block_i, block_j] = _lowest_of(engine, fields.yields_at, block_i, block_j)
-    found[: min(n, found.size)].sort()
-    return n
-
-
-@bind(weakest_site, LazyArrays)
-@compiled
-def _weakest_site(engine: Any, fields: Fields, first_row: int, nx: int) -> tuple[float, int]:
-    b = engine.block
-    rows, ny = fields.yields_at.shape
-    lowest, site = np.inf, -1
-    slack = engine.to_grid * 2.0**-48
-    while True:
-        # the block that could hold a lower value than the lowest known, or the same at a lower site
-        least, at_i, at_j = np.inf, -1, -1
-        for block_i in range(engine.bound.shape[0]):
-            for block_j in range(engine.bound.shape[1]):
-                value = engine.lowest[block_i, block_j] - engine.bound[block_i, block_j]
-                if value < least:
-                    least, at_i, at_j = value, block_i, block_j
-        if at_i < 0:
-            return lowest, site
-        bound = engine.bound[at_i, at_j]
-        fresh = True
-        for i in range(at_i * b, min((at_i + 1) * b, rows)):
-            for j in range(at_j * b, min((at_j + 1) * b, ny)):
-                if fields.yields_at[i, j] + engine.bound_at[i, j] - bound <= least + slack:
-                    fresh &= engine.evaluated[i, j] == engine.n_pending[0]
-                    _evaluate(engine, fields.yields_at, i, j, first_row + i, nx, bound)
-                    lowest = min(lowest, fields.yields_at[i, j])
-        engine.lowest[at_i, at_j] = _lowest_of(engine, fields.yields_at, at_i, at_j)
-        if fresh:
-            break
-    best = np.inf
-    for block_i in range(engine.bound.shape[0]):
-        for block_j in range(engine.bound.shape[1]):
-            bound = engine.bound[block_i, block_j]
-            if engine.lowest[block_i, block_j] - bound > lowest + slack:
-                continue
-            for i in range(block_i * b, min((block_i + 1) * b, rows)):
-                for j in range(block_j * b, min((block_j + 1) * b, ny)):
-                    if fields.yields_at[i, j] + engine.bound_at[i, j] - bound <= lowest + slack:
-                        _evaluate(engine, fields.yields_at, i, j, first_row + i, nx, bound)
-                        value = fields.yields_at[i, j]
-                        if value < best or (value == best and i * ny + j < site):
-                            best, site = value, i * ny + j
-            engine.lowest[block_i, block_j] = _lowest_of(engine, fields.yields_at, block_i, block_j)
-    return best, site
+def _rounded_up(table: NDArray[np.float64]) -> NDArray[np.float32]:
+    single = table.astype(np.float32)
+    return np.where(single < table, np.nextafter(single, np.float32(np.inf)), single)
