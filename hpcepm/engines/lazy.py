@@ -23,7 +23,7 @@ from ..kernel import Kernel
 from ..lattice import Field, Lattice
 from ..state import State
 from .base import Engine
-from .lazy_loop import LazyArrays, _weakest_site, clean_sheet, evaluate_all, take_stress
+from .lazy_loop import LazyArrays, clean_sheet, evaluate_all, take_stress, weakest_of_slab
 
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
 
@@ -54,8 +54,8 @@ class LazyEngine(Engine):
             most=float(np.abs(far).max()),
             near=np.ascontiguousarray((quarter - far)[np.ix_(_folded(di, nx), _folded(dj, ny))]),
             far=far,
-            near_bound=_rounded_up(np.maximum(_largest_between_blocks(quarter - far, lattice.shape, block), 0.0)),
-            far_bound=_rounded_up(_largest_between_blocks(far, lattice.shape, block)),
+            near_bound=_rounded_up(np.maximum(largest_between_blocks(quarter - far, lattice.shape, block), 0.0)),
+            far_bound=_rounded_up(largest_between_blocks(far, lattice.shape, block)),
             bound=np.zeros(blocks, np.float32),
             lowest=np.full(blocks, np.inf, np.float32),
             search=np.array([0.0, scale]),
@@ -90,7 +90,7 @@ class LazyEngine(Engine):
 
     def lowest_yields_at(self, state: State) -> float:
         """Return the smallest ``yields_at`` of this slab; inf if it has no site."""
-        return float(_weakest_site(self.arrays, state.fields, self.lattice.start, self.lattice.shape[0])[0])
+        return float(weakest_of_slab(self.arrays, state.fields, self.lattice.start, self.lattice.shape[0])[0])
 
     def internal_stress(self, state: State) -> Field:
         """Return σ − Σ on the slab, in units of stress, without touching the state. Collective."""
@@ -109,11 +109,14 @@ def quantum_of(scale: float) -> float:
 
 
 def _sizes(nx: int, ny: int) -> tuple[int, int, int]:
-    """Return block size, half-width of the window, and events between convolutions for a lattice."""
+    """Return block size, half-width of the window, and events between convolutions for a lattice: as measured, see docs.
+
+    A row of the window has 2R + 2 numbers, which should fill vector registers.
+    """
     n = (nx * ny) ** 0.5
-    block = 8
-    half_window = 7 if n < 96 else 15 if n < 384 else 31  # a row of 2R + 2 numbers fills vector registers
-    return block, half_window, max(64, int(14 * n**0.76))
+    block = 4 if n < 384 else 8 if n < 1536 else 16
+    half_window = 7 if n < 96 else 15 if n < 384 else 23 if n < 1536 else 31
+    return block, half_window, int(min(65535, max(64, 600 * (n / 256) ** 1.15)))
 
 
 def _folded(offsets: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -121,7 +124,7 @@ def _folded(offsets: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return np.minimum(inside, n - inside)
 
 
-def _largest_between_blocks(quarter: NDArray[np.float64], shape: tuple[int, int], block: int) -> NDArray[np.float64]:
+def largest_between_blocks(quarter: NDArray[np.float64], shape: tuple[int, int], block: int) -> NDArray[np.float64]:
     """Return the largest G of a quarter table between a site of one block and a site of another, by difference of blocks.
 
     Blocks begin at multiples of b; across the period a difference of blocks is short by what the last block lacks.

@@ -109,7 +109,7 @@ def _how_many_reach(engine: Any, block_i: int, limit: Any) -> int:
     n = np.int32(0)  # a count as wide as what it counts fills vector registers
     for j in range(lowest.shape[1]):
         n = np.int32(n + np.int32(lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit))
-    return n
+    return int(n)
 
 
 @compiled
@@ -132,7 +132,7 @@ def _evaluate(engine: Any, yields_at: Field, i: int, j: int, row: int, nx: int, 
 @compiled
 def _redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
     now.unsynchronized += n
-    if now.unsynchronized > engine.limit:
+    if now.unsynchronized > engine.limit or 4 * n > engine.limit:  # a crowd costs more than a convolution
         return True
     ny = fields.yields_at.shape[1]
     for k in range(n):
@@ -199,7 +199,8 @@ def _lower_near_blocks(engine: Any, block_i: int, block_j: int, slip: float) -> 
             if difference < 0:
                 difference += all_rows
             _lower_some(engine.lowest, engine.near_bound, row, difference, start, first_part, columns - block_j, lost)
-            _lower_some(engine.lowest, engine.near_bound, row, difference, 0, width - first_part, columns - block_j, lost)
+            if first_part < width:
+                _lower_some(engine.lowest, engine.near_bound, row, difference, 0, width - first_part, columns - block_j, lost)
         row += 1
         if row == all_rows:
             row = 0
@@ -232,7 +233,8 @@ def _change_window(engine: Any, yields_at: Field, i: int, j: int, slip: float, f
     for k in range(wx):
         if 0 <= row < rows:
             _subtract(yields_at, row, start, engine.near, k, 0, first_part, slip, engine.to_grid)
-            _subtract(yields_at, row, 0, engine.near, k, first_part, wy - first_part, slip, engine.to_grid)
+            if first_part < wy:
+                _subtract(yields_at, row, 0, engine.near, k, first_part, wy - first_part, slip, engine.to_grid)
         row += 1
         if row == nx - first_row:
             row = -first_row
@@ -317,7 +319,8 @@ def _sort(values: NDArray[np.int64], n: int) -> None:
 
 @bind(weakest_site, LazyArrays)
 @compiled
-def _weakest_site(engine: Any, fields: Fields, first_row: int, nx: int) -> tuple[float, int]:
+def weakest_of_slab(engine: Any, fields: Fields, first_row: int, nx: int) -> tuple[float, int]:
+    """Answer `weakest_site`."""
     # The weakest site is the weakest of those that would yield at a somewhat higher stress, if there are any.
     if fields.yields_at.size == 0:
         return np.inf, -1
