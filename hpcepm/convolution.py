@@ -39,7 +39,8 @@ class Convolution:
                 raise RuntimeError("mpi4py-fft splits the lattice differently from hpcepm.lattice")
             qx, qy = wavevectors(lattice.shape)
             along_x, along_y = self._fft.local_slice(forward_output=True)
-            self.kernel_hat = kernel.fourier(qx[along_x, None], qy[None, : ny // 2 + 1][:, along_y])
+            assert along_x == slice(0, nx)
+            self.kernel_hat = kernel.fourier(qx[: nx // 2 + 1, None], qy[None, : ny // 2 + 1][:, along_y])  # even in qx
 
     def stress_of(self, epsilon_p: Field) -> Field:
         """Return G * ε_p, in units of stress. It lives in a buffer that the next call writes again. Collective."""
@@ -98,6 +99,7 @@ class _Travel:
 
 @compiled
 def _multiply(field_hat: NDArray[np.complex128], factor: NDArray[np.float64], scale: float) -> None:
-    for i in range(factor.shape[0]):
-        for j in range(factor.shape[1]):
-            field_hat[i, j] *= factor[i, j] * scale
+    nx = field_hat.shape[0]
+    for i in range(nx):
+        for j in range(field_hat.shape[1]):
+            field_hat[i, j] *= factor[min(i, nx - i), j] * scale

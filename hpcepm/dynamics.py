@@ -132,8 +132,13 @@ class Dynamics:
         return 2 * self.glass.shear_modulus * (strain - self.state.plastic_strain(self.lattice))
 
     def sigma_at(self, strain: float) -> Field:
-        """Return σ on the slab at a strain on the present elastic branch, in units of stress. Collective."""
-        return self.engine.internal_stress(self.state) + self.stress_at(strain)
+        """Return σ on the slab at a strain on the present elastic branch, in units of stress; valid until the run goes on.
+
+        Collective.
+        """
+        sigma = self.engine.internal_stress(self.state)
+        sigma += self.stress_at(strain)
+        return sigma
 
     def lowest_yields_at(self) -> float:
         """Return the macroscopic stress at which the weakest site yields. Collective."""

@@ -63,7 +63,7 @@ class Lattice:
     def row_sums(self, field: Field) -> NDArray[np.float64]:
         """Return the sum over y for each x, shape (nx,). Collective."""
         sums = np.empty((self.rows, 4))
-        _row_power_sums(field, 0.0, sums)
+        _row_power_sums(field, 0.0, field, 0.0, sums)
         return self.all_rows(sums[:, 0])
 
     def column_sums(self, field: Field) -> NDArray[np.float64]:
@@ -79,10 +79,12 @@ class Lattice:
         comm.Bcast(sums, root=size - 1)
         return sums
 
-    def power_means(self, field: Field, centre: float = 0.0) -> tuple[float, float, float, float]:
-        """Return the lattice means of (f − centre)^p for p = 1, 2, 3, 4. Collective."""
+    def power_means(
+        self, field: Field, centre: float = 0.0, other: Field | None = None, factor: float = 0.0
+    ) -> tuple[float, float, float, float]:
+        """Return the lattice means of (f + factor·other − centre)^p for p = 1, 2, 3, 4. Collective."""
         sums = np.empty((self.rows, 4))
-        _row_power_sums(field, centre, sums)
+        _row_power_sums(field, centre, field if other is None else other, factor, sums)
         first, second, third, fourth = self.all_rows(sums).sum(axis=0) / self.n_sites
         return float(first), float(second), float(third), float(fourth)
 
@@ -94,11 +96,11 @@ class Lattice:
 
 
 @compiled
-def _row_power_sums(field: Field, centre: float, sums: NDArray[np.float64]) -> None:
+def _row_power_sums(field: Field, centre: float, other: Field, factor: float, sums: NDArray[np.float64]) -> None:
     for i in range(field.shape[0]):
         s1 = s2 = s3 = s4 = 0.0
         for j in range(field.shape[1]):
-            d = field[i, j] - centre
+            d = (field[i, j] + factor * other[i, j]) - centre
             s1 += d
             s2 += d * d
             s3 += d * d * d

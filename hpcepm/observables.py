@@ -22,7 +22,10 @@ NO_UNIT: Final = "1"
 
 @dataclass
 class Snapshot:
-    """A glass at an exact strain on an elastic branch; what it is asked for is computed once. All of it is Collective."""
+    """A glass at an exact strain on an elastic branch; what it is asked for is computed once. All of it is Collective.
+
+    Its fields are those of the run, not copies: they hold until the run goes on.
+    """
 
     dynamics: Dynamics
     strain: float
@@ -63,17 +66,17 @@ class Snapshot:
         """How many times each site of the slab has yielded."""
         return self.dynamics.state.fields.n_events
 
-    @cached_property
-    def local_strain(self) -> Field:
-        """Local total strain e on the slab."""
-        return self.epsilon_p + self.sigma / (2 * self.dynamics.glass.shear_modulus)
+    def _power_means(self, name: str, centre: float = 0.0) -> tuple[float, float, float, float]:
+        """Return the means of (f − centre)^p for a field, or for ``local_strain``, e = ε_p + σ/2μ, which none holds."""
+        if name == "local_strain":
+            return self.lattice.power_means(self.epsilon_p, centre, self.sigma, 1 / (2 * self.dynamics.glass.shear_modulus))
+        return self.lattice.power_means(getattr(self, name), centre)
 
     def moments(self, name: str) -> tuple[float, float, float, float]:
         """Return the mean and the second, third and fourth central moments of a field of this snapshot."""
         if name not in self._moments:
-            values = getattr(self, name)
-            mean = self.lattice.power_means(values)[0]
-            _, second, third, fourth = self.lattice.power_means(values, mean)
+            mean = self._power_means(name)[0]
+            _, second, third, fourth = self._power_means(name, mean)
             self._moments[name] = (mean, second, third, fourth)
         return self._moments[name]
 
@@ -81,7 +84,7 @@ class Snapshot:
     def localization(self) -> float:
         """LOC = N_ℓ Σe⁴/(Σe²)², N_ℓ = √(nx ny): 1 for one row, 1/N_ℓ when homogeneous, and so at strain 0 (paper, Eq 13)."""
         length = sqrt(self.lattice.n_sites)
-        _, second, _, fourth = self.lattice.power_means(self.local_strain)
+        _, second, _, fourth = self._power_means("local_strain")
         if self.strain == 0 or second == 0:
             return 1 / length
         return length * fourth / (self.lattice.n_sites * second**2)

@@ -121,10 +121,10 @@ def test_bounds_hold_where_blocks_straddle_slabs(tmp_path: Path) -> None:
         "    for _ in range(60):\n"
         "        dynamics.shear(1.0, 7)\n"
         "        put_off += assert_certified(dynamics)\n"
-        "print('put off', put_off > 0)\n"
+        "assert put_off > 0\n"
     )
     done = run_python(["certify.py"], 3, tmp_path, PYTHONPATH=str(Path(__file__).parents[1]))
-    assert done.returncode == 0 and done.stdout.count("put off True") == 3, done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_sums_are_exact_in_any_order() -> None:

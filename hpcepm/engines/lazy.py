@@ -16,7 +16,6 @@ from math import ceil, log2
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 from ..convolution import Convolution
 from ..kernel import Kernel
@@ -81,10 +80,7 @@ class LazyEngine(Engine):
 
     def synchronize(self, state: State) -> None:
         """Set ``yields_at`` from the plastic strain. Collective."""
-        stress = self.convolution.stress_of(state.fields.epsilon_p)
-        if self.initial_stress is not None:
-            stress += self.initial_stress
-        take_stress(state.fields.yields_at, state.fields.sigma_c, stress)
+        take_stress(state.fields.yields_at, state.fields.sigma_c, self.internal_stress(state))
         state.now[0]["unsynchronized"] = 0
         self.take_up(state)
 
@@ -93,9 +89,11 @@ class LazyEngine(Engine):
         return float(weakest_of_slab(self.arrays, state.fields, self.lattice.start, self.lattice.shape[0])[0])
 
     def internal_stress(self, state: State) -> Field:
-        """Return σ − Σ on the slab, in units of stress, without touching the state. Collective."""
+        """Return σ − Σ on the slab, in units of stress, in a buffer that the next convolution writes again. Collective."""
         stress = self.convolution.stress_of(state.fields.epsilon_p)
-        return stress.copy() if self.initial_stress is None else stress + self.initial_stress
+        if self.initial_stress is not None:
+            stress += self.initial_stress
+        return stress
 
     @property
     def nbytes(self) -> int:
@@ -129,16 +127,14 @@ def largest_between_blocks(quarter: NDArray[np.float64], shape: tuple[int, int],
 
     Blocks begin at multiples of b; across the period a difference of blocks is short by what the last block lacks.
     """
-    full = quarter[np.ix_(*(_folded(np.arange(n), n) for n in shape))]
+    largest = quarter
     for axis, n in enumerate(shape):
         lacking = -n % block
-        blocks = -(-n // block)
         width = min(2 * block - 1 + lacking, n)
-        # scipy puts an even window one to the left: filtered[k] is the largest from k − width//2 on
-        filtered = maximum_filter1d(full, width, axis=axis, mode="wrap")
-        first = np.arange(blocks) * block - (block - 1) - lacking
-        full = np.take(filtered, (first + width // 2) % n, axis=axis)
-    return np.ascontiguousarray(np.tile(full, (1, 2)))
+        firsts = np.arange(-(-n // block)) * block - (block - 1) - lacking
+        within = (np.take(largest, _folded(first + np.arange(width), n), axis=axis).max(axis=axis) for first in firsts)
+        largest = np.stack(list(within), axis=axis)
+    return np.ascontiguousarray(np.tile(largest, (1, 2)))
 
 
 def _rounded_up(table: NDArray[np.float64]) -> NDArray[np.float32]:
