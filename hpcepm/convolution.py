@@ -1,7 +1,9 @@
 """G * ε_p on a lattice shared over ranks, by mpi4py-fft."""
 
+from typing import Any
+
 import numpy as np
-from mpi4py_fft import PFFT
+from mpi4py_fft import PFFT, fftw
 from numpy.typing import NDArray
 
 from .compiled import compiled
@@ -34,7 +36,15 @@ class Convolution:
         self._fft: PFFT | None = None
         self.kernel_hat: NDArray[np.float64] = np.zeros((0, 0))
         if takes_part:
-            self._fft = PFFT(comm, lattice.shape, axes=(0, 1), dtype=float, grid=(-1, 1), planner_effort="FFTW_ESTIMATE")
+            self._fft = PFFT(
+                comm,
+                lattice.shape,
+                axes=(0, 1),
+                dtype=float,
+                grid=(-1, 1),
+                planner_effort="FFTW_ESTIMATE",
+                transforms={(0,): (_in_place, _back_in_place)},
+            )
             if self._fft.forward.input_array.shape != (rows_of[team.rank], ny):
                 raise RuntimeError("mpi4py-fft splits the lattice differently from hpcepm.lattice")
             qx, qy = wavevectors(lattice.shape)
@@ -66,8 +76,18 @@ class Convolution:
         """Memory on this rank, in bytes."""
         if self._fft is None:
             return 0
-        buffers = [transform.forward.input_array.nbytes + transform.forward.output_array.nbytes for transform in self._fft.xfftn]
-        return int(self.kernel_hat.nbytes + sum(buffers))
+        transforms = [transform.forward for transform in self._fft.xfftn]
+        buffers = {id(array): array.nbytes for t in transforms for array in (t.input_array, t.output_array)}
+        return int(self.kernel_hat.nbytes + sum(buffers.values()))
+
+
+def _in_place(array: Any, **options: Any) -> Any:
+    """Plan a transform that needs no second buffer."""
+    return fftw.fftn(array, output_array=array, **options)
+
+
+def _back_in_place(array: Any, **options: Any) -> Any:
+    return fftw.ifftn(array, **{**options, "output_array": array})
 
 
 class _Travel:
