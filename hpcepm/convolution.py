@@ -33,10 +33,10 @@ class Convolution:
         comm = team.comm.Split(0 if takes_part else 1, team.rank)
         rows_of = [rows_of_rank(nx, n_transforming, rank) if rank < n_transforming else 0 for rank in range(team.size)]
         self._travel = None if rows_of == lattice.rows_of else _Travel(lattice, rows_of)
-        self._fft: PFFT | None = None
+        self.fft: PFFT | None = None
         self.kernel_hat: NDArray[np.float64] = np.zeros((0, 0))
         if takes_part:
-            self._fft = PFFT(
+            self.fft = PFFT(
                 comm,
                 lattice.shape,
                 axes=(0, 1),
@@ -45,10 +45,10 @@ class Convolution:
                 planner_effort="FFTW_ESTIMATE",
                 transforms={(0,): (_in_place, _back_in_place)},
             )
-            if self._fft.forward.input_array.shape != (rows_of[team.rank], ny):
+            if self.fft.forward.input_array.shape != (rows_of[team.rank], ny):
                 raise RuntimeError("mpi4py-fft splits the lattice differently from hpcepm.lattice")
             qx, qy = wavevectors(lattice.shape)
-            along_x, along_y = self._fft.local_slice(forward_output=True)
+            along_x, along_y = self.fft.local_slice(forward_output=True)
             assert along_x == slice(0, nx)
             self.kernel_hat = kernel.fourier(qx[: nx // 2 + 1, None], qy[None, : ny // 2 + 1][:, along_y])  # even in qx
 
@@ -62,8 +62,8 @@ class Convolution:
 
     def _filtered(self, field: Field, factor: NDArray[np.float64]) -> Field:
         rows = field if self._travel is None else self._travel.there(field)
-        if self._fft is not None:
-            forward, backward = self._fft.forward, self._fft.backward
+        if self.fft is not None:
+            forward, backward = self.fft.forward, self.fft.backward
             forward.input_array[...] = rows
             forward(normalize=False)
             _multiply(forward.output_array, factor, 1.0 / self.lattice.n_sites)
@@ -74,9 +74,9 @@ class Convolution:
     @property
     def nbytes(self) -> int:
         """Memory on this rank, in bytes."""
-        if self._fft is None:
+        if self.fft is None:
             return 0
-        transforms = [transform.forward for transform in self._fft.xfftn]
+        transforms = [transform.forward for transform in self.fft.xfftn]
         buffers = {id(array): array.nbytes for t in transforms for array in (t.input_array, t.output_array)}
         return int(self.kernel_hat.nbytes + sum(buffers.values()))
 

@@ -1,0 +1,215 @@
+"""Measures one lattice on the ranks that it is started on, and prints the numbers as JSON. Started by ``tools/benchmark.py``.
+
+Times of a shared machine are noisy: the sides of a ratio are measured alternately in this one run, several times each.
+"""
+
+import copy
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpcepm import disorder
+from hpcepm.checkpoint import newest_checkpoint, read_state, write_checkpoint
+from hpcepm.compiled import compiled
+from hpcepm.disorder import SlipLaw
+from hpcepm.dynamics import Dynamics
+from hpcepm.engines import SpectralEngine
+from hpcepm.kernel import Kernel, wavevectors
+from hpcepm.lattice import Lattice
+from hpcepm.parallel import EVENT, Team, exchange_events
+from hpcepm.preparation import Glass
+from hpcepm.step_loop import Why
+
+from mpi4py import MPI  # isort: skip
+from mpi4py_fft import PFFT  # isort: skip
+
+ROUNDS = 5
+SECONDS = 0.5
+
+
+def glass() -> Glass:
+    """Return a glass that is rejuvenated from the start: at strain 0.1 it flows steadily."""
+    renewal = disorder.preset("MCT")
+    slip = SlipLaw(disorder.EXPONENTIAL_SLIP, 0.0276, 0.0206)
+    return Glass(Kernel("continuum", "simple", 14.7 / (1 + 14.7 / 52)), 14.7, renewal, renewal, slip, 0.0, 1, 0)
+
+
+def flowing(lattice: Lattice, strain: float, folder: Path) -> Dynamics:
+    """Return the glass sheared to a strain, kept in a folder for the next time. Collective."""
+    header, _ = newest_checkpoint(folder, lattice.team)
+    if header is not None:
+        return Dynamics(lattice, glass(), "lazy", read_state(header.path, lattice))
+    dynamics = Dynamics(lattice, glass(), "lazy")
+    while dynamics.shear(strain) is not Why.REACHED:
+        dynamics.take_avalanches()
+    write_checkpoint(folder, 1, dynamics.settled_state(), lattice, {}, "{}")
+    return dynamics
+
+
+def seconds_of(dynamics: Dynamics, steps: int) -> tuple[float, int, int]:
+    """Return the seconds, events and steps of at least so many steps. Collective."""
+    before, began = dynamics.state.now[0].copy(), time.perf_counter()
+    goal = before["steps"] + steps
+    while (left := int(goal - dynamics.state.now[0]["steps"])) > 0:
+        dynamics.shear(1e9, left)
+        dynamics.take_avalanches()
+    spent = time.perf_counter() - began
+    now = dynamics.state.now[0]
+    return spent, int(now["events"] - before["events"]), int(now["steps"] - before["steps"])
+
+
+class PlainLoop:
+    """What one writes first: numpy, and an FFT pair by mpi4py-fft at each step. On one rank."""
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        state, shape = dynamics.settled_state(), dynamics.lattice.shape
+        self.glass, self.two_mu = dynamics.glass, 2 * dynamics.glass.shear_modulus
+        self.epsilon_p, self.sigma_c = state.fields.epsilon_p.copy(), state.fields.sigma_c.copy()
+        self.strain = float(state.now[0]["strain"])
+        self.fft = PFFT(MPI.COMM_SELF, shape, dtype=float)
+        qx, qy = wavevectors(shape)
+        self.kernel_hat = self.glass.kernel.fourier(qx[:, None], qy[None, : shape[1] // 2 + 1])[self.fft.local_slice(True)]
+        self.random = np.random.default_rng(1)
+
+    def step(self) -> None:
+        """Let all unstable sites slip, or the weakest."""
+        self.fft.forward.input_array[...] = self.epsilon_p
+        self.fft.forward()
+        self.fft.forward.output_array[...] *= self.kernel_hat
+        stress = self.fft.backward() + self.two_mu * (self.strain - self.epsilon_p.mean())
+        unstable = stress >= self.sigma_c
+        if not unstable.any():
+            strength = self.sigma_c - stress
+            weakest = np.unravel_index(np.argmin(strength), strength.shape)
+            self.strain += strength[weakest] / self.two_mu
+            unstable[weakest] = True
+        overcome = self.sigma_c[unstable]
+        self.epsilon_p[unstable] += self.random.exponential(self.glass.slip.c0 + self.glass.slip.c1 * overcome**2)
+        scale, inverse_shape = self.glass.renewal.parameters
+        self.sigma_c[unstable] = scale * self.random.weibull(1 / inverse_shape, overcome.size)
+
+
+def seconds_a_step(plain: PlainLoop) -> float:
+    """Return the mean time of a step of the plain loop."""
+    began, steps = time.perf_counter(), 0
+    while steps < 5 or time.perf_counter() - began < SECONDS:
+        plain.step()
+        steps += 1
+    return (time.perf_counter() - began) / steps
+
+
+@compiled
+def _exchange_often(link: Any, own: Any, n_own: int, events: Any, times: int) -> None:
+    for _ in range(times):
+        exchange_events(link, own, n_own, events)
+
+
+def seconds_an_exchange(team: Team) -> float:
+    """Return the time in which all ranks learn of one event. Collective."""
+    own, events = np.zeros(64, EVENT), np.zeros(64, EVENT)
+    n_own = 1 if team.leads else 0
+    _exchange_often(team.link, own, n_own, events, 10)
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        _exchange_often(team.link, own, n_own, events, 5000)
+        rounds.append((time.perf_counter() - began) / 5000)
+    return min(rounds)
+
+
+def seconds_a_pair(fft: PFFT, times: int) -> float:
+    """Return the mean time of a transform and its inverse."""
+    began = time.perf_counter()
+    for _ in range(times):
+        fft.forward(normalize=False)
+        fft.backward(normalize=False)
+    return (time.perf_counter() - began) / times
+
+
+def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
+    """Return the cost of an event by the lazy engine, and what it is to the others in the same run. Collective."""
+    n, team = lazy.lattice.ny, lazy.lattice.team
+    memory = team.comm.allreduce(lazy.nbytes)
+    seconds, events, _ = seconds_of(lazy, 500)
+    cycles = 3 * getattr(lazy.engine.arrays, "limit", 0) * 500 // events  # steps of three rounds between convolutions
+    steps = team.from_leader(max(int(500 * SECONDS / seconds), cycles))
+    others = copy.deepcopy(lazy.settled_state())
+    direct = Dynamics(lazy.lattice, lazy.glass, "direct", others) if n <= 256 else None
+    plain = PlainLoop(lazy) if team.size == 1 and n <= 2048 else None
+    lazy_rounds, direct_rounds, plain_rounds = [], [], []
+    for _ in range(ROUNDS):
+        lazy_rounds.append(seconds_of(lazy, steps))
+        if direct:
+            direct_rounds.append(seconds_of(direct, max(1, steps // 5)))
+        if plain:
+            plain_rounds.append(seconds_a_step(plain))
+    total = np.sum(lazy_rounds, axis=0)
+    row = {
+        "strain": float(lazy.state.now[0]["strain"]),
+        "events_per_step": float(total[1] / total[2]),
+        "lazy_us_per_event": median_us(s / e for s, e, _ in lazy_rounds),
+        "lazy_us_per_step": median_us(s / k for s, _, k in lazy_rounds),
+        "bytes_per_site": memory / lazy.lattice.n_sites,
+    }
+    if direct:
+        row["direct_us_per_event"] = median_us(s / e for s, e, _ in direct_rounds)
+        row["direct_to_lazy"] = row["direct_us_per_event"] / row["lazy_us_per_event"]
+    if plain:
+        row["plain_us_per_step"] = median_us(plain_rounds)
+        row["plain_to_lazy"] = row["plain_us_per_step"] / row["events_per_step"] / row["lazy_us_per_event"]
+    return row
+
+
+def measure_spectral(lazy: Dynamics) -> dict[str, Any]:
+    """Return the cost of a step by the spectral engine, and what it is to nothing but the pair of transforms. Collective."""
+    dynamics = Dynamics(lazy.lattice, lazy.glass, "spectral", copy.deepcopy(lazy.settled_state()))
+    assert isinstance(dynamics.engine, SpectralEngine)
+    fft = dynamics.engine.convolution.fft
+    assert fft is not None
+    seconds, _, _ = seconds_of(dynamics, 20)
+    steps = lazy.lattice.team.from_leader(max(20, int(20 * SECONDS / seconds)))
+    rounds = [(seconds_a_pair(fft, steps), seconds_of(dynamics, steps)) for _ in range(ROUNDS)]
+    return {
+        "spectral_us_per_step": median_us(s / k for _, (s, _, k) in rounds),
+        "fft_pair_us": median_us(pair for pair, _ in rounds),
+        "spectral_to_pair": float(np.median([s / k / pair for pair, (s, _, k) in rounds])),
+    }
+
+
+def median_us(seconds: Iterable[float]) -> float:
+    """Return the median, in microseconds."""
+    return float(np.median(list(seconds)) * 1e6)
+
+
+def measure(n: int, strain: float, folder: Path) -> dict[str, Any]:
+    """Return all that can be said of a lattice of n × n sites. Collective."""
+    team = Team(MPI.COMM_WORLD)
+    lazy = flowing(Lattice((n, n), team), strain, folder)
+    row: dict[str, Any] = {"N": n, "ranks": team.size, **measure_lazy(lazy)}
+    if n <= 512:
+        row |= measure_spectral(lazy)
+    if team.size > 1:
+        row["exchange_us"] = seconds_an_exchange(team) * 1e6
+    row["peak_mib_per_rank"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return row
+
+
+def main() -> None:
+    """Measure what the command line says: N, strain, folder of the stored state."""
+    n, strain, folder = int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
+    if MPI.COMM_WORLD.rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+    MPI.COMM_WORLD.Barrier()
+    row = measure(n, strain, folder)
+    if MPI.COMM_WORLD.rank == 0:
+        print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
