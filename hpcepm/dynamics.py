@@ -95,7 +95,8 @@ class Dynamics:
             elif why == Why.GROW:
                 if self._buffers.found.size > MOST_EVENTS // 4:
                     raise NotFinite(f"more than {MOST_EVENTS // 4} sites yield in one step: the glass is not stable")
-                self._buffers = Buffers.of_capacity(4 * self._buffers.found.size)
+                reach, self._buffers = self._buffers.reach, Buffers.of_capacity(4 * self._buffers.found.size)
+                self._buffers.reach[:] = reach
             else:
                 self._check_finite()
                 return Why(why)
@@ -142,7 +143,12 @@ class Dynamics:
 
     def lowest_yields_at(self) -> float:
         """Return the macroscopic stress at which the weakest site yields. Collective."""
-        return min(self.lattice.team.comm.allgather(self.engine.lowest_yields_at(self.state)))
+        stress, reach = self.stress_at(float(self.state.now[0]["strain"])), self._buffers.reach[0]
+        while True:
+            lowest = min(self.lattice.team.comm.allgather(self.engine.lowest_yields_at(self.state, stress + reach)))
+            if lowest < np.inf or stress + reach == np.inf:
+                return lowest
+            reach *= 2
 
     def settled_state(self) -> State:
         """Return the state, complete: what a checkpoint must hold."""

@@ -47,11 +47,13 @@ class Buffers(NamedTuple):
     renewed: NDArray[np.float64]  # their new thresholds
     own: NDArray[Any]  # their events
     events: NDArray[Any]  # the events of all ranks
+    reach: NDArray[np.float64]  # (1,): how far above Σ the weakest site is sought first
 
     @classmethod
     def of_capacity(cls, capacity: int) -> "Buffers":
         """Return buffers for so many events in a step."""
-        return cls(np.zeros(capacity, np.int64), np.zeros(capacity), np.zeros(capacity, EVENT), np.zeros(capacity, EVENT))
+        events = np.zeros(capacity, EVENT)
+        return cls(np.zeros(capacity, np.int64), np.zeros(capacity), events, events.copy(), np.full(1, np.inf))
 
 
 class Why(IntEnum):
@@ -96,8 +98,7 @@ def advance(
         else:
             if finished[0] == table.size:
                 return _TABLE_FULL
-            lowest, local = weakest_site(engine, fields, rules.first_row, rules.nx)
-            lowest, site = exchange_minimum(link, lowest, rules.first_row * rules.ny + local)
+            lowest, site = _weakest(engine, fields, stress, buffers.reach, rules, link)
             if lowest == -np.inf:
                 return _NOT_FINITE
             if lowest > stress:
@@ -125,6 +126,25 @@ def advance(
         if redistribute(engine, fields, now, rules.first_row, rules.nx, buffers.events, n):
             return _SYNCHRONIZE
     return _PAUSED
+
+
+@compiled
+def _weakest(
+    engine: Any, fields: Fields, stress: float, reach: NDArray[np.float64], rules: Rules, link: Link
+) -> tuple[float, int]:
+    """Return the smallest ``yields_at`` of the lattice and its site. Collective.
+
+    All ranks look up to the same limit, raised until one finds a site: none searches its slab for what another has lower.
+    """
+    while True:
+        limit = stress + reach[0]
+        lowest, local = weakest_site(engine, fields, limit, rules.first_row, rules.nx)
+        lowest, site = exchange_minimum(link, lowest, rules.first_row * rules.ny + local)
+        if lowest < np.inf or limit == np.inf:
+            break
+        reach[0] *= 2.0
+    reach[0] = 2.0 * max(lowest - stress, abs(stress) * 2.0**-30 + 2.0**-100)
+    return lowest, site
 
 
 @compiled

@@ -53,8 +53,8 @@ class Engine(ABC):
     def settle(self, state: State) -> None:  # noqa: B027 (most engines put nothing off)
         """Bring into the state what the engine put off, so that the state says all. Changes no number of the run."""
 
-    def lowest_yields_at(self, state: State) -> float:
-        """Return the smallest ``yields_at`` of this slab; inf if it has no site."""
+    def lowest_yields_at(self, state: State, limit: float) -> float:
+        """Return the smallest ``yields_at`` of this slab; inf if it has no site, or perhaps if it is above a limit."""
         return float(state.fields.yields_at.min(initial=np.inf))
 
     @property
@@ -82,8 +82,11 @@ def unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np
     raise NotImplementedError
 
 
-def weakest_site(engine: Any, fields: Fields, first_row: int, nx: int) -> tuple[float, int]:
-    """Return the smallest ``yields_at`` of this slab and its local index, the lowest among equals; (inf, −1) if it has none."""
+def weakest_site(engine: Any, fields: Fields, limit: float, first_row: int, nx: int) -> tuple[float, int]:
+    """Return the smallest ``yields_at`` of this slab and its local index, the lowest among equals.
+
+    (inf, −1) if the slab has no site, or none up to ``limit`` and the engine does not care to know more.
+    """
     raise NotImplementedError
 
 
@@ -131,7 +134,7 @@ def unstable_by_rows(engine: Any, fields: Fields, stress: float, found: NDArray[
 
 
 @compiled
-def weakest_by_rows(engine: Any, fields: Fields, first_row: int, nx: int) -> tuple[float, int]:
+def weakest_by_rows(engine: Any, fields: Fields, limit: float, first_row: int, nx: int) -> tuple[float, int]:
     """Answer `weakest_site` from ``engine.row_minimum``."""
     rows, ny = fields.yields_at.shape
     lowest = np.inf

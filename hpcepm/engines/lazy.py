@@ -22,7 +22,7 @@ from ..kernel import Kernel
 from ..lattice import Field, Lattice
 from ..state import State
 from .base import Engine
-from .lazy_loop import LazyArrays, clean_sheet, evaluate_all, take_stress, weakest_of_slab
+from .lazy_loop import LazyArrays, clean_sheet, evaluate_all, take_stress, weakest_below
 
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
 
@@ -57,7 +57,6 @@ class LazyEngine(Engine):
             far_bound=_rounded_up(largest_between_blocks(far, lattice.shape, block)),
             bound=np.zeros(blocks, np.float32),
             lowest=np.full(blocks, np.inf, np.float32),
-            search=np.array([0.0, scale]),
             found=np.zeros(block**2, np.int64),
             slack=np.zeros(2),
             bound_at=lattice.field(np.float32),
@@ -84,9 +83,9 @@ class LazyEngine(Engine):
         state.now[0]["unsynchronized"] = 0
         self.take_up(state)
 
-    def lowest_yields_at(self, state: State) -> float:
-        """Return the smallest ``yields_at`` of this slab; inf if it has no site."""
-        return float(weakest_of_slab(self.arrays, state.fields, self.lattice.start, self.lattice.shape[0])[0])
+    def lowest_yields_at(self, state: State, limit: float) -> float:
+        """Return the smallest ``yields_at`` of this slab, or inf if it is above a limit."""
+        return float(weakest_below(self.arrays, state.fields, limit, self.lattice.start, self.lattice.shape[0])[0])
 
     def internal_stress(self, state: State) -> Field:
         """Return σ − Σ on the slab, in units of stress, in a buffer that the next convolution writes again. Collective."""

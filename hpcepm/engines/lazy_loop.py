@@ -35,8 +35,7 @@ class LazyArrays(NamedTuple):
     far_bound: NDArray[np.float32]  # the same, outside
     bound: NDArray[np.float32]  # (block rows, block columns): U
     lowest: NDArray[np.float32]  # the same: no yields_at + bound_at of the block is less
-    search: NDArray[np.float64]  # (2,): stress at which all was last looked at; how far above the weakest site is sought first
-    found: NDArray[np.int64]  # (b²,): scratch of that search
+    found: NDArray[np.int64]  # (b²,): scratch of the search for the weakest site
     slack: NDArray[np.float64]  # (2,): largest |U| there can be; error that U can have
     bound_at: Field  # float32: U when the site was last evaluated
     evaluated: Field  # uint16: how many pending events the site has taken up
@@ -251,7 +250,6 @@ def _subtract(
 @bind(unstable_sites, LazyArrays)
 @compiled
 def _unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], first_row: int, nx: int) -> int:
-    engine.search[0] = stress
     n = 0
     limit = _reach(engine, stress)
     for block_i in range(engine.bound.shape[0]):
@@ -319,26 +317,9 @@ def _sort(values: NDArray[np.int64], n: int) -> None:
 
 @bind(weakest_site, LazyArrays)
 @compiled
-def weakest_of_slab(engine: Any, fields: Fields, first_row: int, nx: int) -> tuple[float, int]:
+def weakest_below(engine: Any, fields: Fields, stress: float, first_row: int, nx: int) -> tuple[float, int]:
     """Answer `weakest_site`."""
-    # The weakest site is the weakest of those that would yield at a somewhat higher stress, if there are any.
-    if fields.yields_at.size == 0:
-        return np.inf, -1
-    start, step = engine.search[0], engine.search[1]
-    limit = start + step
-    lowest, site = np.inf, -1
-    while site < 0 and limit < np.inf:
-        lowest, site = _weakest_below(engine, fields.yields_at, limit, first_row, nx)
-        step *= 2.0
-        limit += step
-    if site >= 0:
-        engine.search[1] = max(2.0 * (lowest - start), engine.to_grid * 2.0**-30)
-    return lowest, site
-
-
-@compiled
-def _weakest_below(engine: Any, yields_at: Field, stress: float, first_row: int, nx: int) -> tuple[float, int]:
-    """Return the lowest yields_at and its site, if it is not above a stress; else (inf, −1)."""
+    yields_at = fields.yields_at
     ny = yields_at.shape[1]
     lowest, site = np.inf, -1
     limit = _reach(engine, stress)
