@@ -1,11 +1,10 @@
 """G * ε_p on a lattice shared over ranks, by mpi4py-fft."""
 
-from typing import Any
-
 import numpy as np
-from mpi4py_fft import PFFT, fftw
+from mpi4py_fft import PFFT
 from numpy.typing import NDArray
 
+from .columns import backward_in_place, forward_in_place
 from .compiled import compiled
 from .kernel import Kernel, wavevectors
 from .lattice import Field, Lattice, rows_of_rank
@@ -43,7 +42,7 @@ class Convolution:
                 dtype=float,
                 grid=(-1, 1),
                 planner_effort="FFTW_ESTIMATE",
-                transforms={(0,): (_in_place, _back_in_place)},
+                transforms={(0,): (forward_in_place, backward_in_place)},
             )
             if self.fft.forward.input_array.shape != (rows_of[team.rank], ny):
                 raise RuntimeError("mpi4py-fft splits the lattice differently from hpcepm.lattice")
@@ -79,15 +78,6 @@ class Convolution:
         transforms = [transform.forward for transform in self.fft.xfftn]
         buffers = {id(array): array.nbytes for t in transforms for array in (t.input_array, t.output_array)}
         return int(self.kernel_hat.nbytes + sum(buffers.values()))
-
-
-def _in_place(array: Any, **options: Any) -> Any:
-    """Plan a transform that needs no second buffer."""
-    return fftw.fftn(array, output_array=array, **options)
-
-
-def _back_in_place(array: Any, **options: Any) -> Any:
-    return fftw.ifftn(array, **{**options, "output_array": array})
 
 
 class _Travel:
