@@ -13,9 +13,9 @@ from .lattice import Lattice
 from .parallel import Team
 from .seal import broken_seal
 from .slab_files import read_slab, write_slabs
-from .state import AVALANCHE, NOW, Fields, State
+from .state import AVALANCHE, NOW, PENDING, Fields, State
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 class BadCheckpoint(Exception):
@@ -83,6 +83,7 @@ def write_checkpoint(
         file.attrs["finished"] = finished
         file.create_dataset("now", data=state.now)
         file.create_dataset("avalanche", data=state.avalanche)
+        file.create_dataset("pending", data=state.pending)
 
     write_slabs(path, lattice, state.fields._asdict(), describe)
     return path
@@ -96,7 +97,7 @@ def newest_checkpoint(folder: Path, team: Team) -> tuple[CheckpointHeader | None
     Raises
     ------
     BadCheckpoint
-        There are checkpoints, and none is sound; or a newer version wrote one that is.
+        There are checkpoints, and none is sound; or a version with another format wrote one that is.
     """
     paths = team.from_leader(sorted(folder.glob("[0-9]*.h5"), reverse=True) if team.leads else [])
     problems: dict[Path, str] = {}
@@ -116,13 +117,14 @@ def read_header(path: Path) -> CheckpointHeader:
     Raises
     ------
     BadCheckpoint
-        It cannot be read, or a newer version wrote it.
+        It cannot be read, or a version with another format wrote it.
     """
     try:
         with h5py.File(path, "r") as file:
             version = int(file.attrs["format_version"])
-            if version > FORMAT_VERSION:
-                raise BadCheckpoint(f"{path}: has format {version}; this hpcepm reads up to {FORMAT_VERSION}. Use a newer one.")
+            if version != FORMAT_VERSION:
+                other = "a newer" if version > FORMAT_VERSION else "the older"
+                raise BadCheckpoint(f"{path}: has format {version}, this hpcepm reads {FORMAT_VERSION}: go on with {other} one.")
             return CheckpointHeader(
                 path,
                 int(file.attrs["number"]),
@@ -149,7 +151,8 @@ def read_state(path: Path, lattice: Lattice) -> State:
                 if file[name].shape != lattice.shape:
                     raise BadCheckpoint(f"{path}: {name} has shape {file[name].shape}, the lattice {lattice.shape}")
             fields = Fields(*(np.ascontiguousarray(read_slab(file, name, lattice)) for name in Fields._fields))
-            return State(fields, file["now"][()].astype(NOW), file["avalanche"][()].astype(AVALANCHE))
+            now, avalanche, pending = (file[name][()] for name in ("now", "avalanche", "pending"))
+            return State(fields, now.astype(NOW), avalanche.astype(AVALANCHE), pending.astype(PENDING))
     except (OSError, KeyError, ValueError) as error:
         raise BadCheckpoint(f"{path}: is damaged ({error})") from None
 

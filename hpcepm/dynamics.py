@@ -38,7 +38,7 @@ class Dynamics:
     Attributes
     ----------
     state
-        The state between two calls; for a restart use `settled_state`.
+        The state between two calls; for a restart use `complete_state`.
     """
 
     def __init__(self, lattice: Lattice, glass: Glass, engine: str, state: State | None = None) -> None:
@@ -133,10 +133,7 @@ class Dynamics:
         return 2 * self.glass.shear_modulus * (strain - self.state.plastic_strain(self.lattice))
 
     def sigma_at(self, strain: float) -> Field:
-        """Return σ on the slab at a strain on the present elastic branch, in units of stress; valid until the run goes on.
-
-        Collective.
-        """
+        """Return σ on the slab at a strain on the present elastic branch, in units of stress. Collective."""
         sigma = self.engine.internal_stress(self.state)
         sigma += self.stress_at(strain)
         return sigma
@@ -150,9 +147,9 @@ class Dynamics:
                 return lowest
             reach *= 2
 
-    def settled_state(self) -> State:
-        """Return the state, complete: what a checkpoint must hold."""
-        self.engine.settle(self.state)
+    def complete_state(self) -> State:
+        """Return the state, complete: what a checkpoint must hold. The run may go on, and changes it."""
+        self.engine.complete(self.state)
         return self.state
 
     @property

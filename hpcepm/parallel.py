@@ -85,8 +85,11 @@ class Link(NamedTuple):
     """What the compiled exchange needs of MPI; two small messages of fixed size."""
 
     size: int
+    rank: int
     comm: int  # the handle of the communicator, as the C functions take it
     byte: int  # the handle of MPI_BYTE
+    double: int  # of MPI_DOUBLE
+    sum: int  # of MPI_SUM
     sent: NDArray[Any]  # (1 + capacity,) EVENT; the site of the first is the number of events
     received: NDArray[Any]  # (size, 1 + capacity) EVENT
     counts: NDArray[np.int32]  # (size,) bytes from each rank, in the overflow round
@@ -100,8 +103,11 @@ def _link(comm: Any) -> Link:
     capacity = 8 if comm.size <= 32 else 2
     return Link(
         comm.size,
+        comm.rank,
         _handle(comm),
         _handle(MPI.BYTE),
+        _handle(MPI.DOUBLE),
+        _handle(MPI.SUM),
         np.zeros(1 + capacity, EVENT),
         np.zeros((comm.size, 1 + capacity), EVENT),
         np.zeros(comm.size, np.int32),
@@ -117,7 +123,7 @@ def _handle(thing: Any) -> int:
 
 def _announce_mpi_to_the_compiler() -> None:
     library = ctypes.CDLL(MPI.__file__)  # finds the functions of the MPI library that mpi4py is linked to
-    for name in ("MPI_Allgather", "MPI_Allgatherv"):
+    for name in ("MPI_Allgather", "MPI_Allgatherv", "MPI_Allreduce"):
         llvm.add_symbol(f"hpcepm_{name}", ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
 
 
@@ -128,6 +134,9 @@ _allgather = types.ExternalFunction(
 _allgatherv = types.ExternalFunction(
     "hpcepm_MPI_Allgatherv",
     _int(_buffer, _int, _handle_type, _buffer, _buffer, _buffer, _handle_type, _handle_type),
+)
+_allreduce = types.ExternalFunction(
+    "hpcepm_MPI_Allreduce", _int(_buffer, _buffer, _int, _handle_type, _handle_type, _handle_type)
 )
 _EVENT_BYTES = EVENT.itemsize
 
@@ -203,6 +212,15 @@ def exchange_minimum(link: Link, value: float, site: int) -> tuple[float, int]:
         if other.slip < value or (other.slip == value and other.site < site):
             value, site = other.slip, other.site
     return value, site
+
+
+@compiled
+def exchange_sums(link: Link, own: NDArray[np.float64], n: int, sums: NDArray[np.float64]) -> None:
+    """Set the first n of ``sums`` to the sums over all ranks of ``own``. Collective.
+
+    Ranks are added up in any order: the numbers must be multiples of a quantum, so that their sums are exact.
+    """
+    _allreduce(own.ctypes, sums.ctypes, n, link.double, link.sum, link.comm)
 
 
 def refuse_lone_ranks(comm: Any) -> None:

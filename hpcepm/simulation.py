@@ -274,7 +274,7 @@ class Simulation:
         folder, place = self.team.from_leader((folder, self.output.place()))
         assert folder is not None
         self._checkpoints += 1
-        state, finished = self.dynamics.settled_state(), self.output.finished
+        state, finished = self.dynamics.complete_state(), self.output.finished
         write_checkpoint(folder, self._checkpoints, state, self.lattice, place, self._settings_json, finished)
         if self.team.leads:
             prune(folder, self.settings.checkpoint.keep)

@@ -32,11 +32,13 @@ NOW: Final = np.dtype(
         ("steps", "i8"),
         ("avalanches", "i8"),
         ("in_avalanche", "i8"),
-        ("unsynchronized", "i8"),
     ]
 )
 """The numbers of a run: strain of the last loading step, Σ ε_p over the lattice, and counts of events, synchronous steps and
-avalanches, the open one included; events since an engine last made ``yields_at`` from ε_p."""
+avalanches, the open one included."""
+
+PENDING: Final = np.dtype([("i", "i4"), ("j", "i4"), ("slip", "f8")])
+"""An event that an engine has not redistributed everywhere: its site and slip."""
 
 
 class Fields(NamedTuple):
@@ -45,7 +47,8 @@ class Fields(NamedTuple):
     ``yields_at`` is the macroscopic stress Σ at which a site yields: σ_c minus the stress that slips and preparation have left
     there. A site is unstable when Σ ≥ yields_at, its plastic strength is x = yields_at − Σ, its stress σ = σ_c − yields_at + Σ.
     So loading the lattice changes one number and no field. It is accumulated slip by slip, hence part of the state: ε_p
-    determines it only up to rounding.
+    determines it only up to rounding. An engine may put events off: ``yields_at`` lacks what the pending events from
+    number ``evaluated`` on do to the site from far away.
     """
 
     yields_at: Field
@@ -53,6 +56,7 @@ class Fields(NamedTuple):
     epsilon_p: Field
     n_events: Field  # int32
     last_avalanche: Field  # int32: the avalanche in which the site last yielded, from 1; 0 is never
+    evaluated: Field  # uint16: how many of the pending events yields_at has taken up
 
 
 @dataclass
@@ -67,17 +71,21 @@ class State:
         Shape (1,), dtype `NOW`; the same on all ranks.
     avalanche
         Shape (1,), dtype `AVALANCHE`: the row of the open avalanche, if one is; the same on all ranks.
+    pending
+        Shape (n,), dtype `PENDING`: what the engine has put off, when a checkpoint is written or read; the same on all ranks.
     """
 
     fields: Fields
     now: NDArray[Any]
     avalanche: NDArray[Any]
+    pending: NDArray[Any]
 
     @classmethod
     def blank(cls, lattice: Lattice) -> "State":
         """Return a state of zeros, to be filled by a preparation or a checkpoint."""
-        fields = Fields(lattice.field(), lattice.field(), lattice.field(), lattice.field(np.int32), lattice.field(np.int32))
-        return cls(fields, np.zeros(1, NOW), np.zeros(1, AVALANCHE))
+        kinds = (np.float64, np.float64, np.float64, np.int32, np.int32, np.uint16)
+        fields = Fields(*(lattice.field(kind) for kind in kinds))
+        return cls(fields, np.zeros(1, NOW), np.zeros(1, AVALANCHE), np.zeros(0, PENDING))
 
     def plastic_strain(self, lattice: Lattice) -> float:
         """Return ⟨ε_p⟩."""

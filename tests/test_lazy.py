@@ -1,5 +1,6 @@
 """The lazy engine: that its bounds are bounds, and its sums associative. (That its events are right: test_dynamics.py.)"""
 
+import copy
 from itertools import product
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hpcepm.dynamics import Dynamics
 from hpcepm.engines import lazy
 from hpcepm.engines.choice import choose
 from hpcepm.engines.lazy import LazyEngine, largest_between_blocks, quantum_of
+from hpcepm.engines.lazy_loop import _evaluate
 from hpcepm.kernel import Array, Kernel
 from hpcepm.lattice import Lattice
 from hpcepm.parallel import Team
@@ -60,7 +62,7 @@ def assert_certified(dynamics: Dynamics) -> int:
     uncertain = arrays.slack[1] + slack
     assert (fields.yields_at + arrays.bound_at - bound <= truth + uncertain).all()
     assert (lowest - bound <= truth + uncertain).all()
-    fresh = arrays.evaluated == arrays.n_pending[0]
+    fresh = fields.evaluated == arrays.n_pending[0]
     assert fields.yields_at[fresh] == pytest.approx(truth[fresh], abs=slack)
     return int((~fresh).sum())
 
@@ -137,14 +139,32 @@ def test_sums_are_exact_in_any_order() -> None:
         assert quantum_of(scale) <= scale * 2.0**-43
 
 
-def test_settling_at_any_moment_changes_nothing(team: Team) -> None:
+def evaluate_all(dynamics: Dynamics) -> None:
+    """Take up at every site of the slab what is pending."""
+    engine, fields, lattice = dynamics.engine, dynamics.state.fields, dynamics.lattice
+    for i, j in product(range(lattice.rows), range(lattice.ny)):
+        _evaluate(engine.arrays, fields, i, j, lattice.start + i, lattice.shape[0], np.float32(0.0))
+
+
+def test_going_on_from_any_moment_changes_nothing(team: Team) -> None:
     whole, rows = sheared(team, (40, 33), "lazy", 0.2)
-    parts = Dynamics(Lattice((40, 33), team), glass(), "lazy")
+    parts, written = Dynamics(Lattice((40, 33), team), glass(), "lazy"), []
     while parts.shear(0.2, 3) != 0:
-        parts.settled_state()
-    for a, b in zip(whole.settled_state().fields, parts.settled_state().fields, strict=True):
+        written.append(parts.take_avalanches())
+        parts = Dynamics(parts.lattice, glass(), "lazy", copy.deepcopy(parts.complete_state()))
+    assert np.concatenate([*written, parts.take_avalanches()]).tobytes() == rows.tobytes()
+    assert whole.complete_state().pending.tobytes() == parts.complete_state().pending.tobytes()
+    evaluate_all(whole)
+    evaluate_all(parts)
+    for a, b in zip(whole.state.fields, parts.state.fields, strict=True):
         assert a.tobytes() == b.tobytes()
-    assert parts.take_avalanches().tobytes() == rows.tobytes()
+
+
+def test_another_engine_does_not_take_up_what_was_put_off(team: Team) -> None:
+    dynamics, _ = sheared(team, (40, 33), "lazy", 0.2)
+    for engine in ("direct", "spectral"):
+        with pytest.raises(ValueError, match=f"{engine} does not know how to put off"):
+            Dynamics(dynamics.lattice, glass(), engine, dynamics.complete_state())
 
 
 def test_auto_takes_each_engine_where_it_is_best() -> None:

@@ -40,18 +40,26 @@ class Engine(ABC):
 
     @abstractmethod
     def take_up(self, state: State) -> None:
-        """Make the working arrays fit a state that was prepared or read. Collective."""
+        """Make the working arrays fit a state that was prepared or read. Collective.
+
+        Raises
+        ------
+        ValueError
+            Another engine put something off in this state.
+        """
+        if state.pending.size > 0:
+            raise ValueError(f"the state holds {state.pending.size} events that {self.name} does not know how to put off")
 
     def synchronize(self, state: State) -> None:
         """Do what `redistribute` left to Python. Collective."""
         raise NotImplementedError(f"{self.name} leaves nothing to Python")
 
     def internal_stress(self, state: State) -> Field:
-        """Return σ − Σ on the slab, in units of stress, without touching the state. Valid until the run goes on. Collective."""
+        """Return σ − Σ on the slab, in units of stress, in a new field. Collective."""
         return state.fields.sigma_c - state.fields.yields_at
 
-    def settle(self, state: State) -> None:  # noqa: B027 (most engines put nothing off)
-        """Bring into the state what the engine put off, so that the state says all. Changes no number of the run."""
+    def complete(self, state: State) -> None:  # noqa: B027 (most engines put nothing off)
+        """Bring into the state what only the engine knows, so that the state says all. Changes no number of the run."""
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
         """Return the smallest ``yields_at`` of this slab; inf if it has no site, or perhaps if it is above a limit."""

@@ -44,6 +44,7 @@ class DirectEngine(Engine):
 
     def take_up(self, state: State) -> None:
         """Make the row minima fit a state. Collective."""
+        super().take_up(state)
         find_row_minima(state.fields.yields_at, self.arrays.row_minimum)
 
 

@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from ..convolution import Convolution
 from ..kernel import Kernel
 from ..lattice import Field, Lattice
-from ..state import State
+from ..parallel import EVENT
+from ..state import PENDING, State
 from .base import Engine
-from .lazy_loop import LazyArrays, clean_sheet, evaluate_all, take_stress, weakest_below
+from .lazy_loop import LazyArrays, begin, take_stress, weakest_below
 
+MOST_SHARED = 4096  # sites in a step whose pending events all ranks sum up together
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
 
 
@@ -57,39 +59,51 @@ class LazyEngine(Engine):
             far_bound=_rounded_up(largest_between_blocks(far, lattice.shape, block)),
             bound=np.zeros(blocks, np.float32),
             lowest=np.full(blocks, np.inf, np.float32),
+            reached=np.zeros(blocks[0] * blocks[1], np.int32),
             found=np.zeros(block**2, np.int64),
             slack=np.zeros(2),
             bound_at=lattice.field(np.float32),
-            evaluated=lattice.field(np.uint16),
             n_pending=np.zeros(1, np.int64),
             pending_i=np.zeros(limit, np.int32),
             pending_j=np.zeros(limit, np.int32),
             block_i=np.zeros(limit, np.int32),
             block_j=np.zeros(limit, np.int32),
             slips=np.zeros(limit),
+            link=lattice.team.link,
+            due=np.zeros(MOST_SHARED, EVENT),
+            all_due=np.zeros(MOST_SHARED, EVENT),
+            share=np.zeros(MOST_SHARED),
+            sums=np.zeros(MOST_SHARED),
         )
 
     def take_up(self, state: State) -> None:
-        """Round ``yields_at`` to the grid and begin with nothing pending. Collective."""
-        clean_sheet(self.arrays, state.fields.yields_at)
+        """Round ``yields_at`` to the grid, and find the bounds from the pending events. Collective."""
+        begin(self.arrays, state.fields, state.pending, self.lattice.start, self.lattice.shape[0])
 
-    def settle(self, state: State) -> None:
-        """Evaluate every site, so that ``yields_at`` says all."""
-        evaluate_all(self.arrays, state.fields.yields_at, self.lattice.start, self.lattice.shape[0])
+    def complete(self, state: State) -> None:
+        """Put the pending events into the state."""
+        arrays, n = self.arrays, self.arrays.n_pending[0]
+        state.pending = np.zeros(n, PENDING)
+        state.pending["i"], state.pending["j"], state.pending["slip"] = (
+            a[:n] for a in (arrays.pending_i, arrays.pending_j, arrays.slips)
+        )
 
     def synchronize(self, state: State) -> None:
         """Set ``yields_at`` from the plastic strain. Collective."""
-        take_stress(state.fields.yields_at, state.fields.sigma_c, self.internal_stress(state))
-        state.now[0]["unsynchronized"] = 0
+        fields = state.fields
+        self.internal_stress(state, fields.yields_at)
+        take_stress(fields.yields_at, fields.sigma_c)
+        fields.evaluated[...] = 0
+        state.pending = np.zeros(0, PENDING)
         self.take_up(state)
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
         """Return the smallest ``yields_at`` of this slab, or inf if it is above a limit."""
         return float(weakest_below(self.arrays, state.fields, limit, self.lattice.start, self.lattice.shape[0])[0])
 
-    def internal_stress(self, state: State) -> Field:
-        """Return σ − Σ on the slab, in units of stress, in a buffer that the next convolution writes again. Collective."""
-        stress = self.convolution.stress_of(state.fields.epsilon_p)
+    def internal_stress(self, state: State, stress: Field | None = None) -> Field:
+        """Return σ − Σ on the slab, in units of stress, in ``stress`` or a new field. Collective."""
+        stress = self.convolution.stress_of(state.fields.epsilon_p, stress)
         if self.initial_stress is not None:
             stress += self.initial_stress
         return stress

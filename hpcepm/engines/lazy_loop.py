@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..compiled import compiled
 from ..lattice import Field
+from ..parallel import Link, exchange_events, exchange_sums
 from ..state import Fields
 from .base import bind, redistribute, unstable_sites, weakest_site
 
@@ -14,6 +15,8 @@ at: Final = np.uint64
 """An index that numba need not look at for being negative: without that look loops run in vector registers."""
 
 ROUNDING: Final = 2.0**-22  # relative; above what a few operations in single precision round
+EVENTS_BETWEEN_LOOKS: Final = 128  # at the largest bound
+WORTH_SHARING: Final = 1000  # look-ups of a step: about what it costs to exchange their sums
 
 
 class LazyArrays(NamedTuple):
@@ -35,52 +38,53 @@ class LazyArrays(NamedTuple):
     far_bound: NDArray[np.float32]  # the same, outside
     bound: NDArray[np.float32]  # (block rows, block columns): U
     lowest: NDArray[np.float32]  # the same: no yields_at + bound_at of the block is less
+    reached: NDArray[np.int32]  # as many as there are blocks: scratch of searches, the blocks to be looked into
     found: NDArray[np.int64]  # (b²,): scratch of the search for the weakest site
     slack: NDArray[np.float64]  # (2,): largest |U| there can be; error that U can have
     bound_at: Field  # float32: U when the site was last evaluated
-    evaluated: Field  # uint16: how many pending events the site has taken up
     n_pending: NDArray[np.int64]  # (1,)
     pending_i: NDArray[np.int32]  # (limit,): row of an event, as are
     pending_j: NDArray[np.int32]  # its column
     block_i: NDArray[np.int32]  # row of its block; counted from this slab's first, around the lattice
     block_j: NDArray[np.int32]  # and column
     slips: NDArray[np.float64]  # its slip
+    link: Link
+    due: NDArray[Any]  # EVENT, the scratch of shared sums: this rank's sites, and in `first` the pending event to begin with
+    all_due: NDArray[Any]  # of the same size: those of all ranks
+    share: NDArray[np.float64]  # what this rank adds up of each
+    sums: NDArray[np.float64]
 
 
 @compiled
-def take_stress(yields_at: Field, sigma_c: Field, stress: Field) -> None:
-    """Set ``yields_at`` of sites under an internal stress."""
+def take_stress(yields_at: Field, sigma_c: Field) -> None:
+    """Turn the internal stress of sites, which is in ``yields_at``, into the stress at which they yield."""
     rows, ny = yields_at.shape
     for i in range(rows):
         for j in range(ny):
-            yields_at[at(i), at(j)] = sigma_c[at(i), at(j)] - stress[at(i), at(j)]
+            yields_at[at(i), at(j)] = sigma_c[at(i), at(j)] - yields_at[at(i), at(j)]
 
 
 @compiled
-def clean_sheet(engine: Any, yields_at: Field) -> None:
-    """Round ``yields_at`` to the grid, and begin with nothing pending."""
-    rows, ny = yields_at.shape
-    grid = engine.to_grid
-    for i in range(rows):
-        for j in range(ny):
-            yields_at[at(i), at(j)] = (yields_at[at(i), at(j)] + grid) - grid
-    engine.bound_at[:] = 0.0
-    engine.evaluated[:] = 0
+def begin(engine: Any, fields: Fields, pending: NDArray[Any], first_row: int, nx: int) -> None:
+    """Round ``yields_at`` to the grid, and find all bounds anew from the list of pending events."""
     engine.n_pending[0] = 0
-    engine.bound[:] = 0.0
     engine.slack[:] = 0.0
-    _find_all_lowest(engine, yields_at)
-
-
-@compiled
-def evaluate_all(engine: Any, yields_at: Field, first_row: int, nx: int) -> None:
-    """Take up all that is pending at every site."""
-    b = engine.block
-    rows, ny = yields_at.shape
+    engine.bound[:] = 0.0
+    for first in range(0, pending.size, EVENTS_BETWEEN_LOOKS):
+        last = min(first + EVENTS_BETWEEN_LOOKS, pending.size)
+        for k in range(first, last):
+            _append(engine, pending[k].i, pending[k].j, pending[k].slip, first_row, nx)
+        _raise_bounds(engine, first, last)
+        engine.slack[0] = _largest(engine.bound)
+    b, grid = engine.block, engine.to_grid
+    rows, ny = fields.yields_at.shape
     for i in range(rows):
         for j in range(ny):
-            _evaluate(engine, yields_at, i, j, first_row + i, nx, engine.bound[i // b, j // b])
-    _find_all_lowest(engine, yields_at)
+            fields.yields_at[at(i), at(j)] = (fields.yields_at[at(i), at(j)] + grid) - grid
+            engine.bound_at[at(i), at(j)] = 0.0
+            if fields.evaluated[at(i), at(j)] > 0:
+                _evaluate(engine, fields, i, j, first_row + i, nx, engine.bound[i // b, j // b])
+    _find_all_lowest(engine, fields.yields_at)
 
 
 @compiled
@@ -102,49 +106,68 @@ def _rounded_down(value: float) -> Any:
 
 
 @compiled
-def _how_many_reach(engine: Any, block_i: int, limit: Any) -> int:
-    """Return how many blocks of a row have a lower bound up to a limit."""
-    lowest, bound = engine.lowest, engine.bound
-    n = np.int32(0)  # a count as wide as what it counts fills vector registers
-    for j in range(lowest.shape[1]):
-        n = np.int32(n + np.int32(lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit))
-    return int(n)
+def _list_blocks(engine: Any, limit: Any) -> int:
+    """List the blocks whose lower bound is up to a limit; return how many there are."""
+    lowest, bound, reached = engine.lowest, engine.bound, engine.reached
+    columns = lowest.shape[1]
+    n = 0
+    for block_i in range(lowest.shape[0]):
+        in_row = np.int32(0)  # a count as wide as what it counts fills vector registers
+        for j in range(columns):
+            in_row = np.int32(in_row + np.int32(lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit))
+        if in_row > 0:
+            for j in range(columns):
+                if lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit:
+                    reached[n] = block_i * columns + j
+                    n += 1
+    return n
 
 
 @compiled
-def _evaluate(engine: Any, yields_at: Field, i: int, j: int, row: int, nx: int, bound: Any) -> None:
+def _evaluate(engine: Any, fields: Fields, i: int, j: int, row: int, nx: int, bound: Any) -> None:
     """Take up the pending events at a site, which is on the lattice's row ``row``."""
-    ny = yields_at.shape[1]
+    done, ny = fields.evaluated[at(i), at(j)], fields.yields_at.shape[1]
+    _take_up(engine, fields, i, j, _sum_of_pending(engine, row, j, done, engine.n_pending[0], nx, ny), bound)
+
+
+@compiled
+def _take_up(engine: Any, fields: Fields, i: int, j: int, change: float, bound: Any) -> None:
+    fields.yields_at[at(i), at(j)] -= change
+    fields.evaluated[at(i), at(j)] = engine.n_pending[0]
+    engine.bound_at[at(i), at(j)] = bound
+
+
+@compiled
+def _sum_of_pending(engine: Any, row: int, j: int, first: int, last: int, nx: int, ny: int) -> float:
+    """Return the stress that the pending events from first to last, the last one excluded, bring to a site from far away."""
     grid, far = engine.to_grid, engine.far
     rows_of, columns_of, slips = engine.pending_i, engine.pending_j, engine.slips
     total = 0.0
-    for k in range(at(engine.evaluated[at(i), at(j)]), at(engine.n_pending[0])):
+    for k in range(at(first), at(last)):
         di, dj = abs(row - rows_of[k]), abs(j - columns_of[k])
         change = slips[k] * far[at(min(di, nx - di)), at(min(dj, ny - dj))]
         total += (change + grid) - grid
-    yields_at[at(i), at(j)] -= total
-    engine.evaluated[at(i), at(j)] = engine.n_pending[0]
-    engine.bound_at[at(i), at(j)] = bound
+    return total
 
 
 @bind(redistribute, LazyArrays)
 @compiled
 def _redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
-    now.unsynchronized += n
-    if now.unsynchronized > engine.limit or 4 * n > engine.limit:  # a crowd costs more than a convolution
+    m = engine.n_pending[0]
+    if m + n > engine.limit or 4 * n > engine.limit:  # a crowd costs more than a convolution
         return True
     ny = fields.yields_at.shape[1]
     for k in range(n):
-        _note(engine, fields.yields_at, events[k].site // ny, events[k].site % ny, events[k].slip, first_row, nx)
-    m = engine.n_pending[0] - n
+        i, j = events[k].site // ny, events[k].site % ny
+        _append(engine, i, j, events[k].slip, first_row, nx)
+        if 0 <= i - first_row < fields.yields_at.shape[0]:
+            _put_on_grid(engine, fields.yields_at, i - first_row, j)
     for k in range(m, m + n):
         i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
         _change_window(engine, fields.yields_at, i, j, slip, first_row, nx)
         _lower_near_blocks(engine, engine.block_i[k], engine.block_j[k], slip)
-    for block_i in range(engine.bound.shape[0]):
-        for k in range(m, m + n):
-            _raise_bounds(engine, block_i, k)
-    if engine.n_pending[0] // 128 > m // 128:
+    _raise_bounds(engine, m, m + n)
+    if engine.n_pending[0] // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
         engine.slack[0] = _largest(engine.bound)
     return False
 
@@ -160,8 +183,8 @@ def _largest(bound: NDArray[np.float32]) -> float:
 
 
 @compiled
-def _note(engine: Any, yields_at: Field, i: int, j: int, slip: float, first_row: int, nx: int) -> None:
-    """Put an event on the list; its site, whose threshold is new, back on the grid."""
+def _append(engine: Any, i: int, j: int, slip: float, first_row: int, nx: int) -> None:
+    """Put an event on the list."""
     m = engine.n_pending[0]
     engine.pending_i[m] = i
     engine.pending_j[m] = j
@@ -171,18 +194,27 @@ def _note(engine: Any, yields_at: Field, i: int, j: int, slip: float, first_row:
     engine.n_pending[0] = m + 1
     engine.slack[0] += slip * engine.most
     engine.slack[1] += engine.slack[0] * ROUNDING + engine.to_grid * 2.0**-51
-    local = i - first_row
-    if 0 <= local < yields_at.shape[0]:
-        value = (yields_at[local, j] + engine.to_grid) - engine.to_grid
-        yields_at[local, j] = value
-        block_i, block_j = engine.block_i[m], engine.block_j[m]
-        key = _rounded_down(value + engine.bound_at[local, j])
-        engine.lowest[block_i, block_j] = min(engine.lowest[block_i, block_j], key)
 
 
 @compiled
-def _raise_bounds(engine: Any, block_i: int, k: int) -> None:
-    """Let the bounds of a row of blocks grow by what event k can add to a site there from outside the window."""
+def _put_on_grid(engine: Any, yields_at: Field, i: int, j: int) -> None:
+    """Round the yields_at of a site that has a new threshold."""
+    value = (yields_at[i, j] + engine.to_grid) - engine.to_grid
+    yields_at[i, j] = value
+    block_i, block_j = i // engine.block, j // engine.block
+    engine.lowest[block_i, block_j] = min(engine.lowest[block_i, block_j], _rounded_down(value + engine.bound_at[i, j]))
+
+
+@compiled
+def _raise_bounds(engine: Any, first: int, last: int) -> None:
+    """Let the bounds of all blocks grow by what events of the list can add to a site there from outside the window."""
+    for block_i in range(engine.bound.shape[0]):
+        for k in range(first, last):
+            _raise_row(engine, block_i, k)
+
+
+@compiled
+def _raise_row(engine: Any, block_i: int, k: int) -> None:
     bound, far_bound = engine.bound, engine.far_bound
     columns = bound.shape[1]
     slip = np.float32(engine.slips[k])
@@ -262,14 +294,81 @@ def _subtract(
 @bind(unstable_sites, LazyArrays)
 @compiled
 def _unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], first_row: int, nx: int) -> int:
-    n = 0
     limit = _reach(engine, stress)
-    for block_i in range(engine.bound.shape[0]):
-        if _how_many_reach(engine, block_i, limit) > 0:
-            for block_j in range(engine.bound.shape[1]):
-                if engine.lowest[at(block_i), at(block_j)] - engine.bound[at(block_i), at(block_j)] <= limit:
-                    n = _open(engine, fields.yields_at, block_i, block_j, stress, found, n, first_row, nx)
+    n_blocks = _list_blocks(engine, limit)
+    _share_sums(engine, fields, n_blocks, limit, first_row, nx)
+    n = 0
+    for k in range(n_blocks):
+        n = _open(engine, fields, engine.reached[k], stress, found, n, first_row, nx)
     _sort(found, min(n, found.size))
+    return n
+
+
+@bind(weakest_site, LazyArrays)
+@compiled
+def weakest_below(engine: Any, fields: Fields, stress: float, first_row: int, nx: int) -> tuple[float, int]:
+    """Answer `weakest_site`. Collective."""
+    yields_at = fields.yields_at
+    ny = yields_at.shape[1]
+    limit = _reach(engine, stress)
+    n_blocks = _list_blocks(engine, limit)
+    _share_sums(engine, fields, n_blocks, limit, first_row, nx)
+    lowest, site = np.inf, -1
+    for block in range(n_blocks):
+        for k in range(_open(engine, fields, engine.reached[block], stress, engine.found, 0, first_row, nx)):
+            value = yields_at[engine.found[k] // ny, engine.found[k] % ny]
+            if value < lowest or (value == lowest and engine.found[k] < site):
+                lowest, site = value, engine.found[k]
+    return lowest, site
+
+
+@compiled
+def _share_sums(engine: Any, fields: Fields, n_blocks: int, limit: Any, first_row: int, nx: int) -> None:
+    """Evaluate the sites that must be up to a limit, each rank adding up its share of the pending events. Collective.
+
+    An avalanche is in one slab, and the ranks would else wait for one. Sums are exact in any order, so it makes no difference
+    who adds what; nor whether this is done at all: what is not evaluated here is where it is looked at.
+    """
+    if engine.link.size == 1:
+        return
+    n = exchange_events(engine.link, engine.due, _list_due(engine, fields, n_blocks, limit, first_row), engine.all_due)
+    if n > engine.all_due.size:
+        return
+    last, work = engine.n_pending[0], 0
+    for k in range(n):
+        work += last - engine.all_due[k].first
+    if work < WORTH_SHARING:
+        return
+    rows, ny = fields.yields_at.shape
+    size, rank = engine.link.size, engine.link.rank
+    for k in range(n):
+        site, first = engine.all_due[k].site, engine.all_due[k].first
+        mine, not_mine = first + (last - first) * rank // size, first + (last - first) * (rank + 1) // size
+        engine.share[k] = _sum_of_pending(engine, site // ny, site % ny, mine, not_mine, nx, ny)
+    exchange_sums(engine.link, engine.share, n, engine.sums)
+    for k in range(n):
+        i, j = engine.all_due[k].site // ny - first_row, engine.all_due[k].site % ny
+        if 0 <= i < rows:
+            _take_up(engine, fields, i, j, engine.sums[k], engine.bound[i // engine.block, j // engine.block])
+
+
+@compiled
+def _list_due(engine: Any, fields: Fields, n_blocks: int, limit: Any, first_row: int) -> int:
+    """List the sites of blocks that must be evaluated up to a limit; return how many, be it more than the list holds."""
+    b, due = engine.block, engine.due
+    (rows, ny), columns = fields.yields_at.shape, engine.bound.shape[1]
+    n = 0
+    for k in range(n_blocks):
+        block_i, block_j = engine.reached[k] // columns, engine.reached[k] % columns
+        highest = limit + np.float64(engine.bound[block_i, block_j])
+        for i in range(block_i * b, min((block_i + 1) * b, rows)):
+            for j in range(block_j * b, min((block_j + 1) * b, ny)):
+                key = fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
+                if key <= highest and fields.evaluated[at(i), at(j)] < engine.n_pending[0]:
+                    if n < due.size:
+                        due[n].site = (first_row + i) * ny + j
+                        due[n].first = fields.evaluated[at(i), at(j)]
+                    n += 1
     return n
 
 
@@ -282,9 +381,8 @@ def _reach(engine: Any, stress: float) -> Any:
 @compiled
 def _open(
     engine: Any,
-    yields_at: Field,
-    block_i: int,
-    block_j: int,
+    fields: Fields,
+    block: int,
     stress: float,
     found: NDArray[np.int64],
     n: int,
@@ -293,7 +391,9 @@ def _open(
 ) -> int:
     """Put the sites of a block with yields_at ≤ stress into ``found`` from ``n`` on; return the new ``n``."""
     b = engine.block
-    rows, ny = yields_at.shape
+    yields_at = fields.yields_at
+    (rows, ny), columns = yields_at.shape, engine.bound.shape[1]
+    block_i, block_j = block // columns, block % columns
     bound = np.float64(engine.bound[at(block_i), at(block_j)])
     limit = _reach(engine, stress) + bound
     lowest = np.inf
@@ -301,7 +401,7 @@ def _open(
         for j in range(block_j * b, min((block_j + 1) * b, ny)):
             key = yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
             if key <= limit:
-                _evaluate(engine, yields_at, i, j, first_row + i, nx, bound)
+                _evaluate(engine, fields, i, j, first_row + i, nx, bound)
                 value = yields_at[at(i), at(j)]
                 key = value + bound
                 if value <= stress:
@@ -325,23 +425,3 @@ def _sort(values: NDArray[np.int64], n: int) -> None:
                 place -= gap
             values[place] = value
         gap //= 2
-
-
-@bind(weakest_site, LazyArrays)
-@compiled
-def weakest_below(engine: Any, fields: Fields, stress: float, first_row: int, nx: int) -> tuple[float, int]:
-    """Answer `weakest_site`."""
-    yields_at = fields.yields_at
-    ny = yields_at.shape[1]
-    lowest, site = np.inf, -1
-    limit = _reach(engine, stress)
-    for block_i in range(engine.bound.shape[0]):
-        if _how_many_reach(engine, block_i, limit) > 0:
-            for block_j in range(engine.bound.shape[1]):
-                if engine.lowest[at(block_i), at(block_j)] - engine.bound[at(block_i), at(block_j)] <= limit:
-                    n = _open(engine, yields_at, block_i, block_j, stress, engine.found, 0, first_row, nx)
-                    for k in range(n):
-                        value = yields_at[engine.found[k] // ny, engine.found[k] % ny]
-                        if value < lowest or (value == lowest and engine.found[k] < site):
-                            lowest, site = value, engine.found[k]
-    return lowest, site

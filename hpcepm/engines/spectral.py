@@ -41,14 +41,16 @@ class SpectralEngine(Engine):
 
     def take_up(self, state: State) -> None:
         """Make the row minima fit a state. Collective."""
+        super().take_up(state)
         find_row_minima(state.fields.yields_at, self.arrays.row_minimum)
 
     def synchronize(self, state: State) -> None:
         """Set ``yields_at`` from the plastic strain. Collective."""
-        stress = self.convolution.stress_of(state.fields.epsilon_p)
+        fields = state.fields
+        stress = self.convolution.stress_of(fields.epsilon_p, fields.yields_at)
         if self.initial_stress is not None:
             stress += self.initial_stress
-        _set_yields_at(state.fields.yields_at, state.fields.sigma_c, stress, self.arrays.row_minimum)
+        _subtract_from(fields.sigma_c, stress, self.arrays.row_minimum)
 
     @property
     def nbytes(self) -> int:
@@ -57,11 +59,12 @@ class SpectralEngine(Engine):
 
 
 @compiled
-def _set_yields_at(yields_at: Field, sigma_c: Field, stress: Field, row_minimum: NDArray[np.float64]) -> None:
+def _subtract_from(sigma_c: Field, stress: Field, row_minimum: NDArray[np.float64]) -> None:
+    """Turn stress into yields_at, in place."""
     for i in range(stress.shape[0]):
-        row = yields_at[i]
+        row = stress[i]
         for j in range(stress.shape[1]):
-            row[j] = sigma_c[i, j] - stress[i, j]
+            row[j] = sigma_c[i, j] - row[j]
         row_minimum[i] = smallest(row)
 
 
