@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import h5py
-import numpy as np
 
 from .lattice import Lattice
 from .parallel import Team
@@ -150,10 +149,10 @@ def read_state(path: Path, lattice: Lattice) -> State:
             for name in Fields._fields:
                 if file[name].shape != lattice.shape:
                     raise BadCheckpoint(f"{path}: {name} has shape {file[name].shape}, the lattice {lattice.shape}")
-            fields = Fields(*(np.ascontiguousarray(read_slab(file, name, lattice)) for name in Fields._fields))
+            fields = Fields(*(read_slab(file[name], lattice) for name in Fields._fields))
             now, avalanche, pending = (file[name][()] for name in ("now", "avalanche", "pending"))
             return State(fields, now.astype(NOW), avalanche.astype(AVALANCHE), pending.astype(PENDING))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError) as error:
         raise BadCheckpoint(f"{path}: is damaged ({error})") from None
 
 

@@ -55,11 +55,19 @@ class Convolution:
         self._back_along_x = fftw.ifftn(self._column, axes=(1,), flags=estimate, output_array=self._column)
 
         # Each rank's piece is contiguous in both, a column after the other: what one packs the other need not unpack.
-        self._row_bounds = np.cumsum([0, *lattice.rows_of])
+        self._runs = self._find_runs()
         self._by_rows = np.zeros((n_columns, lattice.rows), complex)
         self._by_columns = self._by_rows.ravel() if team.size == 1 else np.zeros(self._columns * nx, complex)
         self._sent = np.array(columns_of) * lattice.rows
         self._received = np.array(lattice.rows_of) * self._columns
+
+    def _find_runs(self) -> NDArray[np.int64]:
+        """Return for each strip of each rank: its first row, its rows, where column 0 of it is, how far the next column is."""
+        runs, piece = [], 0
+        for rank, rows in enumerate(self.lattice.rows_of):
+            runs += [(s.start, s.rows, piece + s.here, rows) for s in self.lattice.strips_of(rank)]
+            piece += rows * self._columns
+        return np.array(runs)
 
     def stress_of(self, epsilon_p: Field, stress: Field | None = None) -> Field:
         """Return G * ε_p, in units of stress, on the slab, shape (rows, ny); written into ``stress`` if given. Collective."""
@@ -80,11 +88,11 @@ class Convolution:
         self._exchange(self._by_rows, self._sent, self._by_columns, self._received)
         for first in range(0, self._columns, BATCH):
             n = min(BATCH, self._columns - first)
-            _gather(self._by_columns, self._row_bounds, self._columns, first, n, self._column)
+            _gather(self._by_columns, self._runs, first, n, self._column)
             self._along_x()
             _multiply(self._column, n, factor, first, 1.0 / self.lattice.n_sites)
             self._back_along_x()
-            _scatter(self._by_columns, self._row_bounds, self._columns, first, n, self._column)
+            _scatter(self._by_columns, self._runs, first, n, self._column)
         self._exchange(self._by_columns, self._received, self._by_rows, self._sent)
         for first in range(0, rows, BATCH):
             n = min(BATCH, rows - first)
@@ -121,23 +129,21 @@ def _unpack(row_hat: Complex, n: int, first: int, by_rows: Complex) -> None:
 
 
 @compiled
-def _gather(by_columns: Complex, row_bounds: NDArray[np.int64], columns: int, first: int, n: int, column: Complex) -> None:
-    for rank in range(row_bounds.size - 1):
-        start, rows = row_bounds[rank], row_bounds[rank + 1] - row_bounds[rank]
+def _gather(by_columns: Complex, runs: NDArray[np.int64], first: int, n: int, column: Complex) -> None:
+    for k in range(runs.shape[0]):
+        start, rows, here, stride = runs[k]
         for m in range(n):
-            piece = columns * start + (first + m) * rows
             for i in range(rows):
-                column[np.uint64(m), np.uint64(start + i)] = by_columns[np.uint64(piece + i)]
+                column[np.uint64(m), np.uint64(start + i)] = by_columns[np.uint64(here + (first + m) * stride + i)]
 
 
 @compiled
-def _scatter(by_columns: Complex, row_bounds: NDArray[np.int64], columns: int, first: int, n: int, column: Complex) -> None:
-    for rank in range(row_bounds.size - 1):
-        start, rows = row_bounds[rank], row_bounds[rank + 1] - row_bounds[rank]
+def _scatter(by_columns: Complex, runs: NDArray[np.int64], first: int, n: int, column: Complex) -> None:
+    for k in range(runs.shape[0]):
+        start, rows, here, stride = runs[k]
         for m in range(n):
-            piece = columns * start + (first + m) * rows
             for i in range(rows):
-                by_columns[np.uint64(piece + i)] = column[np.uint64(m), np.uint64(start + i)]
+                by_columns[np.uint64(here + (first + m) * stride + i)] = column[np.uint64(m), np.uint64(start + i)]
 
 
 @compiled
@@ -145,4 +151,5 @@ def _multiply(column: Complex, n: int, factor: NDArray[np.float64], first: int, 
     nx = column.shape[1]
     for m in range(n):
         for i in range(nx):
-            column[m, i] *= factor[first + m, min(i, nx - i)] * scale
+            number, real = column[np.uint64(m), np.uint64(i)], factor[np.uint64(first + m), np.uint64(min(i, nx - i))] * scale
+            column[np.uint64(m), np.uint64(i)] = complex(number.real * real, number.imag * real)

@@ -227,11 +227,11 @@ def _ratio(over: float, under: float) -> float:
 
 @compiled
 def fill_initial_thresholds(
-    sigma_c: NDArray[np.float64], first_site: int, kind: int, p: NDArray[np.float64], seed: int, realization: int
+    sigma_c: NDArray[np.float64], row: NDArray[np.int32], kind: int, p: NDArray[np.float64], seed: int, realization: int
 ) -> None:
-    """Draw the threshold of each site of a slab, shape (rows, ny), whose first site has global index ``first_site``."""
+    """Draw the threshold of each site of a slab, shape (rows, ny), whose rows in the lattice are ``row``, shape (rows,)."""
     rows, ny = sigma_c.shape
     for i in range(rows):
         for j in range(ny):
-            u, _ = draw(first_site + i * ny + j, 0, YIELDING, seed, realization)
+            u, _ = draw(row[i] * ny + j, 0, YIELDING, seed, realization)
             sigma_c[i, j] = quantile(kind, p, u)

@@ -57,7 +57,7 @@ class Dynamics:
             np.uint64(glass.realization),
             2 * glass.shear_modulus,
             *lattice.shape,
-            lattice.start,
+            lattice.share,
             glass.renewal.kind,
             glass.renewal.parameters,
             glass.slip.kind,
@@ -165,7 +165,7 @@ class Dynamics:
             site = self.lattice.first_bad_site(getattr(fields, name))
             if site is not None:
                 x, y = divmod(site, self.lattice.ny)
-                value = getattr(fields, name)[x - self.lattice.start, y]
+                value = getattr(fields, name)[self.lattice.share.here[x], y]
                 problem = f"{name} is {value} at site ({x}, {y}) of rank {rank}, found after step {self.state.now[0]['steps']}"
                 break
         problem = self.lattice.team.first_found(problem)

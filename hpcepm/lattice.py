@@ -1,11 +1,12 @@
 """The lattice and the slab of it that each rank owns.
 
-Axis 0 (x) is split over the ranks in contiguous slabs, the first ``nx % P`` one row longer, as mpi4py-fft splits it;
-with more ranks than rows the last ranks own none. A row is never split: a sum over the lattice is a sum over each row
-followed by a sum over all rows in ascending order, whatever the ranks, and so has the same bits on any number of them.
+Axis 0 (x) is cut into strips of a few rows, which are dealt out to the ranks in turn: an avalanche, or a shear band, covers
+strips of many ranks, and they share its work. A rank's strips, one below the other, are its slab. A row is never split: a sum
+over the lattice is a sum over each row followed by a sum over all rows in ascending order, whatever the ranks, and so has the
+same bits on any number of them.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -17,8 +18,30 @@ Field = NDArray[Any]
 """One value for each site of this rank's slab, shape (rows, ny)."""
 
 
+class Share(NamedTuple):
+    """Which rows of the lattice a rank owns, for compiled loops."""
+
+    nx: int
+    row: NDArray[np.int32]  # (rows,): which row of the lattice each row of the slab is; ascending
+    here: NDArray[np.int32]  # (nx,): which row of the slab each row of the lattice is; −1 if another rank owns it
+
+
+class Strip(NamedTuple):
+    """Rows that lie together in the lattice and in a slab."""
+
+    start: int  # in the lattice
+    here: int  # in the slab
+    rows: int
+
+
+def strip_height(shape: tuple[int, int]) -> int:
+    """Return how many rows a strip has, which is also the size of the blocks of the lazy engine: as measured, see docs."""
+    n = (shape[0] * shape[1]) ** 0.5
+    return 4 if n < 384 else 8 if n < 1536 else 16
+
+
 def rows_of_rank(nx: int, size: int, rank: int) -> int:
-    """Return how many of nx rows a rank of ``size`` owns."""
+    """Return how many of nx things a rank of ``size`` gets when they are shared out evenly."""
     whole, left_over = divmod(nx, size)
     return whole + (rank < left_over)
 
@@ -32,25 +55,39 @@ class Lattice:
         (nx, ny).
     team
         The ranks that share it.
+    strip
+        Height of a strip, if not `strip_height`.
 
     Attributes
     ----------
-    start, stop
-        The rows of this rank: ``start <= i < stop``.
-    rows_of
-        Number of rows of each rank.
+    share
+        The rows of this rank.
+    rows, rows_of
+        How many they are, and how many each rank has.
     """
 
-    def __init__(self, shape: tuple[int, int], team: Team) -> None:
+    def __init__(self, shape: tuple[int, int], team: Team, strip: int | None = None) -> None:
         self.shape = shape
         self.team = team
+        self.strip = strip or strip_height(shape)
         nx, ny = shape
-        self.rows_of = [rows_of_rank(nx, team.size, rank) for rank in range(team.size)]
-        self.start = sum(self.rows_of[: team.rank])
-        self.rows = self.rows_of[team.rank]
-        self.stop = self.start + self.rows
         self.n_sites = nx * ny
         self.ny = ny
+        self.rows_of = [sum(s.rows for s in self.strips_of(rank)) for rank in range(team.size)]
+        self.rows = self.rows_of[team.rank]
+        row, here = np.zeros(self.rows, np.int32), np.full(nx, -1, np.int32)
+        for s in self.strips_of(team.rank):
+            row[s.here : s.here + s.rows] = np.arange(s.start, s.start + s.rows)
+            here[s.start : s.start + s.rows] = np.arange(s.here, s.here + s.rows)
+        self.share = Share(nx, row, here)
+
+    def strips_of(self, rank: int) -> list[Strip]:
+        """Return the strips of a rank."""
+        nx, size = self.shape[0], self.team.size
+        if size == 1:
+            return [Strip(0, 0, nx)]
+        starts = range(rank * self.strip, nx, size * self.strip)
+        return [Strip(start, k * self.strip, min(self.strip, nx - start)) for k, start in enumerate(starts)]
 
     def field(self, dtype: DTypeLike = np.float64) -> Field:
         """Return a new field of zeros."""
@@ -58,7 +95,11 @@ class Lattice:
 
     def all_rows(self, mine: NDArray[Any]) -> NDArray[Any]:
         """Return the per-row values of all rows, shape (nx, ...), from those of mine, (rows, ...). Collective."""
-        return np.concatenate(self.team.comm.allgather(mine))
+        everything = np.zeros((self.shape[0], *mine.shape[1:]), mine.dtype)
+        for rank, values in enumerate(self.team.comm.allgather(mine)):
+            for s in self.strips_of(rank):
+                everything[s.start : s.start + s.rows] = values[s.here : s.here + s.rows]
+        return everything
 
     def row_sums(self, field: Field) -> NDArray[np.float64]:
         """Return the sum over y for each x, shape (nx,). Collective."""
@@ -67,17 +108,19 @@ class Lattice:
         return self.all_rows(sums[:, 0])
 
     def column_sums(self, field: Field) -> NDArray[np.float64]:
-        """Return the sum over x for each y, shape (ny,), adding rows in ascending order across ranks. Collective."""
-        comm, rank, size = self.team.comm, self.team.rank, self.team.size
-        sums = np.zeros(self.ny)
-        if rank > 0:
-            comm.Recv(sums, source=rank - 1)
-        for row in field:
-            sums += row
-        if rank < size - 1:
-            comm.Send(sums, dest=rank + 1)
-        comm.Bcast(sums, root=size - 1)
-        return sums
+        """Return the sum over x for each y, shape (ny,). Collective.
+
+        Strips are summed up where they are, and then added in ascending order, each rank for its share of the columns.
+        """
+        comm, size, ny = self.team.comm, self.team.size, self.ny
+        columns_of = [rows_of_rank(ny, size, rank) for rank in range(size)]
+        parts = np.array([_sum_of_rows(field[k : k + self.strip]) for k in range(0, self.rows, self.strip)]).reshape(-1, ny)
+        pieces = comm.alltoall(np.split(parts, np.cumsum(columns_of)[:-1], axis=1))
+        n_strips = sum(map(len, pieces))
+        by_strip = np.zeros((n_strips, columns_of[self.team.rank]))
+        for rank, piece in enumerate(pieces):
+            by_strip[rank::size] = piece
+        return np.concatenate(comm.allgather(_sum_of_rows(by_strip)))
 
     def power_means(
         self, field: Field, centre: float = 0.0, other: Field | None = None, factor: float = 0.0
@@ -92,7 +135,16 @@ class Lattice:
         """Return the lowest global index of a site of this slab that holds NaN or infinity, if any."""
         if _all_finite(field.view(np.int64)):
             return None
-        return self.start * self.ny + int(np.flatnonzero(~np.isfinite(field))[0])
+        i, j = divmod(int(np.flatnonzero(~np.isfinite(field))[0]), self.ny)
+        return int(self.share.row[i]) * self.ny + j
+
+
+def _sum_of_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add up rows in ascending order."""
+    total = np.zeros(rows.shape[1])
+    for row in rows:
+        total += row
+    return total
 
 
 @compiled

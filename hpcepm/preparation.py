@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .compiled import compiled
 from .convolution import Convolution
@@ -31,9 +32,8 @@ def prepare(lattice: Lattice, glass: Glass, initial_stress: Field | None) -> Sta
     state = State.blank(lattice)
     fields = state.fields
     if isinstance(glass.initial, Distribution):
-        first_site = lattice.start * lattice.ny
-        seed, realization = np.uint64(glass.seed), np.uint64(glass.realization)
-        fill_initial_thresholds(fields.sigma_c, first_site, glass.initial.kind, glass.initial.parameters, seed, realization)
+        initial, seed, realization = glass.initial, np.uint64(glass.seed), np.uint64(glass.realization)
+        fill_initial_thresholds(fields.sigma_c, lattice.share.row, initial.kind, initial.parameters, seed, realization)
     else:
         fields.sigma_c[...] = glass.initial
     fields.yields_at[...] = fields.sigma_c
@@ -55,7 +55,7 @@ def stress_scale(lattice: Lattice, glass: Glass) -> float:
 def equilibrated_stress(lattice: Lattice, glass: Glass) -> Field:
     """Return a Gaussian stress field in mechanical equilibrium, zero mean, of the wanted standard deviation. Collective."""
     noise = lattice.field()
-    _fill_normal(noise, lattice.start * lattice.ny, np.uint64(glass.seed), np.uint64(glass.realization))
+    _fill_normal(noise, lattice.share.row, np.uint64(glass.seed), np.uint64(glass.realization))
     stress = Convolution(lattice, glass.kernel).equilibrated(noise)
     mean = lattice.power_means(stress)[0]
     variance = lattice.power_means(stress, mean)[1]
@@ -63,9 +63,9 @@ def equilibrated_stress(lattice: Lattice, glass: Glass) -> Field:
 
 
 @compiled
-def _fill_normal(noise: Field, first_site: int, seed: int, realization: int) -> None:
+def _fill_normal(noise: Field, row: NDArray[np.int32], seed: int, realization: int) -> None:
     rows, ny = noise.shape
     for i in range(rows):
         for j in range(ny):
-            u, _ = draw(first_site + i * ny + j, 0, INITIAL_STRESS, seed, realization)
+            u, _ = draw(row[i] * ny + j, 0, INITIAL_STRESS, seed, realization)
             noise[i, j] = normal_deviate(u)

@@ -12,7 +12,6 @@ from typing import Final
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from .lattice import Field, Lattice
 from .parallel import Team, abort_with
@@ -60,10 +59,12 @@ def write_slabs(path: Path, lattice: Lattice, fields: Mapping[str, Field], descr
     team.all_good(problem if team.leads else None)
 
 
-def read_slab(file: h5py.File, name: str, lattice: Lattice) -> NDArray[np.generic]:
+def read_slab(dataset: h5py.Dataset, lattice: Lattice) -> Field:
     """Return this rank's rows of a dataset (nx, ny)."""
-    rows: NDArray[np.generic] = file[name][lattice.start : lattice.stop]
-    return rows
+    field = lattice.field(dataset.dtype)
+    for s in lattice.strips_of(lattice.team.rank):
+        field[s.here : s.here + s.rows] = dataset[s.start : s.start + s.rows]
+    return field
 
 
 def settle(partial: Path, path: Path) -> None:
@@ -107,21 +108,21 @@ def _write_together(path: Path, lattice: Lattice, fields: Mapping[str, Field], d
         with h5py.File(path, "w", driver="mpio", comm=lattice.team.comm, userblock_size=SEAL_BYTES) as file:
             _create(file, lattice, fields, describe)
             for name, field in fields.items():
-                _write_collectively(file[name], lattice.start, np.ascontiguousarray(field))
+                _write_collectively(file[name], lattice, field)
     except WRITE_ERRORS as error:  # the others may be waiting inside HDF5: there is no way back for them
         abort_with(f"{path}: cannot be written: {error}")
 
 
-def _write_collectively(dataset: h5py.Dataset, start: int, rows: Field) -> None:
-    """Write rows from ``start`` on. h5py itself hangs where a rank has none, so the selections are made by hand. Collective."""
+def _write_collectively(dataset: h5py.Dataset, lattice: Lattice, rows: Field) -> None:
+    """Write a slab. h5py itself hangs where a rank has no rows, so the selections are made by hand. Collective."""
     in_file = dataset.id.get_space()
-    in_memory = h5py.h5s.create_simple((max(len(rows), 1), rows.shape[1]))
-    if len(rows) > 0:
-        in_file.select_hyperslab((start, 0), rows.shape)
-    else:
-        in_file.select_none()
+    in_file.select_none()
+    for s in lattice.strips_of(lattice.team.rank):
+        in_file.select_hyperslab((s.start, 0), (s.rows, lattice.ny), op=h5py.h5s.SELECT_OR)
+    in_memory = h5py.h5s.create_simple((max(len(rows), 1), lattice.ny))
+    if len(rows) == 0:
         in_memory.select_none()
-        rows = np.zeros((1, rows.shape[1]), rows.dtype)
+        rows = np.zeros((1, lattice.ny), rows.dtype)
     transfer = h5py.h5p.create(h5py.h5p.DATASET_XFER)
     transfer.set_dxpl_mpio(h5py.h5fd.MPIO_COLLECTIVE)
     dataset.id.write(in_memory, in_file, rows, dxpl=transfer)
@@ -136,7 +137,8 @@ def _write_in_turn(path: Path, lattice: Lattice, fields: Mapping[str, Field], de
                     if rank == 0:
                         _create(file, lattice, fields, describe)
                     for name, field in fields.items():
-                        file[name][lattice.start : lattice.stop] = field
+                        for s in lattice.strips_of(rank):
+                            file[name][s.start : s.start + s.rows] = field[s.here : s.here + s.rows]
             except WRITE_ERRORS as error:
                 problem = f"{path}: cannot be written: {error}"
         lattice.team.all_good(problem)

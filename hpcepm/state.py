@@ -32,10 +32,11 @@ NOW: Final = np.dtype(
         ("steps", "i8"),
         ("avalanches", "i8"),
         ("in_avalanche", "i8"),
+        ("put_off", "i8"),
     ]
 )
 """The numbers of a run: strain of the last loading step, Σ ε_p over the lattice, and counts of events, synchronous steps and
-avalanches, the open one included."""
+avalanches, the open one included; events that were pending at each step since the last convolution, all steps together."""
 
 PENDING: Final = np.dtype([("i", "i4"), ("j", "i4"), ("slip", "f8")])
 """An event that an engine has not redistributed everywhere: its site and slip."""

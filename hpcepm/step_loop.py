@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from .compiled import compiled
 from .disorder import quantile, slip_at
 from .engines.base import redistribute, unstable_sites, weakest_site
-from .parallel import EVENT, Link, exchange_events, exchange_minimum
+from .lattice import Share
+from .parallel import EVENT, Link, exchange_events, exchange_minimum, sort_by_site
 from .rng import YIELDING, draw
 from .state import Fields
 
@@ -32,7 +33,7 @@ class Rules(NamedTuple):
     two_mu: float
     nx: int
     ny: int
-    first_row: int
+    share: Share
     renewal_kind: int
     renewal: NDArray[np.float64]
     slip_kind: int
@@ -94,7 +95,7 @@ def advance(
     while now.steps < pause_at:
         stress = rules.two_mu * (now.strain - now.total_slip / n_sites)
         if now.in_avalanche:
-            n_own = unstable_sites(engine, fields, stress, buffers.found, rules.first_row, rules.nx)
+            n_own = unstable_sites(engine, fields, stress, buffers.found, rules.share)
         else:
             if finished[0] == table.size:
                 return _TABLE_FULL
@@ -107,9 +108,9 @@ def advance(
                     return _REACHED
                 now.strain = strain
                 stress = rules.two_mu * (now.strain - now.total_slip / n_sites)
-                n_own = _alone(site, rules, fields, buffers.found)
+                n_own = _alone(site, rules, buffers.found)
             else:  # only at strain 0: a preparation may leave sites unstable
-                n_own = unstable_sites(engine, fields, stress, buffers.found, rules.first_row, rules.nx)
+                n_own = unstable_sites(engine, fields, stress, buffers.found, rules.share)
             _open_avalanche(now, avalanche, stress, site, rules)
         _draw_events(fields, buffers, min(n_own, buffers.found.size), rules, now.avalanches)
         n = exchange_events(link, buffers.own, n_own, buffers.events)
@@ -121,9 +122,10 @@ def advance(
             finished[0] += 1
             now.in_avalanche = 0
             continue
+        sort_by_site(buffers.events, n)
         _slip(fields, buffers, n_own, now.avalanches)
         _count(now, avalanche, buffers.events, n)
-        if redistribute(engine, fields, now, rules.first_row, rules.nx, buffers.events, n):
+        if redistribute(engine, fields, now, rules.share, buffers.events, n):
             return _SYNCHRONIZE
     return _PAUSED
 
@@ -138,8 +140,8 @@ def _weakest(
     """
     while True:
         limit = stress + reach[0]
-        lowest, local = weakest_site(engine, fields, limit, rules.first_row, rules.nx)
-        lowest, site = exchange_minimum(link, lowest, rules.first_row * rules.ny + local)
+        lowest, local = weakest_site(engine, fields, limit, rules.share)
+        lowest, site = exchange_minimum(link, lowest, _site(rules, local))
         if lowest < np.inf or limit == np.inf:
             break
         reach[0] *= 2.0
@@ -148,13 +150,17 @@ def _weakest(
 
 
 @compiled
-def _alone(site: int, rules: Rules, fields: Fields, found: NDArray[np.int64]) -> int:
+def _alone(site: int, rules: Rules, found: NDArray[np.int64]) -> int:
     """Put a global site into ``found`` if it is on this slab; return how many were put."""
-    local = site - rules.first_row * rules.ny
-    if 0 <= local < fields.yields_at.size:
-        found[0] = local
-        return 1
-    return 0
+    here = rules.share.here[site // rules.ny]
+    found[0] = here * rules.ny + site % rules.ny
+    return int(here >= 0)
+
+
+@compiled
+def _site(rules: Rules, local: int) -> int:
+    """Return the global index of a site of this slab; −1 for −1."""
+    return -1 if local < 0 else rules.share.row[local // rules.ny] * rules.ny + local % rules.ny
 
 
 @compiled
@@ -178,7 +184,7 @@ def _draw_events(fields: Fields, buffers: Buffers, n: int, rules: Rules, avalanc
     for k in range(n):
         local = buffers.found[k]
         i, j = local // rules.ny, local % rules.ny
-        site = (rules.first_row + i) * rules.ny + j
+        site = _site(rules, local)
         u_threshold, u_slip = draw(site, fields.n_events[i, j] + 1, YIELDING, rules.seed, rules.realization)
         buffers.renewed[k] = quantile(rules.renewal_kind, rules.renewal, u_threshold)
         buffers.own[k].site = site

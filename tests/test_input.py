@@ -12,6 +12,9 @@ import yaml
 from hpcepm.input import InputError, ReadInput, read_input, refuse_too_large
 from hpcepm.input.named_files import read_field_rows
 from hpcepm.input.schema import Input
+from hpcepm.lattice import Lattice
+
+from .test_lattice import Ranks
 
 MINIMAL = "lattice: {shape: [8, 6]}\nloading: {target: 0.1}\n"
 
@@ -201,7 +204,9 @@ def test_a_field_of_thresholds_is_read_row_by_row(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file["sigma_c"] = values
     read(tmp_path, with_thresholds("initial", "field", "f.h5:/sigma_c"))
-    assert (read_field_rows("f.h5:/sigma_c", str(tmp_path), 2, 5) == values[2:5]).all()
+    for rank, rows in enumerate((slice(0, 4), slice(4, 8))):
+        lattice = Lattice((8, 6), Ranks(2, rank))  # type: ignore[arg-type]
+        assert (read_field_rows("f.h5:/sigma_c", str(tmp_path), lattice) == values[rows]).all()
 
 
 def hostile_hdf5(path: Path) -> None:

@@ -24,13 +24,21 @@ def test_first_bad_site(team: Team) -> None:
     assert lattice.first_bad_site(field) == 4 * 9 + 8
 
 
-@pytest.mark.parametrize(("nx", "size"), [(97, 4), (3, 5), (8, 8), (16384, 64)])
-def test_slabs_cover_the_lattice_once(nx: int, size: int) -> None:
-    class Ranks:
-        def __init__(self, rank: int) -> None:
-            self.rank, self.size = rank, size
+class Ranks:
+    """A rank of many that are not there."""
 
-    slabs = [Lattice((nx, 4), Ranks(rank)) for rank in range(size)]  # type: ignore[arg-type]
-    assert [slab.start for slab in slabs] == list(np.cumsum([0, *(slab.rows for slab in slabs[:-1])]))
-    assert slabs[-1].stop == nx
-    assert max(slabs[0].rows_of) - min(slabs[0].rows_of) <= 1
+    def __init__(self, size: int, rank: int) -> None:
+        self.size, self.rank = size, rank
+
+
+@pytest.mark.parametrize(("nx", "size"), [(97, 4), (3, 5), (8, 8), (16384, 64), (50, 1)])
+def test_slabs_cover_the_lattice_once(nx: int, size: int) -> None:
+    slabs = [Lattice((nx, 4), Ranks(size, rank)) for rank in range(size)]  # type: ignore[arg-type]
+    assert (np.sort(np.concatenate([slab.share.row for slab in slabs])) == np.arange(nx)).all()
+    assert slabs[0].rows_of == [slab.rows for slab in slabs]
+    assert max(slabs[0].rows_of) - min(slabs[0].rows_of) <= slabs[0].strip
+    for slab in slabs:
+        assert (slab.share.here[slab.share.row] == np.arange(slab.rows)).all()
+        assert (slab.share.here >= 0).sum() == slab.rows and (np.diff(slab.share.row) > 0).all()
+        assert all((slab.share.row[s.here : s.here + s.rows] == np.arange(s.start, s.start + s.rows)).all()
+                   for s in slab.strips_of(slab.team.rank))  # fmt: skip

@@ -8,9 +8,9 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from hpcepm.step_loop import Why
 
 from mpi4py import MPI  # isort: skip
 from mpi4py_fft import PFFT  # isort: skip
+
+Thing = TypeVar("Thing")
 
 ROUNDS = 5
 SECONDS = 0.5
@@ -131,13 +133,41 @@ def seconds_a_pair(fft: PFFT, times: int) -> float:
     return (time.perf_counter() - began) / times
 
 
+def alone(team: Team, measured: Callable[[], Thing]) -> Thing | None:
+    """Return what rank 0 measures while the others sleep, not spin; None there. Collective."""
+    result = None
+    if team.leads:
+        result = measured()
+        for rank in range(1, team.size):
+            team.comm.send(None, dest=rank)
+    else:
+        while not team.comm.iprobe(source=0):
+            time.sleep(0.001)
+        team.comm.recv(source=0)
+    team.comm.Barrier()
+    return result
+
+
+def measure_speed_up(lazy: Dynamics, folder: Path) -> dict[str, Any]:
+    """Return how much faster all ranks are than one of them alone, from the same state on, measured in turn. Collective."""
+    team, one_rounds, all_rounds = lazy.lattice.team, [], []
+    one = alone(team, lambda: flowing(Lattice(lazy.lattice.shape, Team(MPI.COMM_SELF)), 0.0, folder))
+    steps = team.from_leader(1 + int(2 * SECONDS * 500 / seconds_of(lazy, 500)[0]))
+    for _ in range(ROUNDS):
+        one_rounds.append(alone(team, lambda: seconds_of(one, steps) if one else None))
+        all_rounds.append(seconds_of(lazy, steps))
+    if not team.leads:
+        return {}
+    one_us, all_us = (median_us(s / e for s, e, _ in filter(None, rounds)) for rounds in (one_rounds, all_rounds))
+    return {"one_rank_us_per_event": one_us, "speed_up": one_us / all_us}
+
+
 def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
     """Return the cost of an event by the lazy engine, and what it is to the others in the same run. Collective."""
     n, team = lazy.lattice.ny, lazy.lattice.team
     memory = team.comm.allreduce(lazy.nbytes)
-    seconds, events, _ = seconds_of(lazy, 500)
-    cycles = 3 * getattr(lazy.engine.arrays, "limit", 0) * 500 // events  # steps of three rounds between convolutions
-    steps = team.from_leader(max(int(500 * SECONDS / seconds), cycles))
+    seconds = seconds_of(lazy, 500)[0]
+    steps = team.from_leader(int(500 * SECONDS / seconds))
     lazy.engine.synchronize(lazy.state)
     others = copy.deepcopy(lazy.state)
     direct = Dynamics(lazy.lattice, lazy.glass, "direct", others) if n <= 256 else None
@@ -190,7 +220,10 @@ def measure(n: int, strain: float, folder: Path) -> dict[str, Any]:
     """Return all that can be said of a lattice of n × n sites. Collective."""
     team = Team(MPI.COMM_WORLD)
     lazy = flowing(Lattice((n, n), team), strain, folder)
-    row: dict[str, Any] = {"N": n, "ranks": team.size, **measure_lazy(lazy)}
+    row: dict[str, Any] = {"N": n, "ranks": team.size}
+    if team.size > 1:
+        row |= measure_speed_up(lazy, folder)
+    row |= measure_lazy(lazy)
     if n <= 512:
         row |= measure_spectral(lazy)
     if team.size > 1:

@@ -27,6 +27,7 @@ COLUMNS = {
     "plain_us_per_step": ("plain µs/step", "13.0f"),
     "plain_to_lazy": ("plain/lazy", "10.1f"),
     "spectral_to_pair": ("spectral/pair", "13.2f"),
+    "speed_up": ("speed-up", "8.2f"),
     "exchange_us": ("exchange µs", "11.2f"),
     "bytes_per_site": ("B/site", "6.0f"),
 }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..compiled import compiled, compiled_minimum
 from ..kernel import Kernel
-from ..lattice import Field, Lattice
+from ..lattice import Field, Lattice, Share
 from ..state import Fields, State
 
 
@@ -74,7 +74,7 @@ class Engine(ABC):
 # The three questions of the step loop. Each engine binds its own answers to the type of its arrays.
 
 
-def redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
+def redistribute(engine: Any, fields: Fields, now: Any, share: Share, events: NDArray[Any], n: int) -> bool:
     """Let the first ``n`` events change ``yields_at`` on this slab, the mean stress apart.
 
     Returns True if Python must `Engine.synchronize` before the next question is asked.
@@ -82,15 +82,15 @@ def redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int,
     raise NotImplementedError
 
 
-def unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], first_row: int, nx: int) -> int:
-    """Put the local indices of this slab's sites with Σ ≥ yields_at into ``found``, ascending; return how many there are.
+def unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], share: Share) -> int:
+    """Put the local indices of this slab's sites with Σ ≥ yields_at into ``found``; return how many there are.
 
     There may be more than ``found`` holds: then only the first are put.
     """
     raise NotImplementedError
 
 
-def weakest_site(engine: Any, fields: Fields, limit: float, first_row: int, nx: int) -> tuple[float, int]:
+def weakest_site(engine: Any, fields: Fields, limit: float, share: Share) -> tuple[float, int]:
     """Return the smallest ``yields_at`` of this slab and its local index, the lowest among equals.
 
     (inf, −1) if the slab has no site, or none up to ``limit`` and the engine does not care to know more.
@@ -127,7 +127,7 @@ def smallest(row: NDArray[np.float64]) -> float:
 
 
 @compiled
-def unstable_by_rows(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], first_row: int, nx: int) -> int:
+def unstable_by_rows(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], share: Share) -> int:
     """Answer `unstable_sites` from ``engine.row_minimum``."""
     rows, ny = fields.yields_at.shape
     n = 0
@@ -142,7 +142,7 @@ def unstable_by_rows(engine: Any, fields: Fields, stress: float, found: NDArray[
 
 
 @compiled
-def weakest_by_rows(engine: Any, fields: Fields, limit: float, first_row: int, nx: int) -> tuple[float, int]:
+def weakest_by_rows(engine: Any, fields: Fields, limit: float, share: Share) -> tuple[float, int]:
     """Answer `weakest_site` from ``engine.row_minimum``."""
     rows, ny = fields.yields_at.shape
     lowest = np.inf

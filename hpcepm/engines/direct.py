@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..compiled import compiled
 from ..kernel import Kernel
-from ..lattice import Field, Lattice
+from ..lattice import Field, Lattice, Share
 from ..state import Fields, State
 from .base import (
     Engine,
@@ -50,7 +50,7 @@ class DirectEngine(Engine):
 
 @bind(redistribute, DirectArrays)
 @compiled
-def _redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
+def _redistribute(engine: Any, fields: Fields, now: Any, share: Share, events: NDArray[Any], n: int) -> bool:
     # Row by row, so that a row stays in the first cache while all events add to it; per site the order is that of the
     # events, and two at a time rounds exactly as one after the other.
     table = engine.minus_kernel
@@ -58,12 +58,12 @@ def _redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int
     for i in range(rows):
         row = fields.yields_at[i]
         for k in range(0, n - 1, 2):
-            slip_1, kernel_1 = _as_seen_from(table, events[k], first_row + i, nx, ny)
-            slip_2, kernel_2 = _as_seen_from(table, events[k + 1], first_row + i, nx, ny)
+            slip_1, kernel_1 = _as_seen_from(table, events[k], share.row[i], share.nx, ny)
+            slip_2, kernel_2 = _as_seen_from(table, events[k + 1], share.row[i], share.nx, ny)
             for j in range(ny):
                 row[j] = (row[j] + slip_1 * kernel_1[j]) + slip_2 * kernel_2[j]
         if n % 2 == 1:
-            slip_1, kernel_1 = _as_seen_from(table, events[n - 1], first_row + i, nx, ny)
+            slip_1, kernel_1 = _as_seen_from(table, events[n - 1], share.row[i], share.nx, ny)
             for j in range(ny):
                 row[j] += slip_1 * kernel_1[j]
         engine.row_minimum[i] = smallest(row)

@@ -25,6 +25,7 @@ from ..state import PENDING, State
 from .base import Engine
 from .lazy_loop import LazyArrays, begin, take_stress, weakest_below
 
+MOST_PENDING = 65535  # events, which `evaluated` can count
 MOST_SHARED = 4096  # sites in a step whose pending events all ranks sum up together
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
 
@@ -38,7 +39,8 @@ class LazyEngine(Engine):
         super().__init__(lattice, kernel, initial_stress, scale)
         self.convolution = Convolution(lattice, kernel)
         nx, ny = lattice.shape
-        block, half_window, limit = _sizes(nx, ny)
+        block = lattice.strip  # a row of blocks belongs to one rank
+        half_window, patience, crowd = _sizes(nx, ny)
         quarter = kernel.quarter_table(lattice.shape)
         wx, wy = min(2 * half_window + 1, nx), min(2 * half_window + 2, ny)
         di, dj = (np.arange(w) - half_window for w in (wx, wy))
@@ -50,7 +52,8 @@ class LazyEngine(Engine):
             block=block,
             half_window=half_window,
             reach=(half_window + block - 1) // block + ragged,
-            limit=limit,
+            patience=patience,
+            crowd=crowd,
             to_grid=1.5 * 2.0**52 * quantum_of(scale),
             most=float(np.abs(far).max()),
             near=np.ascontiguousarray((quarter - far)[np.ix_(_folded(di, nx), _folded(dj, ny))]),
@@ -64,21 +67,21 @@ class LazyEngine(Engine):
             slack=np.zeros(2),
             bound_at=lattice.field(np.float32),
             n_pending=np.zeros(1, np.int64),
-            pending_i=np.zeros(limit, np.int32),
-            pending_j=np.zeros(limit, np.int32),
-            block_i=np.zeros(limit, np.int32),
-            block_j=np.zeros(limit, np.int32),
-            slips=np.zeros(limit),
+            pending_i=np.zeros(MOST_PENDING, np.int32),
+            pending_j=np.zeros(MOST_PENDING, np.int32),
+            block_i=np.zeros(MOST_PENDING, np.int32),
+            block_j=np.zeros(MOST_PENDING, np.int32),
+            slips=np.zeros(MOST_PENDING),
             link=lattice.team.link,
             due=np.zeros(MOST_SHARED, EVENT),
             all_due=np.zeros(MOST_SHARED, EVENT),
-            share=np.zeros(MOST_SHARED),
+            part=np.zeros(MOST_SHARED),
             sums=np.zeros(MOST_SHARED),
         )
 
     def take_up(self, state: State) -> None:
         """Round ``yields_at`` to the grid, and find the bounds from the pending events. Collective."""
-        begin(self.arrays, state.fields, state.pending, self.lattice.start, self.lattice.shape[0])
+        begin(self.arrays, state.fields, state.pending, self.lattice.share)
 
     def complete(self, state: State) -> None:
         """Put the pending events into the state."""
@@ -94,12 +97,13 @@ class LazyEngine(Engine):
         self.internal_stress(state, fields.yields_at)
         take_stress(fields.yields_at, fields.sigma_c)
         fields.evaluated[...] = 0
+        state.now[0]["put_off"] = 0
         state.pending = np.zeros(0, PENDING)
         self.take_up(state)
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
         """Return the smallest ``yields_at`` of this slab, or inf if it is above a limit."""
-        return float(weakest_below(self.arrays, state.fields, limit, self.lattice.start, self.lattice.shape[0])[0])
+        return float(weakest_below(self.arrays, state.fields, limit, self.lattice.share)[0])
 
     def internal_stress(self, state: State, stress: Field | None = None) -> Field:
         """Return σ − Σ on the slab, in units of stress, in ``stress`` or a new field. Collective."""
@@ -120,14 +124,13 @@ def quantum_of(scale: float) -> float:
 
 
 def _sizes(nx: int, ny: int) -> tuple[int, int, int]:
-    """Return block size, half-width of the window, and events between convolutions for a lattice: as measured, see docs.
+    """Return the half-width of the window, the patience and what is a crowd: as measured, see docs.
 
     A row of the window has 2R + 2 numbers, which should fill vector registers.
     """
     n = (nx * ny) ** 0.5
-    block = 4 if n < 384 else 8 if n < 1536 else 16
     half_window = 7 if n < 96 else 15 if n < 384 else 23 if n < 1536 else 31
-    return block, half_window, int(min(65535, max(64, 600 * (n / 256) ** 1.15)))
+    return half_window, int(45000 * (n / 256) ** 1.4), int(150 * (n / 256) ** 1.15)
 
 
 def _folded(offsets: NDArray[np.int64], n: int) -> NDArray[np.int64]:

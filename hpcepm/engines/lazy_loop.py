@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import compiled
-from ..lattice import Field
+from ..lattice import Field, Share
 from ..parallel import Link, exchange_events, exchange_sums
 from ..state import Fields
 from .base import bind, redistribute, unstable_sites, weakest_site
@@ -29,7 +29,8 @@ class LazyArrays(NamedTuple):
     block: int
     half_window: int
     reach: int  # how many blocks away a window touches
-    limit: int  # events between two convolutions, at most
+    patience: int  # how large ``now.put_off`` may grow before a convolution: look-ups of a step go by what is pending
+    crowd: int  # sites in a step that are cheaper to convolve at once
     to_grid: float  # (x + to_grid) − to_grid is x, rounded to a multiple of the quantum
     most: float  # largest |G| outside the window
     near: NDArray[np.float64]  # (wx, wy): G within the window
@@ -43,15 +44,15 @@ class LazyArrays(NamedTuple):
     slack: NDArray[np.float64]  # (2,): largest |U| there can be; error that U can have
     bound_at: Field  # float32: U when the site was last evaluated
     n_pending: NDArray[np.int64]  # (1,)
-    pending_i: NDArray[np.int32]  # (limit,): row of an event, as are
+    pending_i: NDArray[np.int32]  # (most,): row of an event, as are
     pending_j: NDArray[np.int32]  # its column
-    block_i: NDArray[np.int32]  # row of its block; counted from this slab's first, around the lattice
+    block_i: NDArray[np.int32]  # row of its block in the lattice
     block_j: NDArray[np.int32]  # and column
     slips: NDArray[np.float64]  # its slip
     link: Link
     due: NDArray[Any]  # EVENT, the scratch of shared sums: this rank's sites, and in `first` the pending event to begin with
     all_due: NDArray[Any]  # of the same size: those of all ranks
-    share: NDArray[np.float64]  # what this rank adds up of each
+    part: NDArray[np.float64]  # what this rank adds up of each
     sums: NDArray[np.float64]
 
 
@@ -65,7 +66,7 @@ def take_stress(yields_at: Field, sigma_c: Field) -> None:
 
 
 @compiled
-def begin(engine: Any, fields: Fields, pending: NDArray[Any], first_row: int, nx: int) -> None:
+def begin(engine: Any, fields: Fields, pending: NDArray[Any], share: Share) -> None:
     """Round ``yields_at`` to the grid, and find all bounds anew from the list of pending events."""
     engine.n_pending[0] = 0
     engine.slack[:] = 0.0
@@ -73,31 +74,31 @@ def begin(engine: Any, fields: Fields, pending: NDArray[Any], first_row: int, nx
     for first in range(0, pending.size, EVENTS_BETWEEN_LOOKS):
         last = min(first + EVENTS_BETWEEN_LOOKS, pending.size)
         for k in range(first, last):
-            _append(engine, pending[k].i, pending[k].j, pending[k].slip, first_row, nx)
+            _append(engine, pending[k].i, pending[k].j, pending[k].slip)
         _raise_bounds(engine, first, last)
         engine.slack[0] = _largest(engine.bound)
-    b, grid = engine.block, engine.to_grid
-    rows, ny = fields.yields_at.shape
-    for i in range(rows):
-        for j in range(ny):
-            fields.yields_at[at(i), at(j)] = (fields.yields_at[at(i), at(j)] + grid) - grid
-            engine.bound_at[at(i), at(j)] = 0.0
-            if fields.evaluated[at(i), at(j)] > 0:
-                _evaluate(engine, fields, i, j, first_row + i, nx, engine.bound[i // b, j // b])
-    _find_all_lowest(engine, fields.yields_at)
+    for block_i in range(engine.bound.shape[0]):
+        _begin_row(engine, fields, block_i, share)
 
 
 @compiled
-def _find_all_lowest(engine: Any, yields_at: Field) -> None:
-    b = engine.block
-    rows, ny = yields_at.shape
-    for block_i in range(engine.lowest.shape[0]):
-        for block_j in range(engine.lowest.shape[1]):
-            lowest = np.inf
-            for i in range(block_i * b, min((block_i + 1) * b, rows)):
-                for j in range(block_j * b, min((block_j + 1) * b, ny)):
-                    lowest = min(lowest, yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)])
-            engine.lowest[at(block_i), at(block_j)] = _rounded_down(lowest)
+def _begin_row(engine: Any, fields: Fields, block_i: int, share: Share) -> None:
+    """Begin with a row of blocks: they know best what is still in the cache."""
+    b, grid = engine.block, engine.to_grid
+    rows, ny = fields.yields_at.shape
+    for i in range(block_i * b, min((block_i + 1) * b, rows)):
+        for j in range(ny):
+            fields.yields_at[at(i), at(j)] = (fields.yields_at[at(i), at(j)] + grid) - grid
+            engine.bound_at[at(i), at(j)] = 0.0
+        for j in range(ny):
+            if fields.evaluated[at(i), at(j)] > 0:
+                _evaluate(engine, fields, i, j, share, engine.bound[block_i, j // b])
+    for block_j in range(engine.lowest.shape[1]):
+        lowest = np.inf
+        for i in range(block_i * b, min((block_i + 1) * b, rows)):
+            for j in range(block_j * b, min((block_j + 1) * b, ny)):
+                lowest = min(lowest, fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)])
+        engine.lowest[at(block_i), at(block_j)] = _rounded_down(lowest)
 
 
 @compiled
@@ -124,10 +125,11 @@ def _list_blocks(engine: Any, limit: Any) -> int:
 
 
 @compiled
-def _evaluate(engine: Any, fields: Fields, i: int, j: int, row: int, nx: int, bound: Any) -> None:
-    """Take up the pending events at a site, which is on the lattice's row ``row``."""
+def _evaluate(engine: Any, fields: Fields, i: int, j: int, share: Share, bound: Any) -> None:
+    """Take up the pending events at a site of this slab."""
     done, ny = fields.evaluated[at(i), at(j)], fields.yields_at.shape[1]
-    _take_up(engine, fields, i, j, _sum_of_pending(engine, row, j, done, engine.n_pending[0], nx, ny), bound)
+    change = _sum_of_pending(engine, share.row[at(i)], j, done, engine.n_pending[0], share.nx, ny)
+    _take_up(engine, fields, i, j, change, bound)
 
 
 @compiled
@@ -152,19 +154,20 @@ def _sum_of_pending(engine: Any, row: int, j: int, first: int, last: int, nx: in
 
 @bind(redistribute, LazyArrays)
 @compiled
-def _redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
+def _redistribute(engine: Any, fields: Fields, now: Any, share: Share, events: NDArray[Any], n: int) -> bool:
     m = engine.n_pending[0]
-    if m + n > engine.limit or 4 * n > engine.limit:  # a crowd costs more than a convolution
+    if now.put_off > engine.patience or n > engine.crowd or m + n > engine.slips.size:
         return True
+    now.put_off += m + n
     ny = fields.yields_at.shape[1]
     for k in range(n):
         i, j = events[k].site // ny, events[k].site % ny
-        _append(engine, i, j, events[k].slip, first_row, nx)
-        if 0 <= i - first_row < fields.yields_at.shape[0]:
-            _put_on_grid(engine, fields.yields_at, i - first_row, j)
+        _append(engine, i, j, events[k].slip)
+        if share.here[i] >= 0:
+            _put_on_grid(engine, fields.yields_at, share.here[i], j)
     for k in range(m, m + n):
         i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
-        _change_window(engine, fields.yields_at, i, j, slip, first_row, nx)
+        _change_window(engine, fields.yields_at, i, j, slip, share)
         _lower_near_blocks(engine, engine.block_i[k], engine.block_j[k], slip)
     _raise_bounds(engine, m, m + n)
     if engine.n_pending[0] // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
@@ -183,12 +186,12 @@ def _largest(bound: NDArray[np.float32]) -> float:
 
 
 @compiled
-def _append(engine: Any, i: int, j: int, slip: float, first_row: int, nx: int) -> None:
+def _append(engine: Any, i: int, j: int, slip: float) -> None:
     """Put an event on the list."""
     m = engine.n_pending[0]
     engine.pending_i[m] = i
     engine.pending_j[m] = j
-    engine.block_i[m] = ((i - first_row) % nx) // engine.block
+    engine.block_i[m] = i // engine.block
     engine.block_j[m] = j // engine.block
     engine.slips[m] = slip
     engine.n_pending[0] = m + 1
@@ -208,114 +211,96 @@ def _put_on_grid(engine: Any, yields_at: Field, i: int, j: int) -> None:
 @compiled
 def _raise_bounds(engine: Any, first: int, last: int) -> None:
     """Let the bounds of all blocks grow by what events of the list can add to a site there from outside the window."""
-    for block_i in range(engine.bound.shape[0]):
-        for k in range(first, last):
-            _raise_row(engine, block_i, k)
-
-
-@compiled
-def _raise_row(engine: Any, block_i: int, k: int) -> None:
-    bound, far_bound = engine.bound, engine.far_bound
-    columns = bound.shape[1]
-    slip = np.float32(engine.slips[k])
-    row = block_i - engine.block_i[k]
-    if row < 0:
-        row += far_bound.shape[0]
-    shift = columns - engine.block_j[k]
-    for j in range(columns):
-        bound[at(block_i), at(j)] += slip * far_bound[at(row), at(shift + j)]
+    size, rank = engine.link.size, engine.link.rank
+    for k in range(first, last):
+        slip, shift = np.float32(engine.slips[k]), engine.bound.shape[1] - engine.block_j[k]
+        for block_i in range(engine.bound.shape[0]):
+            row = block_i * size + rank - engine.block_i[k]
+            bound, largest = engine.bound[block_i], engine.far_bound[row + engine.far_bound.shape[0] * (row < 0), shift:]
+            for j in range(bound.size):
+                bound[at(j)] += slip * largest[at(j)]
 
 
 @compiled
 def _lower_near_blocks(engine: Any, block_i: int, block_j: int, slip: float) -> None:
     """Lower what is known of the blocks that a window around a block reaches by the most that it takes from a site there."""
-    rows, columns = engine.lowest.shape
-    all_rows = engine.near_bound.shape[0]
+    columns, all_rows = engine.lowest.shape[1], engine.near_bound.shape[0]
+    size, rank = engine.link.size, engine.link.rank
     lost = np.float32(slip * (1.0 + ROUNDING))
     width = min(2 * engine.reach + 1, columns)
     start = (block_j - engine.reach) % columns
     first_part = min(width, columns - start)
     row = (block_i - engine.reach) % all_rows
     for _ in range(min(2 * engine.reach + 1, all_rows)):
-        if row < rows:
-            difference = row - block_i
+        if row % size == rank:
+            here, difference = row // size, row - block_i
             if difference < 0:
                 difference += all_rows
-            _lower_some(engine.lowest, engine.near_bound, row, difference, start, first_part, columns - block_j, lost)
+            lowest, most = engine.lowest[here], engine.near_bound[difference, columns - block_j :]
+            _lower_some(lowest[start : start + first_part], most[start:], lost)
             if first_part < width:
-                _lower_some(engine.lowest, engine.near_bound, row, difference, 0, width - first_part, columns - block_j, lost)
+                _lower_some(lowest[: width - first_part], most, lost)
         row += 1
         if row == all_rows:
             row = 0
 
 
 @compiled
-def _lower_some(
-    lowest: NDArray[np.float32],
-    near_bound: NDArray[np.float32],
-    row: int,
-    difference: int,
-    start: int,
-    n: int,
-    shift: int,
-    lost: Any,
-) -> None:
-    for m in range(start, start + n):
-        value = lowest[at(row), at(m)] - lost * near_bound[at(difference), at(shift + m)]
-        lowest[at(row), at(m)] = value - abs(value) * np.float32(ROUNDING)
+def _lower_some(lowest: NDArray[np.float32], most: NDArray[np.float32], slip: Any) -> None:
+    for j in range(lowest.size):
+        value = lowest[at(j)] - slip * most[at(j)]
+        lowest[at(j)] = value - abs(value) * np.float32(ROUNDING)
 
 
 @compiled
-def _change_window(engine: Any, yields_at: Field, i: int, j: int, slip: float, first_row: int, nx: int) -> None:
+def _change_window(engine: Any, yields_at: Field, i: int, j: int, slip: float, share: Share) -> None:
     """Change yields_at at once in the window around (i, j), where it is on this slab."""
-    rows, ny = yields_at.shape
+    ny = yields_at.shape[1]
     wx, wy = engine.near.shape
     start = (j - engine.half_window) % ny
     first_part = min(wy, ny - start)
-    row = (i - engine.half_window) % nx - first_row
+    row = (i - engine.half_window) % share.nx
     for k in range(wx):
-        if 0 <= row < rows:
-            _subtract(yields_at, row, start, engine.near, k, 0, first_part, slip, engine.to_grid)
+        here = share.here[at(row)]
+        if here >= 0:
+            _subtract(yields_at[here, start : start + first_part], engine.near[k], slip, engine.to_grid)
             if first_part < wy:
-                _subtract(yields_at, row, 0, engine.near, k, first_part, wy - first_part, slip, engine.to_grid)
+                _subtract(yields_at[here, : wy - first_part], engine.near[k, first_part:], slip, engine.to_grid)
         row += 1
-        if row == nx - first_row:
-            row = -first_row
+        if row == share.nx:
+            row = 0
 
 
 @compiled
-def _subtract(
-    yields_at: Field, row: int, start: int, near: NDArray[np.float64], k: int, first: int, n: int, slip: float, grid: float
-) -> None:
-    for m in range(n):
-        yields_at[at(row), at(start + m)] -= (slip * near[at(k), at(first + m)] + grid) - grid
+def _subtract(yields_at: NDArray[np.float64], near: NDArray[np.float64], slip: float, grid: float) -> None:
+    for j in range(yields_at.size):
+        yields_at[at(j)] -= (slip * near[at(j)] + grid) - grid
 
 
 @bind(unstable_sites, LazyArrays)
 @compiled
-def _unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], first_row: int, nx: int) -> int:
+def _unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], share: Share) -> int:
     limit = _reach(engine, stress)
     n_blocks = _list_blocks(engine, limit)
-    _share_sums(engine, fields, n_blocks, limit, first_row, nx)
+    _share_sums(engine, fields, n_blocks, limit, share)
     n = 0
     for k in range(n_blocks):
-        n = _open(engine, fields, engine.reached[k], stress, found, n, first_row, nx)
-    _sort(found, min(n, found.size))
+        n = _open(engine, fields, engine.reached[k], stress, found, n, share)
     return n
 
 
 @bind(weakest_site, LazyArrays)
 @compiled
-def weakest_below(engine: Any, fields: Fields, stress: float, first_row: int, nx: int) -> tuple[float, int]:
+def weakest_below(engine: Any, fields: Fields, stress: float, share: Share) -> tuple[float, int]:
     """Answer `weakest_site`. Collective."""
     yields_at = fields.yields_at
     ny = yields_at.shape[1]
     limit = _reach(engine, stress)
     n_blocks = _list_blocks(engine, limit)
-    _share_sums(engine, fields, n_blocks, limit, first_row, nx)
+    _share_sums(engine, fields, n_blocks, limit, share)
     lowest, site = np.inf, -1
     for block in range(n_blocks):
-        for k in range(_open(engine, fields, engine.reached[block], stress, engine.found, 0, first_row, nx)):
+        for k in range(_open(engine, fields, engine.reached[block], stress, engine.found, 0, share)):
             value = yields_at[engine.found[k] // ny, engine.found[k] % ny]
             if value < lowest or (value == lowest and engine.found[k] < site):
                 lowest, site = value, engine.found[k]
@@ -323,15 +308,16 @@ def weakest_below(engine: Any, fields: Fields, stress: float, first_row: int, nx
 
 
 @compiled
-def _share_sums(engine: Any, fields: Fields, n_blocks: int, limit: Any, first_row: int, nx: int) -> None:
+def _share_sums(engine: Any, fields: Fields, n_blocks: int, limit: Any, share: Share) -> None:
     """Evaluate the sites that must be up to a limit, each rank adding up its share of the pending events. Collective.
 
-    An avalanche is in one slab, and the ranks would else wait for one. Sums are exact in any order, so it makes no difference
-    who adds what; nor whether this is done at all: what is not evaluated here is where it is looked at.
+    A step has a few such sites, and the ranks would else wait for the one that happens to have most. Sums are exact in any
+    order, so it makes no difference who adds what; nor whether this is done at all: a site not evaluated here is where it is
+    looked at.
     """
     if engine.link.size == 1:
         return
-    n = exchange_events(engine.link, engine.due, _list_due(engine, fields, n_blocks, limit, first_row), engine.all_due)
+    n = exchange_events(engine.link, engine.due, _list_due(engine, fields, n_blocks, limit, share), engine.all_due)
     if n > engine.all_due.size:
         return
     last, work = engine.n_pending[0], 0
@@ -339,21 +325,21 @@ def _share_sums(engine: Any, fields: Fields, n_blocks: int, limit: Any, first_ro
         work += last - engine.all_due[k].first
     if work < WORTH_SHARING:
         return
-    rows, ny = fields.yields_at.shape
+    ny = fields.yields_at.shape[1]
     size, rank = engine.link.size, engine.link.rank
     for k in range(n):
         site, first = engine.all_due[k].site, engine.all_due[k].first
         mine, not_mine = first + (last - first) * rank // size, first + (last - first) * (rank + 1) // size
-        engine.share[k] = _sum_of_pending(engine, site // ny, site % ny, mine, not_mine, nx, ny)
-    exchange_sums(engine.link, engine.share, n, engine.sums)
+        engine.part[k] = _sum_of_pending(engine, site // ny, site % ny, mine, not_mine, share.nx, ny)
+    exchange_sums(engine.link, engine.part, n, engine.sums)
     for k in range(n):
-        i, j = engine.all_due[k].site // ny - first_row, engine.all_due[k].site % ny
-        if 0 <= i < rows:
+        i, j = share.here[engine.all_due[k].site // ny], engine.all_due[k].site % ny
+        if i >= 0:
             _take_up(engine, fields, i, j, engine.sums[k], engine.bound[i // engine.block, j // engine.block])
 
 
 @compiled
-def _list_due(engine: Any, fields: Fields, n_blocks: int, limit: Any, first_row: int) -> int:
+def _list_due(engine: Any, fields: Fields, n_blocks: int, limit: Any, share: Share) -> int:
     """List the sites of blocks that must be evaluated up to a limit; return how many, be it more than the list holds."""
     b, due = engine.block, engine.due
     (rows, ny), columns = fields.yields_at.shape, engine.bound.shape[1]
@@ -366,7 +352,7 @@ def _list_due(engine: Any, fields: Fields, n_blocks: int, limit: Any, first_row:
                 key = fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
                 if key <= highest and fields.evaluated[at(i), at(j)] < engine.n_pending[0]:
                     if n < due.size:
-                        due[n].site = (first_row + i) * ny + j
+                        due[n].site = share.row[i] * ny + j
                         due[n].first = fields.evaluated[at(i), at(j)]
                     n += 1
     return n
@@ -386,8 +372,7 @@ def _open(
     stress: float,
     found: NDArray[np.int64],
     n: int,
-    first_row: int,
-    nx: int,
+    share: Share,
 ) -> int:
     """Put the sites of a block with yields_at ≤ stress into ``found`` from ``n`` on; return the new ``n``."""
     b = engine.block
@@ -401,7 +386,7 @@ def _open(
         for j in range(block_j * b, min((block_j + 1) * b, ny)):
             key = yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
             if key <= limit:
-                _evaluate(engine, fields, i, j, first_row + i, nx, bound)
+                _evaluate(engine, fields, i, j, share, bound)
                 value = yields_at[at(i), at(j)]
                 key = value + bound
                 if value <= stress:
@@ -411,17 +396,3 @@ def _open(
             lowest = min(lowest, key)
     engine.lowest[at(block_i), at(block_j)] = _rounded_down(lowest)
     return n
-
-
-@compiled
-def _sort(values: NDArray[np.int64], n: int) -> None:
-    """Sort the first n values (Shell's way: numba's own sort allocates)."""
-    gap = n // 2
-    while gap > 0:
-        for k in range(gap, n):
-            value, place = values[k], k
-            while place >= gap and values[place - gap] > value:
-                values[place] = values[place - gap]
-                place -= gap
-            values[place] = value
-        gap //= 2

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..compiled import compiled
 from ..convolution import Convolution
 from ..kernel import Kernel
-from ..lattice import Field, Lattice
+from ..lattice import Field, Lattice, Share
 from ..state import Fields, State
 from .base import (
     Engine,
@@ -70,7 +70,7 @@ def _subtract_from(sigma_c: Field, stress: Field, row_minimum: NDArray[np.float6
 
 @bind(redistribute, SpectralArrays)
 @compiled
-def _redistribute(engine: Any, fields: Fields, now: Any, first_row: int, nx: int, events: NDArray[Any], n: int) -> bool:
+def _redistribute(engine: Any, fields: Fields, now: Any, share: Share, events: NDArray[Any], n: int) -> bool:
     return True
 
 

@@ -25,7 +25,7 @@ def glass_of(read: ReadInput, lattice: Lattice) -> Glass:
 def _thresholds(read: ReadInput, lattice: Lattice, which: str) -> Distribution | Field:
     wanted = getattr(read.settings.thresholds, which)
     if isinstance(wanted, FieldInput):
-        return read_field_rows(wanted.file, read.folder, lattice.start, lattice.stop)
+        return read_field_rows(wanted.file, read.folder, lattice)
     if isinstance(wanted, ThresholdInput):
         return wanted.build(read.samples.get(which))
     return preset(wanted)

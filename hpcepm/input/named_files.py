@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ..lattice import Field, Lattice
+from ..slab_files import read_slab
 from .problems import shorten
 
 MOST_SAMPLES = 50_000_000
@@ -63,11 +65,11 @@ def check_field_file(name: str, folder: str, shape: tuple[int, int]) -> None:
                 raise BadFile(f"{path}:/{dataset}: {told}")
 
 
-def read_field_rows(name: str, folder: str, start: int, stop: int) -> NDArray[np.float64]:
-    """Return the rows ``start <= i < stop`` of a checked field file."""
+def read_field_rows(name: str, folder: str, lattice: Lattice) -> Field:
+    """Return this rank's slab of a checked field file."""
     path, dataset = split_name(name, folder)
     with _opened(path, dataset) as found:
-        return np.asarray(found[start:stop], np.float64)
+        return read_slab(found, lattice).astype(np.float64)
 
 
 def _first_bad(values: NDArray[np.float64]) -> int | None:
