@@ -1,4 +1,4 @@
-"""G * ε_p on a lattice shared over ranks: FFTW through mpi4py-fft, sixteen rows or columns at a time.
+"""G * ε_p on a lattice shared over ranks: FFTW through mpi4py-fft, a batch of rows or columns at a time.
 
 Each rank transforms its rows along y, one all-to-all hands out columns of wavevectors, each rank takes its columns through x,
 the kernel and back, and a second all-to-all brings the rows home. Batches pass through small buffers, so that
@@ -21,7 +21,8 @@ from .compiled import compiled
 from .kernel import Kernel, wavevectors
 from .lattice import Field, Lattice, rows_of_rank
 
-BATCH: Final = 16
+NUMBERS_OF_A_BATCH: Final = 8192  # about what the second cache holds, with its transform
+FEWEST_OF_A_BATCH: Final = 16
 
 Complex = NDArray[np.complex128]
 
@@ -46,9 +47,10 @@ class Convolution:
         self.kernel_hat = kernel.fourier(qx[None, : nx // 2 + 1], qy[first_column : first_column + self._columns, None])
 
         estimate = (fftw.FFTW_ESTIMATE,)
-        self._row = fftw.aligned((BATCH, ny), dtype=float)
-        self._row_hat = fftw.aligned((BATCH, n_columns), dtype=complex)
-        self._column = fftw.aligned((BATCH, nx), dtype=complex)
+        rows_at_once, columns_at_once = _batch(nx, ny), _batch(n_columns, nx)
+        self._row = fftw.aligned((rows_at_once, ny), dtype=float)
+        self._row_hat = fftw.aligned((rows_at_once, n_columns), dtype=complex)
+        self._column = fftw.aligned((columns_at_once, nx), dtype=complex)
         self._along_y = fftw.rfftn(self._row, axes=(1,), flags=estimate, output_array=self._row_hat)
         self._back_along_y = fftw.irfftn(self._row_hat, s=(ny,), axes=(1,), flags=estimate, output_array=self._row)
         self._along_x = fftw.fftn(self._column, axes=(1,), flags=estimate, output_array=self._column)
@@ -79,23 +81,23 @@ class Convolution:
 
     def _filtered(self, field: Field, factor: NDArray[np.float64], result: Field | None) -> Field:
         result = self.lattice.field() if result is None else result
-        rows = self.lattice.rows
-        for first in range(0, rows, BATCH):
-            n = min(BATCH, rows - first)
+        rows, rows_at_once, columns_at_once = self.lattice.rows, len(self._row), len(self._column)
+        for first in range(0, rows, rows_at_once):
+            n = min(rows_at_once, rows - first)
             self._row[:n] = field[first : first + n]
             self._along_y()
             _pack(self._row_hat, n, first, self._by_rows)
         self._exchange(self._by_rows, self._sent, self._by_columns, self._received)
-        for first in range(0, self._columns, BATCH):
-            n = min(BATCH, self._columns - first)
+        for first in range(0, self._columns, columns_at_once):
+            n = min(columns_at_once, self._columns - first)
             _gather(self._by_columns, self._runs, first, n, self._column)
             self._along_x()
             _multiply(self._column, n, factor, first, 1.0 / self.lattice.n_sites)
             self._back_along_x()
             _scatter(self._by_columns, self._runs, first, n, self._column)
         self._exchange(self._by_columns, self._received, self._by_rows, self._sent)
-        for first in range(0, rows, BATCH):
-            n = min(BATCH, rows - first)
+        for first in range(0, rows, rows_at_once):
+            n = min(rows_at_once, rows - first)
             _unpack(self._row_hat, n, first, self._by_rows)
             self._back_along_y()
             result[first : first + n] = self._row[:n]
@@ -112,6 +114,12 @@ class Convolution:
         if self.lattice.team.size > 1:
             buffers.append(self._by_columns)
         return sum(buffer.nbytes for buffer in buffers)
+
+
+def _batch(lines: int, length: int) -> int:
+    """Return how many lines are transformed at once: the lattice has so many, of a length, and they are shared out evenly."""
+    batches = max(1, round(lines * length / NUMBERS_OF_A_BATCH))
+    return max(min(lines, FEWEST_OF_A_BATCH), -(-lines // batches))
 
 
 @compiled

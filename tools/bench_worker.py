@@ -53,6 +53,13 @@ def flowing(lattice: Lattice, strain: float, folder: Path) -> Dynamics:
     return dynamics
 
 
+def steps_for(dynamics: Dynamics, seconds: float) -> int:
+    """Return how many steps take about so many seconds, code being compiled. Collective."""
+    seconds_of(dynamics, 20)
+    dynamics.engine.synchronize(dynamics.state)
+    return int(dynamics.lattice.team.from_leader(max(20, 500 * seconds / seconds_of(dynamics, 500)[0])))
+
+
 def seconds_of(dynamics: Dynamics, steps: int) -> tuple[float, int, int]:
     """Return the seconds, events and steps of at least so many steps. Collective."""
     before, began = dynamics.state.now[0].copy(), time.perf_counter()
@@ -152,7 +159,7 @@ def measure_speed_up(lazy: Dynamics, folder: Path) -> dict[str, Any]:
     """Return how much faster all ranks are than one of them alone, from the same state on, measured in turn. Collective."""
     team, one_rounds, all_rounds = lazy.lattice.team, [], []
     one = alone(team, lambda: flowing(Lattice(lazy.lattice.shape, Team(MPI.COMM_SELF)), 0.0, folder))
-    steps = team.from_leader(1 + int(2 * SECONDS * 500 / seconds_of(lazy, 500)[0]))
+    steps = steps_for(lazy, 2 * SECONDS)
     for _ in range(ROUNDS):
         one_rounds.append(alone(team, lambda: seconds_of(one, steps) if one else None))
         all_rounds.append(seconds_of(lazy, steps))
@@ -164,10 +171,9 @@ def measure_speed_up(lazy: Dynamics, folder: Path) -> dict[str, Any]:
 
 def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
     """Return the cost of an event by the lazy engine, and what it is to the others in the same run. Collective."""
-    n, team = lazy.lattice.ny, lazy.lattice.team
+    n, team = lazy.lattice.n_sites**0.5, lazy.lattice.team
     memory = team.comm.allreduce(lazy.nbytes)
-    seconds = seconds_of(lazy, 500)[0]
-    steps = team.from_leader(int(500 * SECONDS / seconds))
+    steps = steps_for(lazy, SECONDS)
     lazy.engine.synchronize(lazy.state)
     others = copy.deepcopy(lazy.state)
     direct = Dynamics(lazy.lattice, lazy.glass, "direct", others) if n <= 256 else None
@@ -216,15 +222,15 @@ def median_us(seconds: Iterable[float]) -> float:
     return float(np.median(list(seconds)) * 1e6)
 
 
-def measure(n: int, strain: float, folder: Path) -> dict[str, Any]:
-    """Return all that can be said of a lattice of n × n sites. Collective."""
+def measure(shape: tuple[int, int], strain: float, folder: Path) -> dict[str, Any]:
+    """Return all that can be said of a lattice. Collective."""
     team = Team(MPI.COMM_WORLD)
-    lazy = flowing(Lattice((n, n), team), strain, folder)
-    row: dict[str, Any] = {"N": n, "ranks": team.size}
+    lazy = flowing(Lattice(shape, team), strain, folder)
+    row: dict[str, Any] = {"shape": shape, "ranks": team.size}
     if team.size > 1:
         row |= measure_speed_up(lazy, folder)
     row |= measure_lazy(lazy)
-    if n <= 512:
+    if lazy.lattice.n_sites <= 512**2:
         row |= measure_spectral(lazy)
     if team.size > 1:
         row["exchange_us"] = seconds_an_exchange(team) * 1e6
@@ -233,12 +239,12 @@ def measure(n: int, strain: float, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure what the command line says: N, strain, folder of the stored state."""
-    n, strain, folder = int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
+    """Measure what the command line says: nx, ny, strain, folder of the stored state."""
+    nx, ny, strain, folder = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4])
     if MPI.COMM_WORLD.rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
     MPI.COMM_WORLD.Barrier()
-    row = measure(n, strain, folder)
+    row = measure((nx, ny), strain, folder)
     if MPI.COMM_WORLD.rank == 0:
         print(json.dumps(row), flush=True)
 

@@ -12,12 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+SIZES = "16,64,128,256,512,1024x512,1024,2048"
 COLUMNS = {
-    "N": ("N", "5d"),
+    "lattice": ("lattice", "9s"),
     "ranks": ("ranks", "5d"),
     "strain": ("strain", "6.3f"),
     "lazy_us_per_event": ("lazy µs/event", "13.2f"),
@@ -33,43 +35,79 @@ COLUMNS = {
 }
 
 
-def strain_for(n: int) -> float:
+def strain_for(n_sites: int) -> float:
     """Return how far a lattice is sheared before it is measured: into flow if that takes minutes at most."""
-    return 0.1 if n <= 512 else 0.06 if n <= 1024 else 0.02
+    return 0.1 if n_sites <= 512**2 else 0.06 if n_sites <= 1024**2 else 0.02
 
 
-def measured(n: int, ranks: int, states: Path) -> dict[str, Any]:
+def measured(nx: int, ny: int, ranks: int, states: Path) -> dict[str, Any]:
     """Return what ``bench_worker.py`` says of a lattice on so many ranks."""
     launcher = os.environ.get("MPIEXEC") or shutil.which("mpiexec.openmpi") or shutil.which("mpiexec") or "mpiexec"
     options = ["--allow-run-as-root"] if os.getuid() == 0 else []
     if (os.cpu_count() or 1) < ranks:
         options.append("--oversubscribe")
     command = [launcher, *options, "-n", str(ranks), sys.executable, str(HERE / "bench_worker.py")]
-    done = subprocess.run(
-        [*command, str(n), str(strain_for(n)), str(states / str(n))], stdout=subprocess.PIPE, check=True, text=True
-    )
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return row
+    lattice = f"{nx}" if nx == ny else f"{nx}x{ny}"
+    arguments = [str(nx), str(ny), str(strain_for(nx * ny)), str(states / lattice)]
+    done = subprocess.run([*command, *arguments], stdout=subprocess.PIPE, check=True, text=True)
+    return {"lattice": lattice, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def width(title: str, form: str) -> int:
+    """Return how wide a column is."""
+    return max(len(title), int(form.split(".")[0].rstrip("ds")))
 
 
 def line(row: dict[str, Any]) -> str:
     """Return a row of the table."""
-    cells = []
-    for key, (title, form) in COLUMNS.items():
-        text = format(row[key], form) if key in row else ""
-        cells.append(text.rjust(max(len(title), int(form.split(".")[0].rstrip("d")))))
-    return "  ".join(cells)
+    return "  ".join(
+        (format(row[key], form) if key in row else "").rjust(width(title, form)) for key, (title, form) in COLUMNS.items()
+    )
 
 
 def scaling(results: list[dict[str, Any]]) -> list[str]:
-    """Return how much faster each lattice is on several ranks than on one, and N² sites a rank than as many on one."""
-    one = {row["N"]: row["lazy_us_per_event"] for row in results if row["ranks"] == 1}
+    """Return a table of strong scaling, one lattice on more ranks, and weak, as many sites a rank on more ranks."""
     lines = []
     for row in results:
-        if row["ranks"] > 1 and row["N"] in one:
-            speed_up = one[row["N"]] / row["lazy_us_per_event"]
-            lines.append(f"N = {row['N']} on {row['ranks']} ranks: {speed_up:.2f} times as fast as on one")
+        (nx, ny), ranks = row["shape"], row["ranks"]
+        if "speed_up" in row:
+            lines.append(f"strong: {row['lattice']:>9} on {ranks} ranks, {row['speed_up']:.2f} times as fast as on one")
+        for one in results:
+            if ranks > 1 and one["ranks"] == 1 and one["shape"] == [nx // ranks, ny]:
+                slower = ranks * row["lazy_us_per_event"] / one["lazy_us_per_event"]
+                lines.append(
+                    f"weak:   {row['lattice']:>9} on {ranks} ranks, {slower:.2f} times as long for the same strain as "
+                    f"{one['lattice']} on one"
+                )
     return lines
+
+
+def draw(results: list[dict[str, Any]], path: str) -> None:
+    """Draw what an event costs against the size of square lattices."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot(xlabel="N (lattice of N × N sites)", ylabel="time per event (µs)")
+    square = [row for row in results if row["shape"][0] == row["shape"][1]]
+
+    def curve(label: str, ranks: int, value: Callable[[dict[str, Any]], float | None], style: str) -> None:
+        points = [(row["shape"][0], value(row)) for row in square if row["ranks"] == ranks]
+        x, y = zip(*((n, us) for n, us in points if us is not None), strict=True)
+        axes.loglog(x, y, style, label=label, base=2)
+
+    def plain(row: dict[str, Any]) -> float | None:
+        return row["plain_us_per_step"] / row["events_per_step"] if "plain_us_per_step" in row else None
+
+    curve("numpy and an FFT pair a step", 1, plain, "s:")
+    curve("direct", 1, lambda row: row.get("direct_us_per_event"), "^--")
+    curve("lazy", 1, lambda row: row["lazy_us_per_event"] if row["shape"][0] >= 64 else None, "o-")
+    curve("lazy, two ranks", 2, lambda row: row["lazy_us_per_event"] if row["shape"][0] >= 64 else None, "o-")
+    axes.set_yscale("log")
+    axes.set_xticks([row["shape"][0] for row in square if row["ranks"] == 1], minor=False)
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=110)
 
 
 def seconds_to_start() -> float:
@@ -89,21 +127,25 @@ def seconds_to_start() -> float:
 def main() -> None:
     """Measure, print a table, and write the same as JSON."""
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
-    parser.add_argument("--sizes", default="16,64,128,256,512,1024", help="lattices N × N (default: %(default)s)")
+    parser.add_argument("--sizes", default=SIZES, help="lattices, N for N × N or NXxNY (default: %(default)s)")
     parser.add_argument("--ranks", default="1,2", help="numbers of ranks (default: %(default)s)")
+    parser.add_argument("--figure", help="draw what an event costs against N, into this file")
     parser.add_argument("--json", default="bench.json", help="where the numbers go (default: %(default)s)")
     parser.add_argument("--states", default="runs/bench", help="where sheared glasses are kept (default: %(default)s)")
     options = parser.parse_args()
-    print("  ".join(title.rjust(int(form.split(".")[0].rstrip("d"))) for title, form in COLUMNS.values()), flush=True)
+    print("  ".join(title.rjust(width(title, form)) for title, form in COLUMNS.values()), flush=True)
     results = []
-    for n in map(int, options.sizes.split(",")):
+    for size in options.sizes.split(","):
+        nx, _, ny = size.partition("x")
         for ranks in map(int, options.ranks.split(",")):
-            results.append(measured(n, ranks, Path(options.states)))
+            results.append(measured(int(nx), int(ny or nx), ranks, Path(options.states)))
             print(line(results[-1]), flush=True)
     print(*scaling(results), sep="\n")
     start = seconds_to_start()
     print(f"start to finish of a run of a few steps: {start:.2f} s")
     Path(options.json).write_text(json.dumps({"results": results, "start_seconds": start}, indent=1) + "\n")
+    if options.figure:
+        draw(results, options.figure)
 
 
 if __name__ == "__main__":
