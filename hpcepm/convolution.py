@@ -75,6 +75,14 @@ class Convolution:
         """Return G * ε_p, in units of stress, on the slab, shape (rows, ny); written into ``stress`` if given. Collective."""
         return self._filtered(epsilon_p, self.kernel_hat, stress)
 
+    def spare_field(self) -> Field:
+        """Return a field, shape (rows, ny), in memory that only the next convolution needs, if there is enough of it."""
+        n = self.lattice.rows * self.lattice.ny
+        spare = self._by_columns.view(np.float64)
+        if self.lattice.team.size == 1 or spare.size < n:  # alone, both buffers are one, and read while the stress is written
+            return self.lattice.field()
+        return spare[:n].reshape(self.lattice.rows, self.lattice.ny)
+
     def equilibrated(self, noise: Field) -> Field:
         """Return the field with Fourier coefficients √|Ĝ| times those of white noise: a stress in equilibrium. Collective."""
         return self._filtered(noise, np.sqrt(np.abs(self.kernel_hat)), None)

@@ -133,7 +133,10 @@ class Dynamics:
         return 2 * self.glass.shear_modulus * (strain - self.state.plastic_strain(self.lattice))
 
     def sigma_at(self, strain: float) -> Field:
-        """Return σ on the slab at a strain on the present elastic branch, in units of stress. Collective."""
+        """Return σ on the slab at a strain on the present elastic branch, in units of stress; valid until the run goes on.
+
+        Collective.
+        """
         sigma = self.engine.internal_stress(self.state)
         sigma += self.stress_at(strain)
         return sigma

@@ -24,7 +24,7 @@ NO_UNIT: Final = "1"
 class Snapshot:
     """A glass at an exact strain on an elastic branch; what it is asked for is computed once. All of it is Collective.
 
-    Its fields are those of the run, not copies: they hold until the run goes on.
+    Its fields are those of the run, not copies: they hold until the run goes on, which `release`s it.
     """
 
     dynamics: Dynamics
@@ -65,6 +65,10 @@ class Snapshot:
     def n_events(self) -> Field:
         """How many times each site of the slab has yielded."""
         return self.dynamics.state.fields.n_events
+
+    def release(self) -> None:
+        """Give back the memory of the stress."""
+        self.__dict__.pop("sigma", None)
 
     def _power_means(self, name: str, centre: float = 0.0) -> tuple[float, float, float, float]:
         """Return the means of (f − centre)^p for a field, or for ``local_strain``, e = ε_p + σ/2μ, which none holds."""

@@ -204,6 +204,7 @@ class Simulation:
                 self.output.add_record(snapshot)
             self._pause()
             yield snapshot
+            snapshot.release()
         self.output.finished = True
         self._write_checkpoint()
         if self.progress:

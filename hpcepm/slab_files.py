@@ -20,6 +20,7 @@ from .seal import SEAL_BYTES, seal
 Describe = Callable[[h5py.File], None]
 WRITE_ERRORS: Final = (OSError, RuntimeError, ValueError)  # what h5py raises when the disk is full or gone
 
+BYTES_AT_A_TIME: Final = 2**23
 BYTES_PER_CHUNK: Final = 128  # of the index of chunks, and more
 BYTES_BESIDES: Final = 2**18  # attributes, small datasets
 
@@ -114,18 +115,26 @@ def _write_together(path: Path, lattice: Lattice, fields: Mapping[str, Field], d
 
 
 def _write_collectively(dataset: h5py.Dataset, lattice: Lattice, rows: Field) -> None:
-    """Write a slab. h5py itself hangs where a rank has no rows, so the selections are made by hand. Collective."""
-    in_file = dataset.id.get_space()
-    in_file.select_none()
-    for s in lattice.strips_of(lattice.team.rank):
-        in_file.select_hyperslab((s.start, 0), (s.rows, lattice.ny), op=h5py.h5s.SELECT_OR)
-    in_memory = h5py.h5s.create_simple((max(len(rows), 1), lattice.ny))
-    if len(rows) == 0:
-        in_memory.select_none()
-        rows = np.zeros((1, lattice.ny), rows.dtype)
+    """Write a slab, some strips at a time: HDF5 makes a copy of what it is given. Collective.
+
+    h5py itself hangs where a rank has no rows, so the selections are made by hand.
+    """
     transfer = h5py.h5p.create(h5py.h5p.DATASET_XFER)
     transfer.set_dxpl_mpio(h5py.h5fd.MPIO_COLLECTIVE)
-    dataset.id.write(in_memory, in_file, rows, dxpl=transfer)
+    strips = lattice.strips_of(lattice.team.rank)
+    at_a_time = max(1, BYTES_AT_A_TIME // (lattice.strip * lattice.ny * rows.itemsize))
+    for first in range(0, len(lattice.strips_of(0)), at_a_time):  # no rank has more strips than the first
+        part = strips[first : first + at_a_time]
+        in_file = dataset.id.get_space()
+        in_file.select_none()
+        for s in part:
+            in_file.select_hyperslab((s.start, 0), (s.rows, lattice.ny), op=h5py.h5s.SELECT_OR)
+        n = sum(s.rows for s in part)
+        in_memory = h5py.h5s.create_simple((max(n, 1), lattice.ny))
+        here = rows[part[0].here : part[0].here + n] if part else np.zeros((1, lattice.ny), rows.dtype)
+        if not part:
+            in_memory.select_none()
+        dataset.id.write(in_memory, in_file, here, dxpl=transfer)
 
 
 def _write_in_turn(path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:

@@ -55,7 +55,7 @@ class Engine(ABC):
         raise NotImplementedError(f"{self.name} leaves nothing to Python")
 
     def internal_stress(self, state: State) -> Field:
-        """Return σ − Σ on the slab, in units of stress, in a new field. Collective."""
+        """Return σ − Σ on the slab, in units of stress, without touching the state. Valid until the run goes on. Collective."""
         return state.fields.sigma_c - state.fields.yields_at
 
     def complete(self, state: State) -> None:  # noqa: B027 (most engines put nothing off)

@@ -3,8 +3,8 @@
 The idea is that of a Verlet list. An event changes ``yields_at`` at once in a window around it, and is otherwise put on a list
 of pending events. Each block of sites has a bound U, grown by each event by the largest stress that it can add to any site of
 the block from outside the window. A site whose ``yields_at``, as far as it is evaluated, exceeds Σ by more than U has grown
-since cannot be unstable. For the others the pending events are summed. After so many events a convolution of ε_p makes a clean
-sheet. It is exact: the same events in the same steps as the other engines.
+since cannot be unstable. For the others the pending events are summed. When that has cost about as much as a convolution of
+ε_p, one makes a clean sheet. It is exact: the same events in the same steps as the other engines.
 
 Sums are associative. Each contribution is rounded to a multiple of a quantum, small against any stress and large against the
 spacing of doubles at the largest (`quantum_of`), so that adding and subtracting such numbers is exact: the bits of ``yields_at``
@@ -106,8 +106,8 @@ class LazyEngine(Engine):
         return float(weakest_below(self.arrays, state.fields, limit, self.lattice.share)[0])
 
     def internal_stress(self, state: State, stress: Field | None = None) -> Field:
-        """Return σ − Σ on the slab, in units of stress, in ``stress`` or a new field. Collective."""
-        stress = self.convolution.stress_of(state.fields.epsilon_p, stress)
+        """Return σ − Σ on the slab, in units of stress, in ``stress`` or memory of the convolution. Collective."""
+        stress = self.convolution.stress_of(state.fields.epsilon_p, self.convolution.spare_field() if stress is None else stress)
         if self.initial_stress is not None:
             stress += self.initial_stress
         return stress
