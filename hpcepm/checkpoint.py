@@ -1,6 +1,7 @@
 """Checkpoints: the whole state in one sealed file, from which any number of ranks goes on with the same bits."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ import h5py
 from .lattice import Lattice
 from .parallel import Team
 from .seal import broken_seal
-from .slab_files import read_slab, write_slabs
+from .slab_files import read_slab, settle, write_slabs
 from .state import AVALANCHE, NOW, PENDING, Fields, State
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
+NEWEST: Final = "newest"
+"""A file with the name of the newest checkpoint."""
 
 
 class BadCheckpoint(Exception):
@@ -43,14 +46,19 @@ class CheckpointHeader:
 
     path: Path
     number: int
-    place: dict[str, int]
+    place: dict[str, Any]
     settings: dict[str, Any]
     finished: bool
     strain: float
 
+    @property
+    def reached(self) -> float:
+        """The strain that the run has come to: of the last loading step or the last record, whichever is further on."""
+        return max(self.strain, self.place["last_record"], self.place["last_snapshot"])
+
 
 def write_checkpoint(
-    folder: Path, number: int, state: State, lattice: Lattice, place: Mapping[str, int], settings: str, finished: bool = False
+    folder: Path, number: int, state: State, lattice: Lattice, place: Mapping[str, Any], settings: str, finished: bool = False
 ) -> Path:
     """Write a state; return the file. Collective.
 
@@ -85,7 +93,17 @@ def write_checkpoint(
         file.create_dataset("pending", data=state.pending)
 
     write_slabs(path, lattice, state.fields._asdict(), describe)
+    with lattice.team.together(f"{folder / NEWEST}: cannot be written"):
+        if lattice.team.leads:
+            _note_newest(folder, path.name)
     return path
+
+
+def _note_newest(folder: Path, name: str) -> None:
+    """Note the name of the newest checkpoint, so that it is missed if it gets lost."""
+    partial = folder / f"{NEWEST}.partial"
+    partial.write_text(f"{name}\n")
+    settle(partial, folder / NEWEST)
 
 
 def newest_checkpoint(folder: Path, team: Team) -> tuple[CheckpointHeader | None, dict[Path, str]]:
@@ -98,16 +116,27 @@ def newest_checkpoint(folder: Path, team: Team) -> tuple[CheckpointHeader | None
     BadCheckpoint
         There are checkpoints, and none is sound; or a version with another format wrote one that is.
     """
-    paths = team.from_leader(sorted(folder.glob("[0-9]*.h5"), reverse=True) if team.leads else [])
-    problems: dict[Path, str] = {}
+    paths, missing = team.from_leader(_found(folder) if team.leads else ([], None))
+    problems: dict[Path, str] = {} if missing is None else {missing: f"{missing}: the newest checkpoint is missing"}
     for path in paths:
         problem = broken_seal(path, team)
         if problem is None:
             return read_header(path), problems
         problems[path] = problem
     if problems:
-        raise BadCheckpoint("no checkpoint can be used:\n  " + "\n  ".join(problems.values()))
+        raise BadCheckpoint("no checkpoint can be used; begin anew in another directory:\n  " + "\n  ".join(problems.values()))
     return None, {}
+
+
+def _found(folder: Path) -> tuple[list[Path], Path | None]:
+    """Return the checkpoints of a folder, the newest first, and the newest that there was, if it is missing."""
+    paths = sorted(folder.glob("[0-9]*.h5"), reverse=True)
+    try:
+        name = (folder / NEWEST).read_text(errors="replace").strip()
+    except OSError:
+        return paths, None
+    lost = re.fullmatch(r"\d{8}\.h5", name) is not None and paths[:1] < [folder / name]
+    return paths, folder / name if lost else None
 
 
 def read_header(path: Path) -> CheckpointHeader:

@@ -1,6 +1,7 @@
 """The command line.
 
-    python -m hpcepm input.yaml [--set key.path=value ...] [--output DIR] [--continue] [--plot] [--quiet]
+    python -m hpcepm input.yaml [--set key.path=value ...] [--output DIR] [--continue] [--max-walltime TIME] [--plot]
+                               [--quiet]
     python -m hpcepm plot RUNDIR
 
 Exit codes: 0 the target was reached; 1 something failed; 2 the input or the command line is wrong, and nothing was written; 3 the
@@ -14,6 +15,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from . import __version__
+from .stopping import seconds_of_walltime
 
 if TYPE_CHECKING:
     from .parallel import Team
@@ -48,6 +50,7 @@ def _run_parser() -> _Parser:
     parser.add_argument("--set", metavar="KEY.PATH=VALUE", action="append", default=[], help="override a key; may be repeated")
     parser.add_argument("--output", metavar="DIR", help="where results go, instead of output.directory")
     parser.add_argument("--continue", dest="go_on", action="store_true", help="go on from the newest checkpoint, if there is one")
+    parser.add_argument("--max-walltime", metavar="TIME", help="stop in time to end within 23:50:00, say, or 1-12:00:00")
     parser.add_argument("--plot", action="store_true", help="draw summary.png at the end")
     parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
     parser.add_argument("--version", action="store_true", help="print the version")
@@ -88,8 +91,10 @@ def _run(arguments: list[str]) -> int:
             raise UsageError("--output needs the name of a directory")
         if options.input is None:
             raise UsageError(f"name an input, such as inputs/quickstart.yaml\n{_run_parser().format_usage().strip()}")
+        if options.max_walltime is not None:
+            options.max_walltime = seconds_of_walltime(options.max_walltime)
         parallel.refuse_lone_ranks(comm)
-    except (UsageError, parallel.WrongLauncher) as error:
+    except (UsageError, ValueError, parallel.WrongLauncher) as error:
         return complain(f"hpcepm: {error}", WRONG_INPUT)
 
     return _simulate(parallel.Team(comm), options, complain)
@@ -104,9 +109,9 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
     from .progress import Progress
     from .run_directory import DirectoryTaken, DirectoryUnusable, RunDirectory
     from .simulation import OutputFailed, Simulation, Stopped
-    from .stopping import StopRequest
+    from .stopping import Deadline, StopRequest
 
-    read = directory = progress = refused = None
+    read = directory = progress = deadline = refused = None
     memory = team.memory()
     if team.leads:
         try:
@@ -114,6 +119,7 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
             refuse_too_large(read, memory)
             directory = RunDirectory(read.settings.output.directory, options.go_on)
             progress = Progress(read.settings.loading.target, options.quiet)
+            deadline = Deadline(options.max_walltime)
         except InputError as error:  # its lines begin with the place in the input
             refused = (f"{error}\nhpcepm: the input is wrong (above); nothing was written", WRONG_INPUT)
         except DirectoryUnusable as error:
@@ -127,7 +133,7 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
     if progress is not None and cache_is_cold():
         progress.say(["compiling the inner loops, once: a quarter of a minute …"])
     try:
-        for _ in Simulation(team, read, directory, options.go_on, progress, StopRequest().listen()).run():
+        for _ in Simulation(team, read, directory, options.go_on, progress, StopRequest().listen(), deadline).run():
             pass
     except Stopped as stop:
         return complain(f"hpcepm: {stop}", STOPPED)

@@ -7,8 +7,10 @@ makes an edit anywhere compile afresh.
 
 import hashlib
 import os
+import pickle
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +36,27 @@ def _cache_directory() -> str:
 numba.config.CACHE_DIR = _cache_directory()
 
 
+@contextmanager
+def _at_worst_slower() -> Iterator[None]:
+    """Let a cache that cannot be read or written, on a full disk say, cost a compilation and not the run."""
+    with suppress(OSError, EOFError, pickle.UnpicklingError):
+        yield
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    dispatcher: Any = numba.njit(cache=True, error_model="numpy", _nrt=False, **options)(function)
+    dispatcher._cache._guard_against_spurious_io_errors = _at_worst_slower  # numba forgives on Windows alone
+    return dispatcher
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a loop; on disk from its second use on. Division by zero gives inf, as in numpy."""
-    result: Callable[..., Any] = numba.njit(cache=True, error_model="numpy", _nrt=False)(function)
-    return result
+    return _compiled(function)
 
 
 def compiled_minimum(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a search for a minimum, which is the same in any order: this lets it use vector registers."""
-    result: Callable[..., Any] = numba.njit(cache=True, error_model="numpy", _nrt=False, fastmath={"nnan", "nsz"})(function)
-    return result
+    return _compiled(function, fastmath={"nnan", "nsz"})
 
 
 def compiled_for(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ virtual datasets, so a run is copied as a directory.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import h5py
@@ -37,6 +38,12 @@ FIELDS: Final = {
     "sigma_c": (STRESS_UNIT, "local yield stress"),
     "n_events": (NO_UNIT, "how many times a site has yielded"),
 }
+SNAPSHOT: Final = np.dtype([("strain", "f8")] + [(name, "u1") for name in FIELDS])
+"""A row of the table of snapshots: the strain, and which fields were written."""
+
+NONE_YET: Final = -1.0
+"""The strain of the last record when there is none."""
+
 AVALANCHE_COLUMNS: Final = {
     "realization": (NO_UNIT, "realization"),
     "strain": (NO_UNIT, "macroscopic strain at the trigger"),
@@ -86,7 +93,7 @@ class Output:
         field_names: tuple[str, ...],
         avalanches: bool,
         provenance: Mapping[str, Any],
-        place: Mapping[str, int] | None = None,
+        place: Mapping[str, Any] | None = None,
     ) -> None:
         self.lattice = lattice
         self.directory = directory
@@ -95,9 +102,8 @@ class Output:
         self.provenance = dict(provenance)
         self.finished = False
         place = place or {}
-        self.n_records = place.get("records", 0)
-        self.snapshot_strains: list[float] = []
-        self._n_snapshots = place.get("snapshots", 0)
+        self.n_records, self.last_record = place.get("records", 0), place.get("last_record", NONE_YET)
+        self.n_snapshots, self.last_snapshot = place.get("snapshots", 0), place.get("last_snapshot", NONE_YET)
         problem = None
         try:
             self._take_up(place)
@@ -105,47 +111,45 @@ class Output:
             problem = f"{error}. Without it the run cannot go on; begin it anew in another directory"
         lattice.team.all_good(problem)
 
-    def _take_up(self, place: Mapping[str, int]) -> None:
+    def _take_up(self, place: Mapping[str, Any]) -> None:
         lattice, directory = self.lattice, self.directory
         if directory is not None:
             self.records = Table(directory.pieces, "observables", RECORD, self.n_records)
             self.profiles = Table(directory.pieces, "profiles", profile_dtype(lattice.shape), self.n_records)
             self.avalanches = Table(directory.pieces, "avalanches", AVALANCHE, place.get("avalanches", 0))
-            self._take_up_snapshots()
+            self.snapshots = Table(directory.pieces, "snapshots", SNAPSHOT, self.n_snapshots)
+            for number in range(self.n_snapshots):
+                if not (path := self._piece_of_snapshot(number)).is_file():
+                    raise DamagedOutput(f"{path}: is missing")
 
-    def _piece_of_snapshot(self, number: int) -> str:
-        return f"fields-{number:06d}.h5"
+    @property
+    def _tables(self) -> tuple[Table, ...]:
+        return self.records, self.profiles, self.avalanches, self.snapshots
 
-    def _take_up_snapshots(self) -> None:
+    def _piece_of_snapshot(self, number: int) -> Path:
         assert self.directory is not None
-        for number in range(self._n_snapshots):
-            path = self.directory.pieces / self._piece_of_snapshot(number)
-            try:
-                with h5py.File(path, "r") as file:
-                    self.snapshot_strains.append(float(file.attrs["strain"]))
-            except (OSError, KeyError, ValueError, TypeError) as error:
-                raise DamagedOutput(f"{path}: cannot be read ({error})") from None
+        return self.directory.pieces / f"fields-{number:06d}.h5"
 
     def remove_beyond(self) -> None:
         """Remove what a run wrote after the checkpoint that it is taken up from, once ``run.h5`` no longer shows it."""
         if self.directory is None:
             return
         remove_partial_files(self.directory.pieces)
-        for table in (self.records, self.profiles, self.avalanches):
+        for table in self._tables:
             table.remove_beyond()
         for path in self.directory.pieces.glob("fields-*.h5"):
-            if int(path.stem.split("-")[1]) >= self._n_snapshots:
+            if int(path.stem.split("-")[1]) >= self.n_snapshots:
                 path.unlink()
 
-    @property
-    def n_snapshots(self) -> int:
-        """Number of snapshots written."""
-        return self._n_snapshots
-
-    def place(self) -> dict[str, int]:
+    def place(self) -> dict[str, Any]:
         """Return how far the output has come; all of it is on disk after `save`. Means something on rank 0 alone."""
-        n_avalanches = self.avalanches.size if self.directory is not None else 0
-        return {"records": self.n_records, "snapshots": self._n_snapshots, "avalanches": n_avalanches}
+        return {
+            "records": self.n_records,
+            "last_record": self.last_record,
+            "snapshots": self.n_snapshots,
+            "last_snapshot": self.last_snapshot,
+            "avalanches": self.avalanches.size if self.directory is not None else 0,
+        }
 
     def add_avalanches(self, rows: NDArray[Any]) -> None:
         """Add finished avalanches."""
@@ -155,7 +159,7 @@ class Output:
     def add_record(self, snapshot: Snapshot) -> NDArray[np.void]:
         """Measure and add a record; return its row. Collective."""
         row, profiles = measure(snapshot), measure_profiles(snapshot)
-        self.n_records += 1
+        self.n_records, self.last_record = self.n_records + 1, snapshot.strain
         if self.directory is not None:
             self.records.append(row)
             self.profiles.append(profiles)
@@ -164,15 +168,19 @@ class Output:
     def add_snapshot(self, snapshot: Snapshot) -> None:
         """Write the fields at this moment. Collective."""
         fields = {name: getattr(snapshot, name) for name in self.field_names}
-        folder = self.lattice.team.from_leader(self.directory.pieces if self.directory else None)
-        assert folder is not None
+        path = self.lattice.team.from_leader(self._piece_of_snapshot(self.n_snapshots) if self.directory else None)
+        assert path is not None
 
         def describe(file: h5py.File) -> None:
             file.attrs["strain"] = snapshot.strain
 
-        write_slabs(folder / self._piece_of_snapshot(self._n_snapshots), self.lattice, fields, describe)
-        self._n_snapshots += 1
-        self.snapshot_strains.append(snapshot.strain)
+        write_slabs(path, self.lattice, fields, describe)
+        self.n_snapshots, self.last_snapshot = self.n_snapshots + 1, snapshot.strain
+        if self.directory is not None:
+            row = np.zeros(1, SNAPSHOT)
+            row["strain"] = snapshot.strain
+            row[list(fields)] = 1
+            self.snapshots.append(row)
 
     def save(self) -> None:
         """Bring the tables to disk and ``run.h5`` up to date. On rank 0; does nothing elsewhere.
@@ -184,7 +192,7 @@ class Output:
         """
         if self.directory is None:
             return
-        for table in (self.records, self.profiles, self.avalanches):
+        for table in self._tables:
             table.save()
         write_small_file(self.directory.run_file, self._fill)
 
@@ -194,9 +202,9 @@ class Output:
         file.attrs["layout_version"] = LAYOUT_VERSION
         file.attrs["finished"] = self.finished
         self._fill_observables(file.create_group("observables"))
-        if self.keeps_avalanches:
+        if self.keeps_avalanches or self.avalanches.size:
             self._fill_avalanches(file.create_group("avalanches"))
-        if self.field_names:
+        if self.field_names or self.n_snapshots:
             self._fill_fields(file.create_group("fields"))
         self._fill_profiles(file.create_group("profiles"))
 
@@ -237,22 +245,27 @@ class Output:
 
     def _fill_fields(self, group: h5py.Group) -> None:
         nx, ny = self.lattice.shape
-        n = self._n_snapshots
-        _coordinates(group, {"realization": 1, "snapshot": n, "x": nx, "y": ny})
-        _strain_coordinate(group, "snapshot", np.array(self.snapshot_strains, np.float64))
-        for name in self.field_names:
-            units, description = FIELDS[name]
+        rows = self.snapshots.read()
+        _coordinates(group, {"realization": 1, "snapshot": len(rows), "x": nx, "y": ny})
+        _strain_coordinate(group, "snapshot", rows["strain"])
+        for name, (units, description) in FIELDS.items():
+            if name not in self.field_names and not rows[name].any():
+                continue
             dtype = np.dtype(np.int32 if name == "n_events" else np.float64)
-            if n == 0:
-                dataset = group.create_dataset(name, (1, 0, nx, ny), dtype)
-            else:
-                layout = h5py.VirtualLayout((1, n, nx, ny), dtype)
-                for number in range(n):
-                    layout[0, number] = h5py.VirtualSource(
-                        f"pieces/{self._piece_of_snapshot(number)}", name, shape=(nx, ny), dtype=dtype
-                    )
-                dataset = group.create_virtual_dataset(name, layout, fillvalue=_missing(dtype))
+            dataset = self._view_of_snapshots(group, name, np.flatnonzero(rows[name]).tolist(), (1, len(rows), nx, ny), dtype)
             _describe(dataset, units, description, ("realization", "snapshot", "x", "y"))
+
+    def _view_of_snapshots(
+        self, group: h5py.Group, name: str, numbers: list[int], shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> h5py.Dataset:
+        """Present a field of some snapshots as one dataset; in the others it is missing."""
+        if not numbers:
+            return group.create_dataset(name, shape, dtype, fillvalue=_missing(dtype), maxshape=shape)
+        layout = h5py.VirtualLayout(shape, dtype)
+        for number in numbers:
+            source = f"pieces/{self._piece_of_snapshot(number).name}"
+            layout[0, number] = h5py.VirtualSource(source, name, shape=shape[2:], dtype=dtype)
+        return group.create_virtual_dataset(name, layout, fillvalue=_missing(dtype))
 
 
 def _missing(dtype: np.dtype[Any]) -> float | int:

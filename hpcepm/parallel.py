@@ -10,6 +10,8 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import llvmlite.binding as llvm
@@ -64,6 +66,16 @@ class Team:
         found = self.first_found(told)
         if found is not None:
             raise ProblemOnRank(found)
+
+    @contextmanager
+    def together(self, failure: str) -> Iterator[None]:
+        """Let an `OSError` inside, on any rank, be a `ProblemOnRank` on all, told as "failure: why". Collective."""
+        problem = None
+        try:
+            yield
+        except OSError as error:
+            problem = f"{failure}: {error.strerror or error}"
+        self.all_good(problem)
 
     def memory(self) -> int:
         """Return the memory of all the machines of the team, in bytes. Collective."""
@@ -248,13 +260,6 @@ def refuse_lone_ranks(comm: Any) -> None:
                 "write the same files. Use the mpiexec of the MPI that mpi4py is built for "
                 f"({MPI.Get_library_version().split(',')[0].strip()}), or srun --mpi=pmix."
             )
-
-
-def abort_with(message: str) -> NoReturn:
-    """End every rank at once with a message: for a failure in the midst of what is collective."""
-    sys.stderr.write(f"hpcepm: stopped: {message}\n")
-    sys.stderr.flush()
-    _abort()
 
 
 def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any) -> NoReturn:

@@ -36,8 +36,8 @@ def header(run: "Simulation") -> list[str]:
         f"  engine    {run.choice.engine}: {run.choice.why}",
         f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); {sum(s.record for s in stops)} records, "
         f"{sum(s.snapshot for s in stops)} snapshots; seed {settings.seed}",
-        f"  output    {settings.output.directory}"
-        + ("" if run.directory.locks else " (no locks on this file system: start no second run there)"),
+        f"  output    {settings.output.directory}",
+        *([f"            taken over from a run that died: {run.directory.taken_over}"] if run.directory.taken_over else []),
         "  software  " + ", ".join(f"{name} {value}" for name, value in named.items()),
         *([f"  goes on from strain {run.taken_up.strain:.6f} ({run.taken_up.path.name})"] if run.taken_up else []),
         "",

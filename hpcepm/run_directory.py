@@ -1,17 +1,12 @@
 """The directory that a run owns: what may be in it, and who holds it."""
 
-import fcntl
 import json
-import os
-import socket
-import time
-from errno import EACCES, EAGAIN, ENOLCK, ENOSYS, EOPNOTSUPP
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import h5py
 
-NO_LOCKS: Final = (ENOLCK, ENOSYS, EOPNOTSUPP)  # what file systems answer that cannot lock
+from .lock import InUse, Lock
 
 
 class DirectoryTaken(Exception):
@@ -25,8 +20,6 @@ class DirectoryUnusable(Exception):
 class RunDirectory:
     """``run.h5``, its pieces and the checkpoints, held by one run at a time. On rank 0.
 
-    The lock is the kernel's (flock on ``run.lock``): it ends with its holder, however that dies.
-
     Parameters
     ----------
     path
@@ -36,8 +29,8 @@ class RunDirectory:
 
     Attributes
     ----------
-    locks
-        False on a file system that has no locks: the user must see to it that no second run begins there.
+    taken_over
+        Whose lock this was, if a run died here and left it; else None.
 
     Raises
     ------
@@ -49,17 +42,29 @@ class RunDirectory:
 
     def __init__(self, path: str, go_on: bool) -> None:
         self.path = Path(path)
-        self.locks = True
         try:
-            self._refuse_taken(go_on)
-            for folder in (self.path, self.pieces, self.checkpoints):
-                folder.mkdir(parents=True, exist_ok=True)
-            self._lock = self._hold()
+            self._lock = self._held(go_on)
+        except InUse as error:
+            raise DirectoryTaken(f"{self.path}: is in use by another run ({error}); it was not touched.") from None
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             raise DirectoryUnusable(f"{self.path}: cannot be used for output: {getattr(error, 'strerror', error)}") from None
-        os.ftruncate(self._lock, 0)
-        started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-        os.write(self._lock, f"process {os.getpid()} on {socket.gethostname()}, since {started}\n".encode())
+        self.taken_over = self._lock.taken_over
+
+    def _held(self, go_on: bool) -> Lock:
+        """Make the directory and return the lock on it."""
+        file = self.path / "run.lock"
+        if not file.exists():
+            self._refuse_taken(go_on)
+            self.path.mkdir(parents=True, exist_ok=True)
+        lock = Lock(file)
+        try:
+            self._refuse_taken(go_on)
+            for folder in (self.pieces, self.checkpoints):
+                folder.mkdir(exist_ok=True)
+        except BaseException:
+            lock.release()
+            raise
+        return lock
 
     @property
     def pieces(self) -> Path:
@@ -76,17 +81,7 @@ class RunDirectory:
         """The file that users open."""
         return self.path / "run.h5"
 
-    @property
-    def _lock_file(self) -> Path:
-        return self.path / "run.lock"
-
     def _refuse_taken(self, go_on: bool) -> None:
-        if self._lock_file.exists():
-            probe = os.open(self._lock_file, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                self._lock_or_refuse(probe)
-            finally:
-                os.close(probe)
         if self.run_file.exists() and read_identity(self.run_file) is None:
             raise DirectoryTaken(f"{self.run_file}: is no output of hpcepm, and it was not touched.")
         holds_run = self.run_file.exists() or any(self.checkpoints.glob("*.h5"))
@@ -96,39 +91,9 @@ class RunDirectory:
                 "choose another directory with --output DIR, or remove it."
             )
 
-    def _hold(self) -> int:
-        """Return the descriptor of the locked lock file."""
-        while True:
-            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            self._lock_or_refuse(descriptor)
-            try:
-                if os.path.samestat(os.fstat(descriptor), os.stat(self._lock_file)):
-                    return descriptor
-            except FileNotFoundError:
-                pass  # its last holder removed it while we took hold of it: take the next
-            os.close(descriptor)
-
-    def _lock_or_refuse(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (EAGAIN, EACCES):
-                raise DirectoryTaken(self._in_use()) from None
-            if error.errno not in NO_LOCKS:
-                raise
-            self.locks = False
-
-    def _in_use(self) -> str:
-        try:
-            holder = self._lock_file.read_text(errors="replace").strip()[:200]
-        except OSError:
-            holder = ""
-        return f"{self.path}: is in use by another run ({holder or 'unknown'}); it was not touched."
-
     def release(self) -> None:
         """Let others have the directory."""
-        self._lock_file.unlink(missing_ok=True)
-        os.close(self._lock)
+        self._lock.release()
 
 
 class Identity:

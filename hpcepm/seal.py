@@ -4,29 +4,48 @@ HDF5 leaves room for it (the user block) and reads the file as ever. HDF5's own 
 a flipped bit in the rest can give a wrong number, or hang the library. So a sealed file is checked before HDF5 opens it.
 """
 
-import os
 from hashlib import sha256
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Final
 
 from .parallel import Team
 
-SEAL_BYTES: Final = 512  # the least that HDF5 grants
+SEAL_BYTES: Final = 4096  # a page: fields begin on pages too
 CHUNK: Final = 2**24
+ALTERED: Final = "is truncated, altered or not of this program (its checksum is wrong)"
 
 
-def seal(path: Path, team: Team) -> str | None:
-    """Write the seal of a closed file, and bring it to disk; return what went wrong, the same on all ranks. Collective."""
+def seal(path: Path, team: Team) -> None:
+    """Write the seal of a closed file. Collective.
+
+    Raises
+    ------
+    ProblemOnRank
+        The file cannot be read again, or not be written.
+    """
     size, digest, problem = _digest(path, team)
-    if problem is None and team.leads:
-        try:
+    team.all_good(problem)
+    with team.together(f"{path}: cannot be written"):
+        if team.leads:
             with open(path, "rb+") as file:
                 file.write(_seal_of(size, digest))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            problem = _said(path, error)
-    return team.from_leader(problem)
+
+
+def sealed(image: bytes) -> bytes:
+    """Return the bytes of a small file, whose first `SEAL_BYTES` HDF5 left free, with their seal."""
+    rest = image[SEAL_BYTES:]
+    chunks = (rest[k : k + CHUNK] for k in range(0, len(rest), CHUNK))
+    return _seal_of(len(image), sha256(b"".join(sha256(chunk).digest() for chunk in chunks)).hexdigest()) + rest
+
+
+def broken_seal_alone(path: Path) -> str | None:
+    """Return what is wrong with a sealed file of moderate size; None if it is as it was written."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return _said(path, error)
+    return None if sealed(content) == content else f"{path}: {ALTERED}"
 
 
 def broken_seal(path: Path, team: Team) -> str | None:
@@ -37,7 +56,7 @@ def broken_seal(path: Path, team: Team) -> str | None:
             with open(path, "rb") as file:
                 found = file.read(SEAL_BYTES)
             if found != _seal_of(size, digest):
-                problem = f"{path}: is truncated, altered or not of this program (its checksum is wrong)"
+                problem = f"{path}: {ALTERED}"
         except OSError as error:
             problem = _said(path, error)
     return team.from_leader(problem)
@@ -69,8 +88,5 @@ def _digest(path: Path, team: Team) -> tuple[int, str, str | None]:
     except OSError as error:
         problem = _said(path, error)
     digests = team.comm.allgather(own)
-    whole = sha256()
-    for k in range(-(-max(size - SEAL_BYTES, 0) // CHUNK)):
-        chunks = digests[k % team.size]
-        whole.update(chunks[k // team.size] if k // team.size < len(chunks) else b"")
-    return size, whole.hexdigest(), team.first_found(problem)
+    in_turn = chain.from_iterable(zip_longest(*digests, fillvalue=b""))
+    return size, sha256(b"".join(in_turn)).hexdigest(), team.first_found(problem)

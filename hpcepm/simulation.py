@@ -31,15 +31,18 @@ from .parallel import Team
 from .progress import Progress
 from .report import header, summary
 from .run_directory import DirectoryTaken, RunDirectory, read_identity
-from .schedule import Stop, schedule
-from .slab_files import WRITE_ERRORS
+from .schedule import SAME_STRAIN, Stop, schedule
 from .state import State
 from .step_loop import Why
-from .stopping import StopRequest
+from .stopping import Deadline, Files, StopRequest
 
 SECONDS_A_PAUSE: Final = 0.25
 SECONDS_A_SAVE: Final = 5.0
-FREE_TO_CHANGE: Final = ("checkpoint", "output.directory")
+FREE_TO_CHANGE: Final = ("checkpoint", "output", "loading.target")
+"""Keys that concern output and duration alone."""
+
+UNMEASURED_BYTES_A_SECOND: Final = 50e6
+"""How fast a checkpoint is written, until one has been."""
 
 
 class OutputFailed(Exception):
@@ -67,6 +70,8 @@ class Simulation:
         Rank 0's reports; None elsewhere.
     stop_request
         Looked at on every rank when the run pauses.
+    deadline
+        Rank 0's; None for no limit.
 
     Raises
     ------
@@ -82,6 +87,7 @@ class Simulation:
         go_on: bool = False,
         progress: Progress | None = None,
         stop_request: StopRequest | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         self.team = team
         self.read = read
@@ -89,6 +95,7 @@ class Simulation:
         self.directory = directory
         self.progress = progress
         self.stop_request = stop_request or StopRequest()
+        self.deadline = deadline
         settings = self.settings
         nx, ny = settings.lattice.shape
         self.lattice = Lattice((nx, ny), team)
@@ -114,6 +121,7 @@ class Simulation:
             checkpoint.place if checkpoint else None,
         )
         self._steps = 64
+        self._slowest_checkpoint = 0.0
         self._paused = self._saved = self._checkpointed = time.monotonic()
 
     def _checkpoint_to_take_up(self) -> CheckpointHeader | None:
@@ -128,22 +136,25 @@ class Simulation:
         assert folder is not None
         if refused is None:
             found, self._unsound = newest_checkpoint(folder, self.team)
-            refused = self._why_not(found.settings, found.finished) if found else None
+            refused = self._why_not(found.settings, found.finished, found.reached) if found else None
         if refused is not None:
             raise DirectoryTaken(refused)
         if self.progress and self._unsound:
             self.progress.warn([*self._unsound.values(), "an older checkpoint is used"])
         return found
 
-    def _why_not(self, settings: dict[str, Any], finished: bool) -> str | None:
-        """Return why a run of these settings cannot be gone on with, if so."""
-        where = self.settings.output.directory
+    def _why_not(self, settings: dict[str, Any], finished: bool, reached: float = 0.0) -> str | None:
+        """Return why a run of these settings, which has come so far, cannot be gone on with, if so."""
+        where, target = self.settings.output.directory, self.settings.loading.target
         differences = list(_differences(settings, json.loads(self.settings.model_dump_json())))
         if differences:
             return f"{where}: holds a run of another input, and it was not touched:\n  " + "\n  ".join(differences)
-        if finished:
-            target = self.settings.loading.target
-            return f"{where}: holds a finished run (strain {target:g} was reached), and it was not touched."
+        before = settings["loading"]["target"]
+        if finished and target <= before + SAME_STRAIN:
+            return f"{where}: holds a finished run (strain {before:g} was reached), and it was not touched."
+        if target < reached:
+            said = f"at strain {reached:g} already, beyond loading.target {target:g}"
+            return f"{where}: holds a run that is {said}, and it was not touched."
         return None
 
     def _state_in(self, checkpoint: CheckpointHeader) -> State:
@@ -191,9 +202,11 @@ class Simulation:
         started, events_before = time.monotonic(), int(self.dynamics.state.now[0]["events"])
         self._save_now()  # from now on there is a run.h5 to open, and it shows nothing beyond the checkpoint
         self.output.remove_beyond()
-        if self.team.leads:
+        if self.directory is not None:
             for path in self._unsound:
                 path.unlink(missing_ok=True)
+            files = Files(self.directory.path)
+            files.take(files.stop)  # meant for a run that is over
         for stop in self._stops_ahead():
             while (why := self.dynamics.shear(stop.strain, self._steps)) is not Why.REACHED:
                 self._pause(full_stretch=why is Why.PAUSED)
@@ -212,44 +225,71 @@ class Simulation:
 
     def _stops_ahead(self) -> list[Stop]:
         """Return the stops that are not yet in the output."""
-        stops = schedule(self.settings)
-        records, snapshots = self.output.n_records, self.output.n_snapshots
         ahead = []
-        for stop in stops:
-            record, snapshot = stop.record and records <= 0, stop.snapshot and snapshots <= 0
-            records -= stop.record
-            snapshots -= stop.snapshot
+        for stop in schedule(self.settings):
+            record = stop.record and stop.strain > self.output.last_record + SAME_STRAIN
+            snapshot = stop.snapshot and stop.strain > self.output.last_snapshot + SAME_STRAIN
             if record or snapshot:
                 ahead.append(Stop(stop.strain, record, snapshot))
         return ahead
 
     def _pause(self, full_stretch: bool = False) -> None:
-        """Report, save and checkpoint as rank 0's clock asks; it decides for all, so that all decide alike.
+        """Report, save, write a checkpoint or stop, on all ranks alike: as rank 0 sees fit, or because a signal reached any.
 
         After a full stretch of steps the next one is made to last about `SECONDS_A_PAUSE`.
         """
         self.output.add_avalanches(self.dynamics.take_avalanches())
-        problem, checkpoint_is_due = self._save(), False
+        problem = self._save()
+        checkpoint_is_due, asked_by = False, None
+        if self.team.leads:
+            self._report()
+            self._pace(full_stretch)
+            checkpoint_is_due, asked_by = self._looks_around()
+        self._steps, checkpoint_is_due, asked_by, problem = self.team.from_leader(
+            (self._steps, checkpoint_is_due, asked_by, problem)
+        )
+        if problem:
+            raise OutputFailed(problem)
+        requests = self.team.comm.allgather((self.stop_request.urgency, self.stop_request.name))
+        urgency, name = max(requests, key=lambda request: request[0])
+        asked_by = name or asked_by
+        where = f"stopped at strain {float(self.dynamics.state.now[0]['strain']):.6f} by {asked_by}"
+        if urgency > 1:
+            raise Stopped(f"{where}, asked twice; no checkpoint was written, --continue goes on from the last one")
+        if checkpoint_is_due or asked_by:
+            self._write_checkpoint()
+        if asked_by:
+            raise Stopped(f"{where}; a checkpoint was written, --continue goes on from it")
+
+    def _report(self) -> None:
+        """Show where the run is."""
         if self.progress:
             numbers = self.dynamics.state.now[0]
             strain = float(numbers["strain"])
             self.progress.update(strain, self.dynamics.stress_at(strain), int(numbers["events"]), int(numbers["steps"]))
-        if self.team.leads:
-            now = time.monotonic()
-            checkpoint_is_due = now - self._checkpointed >= self.settings.checkpoint.every
-            if full_stretch:
-                pace = SECONDS_A_PAUSE / max(now - self._paused, 1e-6)
-                self._steps = max(1, int(self._steps * min(4.0, max(0.25, pace))))
-            self._paused = now
-        self._steps, checkpoint_is_due, problem = self.team.from_leader((self._steps, checkpoint_is_due, problem))
-        if problem:
-            raise OutputFailed(problem)
-        asked_by = self.team.first_found(self.stop_request.name)
-        if checkpoint_is_due or asked_by:
-            self._write_checkpoint()
-        if asked_by:
-            strain = float(self.dynamics.state.now[0]["strain"])
-            raise Stopped(f"stopped at strain {strain:.6f} by {asked_by}; a checkpoint was written, --continue goes on from it")
+
+    def _pace(self, full_stretch: bool) -> None:
+        """Choose for how many steps to go on."""
+        now = time.monotonic()
+        if full_stretch:
+            pace = SECONDS_A_PAUSE / max(now - self._paused, 1e-6)
+            self._steps = max(1, int(self._steps * min(4.0, max(0.25, pace))))
+        self._paused = now
+
+    def _looks_around(self) -> tuple[bool, str | None]:
+        """Return whether a checkpoint is due, and who wants the run to stop, if anyone. Rank 0 alone looks."""
+        assert self.directory is not None
+        files = Files(self.directory.path)
+        asked_by = self.deadline.reached(self._seconds_to_stop()) if self.deadline else None
+        if files.take(files.stop):
+            asked_by = f"the file {files.stop.name}"
+        due = time.monotonic() - self._checkpointed >= self.settings.checkpoint.every
+        return due or files.take(files.checkpoint), asked_by
+
+    def _seconds_to_stop(self) -> float:
+        """Return how long stopping will take: a checkpoint as slow as the slowest yet, and a pause."""
+        unmeasured = sum(field.nbytes for field in self.dynamics.state.fields) * self.team.size / UNMEASURED_BYTES_A_SECOND
+        return 2 * SECONDS_A_PAUSE + 1.5 * (self._slowest_checkpoint or unmeasured)
 
     def _save(self, force: bool = False) -> str | None:
         """Bring output to disk now and then; return what went wrong. On rank 0; does nothing elsewhere."""
@@ -257,8 +297,8 @@ class Simulation:
             return None
         try:
             self.output.save()
-        except WRITE_ERRORS as error:
-            return f"{self.directory.path}: the output cannot be written: {getattr(error, 'strerror', None) or error}"
+        except OSError as error:
+            return f"{self.directory.path}: the output cannot be written: {error.strerror or error}"
         self._saved = time.monotonic()
         return None
 
@@ -269,6 +309,7 @@ class Simulation:
 
     def _write_checkpoint(self) -> None:
         """Write a checkpoint, the output first: what a checkpoint counts as written is on disk."""
+        began = time.monotonic()
         self.output.add_avalanches(self.dynamics.take_avalanches())
         self._save_now()
         folder = self.directory.checkpoints if self.directory else None
@@ -280,6 +321,7 @@ class Simulation:
         if self.team.leads:
             prune(folder, self.settings.checkpoint.keep)
             self._checkpointed = time.monotonic()
+            self._slowest_checkpoint = max(self._slowest_checkpoint, self._checkpointed - began)
 
 
 def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:

@@ -1,28 +1,38 @@
-"""HDF5 files of whole fields, written by all ranks together and readable on any number of them.
+"""HDF5 files of whole fields, written by all ranks at once and readable on any number of them.
 
-With an MPI-enabled h5py all ranks write at once, collectively; with a serial one they write in turn. The file is the same. It
-gets its name only when it is complete, sealed and on disk. Each row of the lattice is a chunk with a checksum: no two ranks
-share one.
+HDF5 makes the skeleton of a file in memory: its groups, attributes and small datasets, and where the rows of each field will lie.
+Ranks write their rows to those places themselves. So a full disk or a lost server is an error that each rank sees and all agree
+on, where inside HDF5 it would be a crash, or ranks that wait for ever. The file gets its name when it is complete, read again,
+compared, sealed and on disk.
 """
 
+import contextlib
+import errno
+import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import h5py
 import numpy as np
 
 from .lattice import Field, Lattice
-from .parallel import Team, abort_with
+from .parallel import ProblemOnRank
 from .seal import SEAL_BYTES, seal
 
 Describe = Callable[[h5py.File], None]
-WRITE_ERRORS: Final = (OSError, RuntimeError, ValueError)  # what h5py raises when the disk is full or gone
 
-BYTES_AT_A_TIME: Final = 2**23
-BYTES_PER_CHUNK: Final = 128  # of the index of chunks, and more
-BYTES_BESIDES: Final = 2**18  # attributes, small datasets
+PAGE: Final = 4096
+BYTES_AT_A_TIME: Final = 2**24
+
+
+class Skeleton(NamedTuple):
+    """A file without the rows of its fields."""
+
+    size: int
+    pages: list[tuple[int, bytes]]  # where they lie, and what they are
+    start_of: dict[str, int]  # where the rows of each field begin
 
 
 def write_slabs(path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
@@ -37,27 +47,35 @@ def write_slabs(path: Path, lattice: Lattice, fields: Mapping[str, Field], descr
     fields
         By name of the dataset.
     describe
-        Adds attributes and small datasets; called with the open file, on every rank that has one.
+        Adds attributes and small datasets; called with the open file, on rank 0.
 
     Raises
     ------
     ProblemOnRank
         The disk is full or gone; an older file of this name is untouched.
     """
-    team = lattice.team
-    partial = path.with_name(path.name + ".partial")
-    _refuse_full_disk(partial, team, _expected_bytes(lattice, fields))
-    if h5py.get_config().mpi and team.size > 1:
-        _write_together(partial, lattice, fields, describe)
-    else:
-        _write_in_turn(partial, lattice, fields, describe)
-    problem = seal(partial, team)
-    if problem is None and team.leads:
-        try:
-            settle(partial, path)
-        except OSError as error:
-            problem = f"{path}: {error.strerror}"
-    team.all_good(problem if team.leads else None)
+    team, partial = lattice.team, path.with_name(path.name + ".partial")
+    start_of: dict[str, int] = {}
+    try:
+        with team.together(f"{partial}: cannot be written"):
+            if team.leads:
+                skeleton = _skeleton(lattice.shape, fields, describe)
+                start_of = skeleton.start_of
+                _write_skeleton(partial, skeleton)
+        start_of = team.from_leader(start_of)
+        with team.together(f"{partial}: cannot be written"):
+            _write_rows(partial, lattice, fields, start_of)
+        with team.together(f"{partial}: cannot be read again"):
+            _compare_rows(partial, lattice, fields, start_of)
+        seal(partial, team)
+        with team.together(f"{path}: cannot be written"):
+            if team.leads:
+                settle(partial, path)
+    except ProblemOnRank:
+        if team.leads:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+        raise
 
 
 def read_slab(dataset: h5py.Dataset, lattice: Lattice) -> Field:
@@ -66,6 +84,14 @@ def read_slab(dataset: h5py.Dataset, lattice: Lattice) -> Field:
     for s in lattice.strips_of(lattice.team.rank):
         field[s.here : s.here + s.rows] = dataset[s.start : s.start + s.rows]
     return field
+
+
+def make_room(descriptor: int, size: int) -> None:
+    """Reserve the bytes of a file, so that a full disk is found out before anything is written."""
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        raise OSError(error.errno, f"no room for {size / 2**20:.1f} MiB: {error.strerror}") from None
 
 
 def settle(partial: Path, path: Path) -> None:
@@ -80,74 +106,100 @@ def settle(partial: Path, path: Path) -> None:
         os.close(folder)
 
 
-def _expected_bytes(lattice: Lattice, fields: Mapping[str, Field]) -> int:
-    nx, ny = lattice.shape
-    return SEAL_BYTES + BYTES_BESIDES + sum(nx * (ny * f.dtype.itemsize + BYTES_PER_CHUNK) for f in fields.values())
+def _skeleton(shape: tuple[int, int], fields: Mapping[str, Field], describe: Describe) -> Skeleton:
+    """Let HDF5 lay out a file in memory; the places of the rows stay holes there."""
+    memory = _SparseFile()
+    with h5py.File(memory, "w", userblock_size=SEAL_BYTES, alignment_threshold=PAGE, alignment_interval=PAGE) as file:
+        start_of = {name: _place_for(file, name, shape, field.dtype) for name, field in fields.items()}
+        describe(file)
+    return Skeleton(memory.size, sorted((PAGE * k, bytes(page)) for k, page in memory.pages.items()), start_of)
 
 
-def _refuse_full_disk(path: Path, team: Team, n_bytes: int) -> None:
-    """Make sure that a file can grow so large: HDF5 may crash when it finds out by itself. Collective."""
-    problem = None
-    if team.leads:
-        try:
-            with open(path, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, n_bytes)
-        except OSError as error:
-            problem = f"{path}: no room for {n_bytes / 2**20:.1f} MiB: {error.strerror}"
-            path.unlink(missing_ok=True)
-    team.all_good(problem)
+class _SparseFile(io.RawIOBase):
+    """A file in memory of which only the pages written to exist. No limit of the system on files concerns it."""
+
+    def __init__(self) -> None:
+        self.pages: dict[int, bytearray] = {}
+        self.size = self._place = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size}[whence]
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def truncate(self, size: int | None = None) -> int:
+        self.size = self._place if size is None else size
+        return self.size
+
+    def write(self, data: Any) -> int:
+        data = memoryview(data).cast("B")
+        for here, page, start, n in self._spans(len(data)):
+            self.pages.setdefault(page, bytearray(PAGE))[start : start + n] = data[here : here + n]
+        self._place += len(data)
+        self.size = max(self.size, self._place)
+        return len(data)
+
+    def readinto(self, buffer: Any) -> int:
+        data = memoryview(buffer).cast("B")[: max(0, self.size - self._place)]
+        for here, page, start, n in self._spans(len(data)):
+            data[here : here + n] = self.pages.get(page, bytes(PAGE))[start : start + n]
+        self._place += len(data)
+        return len(data)
+
+    def _spans(self, n_bytes: int) -> Iterator[tuple[int, int, int, int]]:
+        """Cut the next bytes by pages: where they begin among them, the page, where they begin in it, and how many."""
+        here = 0
+        while here < n_bytes:
+            page, start = divmod(self._place + here, PAGE)
+            n = min(PAGE - start, n_bytes - here)
+            yield here, page, start, n
+            here += n
 
 
-def _create(file: h5py.File, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
+def _place_for(file: h5py.File, name: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> int:
+    """Make a dataset whose rows lie in one piece; return where."""
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_layout(h5py.h5d.CONTIGUOUS)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    space, kind = h5py.h5s.create_simple(shape), h5py.h5t.py_create(dtype)
+    return int(h5py.h5d.create(file.id, name.encode(), kind, space, layout).get_offset())
+
+
+def _write_skeleton(path: Path, skeleton: Skeleton) -> None:
+    with open(path, "wb") as file:
+        make_room(file.fileno(), skeleton.size)
+        for start, page in skeleton.pages:
+            _write_at(file.fileno(), memoryview(page)[: skeleton.size - start], start)
+
+
+def _pieces(lattice: Lattice, fields: Mapping[str, Field], start_of: Mapping[str, int]) -> Iterator[tuple[int, memoryview]]:
+    """Return the bytes of this rank's rows, and where in the file they belong."""
     for name, field in fields.items():
-        file.create_dataset(name, lattice.shape, field.dtype, chunks=(1, lattice.ny), fletcher32=True)
-    describe(file)
+        row = lattice.ny * field.itemsize
+        for s in lattice.strips_of(lattice.team.rank):
+            rows = field[s.here : s.here + s.rows].reshape(-1).view(np.uint8).data
+            for k in range(0, len(rows), BYTES_AT_A_TIME):
+                yield start_of[name] + s.start * row + k, rows[k : k + BYTES_AT_A_TIME]
 
 
-def _write_together(path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
-    try:
-        with h5py.File(path, "w", driver="mpio", comm=lattice.team.comm, userblock_size=SEAL_BYTES) as file:
-            _create(file, lattice, fields, describe)
-            for name, field in fields.items():
-                _write_collectively(file[name], lattice, field)
-    except WRITE_ERRORS as error:  # the others may be waiting inside HDF5: there is no way back for them
-        abort_with(f"{path}: cannot be written: {error}")
+def _write_rows(path: Path, lattice: Lattice, fields: Mapping[str, Field], start_of: Mapping[str, int]) -> None:
+    with open(path, "rb+", buffering=0) as file:
+        for start, rows in _pieces(lattice, fields, start_of):
+            _write_at(file.fileno(), rows, start)
+        os.fsync(file.fileno())  # each rank: its machine may hold what it wrote
 
 
-def _write_collectively(dataset: h5py.Dataset, lattice: Lattice, rows: Field) -> None:
-    """Write a slab, some strips at a time: HDF5 makes a copy of what it is given. Collective.
-
-    h5py itself hangs where a rank has no rows, so the selections are made by hand.
-    """
-    transfer = h5py.h5p.create(h5py.h5p.DATASET_XFER)
-    transfer.set_dxpl_mpio(h5py.h5fd.MPIO_COLLECTIVE)
-    strips = lattice.strips_of(lattice.team.rank)
-    at_a_time = max(1, BYTES_AT_A_TIME // (lattice.strip * lattice.ny * rows.itemsize))
-    for first in range(0, len(lattice.strips_of(0)), at_a_time):  # no rank has more strips than the first
-        part = strips[first : first + at_a_time]
-        in_file = dataset.id.get_space()
-        in_file.select_none()
-        for s in part:
-            in_file.select_hyperslab((s.start, 0), (s.rows, lattice.ny), op=h5py.h5s.SELECT_OR)
-        n = sum(s.rows for s in part)
-        in_memory = h5py.h5s.create_simple((max(n, 1), lattice.ny))
-        here = rows[part[0].here : part[0].here + n] if part else np.zeros((1, lattice.ny), rows.dtype)
-        if not part:
-            in_memory.select_none()
-        dataset.id.write(in_memory, in_file, here, dxpl=transfer)
+def _write_at(descriptor: int, data: memoryview, start: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, start)
+        data, start = data[written:], start + written
 
 
-def _write_in_turn(path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe) -> None:
-    for rank in range(lattice.team.size):
-        problem = None
-        if rank == lattice.team.rank:
-            try:
-                with h5py.File(path, "w" if rank == 0 else "r+", **({"userblock_size": SEAL_BYTES} if rank == 0 else {})) as file:
-                    if rank == 0:
-                        _create(file, lattice, fields, describe)
-                    for name, field in fields.items():
-                        for s in lattice.strips_of(rank):
-                            file[name][s.start : s.start + s.rows] = field[s.here : s.here + s.rows]
-            except WRITE_ERRORS as error:
-                problem = f"{path}: cannot be written: {error}"
-        lattice.team.all_good(problem)
+def _compare_rows(path: Path, lattice: Lattice, fields: Mapping[str, Field], start_of: Mapping[str, int]) -> None:
+    with open(path, "rb", buffering=0) as file:
+        for start, rows in _pieces(lattice, fields, start_of):
+            if os.pread(file.fileno(), len(rows), start) != rows:
+                raise OSError(errno.EIO, "other bytes than were written")

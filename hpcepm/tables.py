@@ -4,6 +4,7 @@ HDF5 files die with their writer, so none is kept open: a piece is built in memo
 renamed. The last piece is replaced as it grows; when it is large enough the next one begins.
 """
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .slab_files import settle
+from .seal import SEAL_BYTES, broken_seal_alone, sealed
+from .slab_files import make_room, settle
 
 PIECE_BYTES = 8 * 2**20
 
@@ -26,13 +28,14 @@ def write_small_file(path: Path, build: Callable[[h5py.File], None]) -> None:
     OSError
         The bytes could not be written; the old file is untouched.
     """
-    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
+    memory = io.BytesIO()
+    with h5py.File(memory, "w", userblock_size=SEAL_BYTES) as file:
         build(file)
-        file.flush()
-        image = file.id.get_file_image()
+    image = memory.getvalue()
     partial = path.with_name(path.name + ".partial")
     with open(partial, "wb") as out:
-        out.write(image)
+        make_room(out.fileno(), len(image))
+        out.write(sealed(image))
     settle(partial, path)
 
 
@@ -78,6 +81,9 @@ class Table:
         if rows > 0 and self.first_of[:1] != [0]:
             raise DamagedOutput(f"{self.piece(0)}: is missing")
         for first, end, name in self.pieces():
+            problem = broken_seal_alone(self.folder / name)
+            if problem is not None:
+                raise DamagedOutput(problem)
             self._tail = self._rows_of_piece(self.folder / name, end - first)
         self._seal_if_large()
 

@@ -95,16 +95,19 @@ def test_a_directory_with_a_run_is_3_and_untouched(hpcepm: Run, tmp_path: Path) 
         assert files(tmp_path / "run") == before
 
 
+HOLDER = '{"host": "elsewhere", "pid": 1, "job": 7, "since": "noon"}'
+
+
 def test_a_directory_in_use_is_3_and_untouched(hpcepm: Run, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with open(tmp_path / "run" / "run.lock", "w") as lock:
-        lock.write("process 1 on elsewhere\n")
+        lock.write(HOLDER)
         lock.flush()
         fcntl.flock(lock, fcntl.LOCK_EX)
         for options in ((), ("--continue",)):
             done = hpcepm(GOOD, *options)
-            assert done.returncode == 3 and "is in use by another run (process 1 on elsewhere)" in done.stderr
-    assert files(tmp_path / "run") == {"run.lock": b"process 1 on elsewhere\n"}
+            assert done.returncode == 3 and "is in use by another run (process 1 on elsewhere, job 7, since noon)" in done.stderr
+    assert files(tmp_path / "run") == {"run.lock": HOLDER.encode()}
     assert hpcepm(GOOD).returncode == 0, "the lock of a run that is gone must not hold"
 
 
@@ -204,7 +207,7 @@ def test_a_full_disk_is_said_plainly(tmp_path: Path, ranks: int | None) -> None:
         "import resource, sys\n"
         "import hpcepm.parallel  # MPI writes files of its own as it starts\n"
         "from hpcepm.cli import main\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     done = run_python(["limited.py", "input.yaml"], ranks, tmp_path, timeout=60)
