@@ -116,7 +116,7 @@ def newest_checkpoint(folder: Path, team: Team) -> tuple[CheckpointHeader | None
     BadCheckpoint
         There are checkpoints, and none is sound; or a version with another format wrote one that is.
     """
-    paths, missing = team.from_leader(_found(folder) if team.leads else ([], None))
+    paths, missing = team.from_leader((_found(folder), missing_newest(folder)) if team.leads else ([], None))
     problems: dict[Path, str] = {} if missing is None else {missing: f"{missing}: the newest checkpoint is missing"}
     for path in paths:
         problem = broken_seal(path, team)
@@ -128,15 +128,19 @@ def newest_checkpoint(folder: Path, team: Team) -> tuple[CheckpointHeader | None
     return None, {}
 
 
-def _found(folder: Path) -> tuple[list[Path], Path | None]:
-    """Return the checkpoints of a folder, the newest first, and the newest that there was, if it is missing."""
-    paths = sorted(folder.glob("[0-9]*.h5"), reverse=True)
+def _found(folder: Path) -> list[Path]:
+    """Return the checkpoints of a folder, the newest first."""
+    return sorted(folder.glob("[0-9]*.h5"), reverse=True)
+
+
+def missing_newest(folder: Path) -> Path | None:
+    """Return the newest checkpoint that there was, if it is missing."""
     try:
         name = (folder / NEWEST).read_text(errors="replace").strip()
     except OSError:
-        return paths, None
-    lost = re.fullmatch(r"\d{8}\.h5", name) is not None and paths[:1] < [folder / name]
-    return paths, folder / name if lost else None
+        return None
+    newest = folder / name
+    return newest if re.fullmatch(r"\d{8}\.h5", name) and _found(folder)[:1] < [newest] else None
 
 
 def read_header(path: Path) -> CheckpointHeader:

@@ -3,6 +3,7 @@
     python -m hpcepm input.yaml [--set key.path=value ...] [--output DIR] [--continue] [--max-walltime TIME] [--plot]
                                [--quiet]
     python -m hpcepm plot RUNDIR
+    python -m hpcepm verify RUNDIR
 
 Exit codes: 0 the target was reached; 1 something failed; 2 the input or the command line is wrong, and nothing was written; 3 the
 directory is in use, or holds a run that was not to be touched; 75 the run was asked to stop, and --continue goes on.
@@ -59,9 +60,9 @@ def _run_parser() -> _Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out a command line; return the exit code. Collective, but for ``plot``."""
-    if arguments[:1] == ["plot"]:
-        return _plot(arguments[1:])
+    """Carry out a command line; return the exit code. Collective, but for the subcommands."""
+    if arguments and arguments[0] in SUBCOMMANDS:
+        return SUBCOMMANDS[arguments[0]](arguments[1:])
     return _run(arguments)
 
 
@@ -103,6 +104,7 @@ def _run(arguments: list[str]) -> int:
 def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str, int], int]) -> int:
     from .checkpoint import BadCheckpoint
     from .compiled import cache_is_cold
+    from .disk import refuse_too_much
     from .dynamics import NotFinite
     from .input import InputError, read_input, refuse_too_large
     from .parallel import ProblemOnRank
@@ -117,6 +119,7 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
         try:
             read = read_input(options.input, options.set, options.output)
             refuse_too_large(read, memory)
+            refuse_too_much(read.settings)
             directory = RunDirectory(read.settings.output.directory, options.go_on)
             progress = Progress(read.settings.loading.target, options.quiet)
             deadline = Deadline(options.max_walltime)
@@ -159,13 +162,10 @@ def _picture_of(directory: str) -> str:
 
 
 def _plot(arguments: list[str]) -> int:
-    parser = _Parser(prog="python -m hpcepm plot", description="Draw RUNDIR/summary.png.")
-    parser.add_argument("directory", metavar="RUNDIR")
-    try:
-        directory = parser.parse_args(arguments).directory
-        from .plot import CannotPlot, draw_summary
+    from .plot import CannotPlot, draw_summary
 
-        print(draw_summary(directory))
+    try:
+        print(draw_summary(_directory_named("plot", "Draw RUNDIR/summary.png.", arguments)))
     except UsageError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
@@ -173,3 +173,27 @@ def _plot(arguments: list[str]) -> int:
         print(f"hpcepm: {error}", file=sys.stderr)
         return WRONG_INPUT
     return REACHED
+
+
+def _verify(arguments: list[str]) -> int:
+    from .verify import NoRun, report
+
+    try:
+        directory = _directory_named("verify", "Check that RUNDIR holds what its run computed.", arguments)
+        return REACHED if report(directory, print) else FAILED
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except NoRun as error:
+        print(f"hpcepm: {error}", file=sys.stderr)
+        return WRONG_INPUT
+
+
+def _directory_named(command: str, description: str, arguments: list[str]) -> str:
+    parser = _Parser(prog=f"python -m hpcepm {command}", description=description)
+    parser.add_argument("directory", metavar="RUNDIR")
+    directory: str = parser.parse_args(arguments).directory
+    return directory
+
+
+SUBCOMMANDS: Final = {"plot": _plot, "verify": _verify}

@@ -21,6 +21,9 @@ HEARTBEAT: Final = 3.0
 PATIENCE: Final = 4 * HEARTBEAT
 """Seconds without a heartbeat after which a holder is taken for dead."""
 
+SURELY_DEAD: Final = 600.0
+"""Age of the last heartbeat, in seconds, that no difference between clocks explains."""
+
 
 class InUse(Exception):
     """Another run holds the lock; the message says which."""
@@ -97,6 +100,8 @@ class Lock:
 
     def _beats(self, descriptor: int) -> bool:
         """Return whether someone touches the file while we watch."""
+        if time.time() - os.fstat(descriptor).st_mtime > SURELY_DEAD:
+            return False
         before, give_up = os.fstat(descriptor).st_mtime_ns, time.monotonic() + self._patience
         while time.monotonic() < give_up:
             time.sleep(0.2)

@@ -19,6 +19,7 @@ import numpy as np
 
 from . import provenance
 from .checkpoint import BadCheckpoint, CheckpointHeader, newest_checkpoint, prune, read_state, write_checkpoint
+from .disk import bytes_of_checkpoint, free_bytes
 from .disorder import Distribution, age, disorder_strength
 from .dynamics import Dynamics
 from .engines import choose
@@ -28,7 +29,7 @@ from .lattice import Lattice
 from .observables import Snapshot
 from .output import Output
 from .parallel import Team
-from .progress import Progress
+from .progress import Progress, memory
 from .report import header, summary
 from .run_directory import DirectoryTaken, RunDirectory, read_identity
 from .schedule import SAME_STRAIN, Stop, schedule
@@ -122,6 +123,7 @@ class Simulation:
         )
         self._steps = 64
         self._slowest_checkpoint = 0.0
+        self._warned_of_disk = False
         self._paused = self._saved = self._checkpointed = time.monotonic()
 
     def _checkpoint_to_take_up(self) -> CheckpointHeader | None:
@@ -297,10 +299,20 @@ class Simulation:
             return None
         try:
             self.output.save()
+            self._watch_the_disk()
         except OSError as error:
             return f"{self.directory.path}: the output cannot be written: {error.strerror or error}"
         self._saved = time.monotonic()
         return None
+
+    def _watch_the_disk(self) -> None:
+        """Warn, once, when the next checkpoint may find no room."""
+        assert self.directory is not None
+        free, needed = free_bytes(self.directory.path), bytes_of_checkpoint(self.settings)
+        if free < 2 * needed and not self._warned_of_disk and self.progress:
+            said = f"the disk has only {memory(free)} left, and a checkpoint needs {memory(needed)}: make room"
+            self.progress.warn([f"{self.directory.path}: {said}"])
+        self._warned_of_disk = free < 2 * needed
 
     def _save_now(self) -> None:
         problem = self.team.from_leader(self._save(force=True))

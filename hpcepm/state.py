@@ -60,6 +60,10 @@ class Fields(NamedTuple):
     evaluated: Field  # uint16: how many of the pending events yields_at has taken up
 
 
+KINDS: Final = dict(zip(Fields._fields, map(np.dtype, ("f8", "f8", "f8", "i4", "i4", "u2")), strict=True))
+"""The dtype of each field."""
+
+
 @dataclass
 class State:
     """The restartable state of a realization.
@@ -84,8 +88,7 @@ class State:
     @classmethod
     def blank(cls, lattice: Lattice) -> "State":
         """Return a state of zeros, to be filled by a preparation or a checkpoint."""
-        kinds = (np.float64, np.float64, np.float64, np.int32, np.int32, np.uint16)
-        fields = Fields(*(lattice.field(kind) for kind in kinds))
+        fields = Fields(*(lattice.field(kind) for kind in KINDS.values()))
         return cls(fields, np.zeros(1, NOW), np.zeros(1, AVALANCHE), np.zeros(0, PENDING))
 
     def plastic_strain(self, lattice: Lattice) -> float:
