@@ -19,6 +19,44 @@ from mpi4py import MPI
 
 from hpcepm.parallel import Team
 
+COUNTS: dict[str, int] = {}
+"""How often the harness of faults did what; printed at the end."""
+
+
+class Count:
+    """How often a test of reliability does its worst: a few times, or with ``--long`` as often as the README's table says."""
+
+    def __init__(self, long: bool) -> None:
+        self.long = long
+        self._what = ""
+
+    def of(self, what: str, few: int, many: int) -> int:
+        """Begin to count something; return how often to do it."""
+        self._what = what
+        COUNTS[what] = 0
+        return many if self.long else few
+
+    def done(self) -> None:
+        """Count one that went well."""
+        COUNTS[self._what] += 1
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="tests of reliability as often as the README's table says")
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Count:
+    return Count(bool(request.config.getoption("--long")))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if COUNTS:
+        terminalreporter.section("reliability: how often each went well")
+        for what, n in COUNTS.items():
+            terminalreporter.write_line(f"{n:6d}  {what}")
+
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -1,0 +1,523 @@
+"""Reliability: runs that are killed, filled up, damaged and misled, and what is left of them.
+
+Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as the README's table says. The counts are
+printed at the end.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from hpcepm.checkpoint import BadCheckpoint, newest_checkpoint
+from hpcepm.parallel import Team
+from hpcepm.seal import broken_seal
+from hpcepm.tables import DamagedOutput, Table
+
+from .conftest import Count, assert_same_bits, datasets, end, processes_of_session, run_python, settings_for, start
+from .faults import ON_RANK_0, PHASES, STAGES
+
+SETTINGS = settings_for((97, 61), engine="lazy", loading={"target": 0.25}, checkpoint={"every": "0.1 s"})
+COMMAND = ["-m", "hpcepm", "input.yaml", "--continue"]
+PARTS_OF_A_CLEAN_END = ("Traceback", "Segmentation", "signal 11")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a run that nothing happened to."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    write_input(folder, SETTINGS)
+    done = run_python(COMMAND, None, folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def write_input(folder: Path, settings: dict[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "input.yaml").write_text(yaml.safe_dump(settings))
+
+
+def goes_on_to_the_same_bits(folder: Path, undisturbed: Path, ranks: int | None) -> None:
+    done = run_python(COMMAND, ranks, folder)
+    assert done.returncode in (0, 3) and "Traceback" not in done.stderr, done.stderr
+    if done.returncode == 3:
+        assert "holds a finished run" in done.stderr
+    assert_same_bits(undisturbed, folder / "run")
+
+
+def every_dataset_can_be_read(run: Path) -> None:
+    if (run / "run.h5").exists():
+        datasets(run / "run.h5")
+
+
+def ranks_of(session: int) -> list[int]:
+    """Return the processes of a session that are ranks of a run."""
+    found = []
+    for pid in processes_of_session(session):
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"hpcepm" in arguments and b"-n" not in arguments:
+            found.append(pid)
+    return found
+
+
+def test_kill_9_of_a_rank_at_a_random_moment(tmp_path: Path, undisturbed: Path, count: Count) -> None:
+    chance = random.Random(4)
+    for k in range(count.of("kill −9 of one of 3 ranks at a random moment", few=4, many=100)):
+        folder = tmp_path / str(k)
+        write_input(folder, SETTINGS)
+        process = start(COMMAND, 3, folder)
+        try:
+            wait_until(lambda: len(ranks_of(process.pid)) == 3, process)
+            if chance.random() < 0.8:
+                wait_until(lambda: (folder / "run" / "run.h5").exists(), process)
+            time.sleep(chance.uniform(0, 1.5))
+            ranks = ranks_of(process.pid)
+            if ranks:
+                os.kill(chance.choice(ranks), signal.SIGKILL)
+            killed = time.monotonic()
+            process.communicate(timeout=5)
+            while processes_of_session(process.pid):
+                assert time.monotonic() < killed + 5, "ranks outlive the killed one"
+                time.sleep(0.01)
+        finally:
+            end(process)
+        every_dataset_can_be_read(folder / "run")
+        goes_on_to_the_same_bits(folder, undisturbed, chance.choice([None, 2, 3, 4]))
+        count.done()
+
+
+def wait_until(ready: Any, process: subprocess.Popen[str]) -> None:
+    give_up = time.monotonic() + 60
+    while not ready():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+
+
+def test_kill_9_at_each_stage_of_a_checkpoint(tmp_path: Path, undisturbed: Path, count: Count) -> None:
+    cases = [
+        (stage, when, nth, rank)
+        for nth in (2, 3)
+        for rank in (0, 1)
+        for when in ("entry", "exit")
+        for stage in ("saving", *STAGES)
+        if rank == 0 or stage not in ON_RANK_0
+    ]
+    for stage, when, nth, rank in cases[: count.of("kill −9 at a named stage of a checkpoint", few=9, many=len(cases))]:
+        folder = tmp_path / f"{stage} {when} {nth} {rank}"
+        write_input(folder, SETTINGS)
+        done = faulty(folder, 2 if rank or count.long else None, at=stage, do="kill", when=when, nth=nth, rank=rank)
+        assert done.returncode != 0, f"{stage} was not reached"
+        every_dataset_can_be_read(folder / "run")
+        goes_on_to_the_same_bits(folder, undisturbed, None)
+        count.done()
+
+
+def faulty(folder: Path, ranks: int | None, **fault: Any) -> subprocess.CompletedProcess[str]:
+    return run_python(["-m", "tests.faults", json.dumps(fault), *COMMAND[2:]], ranks, folder, PYTHONPATH=str(ROOT))
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("deed", ["full disk", "broken disk", "read-only disk", "directory gone"])
+def test_a_disk_that_fails_at_each_place(tmp_path: Path, undisturbed: Path, count: Count, deed: str) -> None:
+    places = [place for place in ("rows", "saving", "renaming", "skeleton", "comparing", "noting the newest") for _ in range(1)]
+    few = 1 if deed == "broken disk" else 2
+    for place in places[: count.of(f"{deed}, at a place of the output", few=few, many=len(places))]:
+        folder = tmp_path / place
+        write_input(folder, SETTINGS)
+        done = faulty(folder, 2, at=place, do=deed, nth=3, rank=0 if place in ON_RANK_0 else 1)
+        assert done.returncode == 1, done.stderr
+        assert "hpcepm: stopped: " in done.stderr and not any(part in done.stderr for part in PARTS_OF_A_CLEAN_END), done.stderr
+        every_dataset_can_be_read(folder / "run")
+        goes_on_to_the_same_bits(folder, undisturbed, None)
+        count.done()
+
+
+def test_an_exception_on_one_rank_ends_all(tmp_path: Path, undisturbed: Path, count: Count) -> None:
+    cases = [(place, rank) for rank in (1, 0, 2) for place in (*PHASES, *STAGES) if rank == 0 or place not in ON_RANK_0]
+    cases = [(place, rank) for place, rank in cases if place != "convolving"]  # reached once or twice in so short a run
+    for place, rank in cases[: count.of("an exception on one of 3 ranks, in a phase", few=3, many=len(cases))]:
+        folder = tmp_path / f"{place} {rank}"
+        write_input(folder, SETTINGS)
+        began = time.monotonic()
+        done = faulty(folder, 3, at=place, do="raise", nth=1 if place == "preparing" else 2, rank=rank)
+        assert done.returncode == 1 and "on purpose" in done.stderr and f"rank {rank} of 3" in done.stderr, (place, done.stderr)
+        assert time.monotonic() - began < 60
+        goes_on_to_the_same_bits(folder, undisturbed, None)
+        count.done()
+
+
+# Stopping on request
+
+
+SMALL = settings_for((11, 9), loading={"target": 0.05}, engine="direct", checkpoint={"every": "1 h"})
+
+
+def stopped_at_pauses(folder: Path, team: Team, pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """Run in this process, a step at a time, with a USR1 at some of the pauses; return how many stops and pauses there were."""
+    from hpcepm.input import read_input
+    from hpcepm.run_directory import RunDirectory
+    from hpcepm.simulation import Simulation, Stopped
+    from hpcepm.stopping import StopRequest
+
+    seen = stops = 0
+    looks_around = Simulation._looks_around
+
+    def one_step_then_perhaps_a_signal(simulation: Simulation) -> Any:
+        nonlocal seen
+        seen += 1
+        simulation._steps = 1
+        if seen in pauses:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return looks_around(simulation)
+
+    monkeypatch.setattr(Simulation, "_looks_around", one_step_then_perhaps_a_signal)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        while True:
+            read = read_input(str(folder / "input.yaml"), [], str(folder / "run"))
+            directory = RunDirectory(str(folder / "run"), go_on=True)
+            try:
+                simulation = Simulation(team, read, directory, go_on=True, stop_request=StopRequest().listen())
+                simulation._steps = 1
+                for _ in simulation.run():
+                    pass
+                return stops, seen
+            except Stopped as stop:
+                assert "by SIGUSR1; a checkpoint was written" in str(stop)
+                stops += 1
+            finally:
+                directory.release()
+    finally:
+        monkeypatch.undo()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_usr1_at_every_step(tmp_path: Path, team: Team, count: Count, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, chain = tmp_path / "whole", tmp_path / "chain"
+    for folder in (whole, chain):
+        write_input(folder, SMALL)
+    _, pauses = stopped_at_pauses(whole, team, [], monkeypatch)
+    stops, _ = stopped_at_pauses(chain, team, list(range(1, 10**4)), monkeypatch)
+    assert stops > 50, "nothing was stopped"
+    assert_same_bits(whole / "run", chain / "run")
+    every = range(1, pauses + 1) if count.long else random.Random(2).sample(range(1, pauses + 1), 20)
+    count.of("USR1 at a step of a small run, mid-avalanche or not", few=20, many=pauses)
+    for k in every:
+        folder = tmp_path / str(k)
+        write_input(folder, SMALL)
+        assert stopped_at_pauses(folder, team, [k], monkeypatch)[0] == 1
+        assert_same_bits(whole / "run", folder / "run")
+        count.done()
+
+
+def test_parts_by_wall_time_on_changing_numbers_of_ranks(tmp_path: Path, count: Count) -> None:
+    seconds, at_least = (3, 10) if count.long else (2, 2)
+    settings = settings_for((97, 61), engine="direct", loading={"target": 5.0 if count.long else 0.8}, seed=5)
+    settings["output"]["avalanches"] = False
+    for name in ("whole", "chain"):
+        write_input(tmp_path / name, settings)
+    assert run_python(COMMAND, 2, tmp_path / "whole").returncode == 0
+    parts = 0
+    while True:
+        done = run_python([*COMMAND, "--max-walltime", str(seconds)], parts % 4 + 1, tmp_path / "chain")
+        assert done.returncode in (0, 75), done.stderr
+        parts += 1
+        if done.returncode == 0:
+            break
+        assert "by --max-walltime; a checkpoint was written" in done.stderr and parts < 200
+    assert parts >= at_least
+    assert_same_bits(tmp_path / "whole" / "run", tmp_path / "chain" / "run")
+    count.of(f"parts of {seconds} s of wall time chained, on 1, 2, 3, 4 ranks in turn", few=parts, many=parts)
+    for _ in range(parts):
+        count.done()
+
+
+def test_files_that_speak_to_a_run(tmp_path: Path) -> None:
+    write_input(tmp_path, {**SETTINGS, "loading": {"target": 4.0}, "checkpoint": {"every": "1 h"}})
+    process = start(COMMAND, 2, tmp_path)
+    run = tmp_path / "run"
+    try:
+        wait_until(lambda: (run / "run.h5").exists(), process)
+        (run / "CHECKPOINT").touch()
+        wait_until(lambda: (run / "checkpoints" / "00000001.h5").exists(), process)
+        assert not (run / "CHECKPOINT").exists()
+        (run / "STOP").touch()
+        _, err = process.communicate(timeout=20)
+    finally:
+        end(process)
+    assert process.returncode == 75 and "by the file STOP; a checkpoint was written" in err
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "pieces", "run.h5"]
+    assert (run / "checkpoints" / "00000002.h5").exists()
+
+
+def test_a_second_signal_is_quicker_and_a_third_ends_it(tmp_path: Path) -> None:
+    """Here the first pause never comes to an end, so that only the third signal can."""
+    (tmp_path / "stuck.py").write_text(
+        "import sys, time\nimport hpcepm.parallel\nfrom hpcepm.cli import main\nfrom hpcepm.simulation import Simulation\n"
+        "Simulation._report = lambda self: [print('stuck', flush=True), *(time.sleep(0.01) for _ in range(3000))]\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    write_input(tmp_path, SETTINGS)
+    process = start(["stuck.py", "input.yaml", "--quiet"], None, tmp_path)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "stuck\n"
+        for _ in range(3):
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.7)
+        assert process.wait(timeout=5) == -signal.SIGTERM
+    finally:
+        end(process)
+
+
+def test_the_end_of_the_job_is_found(tmp_path: Path) -> None:
+    write_input(tmp_path, {**SETTINGS, "loading": {"target": 50.0}})
+    soon = str(int(time.time()) + 23)  # of which the scheduler is left 20
+    done = run_python(COMMAND, 2, tmp_path, timeout=30, SLURM_JOB_END_TIME=soon)
+    assert done.returncode == 75 and "by the end of the job's time; a checkpoint was written" in done.stderr
+    assert time.time() < int(soon) - 10
+
+
+# Damaged files
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run that was killed after some checkpoints, of which it kept three."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    write_input(folder, {**SETTINGS, "checkpoint": {"every": "0.05 s", "keep": 3}})
+    process = start(COMMAND, None, folder)
+    try:
+        wait_until(lambda: (folder / "run" / "checkpoints" / "00000003.h5").exists(), process)
+    finally:
+        end(process)
+    return folder
+
+
+def damaged(sound: bytes, chance: random.Random) -> Iterator[bytes]:
+    """Cut at each 4 KB, and flip 200 random bytes one at a time."""
+    for k in range(0, len(sound), 4096):
+        yield sound[:k]
+    for _ in range(200):
+        k = chance.randrange(len(sound))
+        yield sound[:k] + bytes([sound[k] ^ (1 << chance.randrange(8))]) + sound[k + 1 :]
+
+
+def test_damaged_files_are_detected(interrupted: Path, team: Team, count: Count) -> None:
+    """Each damage to the newest checkpoint: found, told, and the one before it taken. To other files: found."""
+    run, chance = interrupted / "run", random.Random(7)
+    checkpoints = sorted((run / "checkpoints").glob("0*.h5"), reverse=True)
+    others = [run / "run.h5", *checkpoints[1:], *sorted((run / "pieces").glob("*.h5"))]
+    files = [checkpoints[0], *others]
+    step = 1 if count.long else 10
+    cases = {path: list(damaged(path.read_bytes(), chance))[::step] for path in files}
+    n = sum(map(len, cases.values()))
+    count.of("cut or flipped byte of a file, detected", few=n, many=n)
+    for path, contents in cases.items():
+        sound = path.read_bytes()
+        for content in contents:
+            path.write_bytes(content)
+            if path == checkpoints[0]:
+                header, problems = newest_checkpoint(path.parent, team)
+                assert header is not None and header.path == checkpoints[1]
+                assert list(problems) == [path] and "truncated, altered" in problems[path]
+            else:
+                assert broken_seal(path, team) is not None
+            count.done()
+        path.write_bytes(sound)
+    path = run / "pieces" / "observables-000000000000.h5"
+    sound = path.read_bytes()
+    path.write_bytes(sound[:-1])
+    with pytest.raises(DamagedOutput, match="truncated, altered"):
+        Table(path.parent, "observables", np.dtype([("strain", "f8")]), 1)
+    path.write_bytes(sound)
+
+
+def test_a_checkpoint_that_is_gone_is_missed(interrupted: Path, team: Team) -> None:
+    folder = interrupted / "run" / "checkpoints"
+    newest = max(folder.glob("0*.h5"))
+    content = newest.read_bytes()
+    newest.unlink()
+    header, problems = newest_checkpoint(folder, team)
+    assert header is not None and header.path < newest and "the newest checkpoint is missing" in problems[newest]
+    kept = {path: path.read_bytes() for path in folder.glob("0*.h5")}
+    for path in kept:
+        path.unlink()
+    with pytest.raises(BadCheckpoint, match="missing"):
+        newest_checkpoint(folder, team)
+    for path, sound in {**kept, newest: content}.items():
+        path.write_bytes(sound)
+
+
+def test_verify_finds_what_is_wrong(undisturbed: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from hpcepm.tables import write_small_file
+
+    def verdict(run: Path) -> tuple[int, str]:
+        done = run_python(["-m", "hpcepm", "verify", str(run)], None, tmp_path)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout
+
+    assert verdict(undisturbed) == (0, verdict(undisturbed)[1]) and "is sound" in verdict(undisturbed)[1]
+    copy = tmp_path / "copy"
+    shutil.copytree(undisturbed, copy)
+    piece = copy / "pieces" / "avalanches-000000000000.h5"
+    content = bytearray(piece.read_bytes())
+    content[len(content) // 2] ^= 1
+    piece.write_bytes(content)
+    code, said = verdict(copy)
+    assert code == 1 and "BAD  checksums" in said and "NOT sound" in said
+    piece.unlink()
+    assert "avalanches-000000000000.h5 is missing" in verdict(copy)[1]
+    with h5py.File(undisturbed / "pieces" / piece.name, "r") as file:
+        table = {name: column[()] for name, column in file.items()}
+    table["events"][5] += 1
+
+    def altered(file: h5py.File) -> None:
+        for name, column in table.items():
+            file[name] = column
+
+    write_small_file(piece, altered)  # sealed, and wrong
+    code, said = verdict(copy)
+    assert code == 1 and "their events do not add up" in said
+    assert run_python(["-m", "hpcepm", "verify", "nowhere"], None, tmp_path).returncode == 2
+
+
+# Full disks
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder on a disk of 2 MB."""
+    if os.getuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_up_at_a_random_moment(small_disk: Path, undisturbed: Path, team: Team, count: Count) -> None:
+    chance = random.Random(11)
+    write_input(small_disk, {**SETTINGS, "checkpoint": {"every": "0.02 s"}})
+    for _ in range(count.of("2 MB disk filled up at a random moment", few=3, many=40)):
+        subprocess.run(["rm", "-rf", str(small_disk / "run"), str(small_disk / "ballast")], check=True)
+        process = start(COMMAND, chance.choice([None, 2]), small_disk)
+        ballast = threading.Thread(target=fill_up, args=(small_disk / "ballast", process))
+        try:
+            wait_until(lambda: (small_disk / "run" / "checkpoints").exists(), process)
+            time.sleep(chance.uniform(0, 0.6))
+            ballast.start()
+            _, err = process.communicate(timeout=60)
+        finally:
+            end(process)
+        ballast.join()
+        assert process.returncode == 1, (process.returncode, err)
+        assert "No space left on device" in err and not any(part in err for part in PARTS_OF_A_CLEAN_END), err
+        (small_disk / "ballast").unlink()
+        if list((small_disk / "run" / "checkpoints").glob("0*.h5")):
+            header, problems = newest_checkpoint(small_disk / "run" / "checkpoints", team)
+            assert header is not None and not problems
+        goes_on_to_the_same_bits(small_disk, undisturbed, None)
+        count.done()
+
+
+def fill_up(path: Path, process: subprocess.Popen[str]) -> None:
+    """Take every byte that is left, and that gets free, until a run is over."""
+    with open(path, "wb", buffering=0) as file:
+        while process.poll() is None:
+            try:
+                file.write(b"\0" * 4096)
+            except OSError:
+                time.sleep(0.0005)
+
+
+def test_files_that_may_not_grow(tmp_path: Path, count: Count) -> None:
+    """RLIMIT_FSIZE: at whichever size writing fails, it is said plainly."""
+    script = (
+        "import resource, sys\nimport hpcepm.parallel\nfrom hpcepm.cli import main\n"
+        "limit = int(sys.argv.pop(1))\nresource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\nsys.exit(main(sys.argv[1:]))\n"
+    )
+    sizes = [64_000, 180_000, 100, 5_000, 20_000, 40_000, 100_000, 150_000, 200_000, 201_000, 210_000]
+    for size in sizes[: count.of("limit on the size of files", few=2, many=len(sizes))]:
+        folder = tmp_path / str(size)
+        write_input(folder, SETTINGS)
+        (folder / "limited.py").write_text(script)
+        done = run_python(["limited.py", str(size), "input.yaml"], None, folder)
+        assert done.returncode in (1, 2), (size, done.returncode, done.stderr)
+        assert "File too large" in done.stderr and "Traceback" not in done.stderr, done.stderr
+        count.done()
+
+
+def test_a_run_that_will_not_fit_is_refused(small_disk: Path) -> None:
+    write_input(small_disk, {**SETTINGS, "lattice": {"shape": [500, 500]}})
+    done = run_python(COMMAND, None, small_disk)
+    assert done.returncode == 2 and "the run will write" in done.stderr and "there is room for" in done.stderr
+    assert sorted(path.name for path in small_disk.iterdir()) == ["input.yaml"]
+
+
+# Two runs
+
+
+def test_two_runs_in_one_directory(tmp_path: Path, undisturbed: Path, count: Count) -> None:
+    for k in range(count.of("two runs begun in one directory at once", few=2, many=20)):
+        folder = tmp_path / str(k)
+        write_input(folder, SETTINGS)
+        both = [start(COMMAND, None, folder) for _ in range(2)]
+        try:
+            errors = [process.communicate(timeout=60)[1] for process in both]
+        finally:
+            for process in both:
+                end(process)
+        codes = sorted(process.returncode for process in both)
+        assert codes == [0, 3], errors
+        assert any("is in use by another run" in error or "holds a finished run" in error for error in errors)
+        assert_same_bits(undisturbed, folder / "run")
+        count.done()
+
+
+def test_a_lock_on_another_machine_is_watched(tmp_path: Path) -> None:
+    from hpcepm.lock import InUse, Lock
+
+    path = tmp_path / "run.lock"
+    path.write_text('{"host": "elsewhere", "pid": 1, "since": "noon"}')
+    lock = Lock(path, patience=0.5)
+    assert lock.taken_over is not None and "elsewhere" in lock.taken_over
+    lock.release()
+    path.write_text('{"host": "elsewhere", "pid": 1, "job": "7", "since": "noon"}')
+    alive = threading.Timer(0.3, os.utime, [path])
+    alive.start()
+    with pytest.raises(InUse, match="process 1 on elsewhere, job 7, since noon"):
+        Lock(path, patience=2.0)
+    alive.join()
+
+
+def test_the_harness_is_what_it_says(tmp_path: Path) -> None:
+    """A fault that is never reached changes nothing."""
+    write_input(tmp_path, SMALL)
+    done = faulty(tmp_path, None, at="rows", do="kill", nth=10**6)
+    assert done.returncode == 0, done.stderr
+    assert sys.executable
