@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .compiled import compiled_for
 from .engines import ENGINES, Engine
-from .lattice import Field, Lattice
+from .lattice import Field, Lattice, all_finite
 from .parallel import EVENT
 from .preparation import Glass, equilibrated_stress, prepare, stress_scale
 from .state import AVALANCHE, State
@@ -29,7 +29,7 @@ class Dynamics:
     Parameters
     ----------
     lattice, glass
-        Where and what. Making a `Dynamics` is Collective.
+        Where and what. Making a `Dynamics` is Collective; it can `begin` again.
     engine
         A name in `hpcepm.engines.ENGINES`.
     state
@@ -43,15 +43,26 @@ class Dynamics:
 
     def __init__(self, lattice: Lattice, glass: Glass, engine: str, state: State | None = None) -> None:
         self.lattice = lattice
-        self.glass = glass
-        initial_stress = equilibrated_stress(lattice, glass) if glass.initial_stress_std > 0 else None
-        self.state = prepare(lattice, glass, initial_stress) if state is None else state
-        self.engine: Engine = ENGINES[engine](lattice, glass.kernel, initial_stress, stress_scale(lattice, glass))
-        self.engine.take_up(self.state)
+        self.engine: Engine = ENGINES[engine](lattice, glass.kernel, stress_scale(lattice, glass))
         self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
         self._finished = np.zeros(1, np.int64)
         self._buffers = Buffers.of_capacity(EVENTS_AT_FIRST)
         self._step_loop: Callable[..., Any] | None = None
+        self.begin(glass, state)
+
+    def begin(self, glass: Glass, state: State | None = None) -> None:
+        """Take up a glass that differs from the one before in seed and realization alone; nothing else is remembered. Collective.
+
+        Tables, buffers and what was compiled are kept. For the parameters see the class.
+        """
+        lattice, engine = self.lattice, self.engine
+        self.glass = glass
+        wanted = glass.initial_stress_std > 0
+        engine.initial_stress = equilibrated_stress(lattice, glass, engine.convolution) if wanted else None
+        self.state = prepare(lattice, glass, engine.initial_stress) if state is None else state
+        engine.take_up(self.state)
+        self._finished[0] = 0
+        self._buffers.reach[0] = np.inf
         self._rules = Rules(
             np.uint64(glass.seed),
             np.uint64(glass.realization),
@@ -87,7 +98,7 @@ class Dynamics:
             A field holds NaN or infinity; looked for at the beginning and at the end.
         """
         self._check_finite()
-        pause_at = self.state.now[0]["steps"] + steps
+        pause_at = int(self.state.now["steps"][0]) + steps
         while True:
             why = self._advance(stop_strain, pause_at)
             if why == Why.SYNCHRONIZE:
@@ -115,7 +126,7 @@ class Dynamics:
             self._rules,
             self.lattice.team.link,
             float(stop_strain),
-            int(pause_at),
+            pause_at,
         )
         if self._step_loop is None:
             self._step_loop = compiled_for(advance, *arguments)
@@ -143,9 +154,9 @@ class Dynamics:
 
     def lowest_yields_at(self) -> float:
         """Return the macroscopic stress at which the weakest site yields. Collective."""
-        stress, reach = self.stress_at(float(self.state.now[0]["strain"])), self._buffers.reach[0]
+        stress, reach = self.stress_at(float(self.state.now["strain"][0])), self._buffers.reach[0]
         while True:
-            lowest = min(self.lattice.team.comm.allgather(self.engine.lowest_yields_at(self.state, stress + reach)))
+            lowest = min(self.lattice.team.from_all(self.engine.lowest_yields_at(self.state, stress + reach)))
             if lowest < np.inf or stress + reach == np.inf:
                 return lowest
             reach *= 2
@@ -162,15 +173,19 @@ class Dynamics:
         return self.engine.nbytes + sum(a.nbytes for a in arrays)
 
     def _check_finite(self) -> None:
-        fields, rank = self.state.fields, self.lattice.team.rank
-        problem = None
-        for name in ("epsilon_p", "sigma_c", "yields_at"):  # yields_at follows from the others
-            site = self.lattice.first_bad_site(getattr(fields, name))
-            if site is not None:
-                x, y = divmod(site, self.lattice.ny)
-                value = getattr(fields, name)[self.lattice.share.here[x], y]
-                problem = f"{name} is {value} at site ({x}, {y}) of rank {rank}, found after step {self.state.now[0]['steps']}"
-                break
-        problem = self.lattice.team.first_found(problem)
+        fields = self.state.fields
+        good = all_finite(fields.epsilon_p, fields.sigma_c, fields.yields_at)
+        problem = self.lattice.team.first_found(None if good else self._bad_number())
         if problem is not None:
             raise NotFinite(problem)
+
+    def _bad_number(self) -> str | None:
+        """Say which number of the slab is not finite, if one is."""
+        lattice, fields = self.lattice, self.state.fields
+        for name in ("epsilon_p", "sigma_c", "yields_at"):  # yields_at follows from the others
+            site = lattice.first_bad_site(getattr(fields, name))
+            if site is not None:
+                x, y = divmod(site, lattice.ny)
+                value, step = getattr(fields, name)[lattice.share.here[x], y], self.state.now[0]["steps"]
+                return f"{name} is {value} at site ({x}, {y}) of rank {lattice.team.rank}, found after step {step}"
+        return None

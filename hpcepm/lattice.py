@@ -6,7 +6,7 @@ over the lattice is a sum over each row followed by a sum over all rows in ascen
 same bits on any number of them.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -94,9 +94,14 @@ class Lattice:
         return np.zeros((self.rows, self.ny), dtype)
 
     def all_rows(self, mine: NDArray[Any]) -> NDArray[Any]:
-        """Return the per-row values of all rows, shape (nx, ...), from those of mine, (rows, ...). Collective."""
+        """Return the per-row values of all rows, shape (nx, ...), from those of mine, (rows, ...). Collective.
+
+        Not a copy if all are mine.
+        """
+        if self.team.size == 1:
+            return mine
         everything = np.zeros((self.shape[0], *mine.shape[1:]), mine.dtype)
-        for rank, values in enumerate(self.team.comm.allgather(mine)):
+        for rank, values in enumerate(self.team.from_all(mine)):
             for s in self.strips_of(rank):
                 everything[s.start : s.start + s.rows] = values[s.here : s.here + s.rows]
         return everything
@@ -104,7 +109,7 @@ class Lattice:
     def row_sums(self, field: Field) -> NDArray[np.float64]:
         """Return the sum over y for each x, shape (nx,). Collective."""
         sums = np.empty((self.rows, 4))
-        _row_power_sums(field, 0.0, field, 0.0, sums)
+        _row_power_sums(field, 0.0, sums)
         return self.all_rows(sums[:, 0])
 
     def column_sums(self, field: Field) -> NDArray[np.float64]:
@@ -112,62 +117,93 @@ class Lattice:
 
         Strips are summed up where they are, and then added in ascending order, each rank for its share of the columns.
         """
-        comm, size, ny = self.team.comm, self.team.size, self.ny
+        size, ny = self.team.size, self.ny
+        parts = _sums_of_rows(field, self.strip)
+        if size == 1:
+            return _sums_of_rows(parts, len(parts))[0]
         columns_of = [rows_of_rank(ny, size, rank) for rank in range(size)]
-        parts = np.array([_sum_of_rows(field[k : k + self.strip]) for k in range(0, self.rows, self.strip)]).reshape(-1, ny)
-        pieces = comm.alltoall(np.split(parts, np.cumsum(columns_of)[:-1], axis=1))
+        pieces = self.team.comm.alltoall(np.split(parts, np.cumsum(columns_of)[:-1], axis=1))
         n_strips = sum(map(len, pieces))
         by_strip = np.zeros((n_strips, columns_of[self.team.rank]))
         for rank, piece in enumerate(pieces):
             by_strip[rank::size] = piece
-        return np.concatenate(comm.allgather(_sum_of_rows(by_strip)))
+        return np.concatenate(self.team.from_all(_sums_of_rows(by_strip, n_strips)[0]))
 
-    def power_means(
-        self, field: Field, centre: float = 0.0, other: Field | None = None, factor: float = 0.0
-    ) -> tuple[float, float, float, float]:
-        """Return the lattice means of (f + factor·other − centre)^p for p = 1, 2, 3, 4. Collective."""
+    def power_means(self, field: Field, centre: float = 0.0) -> tuple[float, float, float, float]:
+        """Return the lattice means of (f − centre)^p for p = 1, 2, 3, 4. Collective."""
         sums = np.empty((self.rows, 4))
-        _row_power_sums(field, centre, field if other is None else other, factor, sums)
-        first, second, third, fourth = self.all_rows(sums).sum(axis=0) / self.n_sites
-        return float(first), float(second), float(third), float(fourth)
+        _row_power_sums(field, centre, sums)
+        first, second, third, fourth = self.means(sums).tolist()
+        return first, second, third, fourth
+
+    def means(self, row_sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return lattice means, shape (...), from the sums over each of my rows, (rows, ...). Collective."""
+        means = np.empty(row_sums.shape[1:])
+        _mean_of_rows(self.all_rows(row_sums).reshape(self.shape[0], -1), self.n_sites, means.reshape(-1))
+        return means
 
     def first_bad_site(self, field: Field) -> int | None:
         """Return the lowest global index of a site of this slab that holds NaN or infinity, if any."""
-        if _all_finite(field.view(np.int64)):
+        if all_finite(field):
             return None
         i, j = divmod(int(np.flatnonzero(~np.isfinite(field))[0]), self.ny)
         return int(self.share.row[i]) * self.ny + j
 
 
-def _sum_of_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Add up rows in ascending order."""
-    total = np.zeros(rows.shape[1])
-    for row in rows:
-        total += row
-    return total
+def _sums_of_rows(rows: NDArray[np.float64], height: int) -> NDArray[np.float64]:
+    """Return the sum of the first ``height`` rows, of the next, and so on; each in ascending order."""
+    sums = np.zeros((-(-len(rows) // height), rows.shape[1]))
+    _add_rows(rows, height, sums)
+    return sums
 
 
 @compiled
-def _row_power_sums(field: Field, centre: float, other: Field, factor: float, sums: NDArray[np.float64]) -> None:
+def _add_rows(rows: NDArray[np.float64], height: int, sums: NDArray[np.float64]) -> None:
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            sums[i // height, j] += rows[i, j]
+
+
+@compiled
+def _mean_of_rows(rows: NDArray[np.float64], n_sites: int, means: NDArray[np.float64]) -> None:
+    """Set ``means`` to the sums of all rows, in ascending order, divided by the number of sites."""
+    means[:] = 0.0
+    for i in range(rows.shape[0]):
+        means += rows[i]
+    means /= n_sites
+
+
+@compiled
+def _row_power_sums(field: Field, centre: float, sums: NDArray[np.float64]) -> None:
     for i in range(field.shape[0]):
-        s1 = s2 = s3 = s4 = 0.0
+        s = NO_POWERS
         for j in range(field.shape[1]):
-            d = (field[i, j] + factor * other[i, j]) - centre
-            s1 += d
-            s2 += d * d
-            s3 += d * d * d
-            s4 += (d * d) * (d * d)
-        sums[i, 0], sums[i, 1], sums[i, 2], sums[i, 3] = s1, s2, s3, s4
+            s = with_powers(s, field[i, j] - centre)
+        sums[i, 0], sums[i, 1], sums[i, 2], sums[i, 3] = s
+
+
+Powers = tuple[float, float, float, float]
+NO_POWERS: Final[Powers] = (0.0, 0.0, 0.0, 0.0)
+
+
+@compiled
+def with_powers(s: Powers, d: float) -> Powers:
+    """Return four sums with d, d², d³ and d⁴ added; every sum of powers is made so, for its bits."""
+    return s[0] + d, s[1] + d * d, s[2] + d * d * d, s[3] + (d * d) * (d * d)
 
 
 _EXPONENT = 0x7FF0000000000000  # of a double; all ones in NaN and infinity alone
 
 
 @compiled
-def _all_finite(bits: NDArray[np.int64]) -> bool:
-    """Return whether no double of a field is NaN or infinite; without a branch, so that it runs at the speed of memory."""
-    largest = 0
-    for i in range(bits.shape[0]):
-        for j in range(bits.shape[1]):
-            largest = max(largest, bits[i, j] & _EXPONENT)
-    return largest < _EXPONENT
+def all_finite(*fields: Field) -> bool:
+    """Return whether no double of some fields is NaN or infinite; without a branch, so that it runs at the speed of memory."""
+    for field in fields:
+        bits = field.view(np.int64)
+        largest = 0
+        for i in range(bits.shape[0]):
+            for j in range(bits.shape[1]):
+                largest = max(largest, bits[i, j] & _EXPONENT)
+        if largest == _EXPONENT:
+            return False
+    return True

@@ -5,19 +5,23 @@ row by row and has the same bits on any number of ranks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
 from math import sqrt
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .compiled import compiled
 from .dynamics import Dynamics
-from .lattice import Field, Lattice
+from .lattice import NO_POWERS, Field, Lattice, with_powers
 
 STRESS_UNIT: Final = "Lennard-Jones stress"
 NO_UNIT: Final = "1"
+
+AVERAGED: Final = ("sigma", "local_strain", "epsilon_p", "sigma_c")
+"""What `Snapshot.moments` knows, in the order of `_row_power_sums`."""
 
 
 @dataclass
@@ -29,14 +33,13 @@ class Snapshot:
 
     dynamics: Dynamics
     strain: float
-    _moments: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
 
     @property
     def lattice(self) -> Lattice:
         """The lattice."""
         return self.dynamics.lattice
 
-    @property
+    @cached_property
     def stress(self) -> float:
         """Σ."""
         return self.dynamics.stress_at(self.strain)
@@ -70,25 +73,35 @@ class Snapshot:
         """Give back the memory of the stress."""
         self.__dict__.pop("sigma", None)
 
-    def _power_means(self, name: str, centre: float = 0.0) -> tuple[float, float, float, float]:
-        """Return the means of (f − centre)^p for a field, or for ``local_strain``, e = ε_p + σ/2μ, which none holds."""
-        if name == "local_strain":
-            return self.lattice.power_means(self.epsilon_p, centre, self.sigma, 1 / (2 * self.dynamics.glass.shear_modulus))
-        return self.lattice.power_means(getattr(self, name), centre)
+    @cached_property
+    def _plain_means(self) -> NDArray[np.float64]:
+        return self._power_means(np.zeros((len(AVERAGED), 4)))
 
-    def moments(self, name: str) -> tuple[float, float, float, float]:
-        """Return the mean and the second, third and fourth central moments of a field of this snapshot."""
-        if name not in self._moments:
-            mean = self._power_means(name)[0]
-            _, second, third, fourth = self._power_means(name, mean)
-            self._moments[name] = (mean, second, third, fourth)
+    @cached_property
+    def _moments(self) -> dict[str, list[float]]:
+        moments = self._power_means(self._plain_means)
+        moments[:, 0] = self._plain_means[:, 0]
+        return dict(zip(AVERAGED, moments.tolist(), strict=True))
+
+    def _power_means(self, centres: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the means of (f − centre)^p, p = 1, 2, 3, 4, of all that is `AVERAGED`: in one pass, and one collective.
+
+        The shape is (4, 4), that of the centres too: the first of each four is used, so that means can be centres.
+        """
+        sums = np.empty((self.lattice.rows, *centres.shape))
+        per_two_mu = 1 / (2 * self.dynamics.glass.shear_modulus)
+        _row_power_sums(self.sigma, self.epsilon_p, self.sigma_c, per_two_mu, centres, sums)
+        return self.lattice.means(sums)
+
+    def moments(self, name: str) -> list[float]:
+        """Return the mean and the second, third and fourth central moments of what is `AVERAGED`."""
         return self._moments[name]
 
     @property
     def localization(self) -> float:
         """LOC = N_ℓ Σe⁴/(Σe²)², N_ℓ = √(nx ny): 1 for one row, 1/N_ℓ when homogeneous, and so at strain 0 (paper, Eq 13)."""
         length = sqrt(self.lattice.n_sites)
-        _, second, _, fourth = self._power_means("local_strain")
+        _, second, _, fourth = self._plain_means[AVERAGED.index("local_strain")].tolist()
         if self.strain == 0 or second == 0:
             return 1 / length
         return length * fourth / (self.lattice.n_sites * second**2)
@@ -100,7 +113,28 @@ class Snapshot:
 
     def count(self, name: str) -> float:
         """Return a cumulative count of the run."""
-        return float(self.dynamics.state.now[0][name])
+        return float(self.dynamics.state.now[name][0])
+
+
+@compiled
+def _row_power_sums(
+    sigma: Field,
+    epsilon_p: Field,
+    sigma_c: Field,
+    per_two_mu: float,
+    centres: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> None:
+    """Set ``sums``, (rows, 4, 4), to those over each row of (f − centre)^p, p = 1, 2, 3, 4, of all that is `AVERAGED`."""
+    for i in range(sums.shape[0]):
+        a = b = c = d = NO_POWERS
+        for j in range(sigma.shape[1]):
+            a = with_powers(a, sigma[i, j] - centres[0, 0])
+            b = with_powers(b, (epsilon_p[i, j] + per_two_mu * sigma[i, j]) - centres[1, 0])
+            c = with_powers(c, epsilon_p[i, j] - centres[2, 0])
+            d = with_powers(d, sigma_c[i, j] - centres[3, 0])
+        for p in range(4):
+            sums[i, 0, p], sums[i, 1, p], sums[i, 2, p], sums[i, 3, p] = a[p], b[p], c[p], d[p]
 
 
 @dataclass(frozen=True)
@@ -137,6 +171,7 @@ RECORD: Final = np.dtype([("strain", "f8")] + [(o.name, "i8" if o.name in COUNTS
 """A row of the table of observables."""
 
 
+@cache
 def profile_dtype(shape: tuple[int, int]) -> np.dtype:
     """Return the row of the table of profiles: mean plastic strain along x and along y."""
     return np.dtype([("along_x", "f8", (shape[0],)), ("along_y", "f8", (shape[1],))])
@@ -145,9 +180,7 @@ def profile_dtype(shape: tuple[int, int]) -> np.dtype:
 def measure(snapshot: Snapshot) -> NDArray[np.void]:
     """Return one row of observables, shape (1,), dtype `RECORD`, the same on all ranks. Collective."""
     row = np.zeros(1, RECORD)
-    row["strain"] = snapshot.strain
-    for observable in OBSERVABLES:
-        row[observable.name] = observable.measure(snapshot)
+    row[0] = (snapshot.strain, *[observable.measure(snapshot) for observable in OBSERVABLES])
     return row
 
 

@@ -57,7 +57,12 @@ class Team:
 
     def from_leader(self, thing: Thing) -> Thing:
         """Return what rank 0 holds. Collective."""
-        result: Thing = self.comm.bcast(thing, root=0)
+        result: Thing = thing if self.size == 1 else self.comm.bcast(thing, root=0)
+        return result
+
+    def from_all(self, thing: Thing) -> list[Thing]:
+        """Return what each rank holds, in their order. Collective."""
+        result: list[Thing] = [thing] if self.size == 1 else self.comm.allgather(thing)
         return result
 
     def all_good(self, problem: str | None) -> None:
@@ -86,7 +91,7 @@ class Team:
 
     def first_found(self, thing: Thing | None) -> Thing | None:
         """Return what the lowest rank that has anything has. Collective."""
-        return next((found for found in self.comm.allgather(thing) if found is not None), None)
+        return next((found for found in self.from_all(thing) if found is not None), None)
 
 
 class ProblemOnRank(Exception):

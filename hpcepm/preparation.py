@@ -52,11 +52,11 @@ def stress_scale(lattice: Lattice, glass: Glass) -> float:
     return max(initial, renewed, glass.initial_stress_std, glass.kernel.mu_star * glass.slip.mean(glass.renewal))
 
 
-def equilibrated_stress(lattice: Lattice, glass: Glass) -> Field:
+def equilibrated_stress(lattice: Lattice, glass: Glass, convolution: Convolution) -> Field:
     """Return a Gaussian stress field in mechanical equilibrium, zero mean, of the wanted standard deviation. Collective."""
     noise = lattice.field()
     _fill_normal(noise, lattice.share.row, np.uint64(glass.seed), np.uint64(glass.realization))
-    stress = Convolution(lattice, glass.kernel).equilibrated(noise)
+    stress = convolution.equilibrated(noise)
     mean = lattice.power_means(stress)[0]
     variance = lattice.power_means(stress, mean)[1]
     return (stress - mean) * (glass.initial_stress_std / np.sqrt(variance))

@@ -93,4 +93,4 @@ class State:
 
     def plastic_strain(self, lattice: Lattice) -> float:
         """Return ⟨ε_p⟩."""
-        return float(self.now[0]["total_slip"] / lattice.n_sites)
+        return float(self.now["total_slip"][0]) / lattice.n_sites

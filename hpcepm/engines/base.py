@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from ..compiled import compiled, compiled_minimum
+from ..convolution import Convolution
 from ..kernel import Kernel
 from ..lattice import Field, Lattice, Share
 from ..state import Fields, State
@@ -22,21 +24,30 @@ class Engine(ABC):
     ----------
     lattice, kernel
         Where, and how.
-    initial_stress
-        Equilibrated stress at strain 0, or None for none; units of stress.
     scale
         The size of stresses in this glass.
-    """
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None, scale: float) -> None:
-        self.lattice = lattice
-        self.kernel = kernel
-        self.initial_stress = initial_stress
-        self.scale = scale
+    Attributes
+    ----------
+    initial_stress
+        Equilibrated stress at strain 0 of the glass at hand, or None for none; units of stress.
+    arrays
+        What the compiled loop works on; its type selects the compiled functions.
+    """
 
     name: str
     arrays: NamedTuple
-    """What the compiled loop works on; its type selects the compiled functions."""
+
+    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
+        self.lattice = lattice
+        self.kernel = kernel
+        self.scale = scale
+        self.initial_stress: Field | None = None
+
+    @cached_property
+    def convolution(self) -> Convolution:
+        """G * ε_p; made when it is first asked for, if it is."""
+        return Convolution(self.lattice, self.kernel)
 
     @abstractmethod
     def take_up(self, state: State) -> None:
@@ -63,12 +74,13 @@ class Engine(ABC):
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
         """Return the smallest ``yields_at`` of this slab; inf if it has no site, or perhaps if it is above a limit."""
-        return float(state.fields.yields_at.min(initial=np.inf))
+        return smallest(state.fields.yields_at.ravel())
 
     @property
     def nbytes(self) -> int:
         """Memory of the engine on this rank, in bytes."""
-        return sum(a.nbytes for a in self.arrays if isinstance(a, np.ndarray))
+        convolution = self.convolution.nbytes if "convolution" in self.__dict__ else 0
+        return convolution + sum(a.nbytes for a in self.arrays if isinstance(a, np.ndarray))
 
 
 # The three questions of the step loop. Each engine binds its own answers to the type of its arrays.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..compiled import compiled
 from ..kernel import Kernel
-from ..lattice import Field, Lattice, Share
+from ..lattice import Lattice, Share
 from ..state import Fields, State
 from .base import (
     Engine,
@@ -34,8 +34,8 @@ class DirectEngine(Engine):
 
     name = "direct"
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None, scale: float) -> None:
-        super().__init__(lattice, kernel, initial_stress, scale)
+    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
+        super().__init__(lattice, kernel, scale)
         ny = lattice.ny
         quarter = kernel.quarter_table(lattice.shape)
         column = np.arange(2 * ny) % ny

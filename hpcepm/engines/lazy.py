@@ -35,9 +35,9 @@ class LazyEngine(Engine):
 
     name = "lazy"
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None, scale: float) -> None:
-        super().__init__(lattice, kernel, initial_stress, scale)
-        self.convolution = Convolution(lattice, kernel)
+    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
+        super().__init__(lattice, kernel, scale)
+        self.convolution = Convolution(lattice, kernel)  # at once: its memory is that of this engine
         nx, ny = lattice.shape
         block = lattice.strip  # a row of blocks belongs to one rank
         half_window, patience, crowd = _sizes(nx, ny)
@@ -111,11 +111,6 @@ class LazyEngine(Engine):
         if self.initial_stress is not None:
             stress += self.initial_stress
         return stress
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the engine on this rank, in bytes."""
-        return super().nbytes + self.convolution.nbytes
 
 
 def quantum_of(scale: float) -> float:

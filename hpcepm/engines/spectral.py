@@ -34,9 +34,9 @@ class SpectralEngine(Engine):
 
     name = "spectral"
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, initial_stress: Field | None, scale: float) -> None:
-        super().__init__(lattice, kernel, initial_stress, scale)
-        self.convolution = Convolution(lattice, kernel)
+    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
+        super().__init__(lattice, kernel, scale)
+        self.convolution = Convolution(lattice, kernel)  # at once: its memory is that of this engine
         self.arrays: SpectralArrays = SpectralArrays(np.zeros(lattice.rows))
 
     def take_up(self, state: State) -> None:
@@ -51,11 +51,6 @@ class SpectralEngine(Engine):
         if self.initial_stress is not None:
             stress += self.initial_stress
         _subtract_from(fields.sigma_c, stress, self.arrays.row_minimum)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the engine on this rank, in bytes."""
-        return super().nbytes + self.convolution.nbytes
 
 
 @compiled

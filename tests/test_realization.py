@@ -1,0 +1,168 @@
+"""What is measured, bit for bit by plain numpy; and realizations sheared in any order, each as it is alone."""
+
+import itertools
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hpcepm.dynamics import Dynamics
+from hpcepm.lattice import Lattice
+from hpcepm.observables import RECORD, Snapshot, measure, measure_profiles, profile_dtype
+from hpcepm.parallel import Team
+from hpcepm.preparation import Glass
+from hpcepm.realization import Realizations, Sheared
+from hpcepm.state import AVALANCHE
+from hpcepm.step_loop import Why
+
+from .conftest import run_python
+from .test_dynamics import MU, glass
+
+Array = NDArray[np.float64]
+STRAINS = [0.02 * k for k in range(11)]
+GLASSES: dict[str, tuple[tuple[int, int], str, dict[str, Any]]] = {
+    "default": ((16, 16), "direct", {}),
+    "with initial stress": ((13, 7), "direct", {"initial_stress_std": 0.3}),
+    "thresholds of a field": ((9, 12), "direct", {"initial": np.random.default_rng(4).uniform(0.3, 2.0, (9, 12))}),
+    "lazy": ((40, 33), "lazy", {"initial_stress_std": 0.2}),
+    "spectral": ((5, 8), "spectral", {"initial_stress_std": 0.2}),
+}
+
+
+def in_order(columns: Array) -> Array:
+    """Return the sum over the last axis, one after the other."""
+    total = np.zeros(columns.shape[:-1])
+    for k in range(columns.shape[-1]):
+        total += columns[..., k]
+    return total
+
+
+def plain_means(field: Array, centre: float) -> list[float]:
+    """Return the means of (f − centre)^p: along each row, then over the rows."""
+    d = field - centre
+    return [float(in_order(in_order(power)) / d.size) for power in (d, d * d, d * d * d, (d * d) * (d * d))]
+
+
+def plain_record(dynamics: Dynamics, strain: float) -> NDArray[Any]:
+    """Return what `measure` must, a number at a time."""
+    state, n = dynamics.state, dynamics.lattice.n_sites
+    now = state.now[0]
+    plastic_strain = float(now["total_slip"] / n)
+    stress = 2 * MU * (strain - plastic_strain)
+    sigma = dynamics.sigma_at(strain).copy()
+    e = state.fields.epsilon_p + 1 / (2 * MU) * sigma
+    row = np.zeros(1, RECORD)
+    for name in ("events", "avalanches"):
+        row[name] = now[name]
+    row["strain"], row["stress"], row["plastic_strain"] = strain, stress, plastic_strain
+    for name, field in (("stress", sigma), ("strain", e)):
+        _, row[f"{name}_variance"], row[f"{name}_m3"], row[f"{name}_m4"] = plain_means(field, plain_means(field, 0.0)[0])
+    for name, field in (("plastic_strain", state.fields.epsilon_p), ("threshold", state.fields.sigma_c)):
+        row[f"{name}_variance"] = plain_means(field, plain_means(field, 0.0)[0])[1]
+    row["threshold_mean"] = plain_means(state.fields.sigma_c, 0.0)[0]
+    _, second, _, fourth = plain_means(e, 0.0)
+    row["localization"] = sqrt(n) * fourth / (n * second**2) if strain > 0 else 1 / sqrt(n)
+    row["x_min"] = dynamics.lowest_yields_at() - stress
+    return row
+
+
+def plain_profiles(dynamics: Dynamics) -> NDArray[Any]:
+    """Return what `measure_profiles` must: along y, strips are summed up first."""
+    lattice, epsilon_p = dynamics.lattice, dynamics.state.fields.epsilon_p
+    row = np.zeros(1, profile_dtype(lattice.shape))
+    row["along_x"] = in_order(epsilon_p) / lattice.ny
+    strips = [in_order(epsilon_p[k : k + lattice.strip].T) for k in range(0, lattice.rows, lattice.strip)]
+    row["along_y"] = in_order(np.array(strips).T) / lattice.shape[0]
+    return row
+
+
+def alone(lattice: Lattice, some_glass: Glass, engine: str) -> Sheared:
+    """Return a realization sheared by a `Dynamics` of its own, and measured plainly."""
+    dynamics = Dynamics(lattice, some_glass, engine)
+    records, profiles, avalanches = [], [], [np.zeros(0, AVALANCHE)]
+    for strain in STRAINS:
+        while dynamics.shear(strain) is not Why.REACHED:
+            avalanches.append(dynamics.take_avalanches())
+        records.append(plain_record(dynamics, strain))
+        profiles.append(plain_profiles(dynamics))
+    return Sheared(np.concatenate(records), np.concatenate(profiles), np.concatenate([*avalanches, dynamics.take_avalanches()]))
+
+
+def assert_same(one: Sheared, other: Sheared) -> None:
+    for name, a, b in zip(Sheared._fields, one, other, strict=True):
+        assert a.dtype == b.dtype and a.shape == b.shape, name
+        for column in a.dtype.names or ():
+            assert a[column].tobytes() == b[column].tobytes(), f"{name}/{column}"
+
+
+@pytest.mark.parametrize("name", GLASSES)
+def test_in_any_order_each_is_as_alone_and_measured_plainly(team: Team, name: str) -> None:
+    shape, engine, changes = GLASSES[name]
+    lattice = Lattice(shape, team)
+    expected = [alone(lattice, glass(**changes, realization=r), engine) for r in range(3)]
+    many = Realizations(lattice, glass(**changes), engine, STRAINS)
+    for order in itertools.permutations(range(3)):
+        for r in order:
+            sheared = many.shear(r)
+            assert_same(sheared, expected[r])
+            assert sheared.records["events"][-1] > 50 and (sheared.avalanches["realization"] == r).all()
+    assert expected[0].records["stress"].tobytes() != expected[1].records["stress"].tobytes()
+
+
+def test_after_an_interrupted_one(team: Team) -> None:
+    """In the middle of an avalanche, with rows in the table and grown buffers."""
+    lattice = Lattice((16, 16), team)
+    many = Realizations(lattice, glass(), "direct", STRAINS)
+    expected = many.shear(1)
+    many.dynamics.begin(glass(realization=7))
+    while not many.dynamics.state.now["in_avalanche"][0]:
+        many.dynamics.shear(0.3, 101)
+    assert_same(many.shear(1), expected)
+
+
+def test_a_full_table_and_small_buffers_change_nothing(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    lattice = Lattice((16, 16), team)
+    expected = Realizations(lattice, glass(), "direct", STRAINS).shear(2)
+    monkeypatch.setattr("hpcepm.dynamics.ROWS_OF_TABLE", 3)
+    monkeypatch.setattr("hpcepm.dynamics.EVENTS_AT_FIRST", 1)
+    tight = Realizations(lattice, glass(), "direct", STRAINS)
+    assert_same(tight.shear(0), alone(lattice, glass(), "direct"))
+    assert_same(tight.shear(2), expected)
+
+
+def test_results_are_the_callers_own(team: Team) -> None:
+    many = Realizations(Lattice((16, 16), team), glass(), "direct", STRAINS)
+    first = many.shear(0)
+    before = [part.tobytes() for part in first]
+    many.shear(1)
+    assert [part.tobytes() for part in first] == before
+
+
+def test_a_snapshot_is_measured_the_same_twice(team: Team) -> None:
+    dynamics = Dynamics(Lattice((11, 6), team), glass(), "lazy")
+    dynamics.shear(0.1)
+    snapshot = Snapshot(dynamics, 0.1)
+    assert measure(snapshot).tobytes() == measure(snapshot).tobytes() == measure(Snapshot(dynamics, 0.1)).tobytes()
+    assert measure_profiles(snapshot).tobytes() == measure_profiles(snapshot).tobytes()
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_a_team_of_several_ranks_gives_the_bits_of_one(tmp_path: Path, ranks: int) -> None:
+    (tmp_path / "both.py").write_text(
+        "from mpi4py import MPI\n"
+        "from hpcepm.lattice import Lattice\n"
+        "from hpcepm.parallel import Team\n"
+        "from hpcepm.realization import Realizations\n"
+        "from tests.test_dynamics import glass\n"
+        "from tests.test_realization import STRAINS, assert_same\n"
+        "for shape, engine, std in (((16, 16), 'direct', 0.0), ((13, 7), 'lazy', 0.3), ((3, 5), 'spectral', 0.0)):\n"
+        "    lattices = [Lattice(shape, Team(comm)) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD)]\n"
+        "    alone, together = (Realizations(l, glass(initial_stress_std=std), engine, STRAINS) for l in lattices)\n"
+        "    for r in (3, 0):\n"
+        "        assert_same(alone.shear(r), together.shear(r))\n"
+    )
+    done = run_python(["both.py"], ranks, tmp_path, PYTHONPATH=str(Path(__file__).parents[1]))
+    assert done.returncode == 0, done.stderr
