@@ -16,7 +16,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from . import __version__
-from .stopping import seconds_of_walltime
+from .stopping import Deadline, StopRequest, seconds_of_walltime
 
 if TYPE_CHECKING:
     from .parallel import Team
@@ -67,6 +67,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    stop_request = StopRequest().listen()  # first of all: a signal that comes early must not end the run
     from . import parallel  # before mpi4py.MPI, which it tells how to start
 
     from mpi4py import MPI  # isort: skip
@@ -98,20 +99,20 @@ def _run(arguments: list[str]) -> int:
     except (UsageError, ValueError, parallel.WrongLauncher) as error:
         return complain(f"hpcepm: {error}", WRONG_INPUT)
 
-    return _simulate(parallel.Team(comm), options, complain)
+    return _simulate(parallel.Team(comm), options, complain, stop_request)
 
 
-def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str, int], int]) -> int:
+def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str, int], int], stop_request: StopRequest) -> int:
     from .checkpoint import BadCheckpoint
     from .compiled import cache_is_cold
     from .disk import refuse_too_much
     from .dynamics import NotFinite
+    from .ensemble import Ensemble
     from .input import InputError, read_input, refuse_too_large
     from .parallel import ProblemOnRank
     from .progress import Progress
     from .run_directory import DirectoryTaken, DirectoryUnusable, RunDirectory
     from .simulation import OutputFailed, Simulation, Stopped
-    from .stopping import Deadline, StopRequest
 
     read = directory = progress = deadline = refused = None
     memory = team.memory()
@@ -136,7 +137,8 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
     if progress is not None and cache_is_cold():
         progress.say(["compiling the inner loops, once: a quarter of a minute …"])
     try:
-        for _ in Simulation(team, read, directory, options.go_on, progress, StopRequest().listen(), deadline).run():
+        kind = Simulation if read.settings.realizations == 1 else Ensemble
+        for _ in kind(team, read, directory, options.go_on, progress, stop_request, deadline).run():
             pass
     except Stopped as stop:
         return complain(f"hpcepm: {stop}", STOPPED)

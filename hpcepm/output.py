@@ -171,10 +171,10 @@ class Output:
         path = self.lattice.team.from_leader(self._piece_of_snapshot(self.n_snapshots) if self.directory else None)
         assert path is not None
 
-        def describe(file: h5py.File) -> None:
+        def name_strain(file: h5py.File) -> None:
             file.attrs["strain"] = snapshot.strain
 
-        write_slabs(path, self.lattice, fields, describe)
+        write_slabs(path, self.lattice, fields, name_strain)
         self.n_snapshots, self.last_snapshot = self.n_snapshots + 1, snapshot.strain
         if self.directory is not None:
             row = np.zeros(1, SNAPSHOT)
@@ -210,50 +210,38 @@ class Output:
 
     def _fill_observables(self, group: h5py.Group) -> None:
         rows = self.records.read()
-        _coordinates(group, {"realization": 1, "record": len(rows)})
-        _strain_coordinate(group, "record", rows["strain"])
+        coordinates(group, {"realization": 1, "record": len(rows)})
+        strain_coordinate(group, "record", rows["strain"])
         for observable in OBSERVABLES:
             values = np.ascontiguousarray(rows[observable.name][None])
             dataset = group.create_dataset(observable.name, data=values)
-            _describe(dataset, observable.units, observable.description, ("realization", "record"))
+            describe(dataset, observable.units, observable.description, ("realization", "record"))
 
     def _fill_avalanches(self, group: h5py.Group) -> None:
-        _coordinates(group, {"avalanche": self.avalanches.size})
+        coordinates(group, {"avalanche": self.avalanches.size})
         for column, (units, description) in AVALANCHE_COLUMNS.items():
-            dataset = self._view(group, self.avalanches, column, ())
-            _describe(dataset, units, description, ("avalanche",))
+            dataset = view_of_table(group, self.avalanches, column, ())
+            describe(dataset, units, description, ("avalanche",))
 
     def _fill_profiles(self, group: h5py.Group) -> None:
         nx, ny = self.lattice.shape
-        _coordinates(group, {"realization": 1, "record": self.profiles.size, "x": nx, "y": ny})
-        _strain_coordinate(group, "record", self.records.read()["strain"])
+        coordinates(group, {"realization": 1, "record": self.profiles.size, "x": nx, "y": ny})
+        strain_coordinate(group, "record", self.records.read()["strain"])
         for column, (units, description) in PROFILES.items():
-            dataset = self._view(group, self.profiles, column, (1,))
-            _describe(dataset, units, description, ("realization", "record", column[-1]))
-
-    def _view(self, group: h5py.Group, table: Table, column: str, before: tuple[int, ...]) -> h5py.Dataset:
-        """Present a column of a table as one dataset, with axes of length 1 ``before`` that of the rows."""
-        base, inner = table.dtype[column].base, table.dtype[column].shape
-        shape = (*before, table.size, *inner)
-        if table.size == 0:
-            return group.create_dataset(column, shape, base)
-        layout = h5py.VirtualLayout(shape, base)
-        for first, end, name in table.pieces():
-            source = h5py.VirtualSource(f"pieces/{name}", column, shape=(end - first, *inner), dtype=base)
-            layout[(*(0 for _ in before), slice(first, end))] = source
-        return group.create_virtual_dataset(column, layout, fillvalue=_missing(base))
+            dataset = view_of_table(group, self.profiles, column, (1,))
+            describe(dataset, units, description, ("realization", "record", column[-1]))
 
     def _fill_fields(self, group: h5py.Group) -> None:
         nx, ny = self.lattice.shape
         rows = self.snapshots.read()
-        _coordinates(group, {"realization": 1, "snapshot": len(rows), "x": nx, "y": ny})
-        _strain_coordinate(group, "snapshot", rows["strain"])
+        coordinates(group, {"realization": 1, "snapshot": len(rows), "x": nx, "y": ny})
+        strain_coordinate(group, "snapshot", rows["strain"])
         for name, (units, description) in FIELDS.items():
             if name not in self.field_names and not rows[name].any():
                 continue
             dtype = np.dtype(np.int32 if name == "n_events" else np.float64)
             dataset = self._view_of_snapshots(group, name, np.flatnonzero(rows[name]).tolist(), (1, len(rows), nx, ny), dtype)
-            _describe(dataset, units, description, ("realization", "snapshot", "x", "y"))
+            describe(dataset, units, description, ("realization", "snapshot", "x", "y"))
 
     def _view_of_snapshots(
         self, group: h5py.Group, name: str, numbers: list[int], shape: tuple[int, ...], dtype: np.dtype[Any]
@@ -268,12 +256,26 @@ class Output:
         return group.create_virtual_dataset(name, layout, fillvalue=_missing(dtype))
 
 
+def view_of_table(group: h5py.Group, table: Table, column: str, before: tuple[int, ...] = ()) -> h5py.Dataset:
+    """Present a column of a table as one dataset, with axes of length 1 ``before`` that of the rows."""
+    base, inner = table.dtype[column].base, table.dtype[column].shape
+    shape = (*before, table.size, *inner)
+    if table.size == 0:
+        return group.create_dataset(column, shape, base)
+    layout = h5py.VirtualLayout(shape, base)
+    for first, end, name in table.pieces():
+        source = h5py.VirtualSource(f"pieces/{name}", column, shape=(end - first, *inner), dtype=base)
+        layout[(*(0 for _ in before), slice(first, end))] = source
+    return group.create_virtual_dataset(column, layout, fillvalue=_missing(base))
+
+
 def _missing(dtype: np.dtype[Any]) -> float | int:
     """Return what stands for a value whose piece is not there."""
     return -1 if dtype.kind == "i" else np.nan
 
 
-def _coordinates(group: h5py.Group, lengths: Mapping[str, int]) -> None:
+def coordinates(group: h5py.Group, lengths: Mapping[str, int]) -> None:
+    """Give the axes of a group their names."""
     for name, length in lengths.items():
         scale = group.create_dataset(name, data=np.arange(length))
         scale.make_scale(name)
@@ -281,13 +283,15 @@ def _coordinates(group: h5py.Group, lengths: Mapping[str, int]) -> None:
         scale.attrs["description"] = f"{name}, counted from 0"
 
 
-def _strain_coordinate(group: h5py.Group, along: str, strains: NDArray[np.float64]) -> None:
+def strain_coordinate(group: h5py.Group, along: str, strains: NDArray[np.float64]) -> None:
+    """Give an axis of a group its strains."""
     strain = group.create_dataset("strain", data=np.ascontiguousarray(strains))
-    _describe(strain, NO_UNIT, "macroscopic strain", (along,))
+    describe(strain, NO_UNIT, "macroscopic strain", (along,))
     group.attrs["coordinates"] = "strain"
 
 
-def _describe(dataset: h5py.Dataset, units: str, description: str, dimensions: tuple[str, ...]) -> None:
+def describe(dataset: h5py.Dataset, units: str, description: str, dimensions: tuple[str, ...]) -> None:
+    """Say what a dataset is, and name its axes."""
     dataset.attrs["units"] = units
     dataset.attrs["description"] = description
     dataset.attrs["long_name"] = re.sub(r":.*", "", description)

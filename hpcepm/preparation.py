@@ -42,6 +42,12 @@ def prepare(lattice: Lattice, glass: Glass, initial_stress: Field | None) -> Sta
     return state
 
 
+def mean_initial_threshold(glass: Glass, lattice: Lattice) -> float:
+    """Return the mean threshold that a glass starts with. Collective."""
+    initial = glass.initial
+    return initial.mean if isinstance(initial, Distribution) else lattice.power_means(initial)[0]
+
+
 def stress_scale(lattice: Lattice, glass: Glass) -> float:
     """Return the size of stresses in a glass: of its thresholds or of what a mean slip changes, the larger. Collective."""
     if isinstance(glass.initial, Distribution):

@@ -29,7 +29,8 @@ class Progress:
         self.quiet = quiet
         self.stream = stream or sys.stdout
         self.live = is_terminal(self.stream)
-        self._started = self._shown = time.monotonic()
+        self._shown = time.monotonic()
+        self._began: float | None = None
         self._first: tuple[float, int] | None = None
         self._width = 0
 
@@ -45,24 +46,41 @@ class Progress:
 
     def update(self, strain: float, stress: float, events: int, steps: int, force: bool = False) -> None:
         """Show where the run is, if it is time to."""
-        now = time.monotonic()
         if self._first is None:
             self._first = (strain, events)
-            self._started = now
+        if not (elapsed := self._due(force)):
+            return
+        rate = (events - self._first[1]) / elapsed
+        left = _time_left(strain - self._first[0], self.target - strain, elapsed)
+        self._show(
+            strain / self.target,
+            f"strain {strain:.4f}/{self.target:g}  stress {stress:.4f}  {count(events)} events  "
+            f"{count(rate)} events/s  {count(steps)} steps  {duration(left)} left",
+        )
+
+    def realizations(self, begun_with: int, done: int, of: int) -> None:
+        """Show how many realizations are done, if it is time to."""
+        if elapsed := self._due():
+            left = _time_left(done - begun_with, of - done, elapsed)
+            rate = (done - begun_with) / elapsed
+            self._show(
+                done / of, f"{done}/{of} realizations  {count(rate) if rate >= 1 else f'{rate:.2g}'}/s  {duration(left)} left"
+            )
+
+    def _due(self, force: bool = False) -> float:
+        """Return the seconds since the first call if it is time to show something, else 0."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
         due = BAR_EVERY if self.live else LINE_A_MINUTE
         if self.quiet or not (force or now - self._shown >= due):
-            return
+            return 0.0
         self._shown = now
-        elapsed = max(now - self._started, 1e-9)
-        done = strain - self._first[0]
-        rate = (events - self._first[1]) / elapsed
-        left = (self.target - strain) * elapsed / done if done > 0 else float("inf")
-        numbers = (
-            f"strain {strain:.4f}/{self.target:g}  stress {stress:.4f}  {count(events)} events  "
-            f"{count(rate)} events/s  {count(steps)} steps  {duration(left)} left"
-        )
+        return max(now - self._began, 1e-9)
+
+    def _show(self, fraction: float, numbers: str) -> None:
         if self.live:
-            line = f"{bar(strain / self.target)} {numbers}"[: shutil.get_terminal_size().columns - 1]
+            line = f"{bar(fraction)} {numbers}"[: shutil.get_terminal_size().columns - 1]
             self._write(self._blank() + line)
             self._width = len(line)
         else:
@@ -82,6 +100,10 @@ class Progress:
             self.quiet = True
             if self.stream is sys.stdout:  # else Python complains of it again at its end
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _time_left(done: float, to_do: float, elapsed: float) -> float:
+    return to_do * elapsed / done if done > 0 else float("inf")
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -4,6 +4,7 @@ import ctypes
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import h5py
 import mpi4py_fft.fftw.fftw_xfftn as fftw
@@ -11,6 +12,27 @@ import numpy as np
 from mpi4py import MPI
 
 from . import __version__
+from .disorder import age, disorder_strength
+from .input import ReadInput
+from .parallel import Team
+from .preparation import Glass
+
+
+def of_run(
+    read: ReadInput, glass: Glass, team: Team, engine: str, mean_initial: float, created: str, software: dict[str, str]
+) -> dict[str, Any]:
+    """Return the root attributes of a ``run.h5``."""
+    return {
+        **software,
+        "input": read.text,
+        "input_resolved": read.settings.model_dump_json(),
+        "seed": np.uint64(glass.seed),
+        "ranks": team.size,
+        "engine": engine,
+        "disorder_strength": disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star),
+        "age": age(mean_initial, glass.renewal),
+        "created": created,
+    }
 
 
 def versions() -> dict[str, str]:

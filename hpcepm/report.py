@@ -7,23 +7,42 @@ from .progress import count, duration, memory
 from .schedule import schedule
 
 if TYPE_CHECKING:
+    from .ensemble import Ensemble
     from .simulation import Simulation
 
 
 def header(run: "Simulation") -> list[str]:
     """Return what a user should know of a run before it starts. On rank 0."""
     assert run.directory is not None
-    settings, glass, lattice = run.settings, run.glass, run.lattice
-    nx, ny = lattice.shape
+    lattice = run.lattice
+    rows = f"{min(lattice.rows_of)} to {max(lattice.rows_of)}" if len(set(lattice.rows_of)) > 1 else lattice.rows_of[0]
+    size = f"{_sites(run)}, {rows} rows each, {memory(run.dynamics.nbytes)} a rank"
+    went_on = [f"  goes on from strain {run.taken_up.strain:.6f} ({run.taken_up.path.name})"] if run.taken_up else []
+    return _header(run, size, went_on)
+
+
+def ensemble_header(run: "Ensemble") -> list[str]:
+    """Return what a user should know of an ensemble before it starts. On rank 0."""
+    per_group, groups = run.group.size, len(run.leaders)
+    size = f"{run.settings.realizations} realizations of {_sites(run)}, {per_group} for each of {groups} at a time"
+    went_on = [f"  goes on after {run.begun_with} realizations"] if run.begun_with else []
+    return _header(run, size, went_on)
+
+
+def _sites(run: "Simulation | Ensemble") -> str:
+    nx, ny = run.lattice.shape
+    return f"{nx} × {ny} sites on {run.team.size} rank{'s' if run.team.size > 1 else ''}"
+
+
+def _header(run: "Simulation | Ensemble", size: str, went_on: list[str]) -> list[str]:
+    assert run.directory is not None
+    settings, glass = run.settings, run.glass
     initial = glass.initial.label if isinstance(glass.initial, Distribution) else f"field({settings.thresholds.initial.file})"
     slip = settings.slip
-    rows = f"{min(lattice.rows_of)} to {max(lattice.rows_of)}" if len(set(lattice.rows_of)) > 1 else lattice.rows_of[0]
-    ranks = f"{run.team.size} rank{'s' if run.team.size > 1 else ''}"
     target = settings.loading.target
     stops = schedule(settings)
     named = {name.removesuffix("_version").replace("_", " "): value for name, value in run.versions.items()}
     named["git commit"] = named["git commit"][:10]
-    size = f"{nx} × {ny} sites on {ranks}, {rows} rows each, {memory(run.dynamics.nbytes)} a rank"
     elastic = f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}"
     return [
         f"hpcepm {named.pop('hpcepm')}: {size}",
@@ -39,7 +58,7 @@ def header(run: "Simulation") -> list[str]:
         f"  output    {settings.output.directory}",
         *([f"            taken over from a run that died: {run.directory.taken_over}"] if run.directory.taken_over else []),
         "  software  " + ", ".join(f"{name} {value}" for name, value in named.items()),
-        *([f"  goes on from strain {run.taken_up.strain:.6f} ({run.taken_up.path.name})"] if run.taken_up else []),
+        *went_on,
         "",
     ]
 

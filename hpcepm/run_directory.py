@@ -103,6 +103,7 @@ class Identity:
         self.settings: dict[str, Any] = json.loads(file.attrs["input_resolved"])
         self.finished = bool(file.attrs["finished"])
         self.created = str(file.attrs["created"])
+        self.place: dict[str, int] = json.loads(file.attrs.get("place", "{}"))
 
 
 def read_identity(run_file: Path) -> Identity | None:

@@ -1,19 +1,12 @@
 """At which strains a run records and takes snapshots (SPEC 5)."""
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 from .input import Input
+from .realization import Stop
 
 SAME_STRAIN: Final = 1e-9
-
-
-class Stop(NamedTuple):
-    """A strain at which the run records, takes a snapshot, or both."""
-
-    strain: float
-    record: bool
-    snapshot: bool
 
 
 def strains_of(every: float, target: float) -> list[float]:

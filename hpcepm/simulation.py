@@ -15,12 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from . import provenance
 from .checkpoint import BadCheckpoint, CheckpointHeader, newest_checkpoint, prune, read_state, write_checkpoint
 from .disk import bytes_of_checkpoint, free_bytes
-from .disorder import Distribution, age, disorder_strength
 from .dynamics import Dynamics
 from .engines import choose
 from .input import ReadInput
@@ -29,10 +26,12 @@ from .lattice import Lattice
 from .observables import Snapshot
 from .output import Output
 from .parallel import Team
+from .preparation import mean_initial_threshold
 from .progress import Progress, memory
+from .realization import Stop
 from .report import header, summary
 from .run_directory import DirectoryTaken, RunDirectory, read_identity
-from .schedule import SAME_STRAIN, Stop, schedule
+from .schedule import SAME_STRAIN, schedule
 from .state import State
 from .step_loop import Why
 from .stopping import Deadline, Files, StopRequest
@@ -102,7 +101,7 @@ class Simulation:
         self.lattice = Lattice((nx, ny), team)
         self.choice = choose(settings.engine, (nx, ny))
         self.glass = glass_of(read, self.lattice)
-        self.mean_initial = self._mean_initial()
+        self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
         self._created = datetime.now(UTC).isoformat(timespec="seconds")
 
         self._unsound: dict[Path, str] = {}
@@ -118,7 +117,7 @@ class Simulation:
             directory,
             tuple(settings.output.fields.names) if settings.output.fields else (),
             settings.output.avalanches,
-            self._provenance(),
+            provenance.of_run(read, self.glass, team, self.choice.engine, self.mean_initial, self._created, self.versions),
             checkpoint.place if checkpoint else None,
         )
         self._steps = 64
@@ -148,9 +147,9 @@ class Simulation:
     def _why_not(self, settings: dict[str, Any], finished: bool, reached: float = 0.0) -> str | None:
         """Return why a run of these settings, which has come so far, cannot be gone on with, if so."""
         where, target = self.settings.output.directory, self.settings.loading.target
-        differences = list(_differences(settings, json.loads(self.settings.model_dump_json())))
-        if differences:
-            return f"{where}: holds a run of another input, and it was not touched:\n  " + "\n  ".join(differences)
+        changed = list(differences(settings, json.loads(self.settings.model_dump_json()), FREE_TO_CHANGE))
+        if changed:
+            return f"{where}: holds a run of another input, and it was not touched:\n  " + "\n  ".join(changed)
         before = settings["loading"]["target"]
         if finished and target <= before + SAME_STRAIN:
             return f"{where}: holds a finished run (strain {before:g} was reached), and it was not touched."
@@ -170,24 +169,6 @@ class Simulation:
         if problem is not None or state is None:
             raise BadCheckpoint(problem)
         return state
-
-    def _mean_initial(self) -> float:
-        initial = self.glass.initial
-        return initial.mean if isinstance(initial, Distribution) else self.lattice.power_means(initial)[0]
-
-    def _provenance(self) -> dict[str, Any]:
-        glass = self.glass
-        return {
-            **self.versions,
-            "input": self.read.text,
-            "input_resolved": self._settings_json,
-            "seed": np.uint64(glass.seed),
-            "ranks": self.team.size,
-            "engine": self.choice.engine,
-            "disorder_strength": disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star),
-            "age": age(self.mean_initial, glass.renewal),
-            "created": self._created,
-        }
 
     def run(self) -> Iterator[Snapshot]:
         """Shear to the target; yield the glass at each record.
@@ -336,12 +317,12 @@ class Simulation:
             self._slowest_checkpoint = max(self._slowest_checkpoint, self._checkpointed - began)
 
 
-def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
+def differences(before: Any, now: Any, free: tuple[str, ...], path: str = "") -> Iterator[str]:
     """Say in which keys two resolved inputs differ, but for those that are free to change."""
-    if path in FREE_TO_CHANGE:
+    if path in free:
         return
     if isinstance(before, dict) and isinstance(now, dict):
         for key in dict.fromkeys([*before, *now]):
-            yield from _differences(before.get(key), now.get(key), f"{path}.{key}" if path else key)
+            yield from differences(before.get(key), now.get(key), free, f"{path}.{key}" if path else key)
     elif before != now:
         yield f"{path}: was {json.dumps(before)}, is now {json.dumps(now)}"

@@ -68,7 +68,7 @@ class Table:
         self.size = rows
         self.first_of: list[int] = []
         """First row of each piece."""
-        self._tail = np.zeros(0, dtype)
+        self._parts: list[NDArray[Any]] = []  # of the last piece
         self._saved = rows
         self._take_up(rows)
 
@@ -84,7 +84,7 @@ class Table:
             problem = broken_seal_alone(self.folder / name)
             if problem is not None:
                 raise DamagedOutput(problem)
-            self._tail = self._rows_of_piece(self.folder / name, end - first)
+            self._parts = [self._rows_of_piece(self.folder / name, end - first)]
         self._seal_if_large()
 
     def _on_disk(self) -> list[int]:
@@ -115,7 +115,7 @@ class Table:
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows; they reach the disk with the next `save`."""
         if len(rows):
-            self._tail = np.concatenate([self._tail, rows])
+            self._parts.append(rows)
             self.size += len(rows)
 
     def save(self) -> None:
@@ -128,7 +128,7 @@ class Table:
         """
         if self._saved == self.size:
             return
-        first = self.size - len(self._tail)
+        first = self.size - sum(map(len, self._parts))
         if first not in self.first_of:
             self.first_of.append(first)
         write_small_file(self.piece(first), self._fill)
@@ -136,12 +136,13 @@ class Table:
         self._seal_if_large()
 
     def _seal_if_large(self) -> None:
-        if self._tail.nbytes >= PIECE_BYTES:
-            self._tail = np.zeros(0, self.dtype)
+        if sum(part.nbytes for part in self._parts) >= PIECE_BYTES:
+            self._parts = []
 
     def _fill(self, file: h5py.File) -> None:
+        self._parts = [np.concatenate(self._parts)]
         for column in self._columns():
-            file.create_dataset(column, data=self._tail[column], fletcher32=True, chunks=True)
+            file.create_dataset(column, data=self._parts[0][column], fletcher32=True, chunks=True)
 
     def pieces(self) -> list[tuple[int, int, str]]:
         """Return first row, row after the last, and file name of each saved piece."""

