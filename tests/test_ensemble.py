@@ -95,7 +95,7 @@ def test_shapes_and_names(tmp_path: Path) -> None:
     assert run_python([*COMMAND, "run"], 2, tmp_path).returncode == 0
     run = tmp_path / "run" / "run.h5"
     with xr.open_dataset(run, group="observables", engine="h5netcdf") as curves:
-        assert curves["stress"].dims == ("realization", "record") and curves["stress"].shape == (7, 13)
+        assert curves["stress"].dims == ("realization", "record") and curves["stress"].shape == (7, 11)
         assert np.unique(curves["stress"][:, -1]).size == 7
     with xr.open_dataset(run, group="fields", engine="h5netcdf") as maps:
         assert maps["sigma"].shape == (7, 3, 9, 8)
