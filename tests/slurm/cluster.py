@@ -14,6 +14,12 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "scancel", "squeue", "sinfo")
 CPUS = 4  # that SLURM believes in, however many there are
+OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
+OPEN_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_mpi_yield_when_idle": "1",  # others want the cores too: ranks that wait must not spin
+}
 CONFIGURATION = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -57,9 +63,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.configuration = folder / "slurm.conf"
-        # OpenMPI asks for consent to be started by root.
-        consent = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
-        self.environment = {**os.environ, **consent, "SLURM_CONF": str(self.configuration)}
+        self.environment = {**os.environ, **OPEN_MPI, "SLURM_CONF": str(self.configuration)}
         self._daemons: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -81,13 +85,15 @@ class Cluster:
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o600)
-        here = str(self.folder)
-        places = [f"--{what}={here}/munge.{what.removesuffix('-file')}" for what in ("key-file", "socket", "pid-file", "log-file", "seed-file")]
-        self._daemon("munged", "--foreground", "--force", *places)
-        self._wait_for(lambda: (self.folder / "munge.socket").exists(), 10, "munged does not answer")
+        munge = self.folder / "munge"
+        files = (f"--{name}-file={munge}.{name}" for name in ("key", "pid", "seed"))
+        self._daemon("munged", "--foreground", "--force", f"--socket={munge}.socket", f"--log-file={munge}d.log", *files)
+        self._wait_for((self.folder / "munge.socket").exists, 10, "munged does not answer")
         self._daemon("slurmctld", "-D", "-c", "-f", str(self.configuration))
         self._daemon("slurmd", "-D", "-f", str(self.configuration), "-N", host)
-        self._wait_for(lambda: self.ask("sinfo", "-h", "-o", "%T", check=False).strip() == "idle", 30, "the node does not come up")
+        self._wait_for(
+            lambda: self.ask("sinfo", "-h", "-o", "%T", check=False).strip() == "idle", 30, "the node does not come up"
+        )
 
     def _daemon(self, name: str, *options: str) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
@@ -128,7 +134,7 @@ class Cluster:
     def wait(self, number: str, seconds: float) -> dict[str, str]:
         """Return what SLURM knows of a job when it is over; one that is requeued is not."""
         deadline = time.monotonic() + seconds
-        while (job := self.job(number))["JobState"] in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED"):
+        while (job := self.job(number))["JobState"] not in OVER:
             assert time.monotonic() < deadline, f"not over after {seconds} s: {job}\n{self.logs()}"
             time.sleep(0.2)
         return job
