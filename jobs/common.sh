@@ -15,8 +15,11 @@ if [ ! -x "$python" ] || [ $# = 0 ]; then
 fi
 
 # Run to the target or until asked to stop, from the newest checkpoint if there is one. Returns hpcepm's exit code.
+# Sets $directory, where the results are, and $advanced: whether there is a newer checkpoint than before.
 hpcepm() { # hpcepm INPUT [options]
-    local ranks code=0
+    local before ranks code=0
+    directory=$("$python" jobs/run_directory.py "$@")
+    before=$(newest_checkpoint)
     "${launch[@]}" "$python" -m hpcepm "$@" --continue &
     ranks=$!
     # SLURM's B: signals reach this shell only. In the background, because bash heeds a signal only between commands.
@@ -24,32 +27,37 @@ hpcepm() { # hpcepm INPUT [options]
     while kill -0 "$ranks" 2>/dev/null; do wait "$ranks" || true; done # a signal ends a wait early
     wait "$ranks" || code=$?
     trap '' USR1
+
+    advanced=true
+    if [ "$(newest_checkpoint)" = "$before" ]; then advanced=false; fi
+    if [ "$code" = 0 ] && ! $advanced; then # srun has been seen to return 0 where it could not start the ranks
+        echo "${launch[0]} reports no error, but nothing was written in $directory: the ranks did not run" >&2
+        code=1
+    fi
     return "$code"
 }
 
-# Run one part of a chain, then do as told if there is more to do. Returns 0 at the target or if the chain goes on.
+newest_checkpoint() { # its name, or a name that no checkpoint has
+    local names=("$directory"/checkpoints/[0-9]*.h5)
+    echo "${names[-1]}"
+}
+
+# Run one part of a chain, and start the next if there is more to do. Returns 0 at the target or if the chain goes on.
 part() { # part COMMAND INPUT [options]: COMMAND starts the next part
-    local next=$1 directory before code=0
+    local next=$1 code=0
     shift
-    directory=$("$python" jobs/run_directory.py "$@")
-    before=$(newest_checkpoint "$directory")
     hpcepm "$@" || code=$?
     if [ "$code" != "$STOPPED" ]; then return "$code"; fi
 
     if [ -e "$directory/STOP" ]; then
         echo "the chain ends here, as $directory/STOP asks; remove it and submit again to go on" >&2
-    elif [ "$(newest_checkpoint "$directory")" = "$before" ]; then
+    elif ! $advanced; then
         echo "the chain ends here: this part wrote no checkpoint in $directory, so the next would do no better" >&2
     else
         "$next" && return
         echo "the chain ends here: the next part could not be started; submit again to go on" >&2
     fi
     return "$STOPPED"
-}
-
-newest_checkpoint() { # newest_checkpoint DIRECTORY: its name, or a name that no checkpoint has
-    local names=("$1"/checkpoints/[0-9]*.h5)
-    echo "${names[-1]}"
 }
 
 requeue() { # start this job again, under the same number

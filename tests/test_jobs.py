@@ -73,7 +73,8 @@ def test_a_part_that_got_on_is_requeued(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("does", "code", "says"),
     [
-        ("exit 0", 0, ""),
+        ("touch run/checkpoints/00000002.h5", 0, ""),
+        ("exit 0", 1, "the ranks did not run"),
         ("exit 1", 1, ""),
         ("exit 75", 75, "wrote no checkpoint in run,"),
         (f"touch run/STOP; {NEW_CHECKPOINT}", 75, "as run/STOP asks"),
@@ -120,7 +121,7 @@ def test_pbs_tells_once_before_the_end_and_submits_the_next_part(folder: Path) -
 
 
 def test_every_run_of_an_array_has_its_own_seed_and_directory(folder: Path) -> None:
-    stand_in(folder, "srun", 'echo "$@" >> calls')
+    stand_in(folder, "srun", 'echo "$@" >> calls; mkdir -p runs/input-seed5/checkpoints; touch runs/input-seed5/checkpoints/1.h5')
     code, _, calls = run_template(folder, "array", "input.yaml", "--quiet", SLURM_ARRAY_TASK_ID="5")
     assert code == 0
     assert calls.endswith("-m hpcepm input.yaml --quiet --set seed=5 --output runs/input-seed5 --continue\n")

@@ -32,6 +32,8 @@ AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
+# What a killed step left in /tmp would be in the way of the step of the same number of the next cluster.
+TmpFS={folder}/tmp
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmdParameters=config_overrides
@@ -79,7 +81,7 @@ class Cluster:
                 cpus=max(CPUS, os.cpu_count() or 1),
             )
         )
-        for name in ("state", "spool"):
+        for name in ("state", "spool", "tmp"):
             (self.folder / name).mkdir()
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
