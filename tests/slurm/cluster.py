@@ -154,21 +154,19 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
-        # The shepherds of job steps are nobody's children: all that was started for this cluster has its mark.
-        mark = f"SLURM_CONF={self.configuration}".encode()
-        for pid in marked_processes(mark):
+        for pid in self.processes():  # the shepherds of job steps are nobody's children
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-
-def marked_processes(mark: bytes) -> list[int]:
-    """Return the processes that have a variable in their environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if mark in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-    return found
+    def processes(self) -> list[int]:
+        """Return all that runs for this cluster: its configuration is in their environment."""
+        mark = f"SLURM_CONF={self.configuration}".encode()
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if mark in path.read_bytes().split(b"\0"):
+                    found.append(int(path.parent.name))
+        return found
 
 
 def free_ports(count: int) -> list[int]:
