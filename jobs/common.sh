@@ -1,0 +1,65 @@
+# Read by every template here: what is the same on this cluster for all jobs. Edit this file first.
+
+# module load python openmpi hdf5-parallel fftw     # the modules that tools/setup was run with
+launch=(srun --mpi=pmix) # starts the ranks; `srun --mpi=list` shows what else there is
+python=.venv/bin/python
+export OMP_NUM_THREADS=1 # else each rank starts a thread per core
+
+# From here on nothing needs to be edited.
+
+STOPPED=75 # hpcepm's exit code for: stopped before the target, with a checkpoint
+
+if [ ! -x "$python" ] || [ $# = 0 ]; then
+    echo "submit this from the folder of hpcepm, after tools/setup, and name an input: … jobs/NAME.sh INPUT [options]" >&2
+    exit 2
+fi
+
+# Run to the target or until asked to stop, from the newest checkpoint if there is one. Returns hpcepm's exit code.
+# Sets $directory, where the results are, and $advanced: whether there is a newer checkpoint than before.
+hpcepm() { # hpcepm INPUT [options]
+    local before ranks code=0
+    directory=$("$python" jobs/run_directory.py "$@")
+    before=$(newest_checkpoint)
+    "${launch[@]}" "$python" -m hpcepm "$@" --continue &
+    ranks=$!
+    # SLURM's B: signals reach this shell only. In the background, because bash heeds a signal only between commands.
+    trap 'kill -USR1 "$ranks" 2>/dev/null || true' USR1
+    while kill -0 "$ranks" 2>/dev/null; do wait "$ranks" || true; done # a signal ends a wait early
+    wait "$ranks" || code=$?
+    trap '' USR1
+
+    advanced=true
+    if [ "$(newest_checkpoint)" = "$before" ]; then advanced=false; fi
+    if [ "$code" = 0 ] && ! $advanced; then # srun has been seen to return 0 where it could not start the ranks
+        echo "${launch[0]} reports no error, but nothing was written in $directory: the ranks did not run" >&2
+        code=1
+    fi
+    return "$code"
+}
+
+newest_checkpoint() { # its name, or a name that no checkpoint has
+    local names=("$directory"/checkpoints/[0-9]*.h5)
+    echo "${names[-1]}"
+}
+
+# Run one part of a chain, and start the next if there is more to do. Returns 0 at the target or if the chain goes on.
+part() { # part COMMAND INPUT [options]: COMMAND starts the next part
+    local next=$1 code=0
+    shift
+    hpcepm "$@" || code=$?
+    if [ "$code" != "$STOPPED" ]; then return "$code"; fi
+
+    if [ -e "$directory/STOP" ]; then
+        echo "the chain ends here, as $directory/STOP asks; remove it and submit again to go on" >&2
+    elif ! $advanced; then
+        echo "the chain ends here: this part wrote no checkpoint in $directory, so the next would do no better" >&2
+    else
+        "$next" && return
+        echo "the chain ends here: the next part could not be started; submit again to go on" >&2
+    fi
+    return "$STOPPED"
+}
+
+requeue() { # start this job again, under the same number
+    scontrol requeue "$SLURM_JOB_ID"
+}

@@ -1,0 +1,135 @@
+"""The logic of the job templates, with stand-ins for SLURM, PBS and the launchers. The real thing: test_slurm.py."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import end, settings_for
+
+JOBS = Path(__file__).parents[1] / "jobs"
+NEW_CHECKPOINT = "mkdir -p run/checkpoints; touch run/checkpoints/00000002.h5; exit 75"
+UNTIL_TOLD = "trap 'echo told >> told' USR1; touch started; until [ -e told ]; do sleep 0.05; done; sleep 0.5; " + NEW_CHECKPOINT
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder from which templates can be run: what they call notes in ``calls`` that it was called."""
+    (tmp_path / "jobs").mkdir()
+    for path in JOBS.iterdir():
+        (tmp_path / "jobs" / path.name).write_text(path.read_text().replace("=3h55m", "=1s"))
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "bin").mkdir()
+    for name in ("scontrol", "qsub"):
+        stand_in(tmp_path, name, f'echo {name} "$@" >> calls')
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings_for((8, 8))))
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "00000001.h5").touch()
+    return tmp_path
+
+
+def stand_in(folder: Path, name: str, does: str) -> None:
+    path = folder / "bin" / name
+    path.write_text(f"#!/bin/bash\n{does}\n")
+    path.chmod(0o755)
+
+
+def start_template(folder: Path, name: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    return subprocess.Popen(
+        ["bash", f"jobs/{name}.sh", *arguments],
+        cwd=folder,
+        env={**os.environ, "PATH": path, "SLURM_JOB_ID": "7", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run_template(folder: Path, name: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Return the exit code, what was said to the user, and what was called."""
+    process = start_template(folder, name, *arguments, **environment)
+    try:
+        _, told = process.communicate(timeout=30)
+    finally:
+        end(process)
+    calls = folder / "calls"
+    return process.returncode, told, calls.read_text() if calls.exists() else ""
+
+
+def test_a_part_that_got_on_is_requeued(folder: Path) -> None:
+    stand_in(folder, "srun", f'echo srun "$@" >> calls; {NEW_CHECKPOINT}')
+    code, _, calls = run_template(folder, "requeue", "input.yaml")
+    assert code == 0
+    assert calls.splitlines() == ["srun --mpi=pmix .venv/bin/python -m hpcepm input.yaml --continue", "scontrol requeue 7"]
+
+
+@pytest.mark.parametrize(
+    ("does", "code", "says"),
+    [
+        ("touch run/checkpoints/00000002.h5", 0, ""),
+        ("exit 0", 1, "the ranks did not run"),
+        ("exit 1", 1, ""),
+        ("exit 75", 75, "wrote no checkpoint in run,"),
+        (f"touch run/STOP; {NEW_CHECKPOINT}", 75, "as run/STOP asks"),
+    ],
+)
+def test_a_chain_ends(folder: Path, does: str, code: int, says: str) -> None:
+    stand_in(folder, "srun", does)
+    ended, told, calls = run_template(folder, "requeue", "input.yaml")
+    assert (ended, calls) == (code, "") and says in told
+
+
+def test_what_cannot_be_requeued_says_so(folder: Path) -> None:
+    stand_in(folder, "srun", NEW_CHECKPOINT)
+    stand_in(folder, "scontrol", "exit 1")
+    code, told, _ = run_template(folder, "requeue", "input.yaml")
+    assert code == 75 and "submit again to go on" in told
+
+
+def test_a_signal_to_the_script_is_passed_on_and_waited_for(folder: Path) -> None:
+    stand_in(folder, "mpiexec", UNTIL_TOLD)
+    process = start_template(folder, "mpiexec", "input.yaml")
+    try:
+        deadline = time.monotonic() + 30
+        while not (folder / "started").exists():
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGUSR1)
+        process.communicate(timeout=30)
+    finally:
+        end(process)
+    assert process.returncode == 0
+    assert (folder / "calls").read_text() == "scontrol requeue 7\n"
+
+
+def test_pbs_tells_once_before_the_end_and_submits_the_next_part(folder: Path) -> None:
+    stand_in(folder, "mpiexec", f'echo mpiexec "$@" >> calls; {UNTIL_TOLD}')
+    code, told, calls = run_template(folder, "pbs", INPUT="input.yaml", OPTIONS="--set seed=3", PBS_O_WORKDIR=str(folder))
+    assert code == 0, told
+    assert calls.splitlines() == [
+        "mpiexec .venv/bin/python -m hpcepm input.yaml --set seed=3 --continue",
+        "qsub -v INPUT=input.yaml,OPTIONS=--set seed=3 jobs/pbs.sh",
+    ]
+    assert (folder / "told").read_text() == "told\n"
+
+
+def test_every_run_of_an_array_has_its_own_seed_and_directory(folder: Path) -> None:
+    stand_in(folder, "srun", 'echo "$@" >> calls; mkdir -p runs/input-seed5/checkpoints; touch runs/input-seed5/checkpoints/1.h5')
+    code, _, calls = run_template(folder, "array", "input.yaml", "--quiet", SLURM_ARRAY_TASK_ID="5")
+    assert code == 0
+    assert calls.endswith("-m hpcepm input.yaml --quiet --set seed=5 --output runs/input-seed5 --continue\n")
+
+
+@pytest.mark.parametrize("name", ["one-node", "several-nodes"])
+def test_one_part_returns_the_code_of_the_run(folder: Path, name: str) -> None:
+    stand_in(folder, "srun", "exit 75")
+    assert run_template(folder, name, "input.yaml")[0] == 75
+    code, told, _ = run_template(folder, name)
+    assert code == 2 and "name an input" in told
