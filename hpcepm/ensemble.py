@@ -137,9 +137,11 @@ class Ensemble:
             It was asked to stop; what was saved stands.
         """
         self._started = time.monotonic()
-        if self.output is not None:
+        if self.output is not None and self.directory is not None:
             if self.progress:
                 self.progress.say(ensemble_header(self))
+            files = Files(self.directory.path)
+            files.take(files.stop)  # meant for a run that is over
             self._save()
             yield from self._hand_out()
             self._dismiss()
@@ -212,7 +214,7 @@ class Ensemble:
             if self.progress:
                 self.progress.realizations(self.begun_with, self.output.n_done, self.settings.realizations)
             files = Files(self.directory.path)
-            if files.take(files.stop):
+            if files.stop.exists():
                 self._asked_by = f"the file {files.stop.name}"
             elif self.deadline and (limit := self.deadline.reached(SECONDS_TO_STOP)):
                 self._asked_by = limit

@@ -44,7 +44,7 @@ def versions() -> dict[str, str]:
         "mpi4py_version": version("mpi4py"),
         "mpi_library": MPI.Get_library_version().split(",")[0].split("\n")[0].strip("\0 "),
         "fftw_version": _fftw_version(),
-        "hdf5_version": h5py.version.hdf5_version + (" (parallel)" if h5py.get_config().mpi else " (serial)"),
+        "hdf5_version": h5py.version.hdf5_version,
     }
 
 

@@ -264,7 +264,7 @@ class Simulation:
         assert self.directory is not None
         files = Files(self.directory.path)
         asked_by = self.deadline.reached(self._seconds_to_stop()) if self.deadline else None
-        if files.take(files.stop):
+        if files.stop.exists():
             asked_by = f"the file {files.stop.name}"
         due = time.monotonic() - self._checkpointed >= self.settings.checkpoint.every
         return due or files.take(files.checkpoint), asked_by

@@ -124,14 +124,17 @@ def seconds_of_walltime(text: str) -> float:
 
 
 class Files:
-    """Files by which a user speaks to a run: ``STOP`` and ``CHECKPOINT`` in its directory. On rank 0."""
+    """Files by which a user speaks to a run: ``STOP`` and ``CHECKPOINT`` in its directory. On rank 0.
+
+    ``STOP`` stays, so that a chain of jobs can see that it was meant to end, until the run is gone on with.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.stop, self.checkpoint = directory / "STOP", directory / "CHECKPOINT"
 
     @staticmethod
     def take(file: Path) -> bool:
-        """Return whether a file is there, and remove it: it has been heeded."""
+        """Return whether a file is there, and remove it."""
         try:
             file.unlink()
         except OSError:

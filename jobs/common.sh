@@ -1,6 +1,6 @@
 # Read by every template here: what is the same on this cluster for all jobs. Edit this file first.
 
-# module load python openmpi hdf5-parallel fftw     # the modules that tools/setup was run with
+# module load python openmpi fftw     # the modules that tools/setup was run with
 launch=(srun --mpi=pmix) # starts the ranks; `srun --mpi=list` shows what else there is
 python=.venv/bin/python
 export OMP_NUM_THREADS=1 # else each rank starts a thread per core
@@ -37,9 +37,9 @@ hpcepm() { # hpcepm INPUT [options]
     return "$code"
 }
 
-newest_checkpoint() { # its name, or a name that no checkpoint has
+newest_checkpoint() { # its name; of an ensemble, which has none, what says whether more of it is kept
     local names=("$directory"/checkpoints/[0-9]*.h5)
-    echo "${names[-1]}"
+    echo "${names[-1]}" "$(cat "$directory"/pieces/observables-*.h5 2>/dev/null | cksum)"
 }
 
 # Run one part of a chain, and start the next if there is more to do. Returns 0 at the target or if the chain goes on.

@@ -233,8 +233,8 @@ def test_usr1_at_every_step(tmp_path: Path, team: Team, count: Count, monkeypatc
 
 
 def test_parts_by_wall_time_on_changing_numbers_of_ranks(tmp_path: Path, count: Count) -> None:
-    seconds, at_least = (3, 10) if count.long else (2, 2)
-    settings = settings_for((97, 61), engine="direct", loading={"target": 5.0 if count.long else 0.8}, seed=5)
+    seconds, at_least = (3, 10) if count.long else (3, 2)
+    settings = settings_for((97, 61), engine="direct", loading={"target": 8.0 if count.long else 1.0}, seed=5)
     settings["output"]["avalanches"] = False
     for name in ("whole", "chain"):
         write_input(tmp_path / name, settings)
@@ -268,7 +268,7 @@ def test_files_that_speak_to_a_run(tmp_path: Path) -> None:
     finally:
         end(process)
     assert process.returncode == 75 and "by the file STOP; a checkpoint was written" in err
-    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "pieces", "run.h5"]
+    assert sorted(path.name for path in run.iterdir()) == ["STOP", "checkpoints", "pieces", "run.h5"]
     assert (run / "checkpoints" / "00000002.h5").exists()
 
 

@@ -62,18 +62,3 @@ def test_without_mpiexec_it_is_one_rank(hpcepm: Run, tmp_path: Path) -> None:
     assert hpcepm(settings, "--output", "alone").returncode == 0
     assert hpcepm(settings, "--output", "launched", ranks=1).returncode == 0
     assert_same_bits(tmp_path / "alone", tmp_path / "launched")
-
-
-def test_ranks_that_write_in_turn_write_the_same(tmp_path: Path) -> None:
-    """Without an MPI-enabled h5py; here it is told that it is not."""
-    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings_for((10, 6))))
-    (tmp_path / "serial.py").write_text(
-        "import sys, types, h5py\n"
-        "h5py.get_config = lambda: types.SimpleNamespace(mpi=False)\n"
-        "from hpcepm.cli import main\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
-    for name, command in {"together": ["-m", "hpcepm"], "in-turn": ["serial.py"]}.items():
-        done = run_python([*command, "input.yaml", "--output", name], 3, tmp_path)
-        assert done.returncode == 0, done.stderr
-    assert_same_bits(tmp_path / "together", tmp_path / "in-turn")

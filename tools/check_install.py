@@ -1,11 +1,9 @@
-"""Check that the ranks see each other, that the distributed FFT works and that HDF5 reads back what they wrote.
+"""Check that the ranks see each other, that the distributed FFT works and that HDF5 is there.
 
 Usage: mpiexec -n P python tools/check_install.py P
 """
 
-import os
 import sys
-import tempfile
 
 import h5py
 import numpy as np
@@ -23,24 +21,10 @@ back = fft.backward(fft.forward(there.copy(), np.zeros_like(fft.forward.output_a
 if not np.allclose(there, back):
     sys.exit("FFTW forward and back does not give the input again")
 
-parallel = h5py.get_config().mpi
-if parallel:
-    folder = comm.bcast(tempfile.mkdtemp() if comm.rank == 0 else None)
-    path = os.path.join(folder, "check.h5")
-    with h5py.File(path, "w", driver="mpio", comm=comm) as file:
-        written = file.create_dataset("ranks", (comm.size, 8), "f8", chunks=(1, 8), fletcher32=True)
-        with written.collective:
-            written[comm.rank : comm.rank + 1] = comm.rank
-    comm.Barrier()
-    if comm.rank == 0:
-        with h5py.File(path) as file:
-            good = (file["ranks"][:, 0] == np.arange(comm.size)).all()
-        os.unlink(path)
-        os.rmdir(folder)
-        if not good:
-            sys.exit("the parallel HDF5 file does not hold what the ranks wrote")
-
 if comm.rank == 0:
+    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
+        file["check"] = np.arange(8)
+        if file["check"][3] != 3:
+            sys.exit("HDF5 does not read back what was written")
     library = MPI.Get_library_version().split(",")[0].strip()
-    kind = "parallel" if parallel else "serial"
-    print(f"{comm.size} ranks, {library}, FFTW, HDF5 {h5py.version.hdf5_version} ({kind}): all work")
+    print(f"{comm.size} ranks, {library}, FFTW, HDF5 {h5py.version.hdf5_version}: all work")
