@@ -3,6 +3,7 @@
     python -m hpcepm input.yaml [--set key.path=value ...] [--output DIR] [--continue] [--max-walltime TIME] [--plot]
                                [--quiet]
     python -m hpcepm plot RUNDIR
+    python -m hpcepm summarize RUNDIR
     python -m hpcepm verify RUNDIR
 
 Exit codes: 0 the target was reached; 1 something failed; 2 the input or the command line is wrong, and nothing was written; 3 the
@@ -16,6 +17,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from . import __version__
+from .run_directory import NoRun
 from .stopping import Deadline, StopRequest, seconds_of_walltime
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def _run_parser() -> _Parser:
 def main(arguments: list[str]) -> int:
     """Carry out a command line; return the exit code. Collective, but for the subcommands."""
     if arguments and arguments[0] in SUBCOMMANDS:
-        return SUBCOMMANDS[arguments[0]](arguments[1:])
+        return _look_at(arguments[0], arguments[1:])
     return _run(arguments)
 
 
@@ -155,47 +157,50 @@ def _simulate(team: "Team", options: argparse.Namespace, complain: Callable[[str
 
 
 def _picture_of(directory: str) -> str:
-    from .plot import CannotPlot, draw_summary
+    from .plot import draw_summary
 
     try:
         return str(draw_summary(directory))
-    except CannotPlot as error:
+    except NoRun as error:
         return f"none: {error}"
 
 
-def _plot(arguments: list[str]) -> int:
-    from .plot import CannotPlot, draw_summary
+def _plot(directory: str) -> int:
+    from .plot import draw_summary
 
-    try:
-        print(draw_summary(_directory_named("plot", "Draw RUNDIR/summary.png.", arguments)))
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    except CannotPlot as error:
-        print(f"hpcepm: {error}", file=sys.stderr)
-        return WRONG_INPUT
+    print(draw_summary(directory))
     return REACHED
 
 
-def _verify(arguments: list[str]) -> int:
-    from .verify import NoRun, report
+def _verify(directory: str) -> int:
+    from .verify import report
 
+    return REACHED if report(directory, print) else FAILED
+
+
+def _summarize(directory: str) -> int:
+    from .summarize import report
+
+    print(*report(directory), sep="\n")
+    return REACHED
+
+
+SUBCOMMANDS: Final = {
+    "plot": (_plot, "Draw RUNDIR/summary.png."),
+    "summarize": (_summarize, "Print means over realizations, and write RUNDIR/summary.csv."),
+    "verify": (_verify, "Check that RUNDIR holds what its run computed."),
+}
+
+
+def _look_at(name: str, arguments: list[str]) -> int:
+    """Carry out a subcommand that takes the directory of a run."""
+    command, description = SUBCOMMANDS[name]
+    parser = _Parser(prog=f"python -m hpcepm {name}", description=description)
+    parser.add_argument("directory", metavar="RUNDIR")
     try:
-        directory = _directory_named("verify", "Check that RUNDIR holds what its run computed.", arguments)
-        return REACHED if report(directory, print) else FAILED
+        return command(parser.parse_args(arguments).directory)
     except UsageError as error:
         print(error, file=sys.stderr)
-        return WRONG_INPUT
     except NoRun as error:
         print(f"hpcepm: {error}", file=sys.stderr)
-        return WRONG_INPUT
-
-
-def _directory_named(command: str, description: str, arguments: list[str]) -> str:
-    parser = _Parser(prog=f"python -m hpcepm {command}", description=description)
-    parser.add_argument("directory", metavar="RUNDIR")
-    directory: str = parser.parse_args(arguments).directory
-    return directory
-
-
-SUBCOMMANDS: Final = {"plot": _plot, "verify": _verify}
+    return WRONG_INPUT

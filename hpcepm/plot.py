@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from .run_directory import NoRun
+from .summarize import band
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -13,41 +16,37 @@ if TYPE_CHECKING:
 MOST_PIXELS = 1024
 
 
-class CannotPlot(Exception):
-    """There is nothing to draw, or nothing to draw it with."""
-
-
 def draw_summary(directory: str) -> Path:
     """Draw ``summary.png`` in a run directory, of a run finished or not; return its path.
 
     Raises
     ------
-    CannotPlot
+    NoRun
         The directory holds no run, or matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise CannotPlot("drawing needs matplotlib: pip install '.[plot]' in the folder of hpcepm") from None
+        raise NoRun("drawing needs matplotlib: pip install '.[plot]' in the folder of hpcepm") from None
     run_file = Path(directory) / "run.h5"
     try:
         file = h5py.File(run_file, "r")
     except OSError:
-        raise CannotPlot(f"{run_file}: no run there that could be drawn; name the output directory of a run") from None
+        raise NoRun(f"{run_file}: no run there that could be drawn; name the output directory of a run") from None
     figure = Figure(figsize=(13, 8.2), layout="constrained")
     try:
         with file:
             if len(file["observables/strain"]) < 2:
-                raise CannotPlot(f"{run_file}: has no two records{'' if file.attrs['finished'] else ' yet; wait a little'}")
+                raise NoRun(f"{run_file}: has no two records{'' if file.attrs['finished'] else ' yet; wait a little'}")
             _draw(figure, file)
             figure.suptitle(_title(file, Path(directory).name), fontsize=11)
     except (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise CannotPlot(f"{run_file}: is damaged, or not of hpcepm ({type(error).__name__}: {error})") from None
+        raise NoRun(f"{run_file}: is damaged, or not of hpcepm ({type(error).__name__}: {error})") from None
     path = Path(directory) / "summary.png"
     try:
         figure.savefig(path, dpi=110)
     except OSError as error:
-        raise CannotPlot(f"{path}: {error.strerror}") from None
+        raise NoRun(f"{path}: {error.strerror}") from None
     return path
 
 
@@ -57,7 +56,9 @@ def _title(file: h5py.File, name: str) -> str:
     settings = json.loads(file.attrs["input_resolved"])
     nx, ny = settings["lattice"]["shape"]
     state = "" if file.attrs["finished"] else ", not finished"
-    return f"{name}: {nx} × {ny} sites, {settings['kernel']['type']} kernel, seed {settings['seed']}{state}"
+    n = len(file["observables/stress"])
+    many = f", mean of {n} realizations (band: nine in ten of them)" if n > 1 else ""
+    return f"{name}: {nx} × {ny} sites, {settings['kernel']['type']} kernel, seed {settings['seed']}{many}{state}"
 
 
 def _draw(figure: "Figure", file: h5py.File) -> None:
@@ -73,7 +74,7 @@ def _draw(figure: "Figure", file: h5py.File) -> None:
     )
     for k, (name, label, colour) in enumerate(curves):
         axes = figure.add_subplot(grid[0, 2 * k : 2 * k + 2])
-        axes.plot(strain, file[f"observables/{name}"][0], color=colour)
+        _curve(axes, strain, file[f"observables/{name}"][()], colour)
         axes.set(xlabel="strain ε", ylabel=label, xlim=(0, strain[-1]))
         axes.grid(alpha=0.3)
     if not has_maps:
@@ -86,6 +87,14 @@ def _draw(figure: "Figure", file: h5py.File) -> None:
         _map(
             figure, axes, file[f"fields/{name}"], f"{labels[name]} at ε = {last:g}", "magma" if name == "epsilon_p" else "RdBu_r"
         )
+
+
+def _curve(axes: "Axes", strain: Any, values: Any, colour: str) -> None:
+    """Draw the mean over realizations, and the band that nine in ten of them lie in."""
+    found = band(values)
+    axes.plot(strain, found.mean, color=colour)
+    if len(values) > 1:
+        axes.fill_between(strain, found.quantiles[0], found.quantiles[-1], color=colour, alpha=0.2, linewidth=0)
 
 
 def _map(figure: "Figure", axes: "Axes", fields: h5py.Dataset, title: str, colours: str) -> None:

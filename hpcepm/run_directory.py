@@ -17,6 +17,10 @@ class DirectoryUnusable(Exception):
     """The directory cannot be made or written."""
 
 
+class NoRun(Exception):
+    """A directory holds no run that could be looked at; the message says where, and why not."""
+
+
 class RunDirectory:
     """``run.h5``, its pieces and the checkpoints, held by one run at a time. On rank 0.
 

@@ -6,9 +6,10 @@ renamed. The last piece is replaced as it grows; when it is large enough the nex
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import h5py
 import numpy as np
@@ -36,6 +37,15 @@ def write_small_file(path: Path, build: Callable[[h5py.File], None]) -> None:
     with open(partial, "wb") as out:
         make_room(out.fileno(), len(image))
         out.write(sealed(image))
+    settle(partial, path)
+
+
+@contextmanager
+def in_one_instant(path: Path) -> Iterator[TextIO]:
+    """Write a text file: whoever opens it sees the old one or the new one, complete."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "w", encoding="utf-8", newline="") as out:
+        yield out
     settle(partial, path)
 
 

@@ -16,15 +16,11 @@ from numpy.typing import NDArray
 
 from .checkpoint import BadCheckpoint, missing_newest, read_header
 from .parallel import Team
-from .run_directory import read_identity
+from .run_directory import NoRun, read_identity
 from .seal import broken_seal
 
 CLOSE: Final = 1e-9
 """How well sums must agree that were made in another order, relative to their terms."""
-
-
-class NoRun(Exception):
-    """There is no run to verify; the message says where."""
 
 
 class Finding(NamedTuple):

@@ -108,6 +108,26 @@ def test_shapes_and_names(tmp_path: Path) -> None:
         assert (file["fields/n_events"][:, -1].sum(axis=(1, 2)) == events).all()
 
 
+def test_summary_of_realizations(tmp_path: Path) -> None:
+    write_input(tmp_path, SETTINGS)
+    assert run_python([*COMMAND, "run"], 2, tmp_path).returncode == 0
+    done = run_python(["-m", "hpcepm", "summarize", "run"], None, tmp_path)
+    assert done.returncode == 0 and "7 realizations, 11 records to strain 0.1" in done.stdout, done.stderr
+    with h5py.File(tmp_path / "run" / "run.h5", "r") as file:
+        stress, strain = file["observables/stress"][()], file["observables/strain"][()]
+    late = stress[:, strain > 0.0499].mean(axis=1)
+    assert f"{late.mean():.5f} ± {late.std(ddof=1) / 7**0.5:.5f}" in done.stdout
+    table = np.genfromtxt(tmp_path / "run" / "summary.csv", delimiter=",", names=True)
+    np.testing.assert_array_equal(table["strain"], strain)
+    np.testing.assert_allclose(table["stress_mean"], stress.mean(axis=0), rtol=1e-15)
+    np.testing.assert_allclose(table["stress_error"], stress.std(axis=0, ddof=1) / 7**0.5, rtol=1e-13)
+    np.testing.assert_allclose(table["stress_q5"], np.quantile(stress, 0.05, axis=0), rtol=1e-15)
+    assert run_python(["-m", "hpcepm", "plot", "run"], None, tmp_path).returncode == 0
+    for what in ("summarize", "plot", "verify"):
+        done = run_python(["-m", "hpcepm", what, "nowhere"], None, tmp_path)
+        assert done.returncode == 2 and "nowhere" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_bad_number_in_one_realization_stops_all(tmp_path: Path) -> None:
     (tmp_path / "poisoned.py").write_text(
         "import sys\nimport hpcepm.parallel\nfrom hpcepm.cli import main\nfrom hpcepm.dynamics import Dynamics\n"

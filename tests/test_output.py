@@ -12,8 +12,8 @@ import xarray as xr
 from hpcepm.input import ReadInput, read_input
 from hpcepm.output import AVALANCHE_COLUMNS
 from hpcepm.parallel import Team
-from hpcepm.plot import CannotPlot, draw_summary
-from hpcepm.run_directory import RunDirectory
+from hpcepm.plot import draw_summary
+from hpcepm.run_directory import NoRun, RunDirectory
 from hpcepm.schedule import schedule, strains_of
 from hpcepm.simulation import Simulation
 from hpcepm.tables import Table
@@ -200,5 +200,5 @@ def test_table_in_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_picture(run: tuple[Path, Simulation, list[dict[str, Any]]], tmp_path: Path) -> None:
     path = draw_summary(str(run[0]))
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 30_000
-    with pytest.raises(CannotPlot, match="no run there"):
+    with pytest.raises(NoRun, match="no run there"):
         draw_summary(str(tmp_path))
