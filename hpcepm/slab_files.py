@@ -201,5 +201,5 @@ def _write_at(descriptor: int, data: memoryview, start: int) -> None:
 def _compare_rows(path: Path, lattice: Lattice, fields: Mapping[str, Field], start_of: Mapping[str, int]) -> None:
     with open(path, "rb", buffering=0) as file:
         for start, rows in _pieces(lattice, fields, start_of):
-            if os.pread(file.fileno(), len(rows), start) != rows:
+            if not np.array_equal(np.frombuffer(os.pread(file.fileno(), len(rows), start), np.uint8), rows):
                 raise OSError(errno.EIO, "other bytes than were written")
