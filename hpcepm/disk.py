@@ -35,6 +35,8 @@ def bytes_of_run(settings: Input) -> int:
     of_record = RECORD.itemsize + profile_dtype((nx, ny)).itemsize
     of_snapshot = nx * ny * sum(KINDS.get(name, KINDS["sigma_c"]).itemsize for name in (fields.names if fields else ()))
     written = sum(stop.record for stop in stops) * of_record + sum(stop.snapshot for stop in stops) * of_snapshot
+    if settings.realizations > 1:  # without checkpoints
+        return settings.realizations * written
     return written + (settings.checkpoint.keep + 1) * bytes_of_checkpoint(settings)
 
 
