@@ -2,6 +2,7 @@
 
     python -m hpcepm input.yaml [--set key.path=value ...] [--output DIR] [--continue] [--plot] [--quiet]
     python -m hpcepm plot RUNDIR
+    python -m hpcepm calibrate TARGET [--set key=value ...] [--output DIR] [--quiet]
 
 Exit codes: 0 the target was reached; 1 something failed; 2 the input or the command line is wrong, and nothing was written; 3 the
 directory is in use, or holds a run that was not to be touched; 75 the run was asked to stop, and --continue goes on.
@@ -29,19 +30,20 @@ class UsageError(Exception):
     """The command line is wrong."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser that leaves it to rank 0 to speak, and to the caller to exit."""
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> NoReturn:  # noqa: D102
         raise UsageError(f"{message}\n{self.format_usage().strip()}")
 
 
-def _run_parser() -> _Parser:
-    parser = _Parser(
+def _run_parser() -> Parser:
+    parser = Parser(
         prog="python -m hpcepm",
         add_help=False,
         description="Shear a glass. To use several ranks: mpiexec -n P python -m hpcepm input.yaml",
-        epilog="python -m hpcepm plot RUNDIR draws RUNDIR/summary.png. Exit codes: 0 target reached, 1 failed, "
+        epilog="python -m hpcepm plot RUNDIR draws RUNDIR/summary.png; calibrate TARGET fits keys of an input. "
+        "Exit codes: 0 target reached, 1 failed, "
         "2 wrong input, 3 directory taken, 75 stopped on request (--continue goes on).",
     )
     parser.add_argument("input", nargs="?", help="the YAML input")
@@ -59,6 +61,10 @@ def main(arguments: list[str]) -> int:
     """Carry out a command line; return the exit code. Collective, but for ``plot``."""
     if arguments[:1] == ["plot"]:
         return _plot(arguments[1:])
+    if arguments[:1] == ["calibrate"]:
+        from .calibration import command
+
+        return command.main(arguments[1:])
     return _run(arguments)
 
 
@@ -153,7 +159,7 @@ def _picture_of(directory: str) -> str:
 
 
 def _plot(arguments: list[str]) -> int:
-    parser = _Parser(prog="python -m hpcepm plot", description="Draw RUNDIR/summary.png.")
+    parser = Parser(prog="python -m hpcepm plot", description="Draw RUNDIR/summary.png.")
     parser.add_argument("directory", metavar="RUNDIR")
     try:
         directory = parser.parse_args(arguments).directory

@@ -1,0 +1,108 @@
+"""The keys that meet a goal, by an emulator, and how well they are known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+import scipy.stats
+from numpy.typing import NDArray
+
+from .emulator import Box, Emulator
+from .statistics import Goal
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The best keys and their error.
+
+    Attributes
+    ----------
+    best
+        Values of the keys, (p,).
+    covariance
+        Of their errors, (p, p).
+    freedom
+        Degrees of freedom of the covariance: groups of realizations less one.
+    emulated
+        The observables there, (S,).
+    errors
+        Standard errors of ``emulated − goal``, (S,).
+    """
+
+    best: Floats
+    covariance: Floats
+    freedom: int
+    emulated: Floats
+    errors: Floats
+
+    def half_widths(self, confidence: float) -> Floats:
+        """Return half the width of the interval of each key alone, (p,): Student's t, as the errors are estimates."""
+        return np.sqrt(np.diag(self.covariance)) * scipy.stats.t.ppf((1 + confidence) / 2, self.freedom)
+
+    def region(self, confidence: float) -> float:
+        """Return the squared radius of the joint confidence region: δᵀ covariance⁻¹ δ up to this."""
+        p = self.best.size
+        return float(p * scipy.stats.f.ppf(confidence, p, self.freedom))
+
+    def distance(self, keys: Floats) -> float:
+        """Return δᵀ covariance⁻¹ δ of some keys (p,)."""
+        delta = keys - self.best
+        return float(delta @ np.linalg.pinv(self.covariance, hermitian=True) @ delta)
+
+
+def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
+    """Return the keys in a box for which the emulated observables are nearest to a goal.
+
+    Parameters
+    ----------
+    emulator, goal
+        Of S observables each.
+    starts
+        Where to begin, (starts, p); the best end counts.
+    box
+        Where to look.
+    """
+    best = starts[0]
+    for _ in range(3):  # the errors depend on the place, but weakly
+        errors = np.sqrt(goal.errors**2 + emulator.variance(best))
+        ends = [_descend(emulator, goal, errors, start, box) for start in (best, *starts)]
+        best = min(ends, key=lambda end: end[1])[0]
+    errors = np.sqrt(goal.errors**2 + emulator.variance(best))
+    covariance = _covariance(emulator, goal, errors, best)
+    return Fit(best, covariance, len(emulator.coefficients) - 1, emulator.at(best), errors)
+
+
+def _descend(emulator: Emulator, goal: Goal, errors: Floats, start: Floats, box: Box) -> tuple[Floats, float]:
+    """Return a minimum of the weighted squares and its value."""
+
+    def scaled_back(scaled: Floats) -> Floats:
+        return box.centre + scaled * box.half
+
+    found = scipy.optimize.least_squares(
+        lambda scaled: (emulator.at(scaled_back(scaled)) - goal.values) / errors,
+        np.clip(box.scaled(start), -1 + 1e-9, 1 - 1e-9),
+        jac=lambda scaled: emulator.gradient(scaled_back(scaled)) * box.half / errors[:, None],
+        bounds=(-1, 1),
+    )
+    return scaled_back(found.x), float(found.cost)
+
+
+def _covariance(emulator: Emulator, goal: Goal, errors: Floats, best: Floats) -> Floats:
+    """Return the covariance of the best keys: how errors of goal, sampling and model move the minimum.
+
+    The minimum moves by δ = A·(error of the goal − error of the emulator), A = (JᵀWJ)⁻¹JᵀW. For the sampling error A is applied
+    to each group of realizations, so that no correlation between observables is missed.
+    """
+    gain = np.linalg.pinv(emulator.gradient(best) / errors[:, None]) / errors
+    groups = emulator.of_groups(best)
+    deviations = groups - groups.mean(axis=0)
+    sampling = np.cov(deviations @ gain.T, rowvar=False).reshape(best.size, best.size) / len(groups)
+    others = np.sqrt(goal.errors**2 + emulator.model_variance)
+    alone = gain[:, ~goal.correlated] * others[~goal.correlated]
+    # Errors of neighbouring points of a curve go together; how, the realizations of the model show.
+    scatter = deviations.std(axis=0, ddof=1)
+    alike = np.divide(deviations, scatter, out=np.zeros_like(deviations), where=scatter > 0) * others
+    together = np.cov(alike[:, goal.correlated] @ gain[:, goal.correlated].T, rowvar=False).reshape(best.size, best.size)
+    return sampling + alone @ alone.T + together

@@ -1,0 +1,114 @@
+"""What is compared of a stress–strain curve: its plateau, its peak, or all of it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+NAMES: Final = ("plateau", "peak", "peak_strain")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be met: S numbers, with their standard errors.
+
+    Attributes
+    ----------
+    names
+        Of the numbers, (S,).
+    values, errors
+        Shape (S,).
+    correlated
+        Which errors go together as those of neighbouring points of a curve do, (S,); the others are independent.
+    """
+
+    names: list[str]
+    values: Floats
+    errors: Floats
+    correlated: NDArray[np.bool_]
+
+
+def plateau(strains: Floats, curves: Floats, window: tuple[float, float]) -> Floats:
+    """Return the mean stress in a window of strain, shape (...,), of curves (..., strains): the area below, by its width."""
+    inside = (strains >= window[0] - 1e-9) & (strains <= window[1] + 1e-9)
+    x = strains[inside]
+    y = curves[..., inside]
+    area: Floats = ((y[..., 1:] + y[..., :-1]) / 2) @ np.diff(x)
+    return area / (x[-1] - x[0])
+
+
+def peak(strains: Floats, curves: Floats) -> tuple[Floats, Floats]:
+    """Return height and strain of the peak, each (...,): of the parabola through the highest record and its neighbours."""
+    k = np.clip(np.argmax(curves, axis=-1), 1, strains.size - 2)
+    around = k[..., None] + np.array([-1, 0, 1])
+    x, y = strains[around], np.take_along_axis(curves, around, axis=-1)
+    left, right = x[..., 0] - x[..., 1], x[..., 2] - x[..., 1]
+    fall, rise = (y[..., 0] - y[..., 1]) / left, (y[..., 2] - y[..., 1]) / right
+    bend = (rise - fall) / (right - left)
+    slope = rise - bend * right
+    to_top = np.divide(-slope, 2 * bend, out=np.zeros_like(slope), where=bend < 0)
+    to_top = np.clip(to_top, left, right)  # a maximum at the first or last record has no top beside it
+    return y[..., 1] + (slope + bend * to_top) * to_top, x[..., 1] + to_top
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Takes from mean stress curves the numbers of a goal.
+
+    Attributes
+    ----------
+    strains
+        Where curves are recorded, (strains,), ascending.
+    window
+        The strains of the plateau.
+    names
+        Which of `NAMES` are wanted.
+    curve
+        The strains at which the stress itself is wanted, after those; may be empty.
+    """
+
+    strains: Floats
+    window: tuple[float, float]
+    names: tuple[str, ...]
+    curve: Floats
+
+    def of(self, curves: Floats) -> Floats:
+        """Return the numbers, shape (..., S), of curves (..., strains)."""
+        height, where = peak(self.strains, curves)
+        found = {"peak": height, "peak_strain": where}
+        if "plateau" in self.names:
+            found["plateau"] = plateau(self.strains, curves, self.window)
+        columns = [found[name] for name in self.names]
+        for strain in self.curve:  # each is one of the strains of the curves
+            columns.append(curves[..., np.argmin(np.abs(self.strains - strain))])
+        return np.stack(columns, axis=-1)
+
+    def pseudo_values(self, group_curves: Floats) -> Floats:
+        """Return what each group of realizations says of the numbers of their common mean curve.
+
+        The jackknife: G·T(all) − (G − 1)·T(all but one group). Their mean is T without its bias of order 1/G, and their
+        scatter gives its error, also where T, as a peak, is no mean over realizations.
+
+        Parameters
+        ----------
+        group_curves
+            Mean curves of the groups, (..., G, strains).
+
+        Returns
+        -------
+        NDArray
+            Shape (..., G, S).
+        """
+        groups = group_curves.shape[-2]
+        mean = group_curves.mean(axis=-2, keepdims=True)
+        without = (groups * mean - group_curves) / (groups - 1)
+        return groups * self.of(mean) - (groups - 1) * self.of(without)
+
+    def has_peak(self, curves: Floats) -> NDArray[np.bool_]:
+        """Return whether curves (..., strains) have a peak before their plateau: one above all that follows, and not its end."""
+        highest = np.argmax(curves, axis=-1)
+        end = self.window[0] if self.window[0] > 0 else self.strains[-1]
+        return (highest > 0) & (highest < self.strains.size - 1) & (self.strains[highest] < end)
