@@ -85,8 +85,7 @@ def calibrate(team: Team, target: Target, progress: Progress | None, stop_reques
             progress.begin(number, len(points))
         curves = curves_at(points)
         assert curves is not None
-        if number > 1 or len(points) > 1:
-            _refuse_no_peak(target, curves.mean(axis=1))
+        _refuse_no_peak(target, curves.mean(axis=1))
         return target.statistics.pseudo_values(curves)
 
     try:

@@ -65,9 +65,9 @@ def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
         Where to look.
     """
     best = starts[0]
-    for _ in range(3):  # the errors depend on the place, but weakly
+    for from_where in (starts, None, None):  # the errors depend on the place, but weakly
         errors = np.sqrt(goal.errors**2 + emulator.variance(best))
-        ends = [_descend(emulator, goal, errors, start, box) for start in (best, *starts)]
+        ends = [_descend(emulator, goal, errors, start, box) for start in (best[None] if from_where is None else from_where)]
         best = min(ends, key=lambda end: end[1])[0]
     errors = np.sqrt(goal.errors**2 + emulator.variance(best))
     covariance = _covariance(emulator, goal, errors, best)

@@ -66,12 +66,12 @@ def search(start: Floats, bounds: Box, goal: Goal, confidence: float, observe: O
         The model. It must use the same random numbers at each point.
     """
     box, rounds, settled = bounds, 0, False
-    points, guess = start[None], start
-    values = observe(points, 1)
+    guess, points, values = start, np.empty((0, start.size)), None
     while not settled and rounds < MOST_ROUNDS:
         rounds += 1
-        new = _new_points(box, points)
-        points, values = np.concatenate([points, new]), np.concatenate([values, observe(new, rounds)])
+        new = _new_points(box, points) if rounds > 1 else np.concatenate([start[None], _new_points(box, start[None])])
+        seen = observe(new, rounds)
+        points, values = np.concatenate([points, new]), seen if values is None else np.concatenate([values, seen])
         near = box.holds(points)
         emulator = fit_emulator(box, points[near], values[near])
         fit = fit_keys(emulator, goal, np.array([guess, box.centre, _nearest(points[near], values[near], goal)]), box)
@@ -81,6 +81,7 @@ def search(start: Floats, bounds: Box, goal: Goal, confidence: float, observe: O
             _at_edge(fit.best, box) & ~_at_edge(fit.best, bounds)
         )
         box = following
+    assert values is not None
     return Found(fit, emulator, points, values, rounds, settled, _at_edge(fit.best, bounds))
 
 

@@ -50,7 +50,8 @@ def peak(strains: Floats, curves: Floats) -> tuple[Floats, Floats]:
     bend = (rise - fall) / (right - left)
     slope = rise - bend * right
     to_top = np.divide(-slope, 2 * bend, out=np.zeros_like(slope), where=bend < 0)
-    to_top = np.clip(to_top, left, right)  # a maximum at the first or last record has no top beside it
+    highest = np.argmax(y, axis=-1)  # not the middle one if the curve is highest at its first or last record
+    to_top = np.where(highest == 0, left, np.where(highest == 2, right, to_top))
     return y[..., 1] + (slope + bend * to_top) * to_top, x[..., 1] + to_top
 
 
