@@ -23,6 +23,8 @@ class Fit:
         Values of the keys, (p,).
     covariance
         Of their errors, (p, p).
+    smallest_covariance
+        The same if the polynomials were exact: what a smaller box could attain.
     freedom
         Degrees of freedom of the covariance: groups of realizations less one.
     emulated
@@ -33,13 +35,15 @@ class Fit:
 
     best: Floats
     covariance: Floats
+    smallest_covariance: Floats
     freedom: int
     emulated: Floats
     errors: Floats
 
-    def half_widths(self, confidence: float) -> Floats:
+    def half_widths(self, confidence: float, attainable: bool = False) -> Floats:
         """Return half the width of the interval of each key alone, (p,): Student's t, as the errors are estimates."""
-        return np.sqrt(np.diag(self.covariance)) * scipy.stats.t.ppf((1 + confidence) / 2, self.freedom)
+        covariance = self.smallest_covariance if attainable else self.covariance
+        return np.sqrt(np.diag(covariance)) * scipy.stats.t.ppf((1 + confidence) / 2, self.freedom)
 
     def region(self, confidence: float) -> float:
         """Return the squared radius of the joint confidence region: δᵀ covariance⁻¹ δ up to this."""
@@ -70,8 +74,9 @@ def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
         ends = [_descend(emulator, goal, errors, start, box) for start in (best[None] if from_where is None else from_where)]
         best = min(ends, key=lambda end: end[1])[0]
     errors = np.sqrt(goal.errors**2 + emulator.variance(best))
-    covariance = _covariance(emulator, goal, errors, best)
-    return Fit(best, covariance, len(emulator.coefficients) - 1, emulator.at(best), errors)
+    covariance = _covariance(emulator, goal, errors, best, emulator.model_variance)
+    smallest = _covariance(emulator, goal, errors, best, np.zeros_like(errors))
+    return Fit(best, covariance, smallest, len(emulator.coefficients) - 1, emulator.at(best), errors)
 
 
 def _descend(emulator: Emulator, goal: Goal, errors: Floats, start: Floats, box: Box) -> tuple[Floats, float]:
@@ -89,7 +94,7 @@ def _descend(emulator: Emulator, goal: Goal, errors: Floats, start: Floats, box:
     return scaled_back(found.x), float(found.cost)
 
 
-def _covariance(emulator: Emulator, goal: Goal, errors: Floats, best: Floats) -> Floats:
+def _covariance(emulator: Emulator, goal: Goal, errors: Floats, best: Floats, model_variance: Floats) -> Floats:
     """Return the covariance of the best keys: how errors of goal, sampling and model move the minimum.
 
     The minimum moves by δ = A·(error of the goal − error of the emulator), A = (JᵀWJ)⁻¹JᵀW. For the sampling error A is applied
@@ -99,7 +104,7 @@ def _covariance(emulator: Emulator, goal: Goal, errors: Floats, best: Floats) ->
     groups = emulator.of_groups(best)
     deviations = groups - groups.mean(axis=0)
     sampling = np.cov(deviations @ gain.T, rowvar=False).reshape(best.size, best.size) / len(groups)
-    others = np.sqrt(goal.errors**2 + emulator.model_variance)
+    others = np.sqrt(goal.errors**2 + model_variance)
     alone = gain[:, ~goal.correlated] * others[~goal.correlated]
     # Errors of neighbouring points of a curve go together; how, the realizations of the model show.
     scatter = deviations.std(axis=0, ddof=1)

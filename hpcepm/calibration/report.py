@@ -16,7 +16,7 @@ from .target import Target, settings_as_json
 
 Floats = NDArray[np.float64]
 
-LARGE_MISFIT = 3.0
+LARGE_MISFIT = 2.0
 
 
 def text_of(target: Target, result: Result) -> str:

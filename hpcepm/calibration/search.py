@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Observe = Callable[[Floats, int], Floats]
 """Returns the observables at points (P, p), for each group of realizations: (P, G, S). The second number is the round."""
 
-MOST_ROUNDS: Final = 5
+MOST_ROUNDS: Final = 6
 POINTS_PER_COEFFICIENT: Final = 2.5
 SHRINK_AT_MOST: Final = 0.4  # a round's optimum is no surer than this
 MARGIN: Final = 1.5  # a box is this much wider than the confidence interval
@@ -35,7 +35,7 @@ class Found:
     rounds
         How many there were.
     settled
-        Whether the last box was as small as the errors allow and the optimum no edge of it but a bound.
+        Whether a smaller box would have been of no use; if not, the search ran out of rounds.
     at_bound
         Which keys ended at a bound, (p,).
     """
@@ -77,9 +77,7 @@ def search(start: Floats, bounds: Box, goal: Goal, confidence: float, observe: O
         fit = fit_keys(emulator, goal, np.array([guess, box.centre, _nearest(points[near], values[near], goal)]), box)
         guess = fit.best
         following = _next_box(box, bounds, fit, confidence)
-        settled = bool(np.all(following.half >= 0.7 * box.half)) and not np.any(
-            _at_edge(fit.best, box) & ~_at_edge(fit.best, bounds)
-        )
+        settled = rounds > 1 and _is_settled(fit, box, following, bounds, confidence)
         box = following
     assert values is not None
     return Found(fit, emulator, points, values, rounds, settled, _at_edge(fit.best, bounds))
@@ -113,8 +111,16 @@ def _at_edge(point: Floats, box: Box) -> NDArray[np.bool_]:
     return np.abs(box.scaled(point)) > 1 - 1e-4
 
 
+def _is_settled(fit: Fit, box: Box, following: Box, bounds: Box, confidence: float) -> bool:
+    """Return whether a smaller box is of no use: the error forbids it, or polynomials are exact in a box that has shrunk."""
+    if np.any(_at_edge(fit.best, box) & ~_at_edge(fit.best, bounds)):
+        return False
+    exact = np.all(fit.half_widths(confidence) < 1.1 * fit.half_widths(confidence, attainable=True))
+    return bool(np.all(following.half >= 0.7 * box.half) or (exact and np.all(box.half <= SHRINK_AT_MOST * bounds.half)))
+
+
 def _next_box(box: Box, bounds: Box, fit: Fit, confidence: float) -> Box:
-    """Return the box of the next round: around the optimum, as wide as its error asks; where it hit an edge, no smaller."""
-    half = np.clip(MARGIN * fit.half_widths(confidence), SHRINK_AT_MOST * box.half, box.half)
+    """Return the next box: around the optimum, as wide as the attainable error asks; where it hit an edge, no smaller."""
+    half = np.clip(MARGIN * fit.half_widths(confidence, attainable=True), SHRINK_AT_MOST * box.half, box.half)
     half = np.where(_at_edge(fit.best, box) & ~_at_edge(fit.best, bounds), box.half, half)
     return Box(fit.best - half, fit.best + half).within(bounds)
