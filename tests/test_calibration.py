@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hpcepm.calibration.emulator import Box, fit_emulator, monomials
 from hpcepm.calibration.search import search
-from hpcepm.calibration.statistics import Goal, Statistics, peak, plateau
+from hpcepm.calibration.statistics import Goal, Statistics, highest, peak, plateau
 
 from .conftest import end, run_python, start
 
@@ -98,7 +98,7 @@ def test_plateau_and_peak_of_known_curves() -> None:
     strains = np.sort(np.concatenate([np.linspace(0, 1, 101), [0.333]]))
     curves = np.stack([1 - (strains - 0.237) ** 2, 2 * strains])
     np.testing.assert_allclose(plateau(strains, curves, (0.5, 1.0))[1], 1.5)
-    height, where = peak(strains, curves)
+    height, where = peak(strains, curves, highest(curves))
     assert height[0] == pytest.approx(1) and where[0] == pytest.approx(0.237)
     assert height[1] == pytest.approx(2) and where[1] == pytest.approx(1)
     statistics = Statistics(strains, (0.5, 1.0), ("peak",), np.array([0.333]))
@@ -111,6 +111,17 @@ def test_pseudo_values_of_a_mean_are_the_values() -> None:
     curves = np.random.default_rng(0).normal(size=(8, 11))
     statistics = Statistics(strains, (0.5, 1.0), ("plateau",), strains[[3]])
     np.testing.assert_allclose(statistics.pseudo_values(curves), statistics.of(curves))
+
+
+def test_the_error_of_a_peak_is_its_scatter() -> None:
+    strains = np.linspace(0, 1, 101)
+    rng = np.random.default_rng(0)
+    statistics = Statistics(strains, (0.5, 1.0), ("peak", "peak_strain"), np.zeros(0))
+    smooth_noise = rng.normal(size=(300, 40, 6)) @ np.cos(np.arange(6)[:, None] * 3 * strains)
+    curves = 1 - 4 * (strains - 0.3) ** 2 + 0.1 * smooth_noise
+    seen = statistics.pseudo_values(curves)  # of 300 ensembles of 40 groups
+    stated = np.sqrt((seen.var(axis=1, ddof=1) / 40).mean(axis=0))
+    np.testing.assert_allclose(seen.mean(axis=1).std(axis=0), stated, rtol=0.15)
 
 
 GLASS: dict[str, Any] = {

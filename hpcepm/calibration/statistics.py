@@ -40,9 +40,14 @@ def plateau(strains: Floats, curves: Floats, window: tuple[float, float]) -> Flo
     return area / (x[-1] - x[0])
 
 
-def peak(strains: Floats, curves: Floats) -> tuple[Floats, Floats]:
-    """Return height and strain of the peak, each (...,): of the parabola through the highest record and its neighbours."""
-    k = np.clip(np.argmax(curves, axis=-1), 1, strains.size - 2)
+def highest(curves: Floats) -> NDArray[np.int64]:
+    """Return which record of curves (..., strains) is the highest, (...,)."""
+    return np.argmax(curves, axis=-1)
+
+
+def peak(strains: Floats, curves: Floats, top: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return height and strain of the peak, each (...,): of the parabola through the record ``top`` (...,) and its neighbours."""
+    k = np.clip(top, 1, strains.size - 2)
     around = k[..., None] + np.array([-1, 0, 1])
     x, y = strains[around], np.take_along_axis(curves, around, axis=-1)
     left, right = x[..., 0] - x[..., 1], x[..., 2] - x[..., 1]
@@ -50,8 +55,7 @@ def peak(strains: Floats, curves: Floats) -> tuple[Floats, Floats]:
     bend = (rise - fall) / (right - left)
     slope = rise - bend * right
     to_top = np.divide(-slope, 2 * bend, out=np.zeros_like(slope), where=bend < 0)
-    highest = np.argmax(y, axis=-1)  # not the middle one if the curve is highest at its first or last record
-    to_top = np.where(highest == 0, left, np.where(highest == 2, right, to_top))
+    to_top = np.where(top < k, left, np.where(top > k, right, to_top))  # highest at the first or last record
     return y[..., 1] + (slope + bend * to_top) * to_top, x[..., 1] + to_top
 
 
@@ -76,9 +80,9 @@ class Statistics:
     names: tuple[str, ...]
     curve: Floats
 
-    def of(self, curves: Floats) -> Floats:
-        """Return the numbers, shape (..., S), of curves (..., strains)."""
-        height, where = peak(self.strains, curves)
+    def of(self, curves: Floats, top: NDArray[np.int64] | None = None) -> Floats:
+        """Return the numbers, shape (..., S), of curves (..., strains); ``top`` (...,) is `highest` unless it is given."""
+        height, where = peak(self.strains, curves, highest(curves) if top is None else top)
         found = {"peak": height, "peak_strain": where}
         if "plateau" in self.names:
             found["plateau"] = plateau(self.strains, curves, self.window)
@@ -90,8 +94,9 @@ class Statistics:
     def pseudo_values(self, group_curves: Floats) -> Floats:
         """Return what each group of realizations says of the numbers of their common mean curve.
 
-        The jackknife: G·T(all) − (G − 1)·T(all but one group). Their mean is T without its bias of order 1/G, and their
-        scatter gives its error, also where T, as a peak, is no mean over realizations.
+        The jackknife: T(all) + (G − 1)·(mean of T(all but one group) − T(all but this group)). Their mean is T(all), and their
+        scatter gives its error, also where T, as a peak, is no mean over realizations. Which record is the highest is decided
+        by all groups: the jackknife would blow up its jumps.
 
         Parameters
         ----------
@@ -106,10 +111,11 @@ class Statistics:
         groups = group_curves.shape[-2]
         mean = group_curves.mean(axis=-2, keepdims=True)
         without = (groups * mean - group_curves) / (groups - 1)
-        return groups * self.of(mean) - (groups - 1) * self.of(without)
+        left_out = self.of(without, np.broadcast_to(highest(mean), without.shape[:-1]))
+        return self.of(mean) + (groups - 1) * (left_out.mean(axis=-2, keepdims=True) - left_out)
 
     def has_peak(self, curves: Floats) -> NDArray[np.bool_]:
         """Return whether curves (..., strains) have a peak before their plateau: one above all that follows, and not its end."""
-        highest = np.argmax(curves, axis=-1)
+        top = highest(curves)
         end = self.window[0] if self.window[0] > 0 else self.strains[-1]
-        return (highest > 0) & (highest < self.strains.size - 1) & (self.strains[highest] < end)
+        return (top > 0) & (top < self.strains.size - 1) & (self.strains[top] < end)
