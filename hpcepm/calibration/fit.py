@@ -31,6 +31,10 @@ class Fit:
         The observables there, (S,).
     errors
         Standard errors of ``emulated − goal``, (S,).
+    emulator
+        What was fitted with.
+    gain
+        How far the best keys move with each observable, (p, S).
     """
 
     best: Floats
@@ -39,6 +43,8 @@ class Fit:
     freedom: int
     emulated: Floats
     errors: Floats
+    emulator: Emulator
+    gain: Floats
 
     def half_widths(self, confidence: float, attainable: bool = False) -> Floats:
         """Return half the width of the interval of each key alone, (p,): Student's t, as the errors are estimates."""
@@ -46,14 +52,31 @@ class Fit:
         return np.sqrt(np.diag(covariance)) * scipy.stats.t.ppf((1 + confidence) / 2, self.freedom)
 
     def region(self, confidence: float) -> float:
-        """Return the squared radius of the joint confidence region: δᵀ covariance⁻¹ δ up to this."""
+        """Return the squared radius of the joint confidence region: `distance` up to this."""
         p = self.best.size
         return float(p * scipy.stats.f.ppf(confidence, p, self.freedom))
 
-    def distance(self, keys: Floats) -> float:
-        """Return δᵀ covariance⁻¹ δ of some keys (p,)."""
-        delta = keys - self.best
-        return float(delta @ np.linalg.pinv(self.covariance, hermitian=True) @ delta)
+    def distance(self, keys: Floats) -> Floats:
+        """Return δᵀ covariance⁻¹ δ, (...,), of keys (..., p).
+
+        δ = A·(observables at the keys − observables at the best): keys − best where observables are linear, and where they are
+        not, the region follows their curves.
+        """
+        delta = (self.emulator.at(keys) - self.emulated) @ self.gain.T
+        inverse = np.linalg.pinv(self.covariance, hermitian=True)
+        squared: Floats = np.einsum("...i,ij,...j->...", delta, inverse, delta)
+        return squared
+
+    def outline(self, confidence: float) -> Floats:
+        """Return the outline of the joint region of the first two keys, the others at their best, (120, 2)."""
+        angle = np.linspace(0, 2 * np.pi, 120)
+        root = np.linalg.cholesky(self.covariance[:2, :2])
+        far = np.linspace(0, 4, 801) * np.sqrt(self.region(confidence))
+        rays = np.tile(self.best, (120, far.size, 1))
+        rays[..., :2] += far[:, None] * (np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ root.T)[:, None]
+        outside = self.distance(rays) > self.region(confidence)
+        first = np.where(outside.any(axis=1), outside.argmax(axis=1), far.size - 1)
+        return rays[np.arange(120), first, :2]
 
 
 def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
@@ -76,7 +99,8 @@ def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
     errors = np.sqrt(goal.errors**2 + emulator.variance(best))
     covariance = _covariance(emulator, goal, errors, best, emulator.model_variance)
     smallest = _covariance(emulator, goal, errors, best, np.zeros_like(errors))
-    return Fit(best, covariance, smallest, len(emulator.coefficients) - 1, emulator.at(best), errors)
+    freedom = len(emulator.coefficients) - 1
+    return Fit(best, covariance, smallest, freedom, emulator.at(best), errors, emulator, _gain(emulator, errors, best))
 
 
 def _descend(emulator: Emulator, goal: Goal, errors: Floats, start: Floats, box: Box) -> tuple[Floats, float]:
@@ -94,13 +118,19 @@ def _descend(emulator: Emulator, goal: Goal, errors: Floats, start: Floats, box:
     return scaled_back(found.x), float(found.cost)
 
 
+def _gain(emulator: Emulator, errors: Floats, best: Floats) -> Floats:
+    """Return A = (JᵀWJ)⁻¹JᵀW, (p, S)."""
+    gain: Floats = np.linalg.pinv(emulator.gradient(best) / errors[:, None]) / errors
+    return gain
+
+
 def _covariance(emulator: Emulator, goal: Goal, errors: Floats, best: Floats, model_variance: Floats) -> Floats:
     """Return the covariance of the best keys: how errors of goal, sampling and model move the minimum.
 
     The minimum moves by δ = A·(error of the goal − error of the emulator), A = (JᵀWJ)⁻¹JᵀW. For the sampling error A is applied
     to each group of realizations, so that no correlation between observables is missed.
     """
-    gain = np.linalg.pinv(emulator.gradient(best) / errors[:, None]) / errors
+    gain = _gain(emulator, errors, best)
     groups = emulator.of_groups(best)
     deviations = groups - groups.mean(axis=0)
     sampling = np.cov(deviations @ gain.T, rowvar=False).reshape(best.size, best.size) / len(groups)

@@ -89,16 +89,7 @@ def _draw_surface(figure: Figure, axes: Axes, target: Target, result: Result) ->
     near = box.holds(found.points)
     axes.plot(found.points[near, 0], found.points[near, 1], "k.", ms=4, label="simulated")
     axes.plot(best[0], best[1], "r+", ms=10, label="best")
-    ellipse = _ellipse(found.fit.covariance[:2, :2], found.fit.region(target.settings.confidence))
-    axes.plot(*(best[:2, None] + ellipse), "r", lw=1.2, label=f"{target.settings.confidence:.0%} region")
+    confidence = target.settings.confidence
+    axes.plot(*found.fit.outline(confidence).T, "r", lw=1.2, label=f"{confidence:.0%} region")
     axes.set(xlabel=target.keys[0], ylabel=target.keys[1], xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     axes.legend(fontsize=8)
-
-
-def _ellipse(covariance: Floats, squared_radius: float) -> Floats:
-    """Return the outline of δᵀ covariance⁻¹ δ = squared_radius, (2, 200)."""
-    angle = np.linspace(0, 2 * np.pi, 200)
-    values, vectors = np.linalg.eigh(covariance)
-    axes_of_ellipse = vectors * np.sqrt(np.maximum(values, 0) * squared_radius)
-    outline: Floats = axes_of_ellipse @ np.array([np.cos(angle), np.sin(angle)])
-    return outline

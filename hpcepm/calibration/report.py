@@ -86,8 +86,10 @@ def as_json(target: Target, result: Result, seconds: float) -> dict[str, Any]:
         "confidence": confidence,
         "covariance": found.fit.covariance.tolist(),
         "region": {
-            "description": "joint confidence region: (keys − best)ᵀ covariance⁻¹ (keys − best) ≤ squared_radius",
+            "description": "joint region: δᵀ covariance⁻¹ δ ≤ squared_radius, δ = keys − best where the surface is straight; "
+            "outline: of the first two keys, the others at their best",
             "squared_radius": found.fit.region(confidence),
+            "outline": found.fit.outline(confidence).tolist() if len(target.keys) > 1 else [],
         },
         "targets": [
             {
