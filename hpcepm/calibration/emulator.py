@@ -7,11 +7,14 @@ group of realizations by itself: the scatter of the polynomials holds all such c
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+CLEARLY_BETTER: Final = 0.8
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Emulator:
 
 
 def fit_emulator(box: Box, points: Floats, values: Floats, degrees: Sequence[int] = (1, 2, 3)) -> Emulator:
-    """Return polynomials through what was simulated, of the degree that best foretells a point left out.
+    """Return polynomials through what was simulated: of the lowest degree above which points left out are foretold little better.
 
     Parameters
     ----------
@@ -123,7 +126,11 @@ def fit_emulator(box: Box, points: Floats, values: Floats, degrees: Sequence[int
     """
     worth_trying = [d for d in degrees if len(points) >= 1.5 * len(monomials(points.shape[1], d))] or [degrees[0]]
     tried = [_fit_degree(box, points, values, degree) for degree in worth_trying]
-    return min(tried, key=lambda one: one[1])[0]
+    best, its_error = tried[0]
+    for emulator, error in tried[1:]:
+        if error < CLEARLY_BETTER * its_error:  # else the bends may be those of the noise, and errors at a fold have no bounds
+            best, its_error = emulator, error
+    return best
 
 
 def _fit_degree(box: Box, points: Floats, values: Floats, degree: int) -> tuple[Emulator, float]:

@@ -113,7 +113,7 @@ def _at_edge(point: Floats, box: Box) -> NDArray[np.bool_]:
 
 def _is_settled(fit: Fit, box: Box, following: Box, bounds: Box, confidence: float) -> bool:
     """Return whether a smaller box is of no use: the error forbids it, or polynomials are exact in a box that has shrunk."""
-    if np.any(_at_edge(fit.best, box) & ~_at_edge(fit.best, bounds)):
+    if np.any(_at_edge(fit.best, box) & ~_at_edge(fit.best, bounds)) or np.any(fit.half_widths(confidence) > bounds.half):
         return False
     exact = np.all(fit.half_widths(confidence) < 1.1 * fit.half_widths(confidence, attainable=True))
     return bool(np.all(following.half >= 0.7 * box.half) or (exact and np.all(box.half <= SHRINK_AT_MOST * bounds.half)))
