@@ -5,6 +5,7 @@
     python -m hpcepm plot RUNDIR
     python -m hpcepm summarize RUNDIR
     python -m hpcepm verify RUNDIR
+    python -m hpcepm calibrate TARGET [--set key=value ...] [--output DIR] [--quiet]
 
 Exit codes: 0 the target was reached; 1 something failed; 2 the input or the command line is wrong, and nothing was written; 3 the
 directory is in use, or holds a run that was not to be touched; 75 the run was asked to stop, and --continue goes on.
@@ -34,19 +35,21 @@ class UsageError(Exception):
     """The command line is wrong."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser that leaves it to rank 0 to speak, and to the caller to exit."""
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> NoReturn:  # noqa: D102
         raise UsageError(f"{message}\n{self.format_usage().strip()}")
 
 
-def _run_parser() -> _Parser:
-    parser = _Parser(
+def run_parser() -> Parser:
+    """Return the parser of the command line of a run."""
+    parser = Parser(
         prog="python -m hpcepm",
         add_help=False,
         description="Shear a glass. To use several ranks: mpiexec -n P python -m hpcepm input.yaml",
-        epilog="python -m hpcepm plot RUNDIR draws RUNDIR/summary.png. Exit codes: 0 target reached, 1 failed, "
+        epilog="python -m hpcepm plot, summarize and verify look at a RUNDIR; calibrate TARGET fits keys of an input. "
+        "Exit codes: 0 target reached, 1 failed, "
         "2 wrong input, 3 directory taken, 75 stopped on request (--continue goes on).",
     )
     parser.add_argument("input", nargs="?", help="the YAML input")
@@ -65,6 +68,10 @@ def main(arguments: list[str]) -> int:
     """Carry out a command line; return the exit code. Collective, but for the subcommands."""
     if arguments and arguments[0] in SUBCOMMANDS:
         return _look_at(arguments[0], arguments[1:])
+    if arguments[:1] == ["calibrate"]:
+        from .calibration import command
+
+        return command.main(arguments[1:])
     return _run(arguments)
 
 
@@ -86,15 +93,15 @@ def _run(arguments: list[str]) -> int:
         return code
 
     try:
-        options = _run_parser().parse_args(arguments)
+        options = run_parser().parse_args(arguments)
         if options.help or options.version:
             if comm.rank == 0:
-                print(f"hpcepm {__version__}" if options.version else _run_parser().format_help())
+                print(f"hpcepm {__version__}" if options.version else run_parser().format_help())
             return REACHED
         if options.output == "":
             raise UsageError("--output needs the name of a directory")
         if options.input is None:
-            raise UsageError(f"name an input, such as inputs/quickstart.yaml\n{_run_parser().format_usage().strip()}")
+            raise UsageError(f"name an input, such as inputs/quickstart.yaml\n{run_parser().format_usage().strip()}")
         if options.max_walltime is not None:
             options.max_walltime = seconds_of_walltime(options.max_walltime)
         parallel.refuse_lone_ranks(comm)
@@ -195,7 +202,7 @@ SUBCOMMANDS: Final = {
 def _look_at(name: str, arguments: list[str]) -> int:
     """Carry out a subcommand that takes the directory of a run."""
     command, description = SUBCOMMANDS[name]
-    parser = _Parser(prog=f"python -m hpcepm {name}", description=description)
+    parser = Parser(prog=f"python -m hpcepm {name}", description=description)
     parser.add_argument("directory", metavar="RUNDIR")
     try:
         return command(parser.parse_args(arguments).directory)

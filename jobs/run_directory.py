@@ -10,9 +10,9 @@ import mpi4py
 
 mpi4py.rc.initialize = False  # this is no rank
 
-from hpcepm.cli import UsageError, _run_parser  # noqa: E402
+from hpcepm.cli import UsageError, run_parser  # noqa: E402
 from hpcepm.input import InputError, read_input  # noqa: E402
 
 with contextlib.suppress(UsageError, InputError):
-    options = _run_parser().parse_args(sys.argv[1:])
+    options = run_parser().parse_args(sys.argv[1:])
     print(read_input(options.input, options.set, options.output).settings.output.directory)

@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from .named_files import BadFile, check_field_file, read_samples
 from .problems import InputError, Path, did_you_mean, dotted, shorten, shown
 from .schema import FieldInput, Input, SamplesInput, Section
 from .strict_yaml import MOST_BYTES, Document, parse
+
+Model = TypeVar("Model", bound=Section)
 
 BYTES_PER_SITE = 50  # the fields and what an engine needs at the least
 
@@ -60,7 +62,7 @@ def read_input(path: str, assignments: list[str], directory: str | None = None) 
     InputError
         With all that is wrong.
     """
-    raw = _bytes_of(path)
+    raw = bytes_of(path)
     document = parse(raw, path)
     problems: list[str] = []
     for assignment in assignments:
@@ -70,7 +72,7 @@ def read_input(path: str, assignments: list[str], directory: str | None = None) 
             problems += error.problems
     if problems:
         raise InputError(problems)
-    settings = _validated(document)
+    settings = validated(document, Input)
     if not _writable(directory or path):
         raise InputError([f"{shorten(directory or path)}: is not a name in UTF-8"])
     if directory is not None or not settings.output.directory:
@@ -102,7 +104,8 @@ def _writable(name: str) -> bool:
     return True
 
 
-def _bytes_of(path: str) -> bytes:
+def bytes_of(path: str) -> bytes:
+    """Return the content of a file that the user named, cut off where it is too long to be an input."""
     try:
         with open(path, "rb") as file:
             return file.read(MOST_BYTES + 1)
@@ -114,11 +117,12 @@ def _bytes_of(path: str) -> bytes:
         raise InputError([f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
 
 
-def _validated(document: Document) -> Input:
+def validated(document: Document, model: type[Model]) -> Model:
+    """Return what a document says, by its schema; raise `InputError` with all that is wrong."""
     try:
-        return Input.model_validate(document.content)
+        return model.model_validate(document.content)
     except ValidationError as error:
-        lines = [_line(document, details) for details in error.errors(include_url=False)]
+        lines = [_line(document, model, details) for details in error.errors(include_url=False)]
         raise InputError(sorted(dict.fromkeys(lines), key=_in_order_of_place)) from None
 
 
@@ -127,7 +131,7 @@ def _in_order_of_place(line: str) -> tuple[int, ...]:
     return (int(place[1]), int(place[2])) if place else (0, 0)
 
 
-def _line(document: Document, details: ErrorDetails) -> str:
+def _line(document: Document, model: type[Section], details: ErrorDetails) -> str:
     kind = details["type"]
     path = _as_written(document.content, details["loc"], kind == "missing")
     value = details["input"]
@@ -135,7 +139,7 @@ def _line(document: Document, details: ErrorDetails) -> str:
     if kind == "missing":
         return f"{document.place(path[:-1])}: {dotted(path)}: is required"
     if kind == "extra_forbidden":
-        known = _known_keys(path[:-1], document.content)
+        known = _known_keys(model, path[:-1], document.content)
         hint = did_you_mean(path[-1], known) or (f" (known here: {', '.join(known)})" if known else "")
         return f"{document.place(path, of_key=True)}: {dotted(path)}: unknown key{hint}"
     where = f"{document.place(path)}: {dotted(path) or 'input'}: "
@@ -169,19 +173,20 @@ def _as_written(content: Any, location: tuple[int | str, ...], last_is_missing: 
     return tuple(path)
 
 
-def _known_keys(path: Path, content: Any) -> list[str]:
+def _known_keys(model: Any, path: Path, content: Any) -> list[str]:
     """Return the keys that a mapping of the input may have."""
     from .schema import INITIALS
 
-    model: Any = Input
     inside = content
     for part in path:
         inside = inside[part]
+        if part not in model.model_fields:  # a name of the user's own choice, of the same schema as its neighbours
+            continue
         annotation = model.model_fields[part].annotation
         choices = [annotation, *getattr(annotation, "__args__", ())]
         sections = [c for c in choices if isinstance(c, type) and issubclass(c, Section)]
         model = sections[0] if len(sections) == 1 else INITIALS.get(inside.get("distribution"), Section)
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _load_named_files(document: Document, settings: Input, folder: str) -> dict[str, NDArray[np.float64]]:

@@ -1,0 +1,112 @@
+"""The model at points of a search: mean stress curves of groups of realizations, shared out over the ranks."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from ..dynamics import Dynamics, NotFinite
+from ..engines.choice import choose
+from ..input import ReadInput
+from ..input.glass import glass_of
+from ..lattice import Lattice, rows_of_rank
+from ..parallel import Team
+from ..step_loop import Why
+from ..stopping import StopRequest
+
+Floats = NDArray[np.float64]
+
+MOST_GROUPS: Final = 40
+
+
+class Interrupted(Exception):
+    """The user asked to stop."""
+
+
+def mean_stress(read: ReadInput, realizations: range, strains: Floats, team: Team) -> Floats:
+    """Return the stress Σ of realizations of an input at ascending strains, (realizations, strains). Collective.
+
+    Raises
+    ------
+    NotFinite
+        A field holds NaN or infinity.
+    """
+    nx, ny = read.settings.lattice.shape
+    lattice = Lattice((nx, ny), team)
+    glass, engine = glass_of(read, lattice), choose(read.settings.engine, (nx, ny)).engine
+    stress = np.empty((len(realizations), strains.size))
+    dynamics = Dynamics(lattice, glass, engine)
+    for row, realization in enumerate(realizations):
+        dynamics.begin(glass._replace(realization=realization))
+        for k, strain in enumerate(strains):
+            while dynamics.shear(strain) == Why.TABLE_FULL:
+                dynamics.take_avalanches()
+            stress[row, k] = dynamics.stress_at(strain)
+    return stress
+
+
+class Ensemble:
+    """Realizations 0, 1, … of inputs, in groups; a group at a point is a task, and tasks are dealt out to the ranks.
+
+    Parameters
+    ----------
+    team
+        All ranks. Making an `Ensemble` is Collective.
+    realizations
+        How many at each point; the same ones at all, so that the differences between points show little noise.
+    strains
+        Where stress is recorded, (strains,).
+    stop_request
+        Looked at before each task.
+    """
+
+    def __init__(self, team: Team, realizations: int, strains: Floats, stop_request: StopRequest) -> None:
+        self.team = team
+        self.alone = Team(MPI.COMM_SELF)
+        self.strains = strains
+        self.stop_request = stop_request
+        n = min(realizations, MOST_GROUPS)
+        ends = np.cumsum([0, *(rows_of_rank(realizations, n, k) for k in range(n))])
+        self.groups = [range(int(a), int(b)) for a, b in pairwise(ends)]
+
+    def curves(self, inputs: list[ReadInput], tell: Callable[[float], None]) -> Floats:
+        """Return the mean curve of each group of each input, (inputs, G, strains); same bits on any number of ranks. Collective.
+
+        Parameters
+        ----------
+        inputs
+            One for each point, the same on all ranks.
+        tell
+            Called with the fraction that is done, on each rank for itself.
+
+        Raises
+        ------
+        Interrupted
+            A rank was asked to stop.
+        ProblemOnRank
+            A glass is not stable.
+        """
+        tasks = [(point, group) for point in range(len(inputs)) for group in range(len(self.groups))]
+        mine = tasks[self.team.rank :: self.team.size]
+        done, problem = [], None
+        try:
+            for k, (point, group) in enumerate(mine):
+                if self.stop_request.name is not None:
+                    raise Interrupted
+                done.append(mean_stress(inputs[point], self.groups[group], self.strains, self.alone).mean(axis=0))
+                tell((k + 1) / len(mine))
+        except Interrupted:
+            pass  # the others hear of it below
+        except NotFinite as error:
+            problem = str(error)
+        self.team.all_good(problem)
+        if any(self.team.comm.allgather(len(done) < len(mine))):
+            raise Interrupted
+        everything = np.empty((len(tasks), self.strains.size))
+        for rank, curves in enumerate(self.team.comm.allgather(done)):
+            if curves:
+                everything[rank :: self.team.size] = curves
+        return everything.reshape(len(inputs), len(self.groups), -1)

@@ -1,0 +1,143 @@
+"""The keys that meet a goal, by an emulator, and how well they are known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+import scipy.stats
+from numpy.typing import NDArray
+
+from .emulator import Box, Emulator
+from .statistics import Goal
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The best keys and their error.
+
+    Attributes
+    ----------
+    best
+        Values of the keys, (p,).
+    covariance
+        Of their errors, (p, p).
+    smallest_covariance
+        The same if the polynomials were exact: what a smaller box could attain.
+    freedom
+        Degrees of freedom of the covariance: groups of realizations less one.
+    emulated
+        The observables there, (S,).
+    errors
+        Standard errors of ``emulated − goal``, (S,).
+    emulator
+        What was fitted with.
+    gain
+        How far the best keys move with each observable, (p, S).
+    """
+
+    best: Floats
+    covariance: Floats
+    smallest_covariance: Floats
+    freedom: int
+    emulated: Floats
+    errors: Floats
+    emulator: Emulator
+    gain: Floats
+
+    def half_widths(self, confidence: float, attainable: bool = False) -> Floats:
+        """Return half the width of the interval of each key alone, (p,): Student's t, as the errors are estimates."""
+        covariance = self.smallest_covariance if attainable else self.covariance
+        return np.sqrt(np.diag(covariance)) * scipy.stats.t.ppf((1 + confidence) / 2, self.freedom)
+
+    def region(self, confidence: float) -> float:
+        """Return the squared radius of the joint confidence region: `distance` up to this."""
+        p = self.best.size
+        return float(p * scipy.stats.f.ppf(confidence, p, self.freedom))
+
+    def distance(self, keys: Floats) -> Floats:
+        """Return δᵀ covariance⁻¹ δ, (...,), of keys (..., p).
+
+        δ = A·(observables at the keys − observables at the best): keys − best where observables are linear, and where they are
+        not, the region follows their curves.
+        """
+        delta = (self.emulator.at(keys) - self.emulated) @ self.gain.T
+        inverse = np.linalg.pinv(self.covariance, hermitian=True)
+        squared: Floats = np.einsum("...i,ij,...j->...", delta, inverse, delta)
+        return squared
+
+    def outline(self, confidence: float) -> Floats:
+        """Return the outline of the joint region of the first two keys, the others at their best, (120, 2)."""
+        angle = np.linspace(0, 2 * np.pi, 120)
+        root = np.linalg.cholesky(self.covariance[:2, :2])
+        far = np.linspace(0, 4, 801) * np.sqrt(self.region(confidence))
+        rays = np.tile(self.best, (120, far.size, 1))
+        rays[..., :2] += far[:, None] * (np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ root.T)[:, None]
+        outside = self.distance(rays) > self.region(confidence)
+        first = np.where(outside.any(axis=1), outside.argmax(axis=1), far.size - 1)
+        return rays[np.arange(120), first, :2]
+
+
+def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
+    """Return the keys in a box for which the emulated observables are nearest to a goal.
+
+    Parameters
+    ----------
+    emulator, goal
+        Of S observables each.
+    starts
+        Where to begin, (starts, p); the best end counts.
+    box
+        Where to look.
+    """
+    best = starts[0]
+    for from_where in (starts, None, None):  # the errors depend on the place, but weakly
+        errors = np.sqrt(goal.errors**2 + emulator.variance(best))
+        ends = [_descend(emulator, goal, errors, start, box) for start in (best[None] if from_where is None else from_where)]
+        best = min(ends, key=lambda end: end[1])[0]
+    errors = np.sqrt(goal.errors**2 + emulator.variance(best))
+    covariance = _covariance(emulator, goal, errors, best, emulator.model_variance)
+    smallest = _covariance(emulator, goal, errors, best, np.zeros_like(errors))
+    freedom = len(emulator.coefficients) - 1
+    return Fit(best, covariance, smallest, freedom, emulator.at(best), errors, emulator, _gain(emulator, errors, best))
+
+
+def _descend(emulator: Emulator, goal: Goal, errors: Floats, start: Floats, box: Box) -> tuple[Floats, float]:
+    """Return a minimum of the weighted squares and its value."""
+
+    def scaled_back(scaled: Floats) -> Floats:
+        return box.centre + scaled * box.half
+
+    found = scipy.optimize.least_squares(
+        lambda scaled: (emulator.at(scaled_back(scaled)) - goal.values) / errors,
+        np.clip(box.scaled(start), -1 + 1e-9, 1 - 1e-9),
+        jac=lambda scaled: emulator.gradient(scaled_back(scaled)) * box.half / errors[:, None],
+        bounds=(-1, 1),
+    )
+    return scaled_back(found.x), float(found.cost)
+
+
+def _gain(emulator: Emulator, errors: Floats, best: Floats) -> Floats:
+    """Return A = (JᵀWJ)⁻¹JᵀW, (p, S)."""
+    gain: Floats = np.linalg.pinv(emulator.gradient(best) / errors[:, None]) / errors
+    return gain
+
+
+def _covariance(emulator: Emulator, goal: Goal, errors: Floats, best: Floats, model_variance: Floats) -> Floats:
+    """Return the covariance of the best keys: how errors of goal, sampling and model move the minimum.
+
+    The minimum moves by δ = A·(error of the goal − error of the emulator), A = (JᵀWJ)⁻¹JᵀW. For the sampling error A is applied
+    to each group of realizations, so that no correlation between observables is missed.
+    """
+    gain = _gain(emulator, errors, best)
+    groups = emulator.of_groups(best)
+    deviations = groups - groups.mean(axis=0)
+    sampling = np.cov(deviations @ gain.T, rowvar=False).reshape(best.size, best.size) / len(groups)
+    others = np.sqrt(goal.errors**2 + model_variance)
+    alone = gain[:, ~goal.correlated] * others[~goal.correlated]
+    # Errors of neighbouring points of a curve go together; how, the realizations of the model show.
+    scatter = deviations.std(axis=0, ddof=1)
+    alike = np.divide(deviations, scatter, out=np.zeros_like(deviations), where=scatter > 0) * others
+    together = np.cov(alike[:, goal.correlated] @ gain[:, goal.correlated].T, rowvar=False).reshape(best.size, best.size)
+    return sampling + alone @ alone.T + together
