@@ -50,7 +50,7 @@ part() { # part COMMAND INPUT [options]: COMMAND starts the next part
     if [ "$code" != "$STOPPED" ]; then return "$code"; fi
 
     if [ -e "$directory/STOP" ]; then
-        echo "the chain ends here, as $directory/STOP asks; remove it and submit again to go on" >&2
+        echo "the chain ends here, as $directory/STOP asks; submit again to go on" >&2
     elif ! $advanced; then
         echo "the chain ends here: this part wrote no checkpoint in $directory, so the next would do no better" >&2
     else

@@ -7,15 +7,14 @@
 #PBS -l walltime=04:00:00
 #PBS -j oe
 
-time_to_compute=3h55m # the walltime above less five minutes to stop in, as `timeout` reads it: PBS gives no warning of its own
+max_walltime=03:58:00 # the walltime above less a little for the job to end in: PBS gives no warning of its own
 
 set -euo pipefail
 cd "$PBS_O_WORKDIR"
 read -ra options <<<"${OPTIONS:-}"
-set -- "${INPUT:?qsub -v INPUT=… jobs/pbs.sh}" "${options[@]}"
+set -- "${INPUT:?qsub -v INPUT=… jobs/pbs.sh}" --max-walltime "$max_walltime" "${options[@]}"
 source jobs/common.sh
-# --foreground: only mpiexec is told, and it tells each rank once; a second signal would end them on the spot.
-launch=(timeout --foreground --preserve-status --signal=USR1 "$time_to_compute" mpiexec)
+launch=(mpiexec)
 
 submit_again() {
     qsub -v "INPUT=$INPUT,OPTIONS=${OPTIONS:-}" jobs/pbs.sh
