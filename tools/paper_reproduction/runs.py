@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import h5py
+import yaml
 
 from hpcepm.progress import bar, duration
 
@@ -28,7 +29,7 @@ def is_done(run: Run, directory: Path, realizations: int) -> bool:
     try:
         with h5py.File(directory / "run.h5", "r") as file:
             settings = json.loads(file.attrs["input_resolved"])
-            same_input = file.attrs["input"] == run.input.read_text()
+            same_input = yaml.safe_load(file.attrs["input"]) == yaml.safe_load(run.input.read_text())
             enough = len(file["observables/stress"]) >= realizations
     except (OSError, KeyError):
         return False

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
+from math import floor, log10, sqrt
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,7 +29,8 @@ class Estimate(NamedTuple):
     error: float
 
     def __str__(self) -> str:
-        return f"{self.value:.4f} ± {self.error:.4f}"
+        decimals = min(6, max(0, 1 - floor(log10(self.error)))) if self.error > 0 else 4
+        return f"{self.value:.{decimals}f} ± {self.error:.{decimals}f}"
 
 
 class Curves(NamedTuple):
@@ -128,6 +129,18 @@ def peak(curves: Curves) -> tuple[float, float]:
 def overshoot(curves: Curves) -> float:
     """Return by how much the peak is above the plateau, as a part of the plateau."""
     return peak(curves)[1] / plateau(curves) - 1
+
+
+def sharpness(curves: Curves) -> float:
+    """Return how fast the stress falls behind its peak: half the overshoot, by the strain in which it is lost."""
+    at, height = peak(curves)
+    flow = plateau(curves)
+    half = (height + flow) / 2
+    behind = int(np.searchsorted(curves.strain, at, side="right"))
+    strain, stress = curves.strain[behind:], curves.of["stress"][behind:]
+    k = max(1, int(np.argmax(stress <= half)))
+    there = np.interp(half, stress[k - 1 : k + 1][::-1], strain[k - 1 : k + 1][::-1])
+    return (height - half) / flow / float(there - at)
 
 
 def hardening(curves: Curves) -> float:
