@@ -149,7 +149,7 @@ def _deviation(plateau: Plateau, name: str) -> Estimate:
 
 def _of_stress(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
     of = {name: ensembles[name].estimate(st.overshoot) for name in NAMES}
-    how = "peak/plateau − 1"
+    how = f"peak/plateau − 1, the peak being the highest below strain {st.PEAK_BEFORE:g}"
     pairs = {"3b": "gq_{}", "4a": "esl_{}_correlated", "4b": "gq_{}_correlated"}
     return [
         Statement(
