@@ -247,7 +247,7 @@ def test_wrong_targets_are_told_with_their_place(folder: Path) -> None:
         ("strain,stress,error\n0.1,x,0.1\n", "stress.csv:2: '0.1,x,0.1' are not three numbers"),
         ("0.1,nan,0.1\n", "stress.csv:1: numbers must be finite"),
         ("0.2,0.5,0.1\n0.1,0.5,0.1\n", "stress.csv:2: strain 0.1 is not above the one before"),
-        ("0,0,0\n", "stress.csv:1: the error is 0; it must be above 0"),
+        ("0,0,0\n", "stress.csv:1: the error is 0; it must be above 1e-09"),
         ("0.7,0.5,0.1\n", "goes to strain 0.7, but loading.target of glass.yaml is 0.4"),
     ],
 )

@@ -34,7 +34,8 @@ class Progress:
         self._done = self._points = 0
         self._label = ""
         self._width = 0
-        self._started = self._shown = time.monotonic()
+        self._first: tuple[float, float] | None = None  # when the first task was done, and how much that was: it compiles
+        self._shown = time.monotonic()
 
     def begin(self, number: int | None, points: int) -> None:
         """Begin a round of so many points; None is the last word, the curve at the optimum."""
@@ -47,11 +48,14 @@ class Progress:
     def update(self, fraction: float) -> None:
         """Show that a fraction of the round is done, if it is time to."""
         now = time.monotonic()
+        done = self._done + fraction * self._points
+        if self._first is None:
+            self._first = (now, done)
+            return
         if self.quiet or now - self._shown < (BAR_EVERY if self.live else LINE_EVERY):
             return
         self._shown = now
-        done = self._done + fraction * self._points
-        a_point = (now - self._started) / max(done, 1e-9)
+        a_point = (now - self._first[0]) / max(done - self._first[1], 1e-9)
         left = duration((1 - fraction) * self._points * a_point)
         at_most = duration((self._most - done) * a_point)
         text = f"{self._label}  {bar(fraction)}  {left} left in this round, at most {at_most} in all"

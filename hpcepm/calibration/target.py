@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 
 FITTABLE: Final = ("elasticity", "thresholds", "slip", "initial_stress")
 MOST_ROWS: Final = 10_000
+LEAST_ERROR: Final = 1e-9
 
 
 class FittedKey(Section):
@@ -305,8 +306,10 @@ def _row(row: list[str], place: str, strain_before: float) -> list[float]:
         raise ValueError(f"{place}: numbers must be finite")
     if strain < 0 or strain <= strain_before + SAME_STRAIN:
         raise ValueError(f"{place}: strain {strain:g} is not above the one before; rows must ascend from 0")
-    if not error > 0:
-        raise ValueError(f"{place}: the error is {error:g}; it must be above 0 (leave out points that are exact, as strain 0)")
+    if not error > LEAST_ERROR:
+        raise ValueError(
+            f"{place}: the error is {error:g}; it must be above {LEAST_ERROR:g} (leave out points that are exact, as strain 0)"
+        )
     return [strain, stress, error]
 
 
