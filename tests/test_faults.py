@@ -423,9 +423,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_disk_that_fills_up_at_a_random_moment(small_disk: Path, undisturbed: Path, team: Team, count: Count) -> None:
+def test_a_disk_that_fills_up_at_a_random_moment(tmp_path: Path, small_disk: Path, team: Team, count: Count) -> None:
     chance = random.Random(11)
-    write_input(small_disk, {**SETTINGS, "checkpoint": {"every": "0.02 s"}})
+    settings = {**SETTINGS, "checkpoint": {"every": "0.02 s"}, "output": {"directory": "run", "observables": {"every": 0.01}}}
+    for folder in (tmp_path, small_disk):
+        write_input(folder, settings)
+    assert run_python(COMMAND, None, tmp_path).returncode == 0
     for _ in range(count.of("2 MB disk filled up at a random moment", few=3, many=40)):
         subprocess.run(["rm", "-rf", str(small_disk / "run"), str(small_disk / "ballast")], check=True)
         process = start(COMMAND, chance.choice([None, 2]), small_disk)
@@ -444,7 +447,7 @@ def test_a_disk_that_fills_up_at_a_random_moment(small_disk: Path, undisturbed: 
         if list((small_disk / "run" / "checkpoints").glob("0*.h5")):
             header, problems = newest_checkpoint(small_disk / "run" / "checkpoints", team)
             assert header is not None and not problems
-        goes_on_to_the_same_bits(small_disk, undisturbed, None)
+        goes_on_to_the_same_bits(small_disk, tmp_path / "run", None)
         count.done()
 
 
