@@ -7,6 +7,7 @@ from typing import Any
 import h5py
 
 from .lock import InUse, Lock
+from .seal import broken_seal_alone
 
 
 class DirectoryTaken(Exception):
@@ -86,9 +87,10 @@ class RunDirectory:
         return self.path / "run.h5"
 
     def _refuse_taken(self, go_on: bool) -> None:
-        if self.run_file.exists() and read_identity(self.run_file) is None:
-            raise DirectoryTaken(f"{self.run_file}: is no output of hpcepm, and it was not touched.")
-        holds_run = self.run_file.exists() or any(self.checkpoints.glob("*.h5"))
+        has_checkpoints = any(self.checkpoints.glob("*.h5"))  # from which a damaged run.h5 is made anew
+        if self.run_file.exists() and read_identity(self.run_file) is None and not has_checkpoints:
+            raise DirectoryTaken(f"{self.run_file}: is no output of hpcepm, or damaged, and it was not touched.")
+        holds_run = self.run_file.exists() or has_checkpoints
         if holds_run and not go_on:
             raise DirectoryTaken(
                 f"{self.path}: holds a run already, and it was not touched. Add --continue to go on with it, "
@@ -111,7 +113,9 @@ class Identity:
 
 
 def read_identity(run_file: Path) -> Identity | None:
-    """Return which run a ``run.h5`` belongs to; None if it is not one of ours."""
+    """Return which run a ``run.h5`` belongs to; None if it is not one of ours, or damaged."""
+    if broken_seal_alone(run_file) is not None:
+        return None
     try:
         with h5py.File(run_file, "r") as file:
             return Identity(file)

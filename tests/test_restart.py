@@ -180,6 +180,16 @@ def test_output_that_is_gone_is_named_on_all_ranks(tmp_path: Path, damage: Calla
     assert done.returncode == 1 and "Traceback" not in done.stderr and "observables-000000000000.h5" in done.stderr
 
 
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte, Path.unlink])
+def test_a_damaged_run_file_is_made_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    command = interrupted(tmp_path, 1)
+    damage(tmp_path / "parts" / "run.h5")
+    done = run_python(command, 2, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert run_python([*command[:-1], "--output", "whole"], None, tmp_path).returncode == 0
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+
+
 def test_a_checkpoint_of_another_input_is_refused_even_alone(tmp_path: Path) -> None:
     command = interrupted(tmp_path, 1)
     (tmp_path / "parts" / "run.h5").unlink()
