@@ -70,7 +70,8 @@ class Fit:
     def outline(self, confidence: float) -> Floats:
         """Return the outline of the joint region of the first two keys, the others at their best, (120, 2)."""
         angle = np.linspace(0, 2 * np.pi, 120)
-        root = np.linalg.cholesky(self.covariance[:2, :2])
+        squares, directions = np.linalg.eigh(self.covariance[:2, :2])
+        root = directions * np.sqrt(np.maximum(squares, 0))  # a key that no target depends on leaves nothing to take a root of
         far = np.linspace(0, 4, 801) * np.sqrt(self.region(confidence))
         rays = np.tile(self.best, (120, far.size, 1))
         rays[..., :2] += far[:, None] * (np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ root.T)[:, None]
