@@ -42,16 +42,27 @@ class CutOff(NamedTuple):
     tau: Measured
     cut_offs: Array
     covariance: Array  # of ln s_c
+    densities: list["Density"]
+    log_likelihood: float  # mean of a draw
+
+
+class Density(NamedTuple):
+    """P(s) = s^−τ exp(−(s/s_c)^b)/Z on s ≥ at_least."""
+
+    tau: float
+    cut_off: float
     at_least: float
+    sharpness: float
 
-    @property
-    def errors(self) -> Array:
-        """Standard errors of the cut-offs."""
-        return self.cut_offs * np.sqrt(np.diag(self.covariance))
+    def __call__(self, s: Array) -> Array:
+        """Return P(s) for s ≥ at_least."""
+        ln_z = _moments(self)[0]
+        return s**-self.tau * np.exp(-((s / self.cut_off) ** self.sharpness) - ln_z)
 
 
-def _moments(tau: float, cut_off: float, at_least: float, sharpness: float) -> tuple[float, Array, Array]:
-    """Return ln Z, and means and covariance of (ln s, (s/s_c)^b), of s^−τ exp(−(s/s_c)^b) on s ≥ at_least."""
+def _moments(density: Density) -> tuple[float, Array, Array]:
+    """Return ln Z, and means and covariance of (ln s, (s/s_c)^b)."""
+    tau, cut_off, at_least, sharpness = density
     low, high = np.log(at_least), np.log(cut_off) + np.log(FAR) / sharpness
     high = max(high, low + 1.0)
     u = low + (high - low) * (NODES + 1) / 2
@@ -84,12 +95,15 @@ def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.
     def loss_and_slope(p: Array) -> tuple[float, Array]:
         tau, loss, slope = p[0], 0.0, np.zeros_like(p)
         for k, s in enumerate(kept):
-            ln_z, mean, _ = _moments(tau, np.exp(p[k + 1]), at_least, sharpness)
+            ln_z, mean, _ = _moments(density(p, k))
             power = powers(s, p[k + 1])
             loss += counts[k] * (tau * logs[k] + power + ln_z)
             slope[0] += counts[k] * (logs[k] - mean[0])
             slope[k + 1] = counts[k] * sharpness * (mean[1] - power)
         return loss / counts.sum(), slope / counts.sum()
+
+    def density(p: Array, k: int) -> Density:
+        return Density(float(p[0]), float(np.exp(p[k + 1])), at_least, sharpness)
 
     def powers(s: Array, ln_cut_off: float) -> float:
         return float(np.mean(s**sharpness) * np.exp(-sharpness * ln_cut_off))
@@ -98,13 +112,14 @@ def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.
     found = minimize(loss_and_slope, start, jac=True, method="BFGS", options={"gtol": 1e-9})
     information = np.zeros((len(start), len(start)))
     for k, n in enumerate(counts):
-        _, _, cov = _moments(found.x[0], np.exp(found.x[k + 1]), at_least, sharpness)
+        _, _, cov = _moments(density(found.x, k))
         information[0, 0] += n * cov[0, 0]
         information[0, k + 1] = information[k + 1, 0] = -n * sharpness * cov[0, 1]
         information[k + 1, k + 1] = n * sharpness**2 * cov[1, 1]
     covariance = np.linalg.inv(information)
     tau = Measured(float(found.x[0]), float(np.sqrt(covariance[0, 0])))
-    return CutOff(tau, np.exp(found.x[1:]), covariance[1:, 1:], at_least)
+    densities = [density(found.x, k) for k in range(len(kept))]
+    return CutOff(tau, np.exp(found.x[1:]), covariance[1:, 1:], densities, -float(found.fun))
 
 
 def fit_rising_power(x: Array, low: float, high: float) -> Measured:

@@ -36,7 +36,8 @@ class Flow:
     x: Array  # plastic strengths below SMALL_X, of all sites at all snapshots
     n_x: int  # how many there were
     lags: Array  # of strain
-    spread: list[Measured]  # at each lag: the variance of the increment of ε_p over its mean
+    spread: list[Measured]  # at each lag: variance over sites of the increment of ε_p, over its mean
+    diffusion: list[Measured]  # at each lag: mean square displacement, over the mean increment of ε_p
 
     @property
     def p0(self) -> Measured:
@@ -54,8 +55,8 @@ def read_flow(run: Run) -> Flow:
         strain = fields["strain"][:]
         steady = np.flatnonzero(strain >= STEADY - 1e-9)
         x = (fields["sigma_c"][:, steady] - fields["sigma"][:, steady]).ravel()
-        lags, spread = _spread(fields["epsilon_p"][:, steady], strain[steady])
-    return Flow(run.size, slips, balance, x[x < SMALL_X], len(x), lags, spread)
+        lags, spread, diffusion = _spread(run, fields["epsilon_p"][:, steady], strain[steady])
+    return Flow(run.size, slips, balance, x[x < SMALL_X], len(x), lags, spread, diffusion)
 
 
 def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
@@ -81,10 +82,23 @@ def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
     return slip[steady], balance
 
 
-def _spread(epsilon_p: Array, strain: Array) -> tuple[Array, list[Measured]]:
-    """Return lags of strain, and for each the variance over sites of the increment of ε_p, over its mean: (R, t, nx, ny) → D."""
-    spread = []
+def _spread(run: Run, epsilon_p: Array, strain: Array) -> tuple[Array, list[Measured], list[Measured]]:
+    """Return lags, and for each the mean squares of the increments of plastic strain and of displacement, over the mean increment.
+
+    A plastic strain ε_p, a shear, moves matter by u(q) with q²|u|² = 4|ε_p|² (cos² 2θ + (μ/(K + μ))² sin² 2θ): a force
+    −2μ div ε_p against the transverse and the longitudinal stiffness, μ and K + μ, θ the angle of q with x.
+    """
+    q = 2 * np.pi * np.fft.fftfreq(run.size)
+    qx2, qy2 = q[:, None] ** 2, q[None, :] ** 2
+    q2 = qx2 + qy2
+    q2[0, 0] = np.inf
+    sin2 = 4 * qx2 * qy2 / q2**2
+    weight = 4 / q2 * (1 - sin2 + run.longitudinal**2 * sin2)
+    strains, displacements = [], []
     for lag in range(1, len(strain)):
         moved = epsilon_p[:, lag:] - epsilon_p[:, :-lag]
-        spread.append(mean_of_groups((moved.var(axis=(2, 3)) / moved.mean(axis=(2, 3))).mean(axis=1)))
-    return strain[1:] - strain[0], spread
+        mean = moved.mean(axis=(2, 3))
+        power = abs(np.fft.fft2(moved) / run.size**2) ** 2
+        strains.append(mean_of_groups((moved.var(axis=(2, 3)) / mean).mean(axis=1)))
+        displacements.append(mean_of_groups(((power * weight).sum(axis=(2, 3)) / mean).mean(axis=1)))
+    return strain[1:] - strain[0], strains, displacements

@@ -17,6 +17,13 @@ AT_LEAST: Final = 0.4
 SCALING_FROM: Final = 64
 """Smallest N whose avalanches follow a power law for a while before their cut-off."""
 
+EVEN_UP_TO: Final = 64
+"""Largest N in which the band of the overshoot has spread over all the lattice when flow counts as steady."""
+
+EXPONENTIAL: Final = 1.0
+GAUSSIAN: Final = 2.0
+"""Sharpness of the cut-off."""
+
 BETWEEN: Final = (0.02, 0.2)
 """Bounds on x where P(x) ~ x^θ is fitted: above its plateau, below its shoulder."""
 
@@ -34,14 +41,14 @@ class Results:
         """Lattices that are large enough for avalanches to scale."""
         return [flow for flow in self.flows if flow.size >= SCALING_FROM]
 
-    def sizes_of(self, at_least: float = AT_LEAST, sharpness: float = 1.0) -> CutOff:
+    def fit(self, sharpness: float, at_least: float = AT_LEAST) -> CutOff:
         """Return τ and the cut-offs of the avalanches of `large` lattices."""
         return fit_cut_off([flow.slips for flow in self.large], at_least, sharpness)
 
     @cached_property
     def avalanches(self) -> CutOff:
-        """The fit of the table and of the figure."""
-        return self.sizes_of()
+        """The fit of the figure: with the cut-off that is the likelier of the two."""
+        return self.fit(GAUSSIAN)
 
     def fractal_dimension(self, fit: CutOff) -> Measured:
         """Return d_f of S_c ~ N^d_f."""
@@ -79,8 +86,9 @@ class Results:
         return self.power_of_size([flow.p0 for flow in self.flows], self.flows)
 
     def diffusion(self, lag: int) -> Measured:
-        """Return the power of N in D at a lag, counted in snapshots."""
-        return self.power_of_size([flow.spread[lag] for flow in self.flows], self.flows)
+        """Return the power of N in the mean square displacement at a lag, counted in snapshots, where no band is left."""
+        even = [flow for flow in self.flows if flow.size <= EVEN_UP_TO]
+        return self.power_of_size([flow.diffusion[lag - 1] for flow in even], even)
 
 
 def _sizes(flows: Sequence[Flow]) -> Array:

@@ -57,6 +57,12 @@ class Run:
         """2μ."""
         return 2 * float(self.glass["elasticity"]["shear_modulus"])
 
+    @property
+    def longitudinal(self) -> float:
+        """μ/(K + μ): how much stiffer matter is against pressure waves than against shear, inverted."""
+        mu, bulk = float(self.glass["elasticity"]["shear_modulus"]), float(self.glass["elasticity"]["bulk_modulus"])
+        return mu / (bulk + mu)
+
     def make(self) -> None:
         """Run what is missing of it.
 
