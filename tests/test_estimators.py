@@ -36,9 +36,7 @@ def assert_standard_normal(pull: Array) -> None:
 def test_a_common_tau_and_cut_offs_are_found_within_their_errors(tau: float, sharpness: float) -> None:
     rng = np.random.default_rng(1)
     cuts = np.array([20.0, 80.0])
-    fits = [
-        fit_cut_off([cut_off_sample(rng, 3000, tau, c, 0.3, sharpness) for c in cuts], 0.3, sharpness) for _ in range(TRIALS)
-    ]
+    fits = [fit_cut_off([cut_off_sample(rng, 3000, tau, c, 0.3, sharpness) for c in cuts], 0.3, sharpness) for _ in range(TRIALS)]
     assert_standard_normal(pulls([fit.tau for fit in fits], tau))
     for k in range(2):
         logs = [Measured(np.log(fit.cut_offs[k]), np.sqrt(fit.covariance[k, k])) for fit in fits]

@@ -5,7 +5,8 @@ covariance under the density, a derivative of ln Z. So a fit costs the same for 
 
 References
 ----------
-Clauset, Shalizi and Newman, SIAM Review 51, 661 (2009), section 3 and appendix B; Lehmann and Casella, Theory of Point Estimation, ch. 6.
+Clauset, Shalizi and Newman, SIAM Review 51, 661 (2009), section 3 and appendix B; Lehmann and Casella, Theory of Point Estimation,
+chapter 6.
 """
 
 from collections.abc import Sequence
@@ -119,7 +120,8 @@ def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.
     covariance = np.linalg.inv(information)
     tau = Measured(float(found.x[0]), float(np.sqrt(covariance[0, 0])))
     densities = [density(found.x, k) for k in range(len(kept))]
-    return CutOff(tau, np.exp(found.x[1:]), covariance[1:, 1:], densities, -float(found.fun))
+    cut_offs = np.array([d.cut_off for d in densities])
+    return CutOff(tau, cut_offs, covariance[1:, 1:], densities, -float(found.fun))
 
 
 def fit_rising_power(x: Array, low: float, high: float) -> Measured:

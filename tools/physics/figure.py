@@ -68,7 +68,9 @@ def _cut_offs(ax: "Axes", results: Sequence[Results]) -> None:
         sizes = np.array([flow.size for flow in r.large])
         fit = r.avalanches
         label = f"{r.kernel}: N^({r.fractal_dimension(fit)})"
-        ax.errorbar(sizes, fit.cut_offs, fit.cut_offs * np.sqrt(np.diag(fit.covariance)), fmt="ox+"[k], color=f"C{k}", label=label)
+        ax.errorbar(
+            sizes, fit.cut_offs, fit.cut_offs * np.sqrt(np.diag(fit.covariance)), fmt="ox+"[k], color=f"C{k}", label=label
+        )
     ax.plot(sizes, results[0].avalanches.cut_offs[0] * (sizes / sizes[0]) ** 1.1, "k:", label="N^1.1")
 
 

@@ -70,7 +70,7 @@ def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
     loaded = stress[steady] - after[steady - 1]
 
     def totals(values: Array) -> Array:
-        return np.bincount(of, values)
+        return np.bincount(of, values).astype(float)
 
     first, last = steady[np.searchsorted(of, range(of[-1] + 1))], steady[np.searchsorted(of, range(of[-1] + 1), "right") - 1]
     x_min, slipped, counts = totals(loaded), totals(slip[steady]), totals(np.ones(len(of)))
@@ -83,7 +83,7 @@ def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
 
 
 def _spread(run: Run, epsilon_p: Array, strain: Array) -> tuple[Array, list[Measured], list[Measured]]:
-    """Return lags, and for each the mean squares of the increments of plastic strain and of displacement, over the mean increment.
+    """Return lags, and for each the mean squares of the increments of plastic strain and of displacement, over its mean.
 
     A plastic strain ε_p, a shear, moves matter by u(q) with q²|u|² = 4|ε_p|² (cos² 2θ + (μ/(K + μ))² sin² 2θ): a force
     −2μ div ε_p against the transverse and the longitudinal stiffness, μ and K + μ, θ the angle of q with x.

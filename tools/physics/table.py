@@ -30,7 +30,18 @@ def exponents(results: Sequence[Results]) -> list[str]:
 
 def sizes(results: Sequence[Results]) -> list[str]:
     """Return what was measured at each N, with the balance of loading and relaxation."""
-    head = ["kernel", "N", "avalanches", "⟨S⟩", "⟨x_min⟩", "⟨x_min⟩ N²/2μ⟨S⟩", "left over", "P(x → 0)", "D, lag 0.025", "D, lag 0.25"]
+    head = [
+        "kernel",
+        "N",
+        "avalanches",
+        "⟨S⟩",
+        "⟨x_min⟩",
+        "⟨x_min⟩ N²/2μ⟨S⟩",
+        "left over",
+        "P(x → 0)",
+        "D, lag 0.025",
+        "D, lag 0.25",
+    ]
     rows = []
     for r in results:
         for flow in r.flows:
