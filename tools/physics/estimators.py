@@ -5,8 +5,8 @@ covariance under the density, a derivative of ln Z. So a fit costs the same for 
 
 References
 ----------
-Clauset, Shalizi and Newman, SIAM Review 51, 661 (2009), section 3 and appendix B; Lehmann and Casella, Theory of Point Estimation,
-chapter 6.
+Clauset, Shalizi and Newman, SIAM Review 51, 661 (2009), section 3 and appendix B; Lehmann and Casella, Theory of Point
+Estimation, chapter 6.
 """
 
 from collections.abc import Sequence
@@ -117,7 +117,7 @@ def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.
         information[0, 0] += n * cov[0, 0]
         information[0, k + 1] = information[k + 1, 0] = -n * sharpness * cov[0, 1]
         information[k + 1, k + 1] = n * sharpness**2 * cov[1, 1]
-    covariance = np.linalg.inv(information)
+    covariance: Array = np.linalg.inv(information).astype(float)
     tau = Measured(float(found.x[0]), float(np.sqrt(covariance[0, 0])))
     densities = [density(found.x, k) for k in range(len(kept))]
     cut_offs = np.array([d.cut_off for d in densities])

@@ -29,6 +29,9 @@ def draw(results: Sequence[Results], path: Path) -> None:
     for ax in axes:
         ax.grid(alpha=0.3)
         ax.legend(fontsize=8)
+    for ax in (axes[1], axes[2], axes[4]):
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter("{x:.0f}")
     figure.suptitle(f"coloured lines and ○: {results[0].kernel}; dotted and ×: {', '.join(r.kernel for r in results[1:])}")
     figure.savefig(path, dpi=100)
 
