@@ -1,0 +1,1 @@
+"""Tools around hpcepm; those in bash are the way in."""

@@ -1,0 +1,1 @@
+"""Physics verification: avalanches, the pseudo-gap, diffusion and shear bands, beside what the literature says."""

@@ -1,0 +1,47 @@
+"""How wide a shear band is: where plastic strain goes on, along the direction in which it is localized."""
+
+from typing import Final, NamedTuple
+
+import h5py
+import numpy as np
+
+from .estimators import Array, Measured, fit_power_of_size, mean_of_groups
+from .runs import Run
+
+WINDOW: Final = 2
+"""Records over which an increment is taken."""
+
+KNOWN_FROM: Final = 0.2
+"""Strain at which it is decided whether the band lies along x or y."""
+
+FIT: Final = (0.1, 0.5)
+"""Strains between which the width is fitted by a power."""
+
+
+class Bands(NamedTuple):
+    """Band width against strain."""
+
+    strain: Array
+    width: list[Measured]  # in cells
+    growth: Measured  # b of width ~ strain^b
+
+
+def read_bands(run: Run) -> Bands:
+    """Return the participation width 1/Σp² of the increment of the profile, p its share in each row, mean over realizations."""
+    with h5py.File(run.file, "r") as file:
+        strain = file["observables/strain"][:]
+        profiles = np.stack([file["profiles/along_x"][:], file["profiles/along_y"][:]])  # (direction, R, record, N)
+    known = np.argmin(abs(strain - KNOWN_FROM))
+    direction = profiles[:, :, known].var(axis=-1).argmax(axis=0)
+    profile = np.take_along_axis(profiles, direction[None, :, None, None], axis=0)[0]
+    grown = profile[:, WINDOW:] - profile[:, :-WINDOW]
+    widths = grown.sum(axis=-1) ** 2 / (grown**2).sum(axis=-1)
+    middle = (strain[WINDOW:] + strain[:-WINDOW]) / 2
+    growth = mean_of_groups(np.array([_growth(middle, w) for w in widths]))
+    return Bands(middle, [mean_of_groups(w) for w in widths.T], growth)
+
+
+def _growth(strain: Array, width: Array) -> float:
+    """Return the power by which the width of a realization grows."""
+    at = (strain > FIT[0]) & (strain < FIT[1])
+    return fit_power_of_size(strain[at], width[at], np.ones(at.sum()))[0].value
