@@ -234,8 +234,8 @@ def test_usr1_at_every_step(tmp_path: Path, team: Team, count: Count, monkeypatc
 
 def test_parts_by_wall_time_on_changing_numbers_of_ranks(tmp_path: Path, count: Count) -> None:
     seconds, at_least = (3, 10) if count.long else (3, 2)
-    settings = settings_for((97, 61), engine="direct", loading={"target": 8.0 if count.long else 1.0}, seed=5)
-    settings["output"]["avalanches"] = False
+    settings = settings_for((97, 61), engine="direct", loading={"target": 12.0 if count.long else 3.0}, seed=5)
+    settings["output"] = {"directory": "run", "observables": {"every": 0.1}, "avalanches": False}
     for name in ("whole", "chain"):
         write_input(tmp_path / name, settings)
     assert run_python(COMMAND, 2, tmp_path / "whole").returncode == 0
