@@ -35,6 +35,7 @@ SMALL: Final = 256**2
 """Sites up to which a second rank gains nothing, as measured (docs/performance.md)."""
 
 SECONDS_TO_STOP: Final = 2.0
+SECONDS_BETWEEN_LOOKS: Final = 0.0005
 
 RESULT: Final = 1
 ORDER: Final = 2
@@ -106,7 +107,7 @@ class Ensemble:
         self._signal: str | None = None
         self._halted = False
         self._left_to_dismiss = len(self.leaders) - 1
-        self._saved = self._looked = time.monotonic()
+        self._saved = self._looked = self._answered = time.monotonic()
 
     def _place_to_take_up(self, go_on: bool) -> dict[str, int]:
         """Return how far the run in the directory came, having made sure that it is this one."""
@@ -201,6 +202,10 @@ class Ensemble:
     def _look_around(self) -> None:
         """Answer mail, report, save, and see whether anyone wants the run to stop."""
         assert self.directory is not None and self.output is not None
+        now = time.monotonic()
+        if now - self._answered < SECONDS_BETWEEN_LOOKS:  # stops of small lattices are microseconds apart
+            return
+        self._answered = now
         status = MPI.Status()
         while self.team.comm.Iprobe(tag=RESULT, status=status):
             self._take_in(self.team.comm.recv(source=status.source, tag=RESULT))
@@ -208,7 +213,6 @@ class Ensemble:
             self.team.comm.send(order, status.source, ORDER)
             self._left_to_dismiss -= order == NO_MORE
         self._asked_by = self._asked_by or self.stop_request.name
-        now = time.monotonic()
         if now - self._looked >= SECONDS_A_PAUSE:
             self._looked = now
             if self.progress:
