@@ -265,7 +265,8 @@ def view_of_table(group: h5py.Group, table: Table, column: str, before: tuple[in
     layout = h5py.VirtualLayout(shape, base)
     for first, end, name in table.pieces():
         source = h5py.VirtualSource(f"pieces/{name}", column, shape=(end - first, *inner), dtype=base)
-        layout[(*(0 for _ in before), slice(first, end))] = source
+        # The slice is for HDF5: a source that is taken whole cannot be read any more once its piece has grown.
+        layout[(*(0 for _ in before), slice(first, end))] = source[: end - first]
     return group.create_virtual_dataset(column, layout, fillvalue=_missing(base))
 
 

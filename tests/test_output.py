@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from hpcepm.input import ReadInput, read_input
-from hpcepm.output import AVALANCHE_COLUMNS
+from hpcepm.output import AVALANCHE_COLUMNS, view_of_table
 from hpcepm.parallel import Team
 from hpcepm.plot import draw_summary
 from hpcepm.run_directory import NoRun, RunDirectory
@@ -195,6 +195,25 @@ def test_table_in_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         again.append(rows[kept:])
         again.save()
         assert (again.read() == rows).all()
+
+
+def test_a_view_outlives_the_growth_of_its_pieces(tmp_path: Path) -> None:
+    """A run killed after a piece was replaced, and before ``run.h5`` was, leaves a piece with more rows than the view has."""
+    dtype = np.dtype([("a", "f8"), ("b", "f8", (3,))])
+    (tmp_path / "pieces").mkdir()
+    table = Table(tmp_path / "pieces", "t", dtype)
+    rows = np.zeros(7, dtype)
+    rows["a"], rows["b"] = np.arange(7), np.arange(21).reshape(7, 3)
+    table.append(rows[:4])
+    table.save()
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        view_of_table(file, table, "a")
+        view_of_table(file, table, "b", (1,))
+    table.append(rows[4:])
+    table.save()
+    with h5py.File(tmp_path / "run.h5") as file:
+        np.testing.assert_array_equal(file["a"][()], rows["a"][:4])
+        np.testing.assert_array_equal(file["b"][()], rows["b"][None, :4])
 
 
 def test_picture(run: tuple[Path, Simulation, list[dict[str, Any]]], tmp_path: Path) -> None:
