@@ -6,6 +6,7 @@ over the lattice is a sum over each row followed by a sum over all rows in ascen
 same bits on any number of them.
 """
 
+from math import prod
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -112,22 +113,22 @@ class Lattice:
         _row_power_sums(field, 0.0, sums)
         return self.all_rows(sums[:, 0])
 
-    def column_sums(self, field: Field) -> NDArray[np.float64]:
-        """Return the sum over x for each y, shape (ny,). Collective.
+    def column_sums(self, mine: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sums over x, shape (...), of the values of my rows, (rows, ...). Collective.
 
         Strips are summed up where they are, and then added in ascending order, each rank for its share of the columns.
         """
-        size, ny = self.team.size, self.ny
-        parts = _sums_of_rows(field, self.strip)
+        size, columns = self.team.size, mine.reshape(self.rows, prod(mine.shape[1:]))
+        parts = _sums_of_rows(columns, self.strip)
         if size == 1:
-            return _sums_of_rows(parts, len(parts))[0]
-        columns_of = [rows_of_rank(ny, size, rank) for rank in range(size)]
+            return _sums_of_rows(parts, len(parts))[0].reshape(mine.shape[1:])
+        columns_of = [rows_of_rank(columns.shape[1], size, rank) for rank in range(size)]
         pieces = self.team.comm.alltoall(np.split(parts, np.cumsum(columns_of)[:-1], axis=1))
         n_strips = sum(map(len, pieces))
         by_strip = np.zeros((n_strips, columns_of[self.team.rank]))
         for rank, piece in enumerate(pieces):
             by_strip[rank::size] = piece
-        return np.concatenate(self.team.from_all(_sums_of_rows(by_strip, n_strips)[0]))
+        return np.concatenate(self.team.from_all(_sums_of_rows(by_strip, n_strips)[0])).reshape(mine.shape[1:])
 
     def power_means(self, field: Field, centre: float = 0.0) -> tuple[float, float, float, float]:
         """Return the lattice means of (f − centre)^p for p = 1, 2, 3, 4. Collective."""

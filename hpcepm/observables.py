@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import sqrt
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from .lattice import NO_POWERS, Field, Lattice, with_powers
 
 STRESS_UNIT: Final = "Lennard-Jones stress"
 NO_UNIT: Final = "1"
-
-AVERAGED: Final = ("sigma", "local_strain", "epsilon_p", "sigma_c")
-"""What `Snapshot.moments` knows, in the order of `_row_power_sums`."""
 
 
 @dataclass
@@ -49,6 +46,17 @@ class Snapshot:
         """⟨ε_p⟩."""
         return self.dynamics.state.plastic_strain(self.lattice)
 
+    @property
+    def x_min(self) -> float:
+        """Plastic strength of the weakest site: the stress to add until it yields."""
+        return self.dynamics.lowest_yields_at() - self.stress
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float, int, int]:
+        """What `NUMBERS` names."""
+        now = self.dynamics.state.now
+        return self.strain, self.stress, self.plastic_strain, self.x_min, now["events"][0], now["avalanches"][0]
+
     @cached_property
     def sigma(self) -> Field:
         """Local stress on the slab."""
@@ -73,83 +81,153 @@ class Snapshot:
         """Give back the memory of the stress."""
         self.__dict__.pop("sigma", None)
 
+
+NUMBERS: Final = np.dtype(
+    [("strain", "f8"), ("stress", "f8"), ("plastic_strain", "f8"), ("x_min", "f8"), ("events", "i8"), ("avalanches", "i8")]
+)
+"""What is known of a snapshot without looking at its fields."""
+
+AVERAGED: Final = ("sigma", "local_strain", "epsilon_p", "sigma_c")
+"""What `Series.moments` knows, in the order of `_row_power_sums`."""
+
+Values = NDArray[Any]
+"""One value for each snapshot of a series."""
+
+
+@dataclass
+class Series:
+    """Snapshots to be measured together: one of a large lattice, or hundreds of a small one, where calls are what costs.
+
+    What it is asked for is computed once, has shape (snapshots, ...), and is the same on all ranks. All of it is Collective.
+
+    Attributes
+    ----------
+    lattice, shear_modulus
+        Of the glass.
+    numbers
+        Shape (snapshots,), dtype `NUMBERS`.
+    sigma, epsilon_p, sigma_c
+        Shape (snapshots, rows, ny): each slab of fields.
+    """
+
+    lattice: Lattice
+    shear_modulus: float
+    numbers: NDArray[Any]
+    sigma: NDArray[np.float64]
+    epsilon_p: NDArray[np.float64]
+    sigma_c: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Series":
+        """Return a series of one snapshot, which must hold as long as this; its fields are not copied."""
+        return cls(
+            snapshot.lattice,
+            snapshot.dynamics.glass.shear_modulus,
+            np.array([snapshot.numbers], NUMBERS),
+            snapshot.sigma[None],
+            snapshot.epsilon_p[None],
+            snapshot.sigma_c[None],
+        )
+
+    @classmethod
+    def blank(cls, lattice: Lattice, shear_modulus: float, size: int) -> "Series":
+        """Return room for so many snapshots, to be `put` there."""
+        fields = np.empty((3, size, lattice.rows, lattice.ny))
+        return cls(lattice, shear_modulus, np.zeros(size, NUMBERS), *fields)
+
+    def put(self, k: int, snapshot: Snapshot) -> None:
+        """Copy a snapshot to place ``k``; before anything is asked for."""
+        self.numbers[k] = snapshot.numbers
+        self.sigma[k], self.epsilon_p[k], self.sigma_c[k] = snapshot.sigma, snapshot.epsilon_p, snapshot.sigma_c
+
+    def first(self, size: int) -> "Series":
+        """Return the first so many snapshots; not copied, and nothing of them is computed yet."""
+        fields = (field[:size] for field in (self.sigma, self.epsilon_p, self.sigma_c))
+        return Series(self.lattice, self.shear_modulus, self.numbers[:size], *fields)
+
+    @cached_property
+    def _plain_sums(self) -> NDArray[np.float64]:
+        return self._row_sums_about(np.zeros((len(self.numbers), len(AVERAGED), 4)))
+
     @cached_property
     def _plain_means(self) -> NDArray[np.float64]:
-        return self._power_means(np.zeros((len(AVERAGED), 4)))
+        return self.lattice.means(self._plain_sums)
 
     @cached_property
-    def _moments(self) -> dict[str, list[float]]:
-        moments = self._power_means(self._plain_means)
-        moments[:, 0] = self._plain_means[:, 0]
-        return dict(zip(AVERAGED, moments.tolist(), strict=True))
+    def _moments(self) -> NDArray[np.float64]:
+        moments = self.lattice.means(self._row_sums_about(self._plain_means))
+        moments[:, :, 0] = self._plain_means[:, :, 0]
+        return moments
 
-    def _power_means(self, centres: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the means of (f − centre)^p, p = 1, 2, 3, 4, of all that is `AVERAGED`: in one pass, and one collective.
+    def _row_sums_about(self, centres: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sums over each row of (f − centre)^p, p = 1, 2, 3, 4, of all that is `AVERAGED`, in one pass.
 
-        The shape is (4, 4), that of the centres too: the first of each four is used, so that means can be centres.
+        The centres have shape (snapshots, 4, 4); the first of each four is used, so that means can be centres. The sums have
+        shape (rows, snapshots, 4, 4).
         """
         sums = np.empty((self.lattice.rows, *centres.shape))
-        per_two_mu = 1 / (2 * self.dynamics.glass.shear_modulus)
-        _row_power_sums(self.sigma, self.epsilon_p, self.sigma_c, per_two_mu, centres, sums)
-        return self.lattice.means(sums)
+        _row_power_sums(self.sigma, self.epsilon_p, self.sigma_c, 1 / (2 * self.shear_modulus), centres, sums)
+        return sums
 
-    def moments(self, name: str) -> list[float]:
-        """Return the mean and the second, third and fourth central moments of what is `AVERAGED`."""
-        return self._moments[name]
+    def moments(self, name: str) -> NDArray[np.float64]:
+        """Return the mean and the second, third and fourth central moments of what is `AVERAGED`, shape (4, snapshots)."""
+        return self._moments[:, AVERAGED.index(name)].T
 
     @property
-    def localization(self) -> float:
+    def localization(self) -> Values:
         """LOC = N_ℓ Σe⁴/(Σe²)², N_ℓ = √(nx ny): 1 for one row, 1/N_ℓ when homogeneous, and so at strain 0 (paper, Eq 13)."""
-        length = sqrt(self.lattice.n_sites)
-        _, second, _, fourth = self._plain_means[AVERAGED.index("local_strain")].tolist()
-        if self.strain == 0 or second == 0:
-            return 1 / length
-        return length * fourth / (self.lattice.n_sites * second**2)
+        length, n_sites = sqrt(self.lattice.n_sites), self.lattice.n_sites
+        _, second, _, fourth = self._plain_means[:, AVERAGED.index("local_strain")].T
+        strained = (self.numbers["strain"] != 0) & (second != 0)
+        return np.divide(length * fourth, n_sites * (second * second), out=np.full(second.shape, 1 / length), where=strained)
 
     @property
-    def x_min(self) -> float:
-        """Plastic strength of the weakest site: the stress to add until it yields."""
-        return self.dynamics.lowest_yields_at() - self.stress
+    def along_x(self) -> NDArray[np.float64]:
+        """⟨ε_p⟩ for each x, shape (snapshots, nx)."""
+        sums = np.ascontiguousarray(self._plain_sums[:, :, AVERAGED.index("epsilon_p"), 0])
+        return self.lattice.all_rows(sums).T / self.lattice.ny
 
-    def count(self, name: str) -> float:
-        """Return a cumulative count of the run."""
-        return float(self.dynamics.state.now[name][0])
+    @property
+    def along_y(self) -> NDArray[np.float64]:
+        """⟨ε_p⟩ for each y, shape (snapshots, ny)."""
+        return self.lattice.column_sums(np.moveaxis(self.epsilon_p, 0, 1)) / self.lattice.shape[0]
 
 
 @compiled
 def _row_power_sums(
-    sigma: Field,
-    epsilon_p: Field,
-    sigma_c: Field,
+    sigma: NDArray[np.float64],
+    epsilon_p: NDArray[np.float64],
+    sigma_c: NDArray[np.float64],
     per_two_mu: float,
     centres: NDArray[np.float64],
     sums: NDArray[np.float64],
 ) -> None:
-    """Set ``sums``, (rows, 4, 4), to those over each row of (f − centre)^p, p = 1, 2, 3, 4, of all that is `AVERAGED`."""
-    for i in range(sums.shape[0]):
-        a = b = c = d = NO_POWERS
-        for j in range(sigma.shape[1]):
-            a = with_powers(a, sigma[i, j] - centres[0, 0])
-            b = with_powers(b, (epsilon_p[i, j] + per_two_mu * sigma[i, j]) - centres[1, 0])
-            c = with_powers(c, epsilon_p[i, j] - centres[2, 0])
-            d = with_powers(d, sigma_c[i, j] - centres[3, 0])
-        for p in range(4):
-            sums[i, 0, p], sums[i, 1, p], sums[i, 2, p], sums[i, 3, p] = a[p], b[p], c[p], d[p]
+    """See `Series._row_sums_about`."""
+    for k, centre in enumerate(centres[:, :, 0]):
+        for i in range(sums.shape[0]):
+            a = b = c = d = NO_POWERS
+            for j in range(sigma.shape[2]):
+                a = with_powers(a, sigma[k, i, j] - centre[0])
+                b = with_powers(b, (epsilon_p[k, i, j] + per_two_mu * sigma[k, i, j]) - centre[1])
+                c = with_powers(c, epsilon_p[k, i, j] - centre[2])
+                d = with_powers(d, sigma_c[k, i, j] - centre[3])
+            for p in range(4):
+                sums[i, k, 0, p], sums[i, k, 1, p], sums[i, k, 2, p], sums[i, k, 3, p] = a[p], b[p], c[p], d[p]
 
 
 @dataclass(frozen=True)
 class Observable:
-    """A number measured at each record: its name, units, description, and how it comes from a `Snapshot`."""
+    """A number measured at each record: its name, units, description, and how it comes from a `Series`."""
 
     name: str
     units: str
     description: str
-    measure: Callable[[Snapshot], float]
+    measure: Callable[[Series], Values]
 
 
 OBSERVABLES: Final = (
-    Observable("stress", STRESS_UNIT, "macroscopic shear stress", lambda s: s.stress),
-    Observable("plastic_strain", NO_UNIT, "mean plastic strain", lambda s: s.plastic_strain),
+    Observable("stress", STRESS_UNIT, "macroscopic shear stress", lambda s: s.numbers["stress"]),
+    Observable("plastic_strain", NO_UNIT, "mean plastic strain", lambda s: s.numbers["plastic_strain"]),
     Observable("stress_variance", f"({STRESS_UNIT})^2", "variance of the local stress", lambda s: s.moments("sigma")[1]),
     Observable("stress_m3", f"({STRESS_UNIT})^3", "third central moment of the local stress", lambda s: s.moments("sigma")[2]),
     Observable("stress_m4", f"({STRESS_UNIT})^4", "fourth central moment of the local stress", lambda s: s.moments("sigma")[3]),
@@ -162,9 +240,9 @@ OBSERVABLES: Final = (
     Observable(
         "localization", NO_UNIT, "localization LOC: 1 for one row, 1/sqrt(nx ny) if homogeneous", lambda s: s.localization
     ),
-    Observable("x_min", STRESS_UNIT, "plastic strength of the weakest site", lambda s: s.x_min),
-    Observable("events", NO_UNIT, "events since the start", lambda s: s.count("events")),
-    Observable("avalanches", NO_UNIT, "avalanches since the start", lambda s: s.count("avalanches")),
+    Observable("x_min", STRESS_UNIT, "plastic strength of the weakest site", lambda s: s.numbers["x_min"]),
+    Observable("events", NO_UNIT, "events since the start", lambda s: s.numbers["events"]),
+    Observable("avalanches", NO_UNIT, "avalanches since the start", lambda s: s.numbers["avalanches"]),
 )
 COUNTS: Final = frozenset({"events", "avalanches"})
 RECORD: Final = np.dtype([("strain", "f8")] + [(o.name, "i8" if o.name in COUNTS else "f8") for o in OBSERVABLES])
@@ -177,17 +255,17 @@ def profile_dtype(shape: tuple[int, int]) -> np.dtype:
     return np.dtype([("along_x", "f8", (shape[0],)), ("along_y", "f8", (shape[1],))])
 
 
-def measure(snapshot: Snapshot) -> NDArray[np.void]:
-    """Return one row of observables, shape (1,), dtype `RECORD`, the same on all ranks. Collective."""
-    row = np.zeros(1, RECORD)
-    row[0] = (snapshot.strain, *[observable.measure(snapshot) for observable in OBSERVABLES])
-    return row
+def measure(series: Series) -> NDArray[np.void]:
+    """Return the rows of observables, shape (snapshots,), dtype `RECORD`, the same on all ranks. Collective."""
+    rows = np.zeros(len(series.numbers), RECORD)
+    rows["strain"] = series.numbers["strain"]
+    for observable in OBSERVABLES:
+        rows[observable.name] = observable.measure(series)
+    return rows
 
 
-def measure_profiles(snapshot: Snapshot) -> NDArray[np.void]:
-    """Return one row of profiles, shape (1,), dtype `profile_dtype`, the same on all ranks. Collective."""
-    lattice = snapshot.lattice
-    row = np.zeros(1, profile_dtype(lattice.shape))
-    row["along_x"] = lattice.row_sums(snapshot.epsilon_p) / lattice.shape[1]
-    row["along_y"] = lattice.column_sums(snapshot.epsilon_p) / lattice.shape[0]
-    return row
+def measure_profiles(series: Series) -> NDArray[np.void]:
+    """Return the rows of profiles, shape (snapshots,), dtype `profile_dtype`, the same on all ranks. Collective."""
+    rows = np.zeros(len(series.numbers), profile_dtype(series.lattice.shape))
+    rows["along_x"], rows["along_y"] = series.along_x, series.along_y
+    return rows

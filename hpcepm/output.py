@@ -20,6 +20,7 @@ from .observables import (
     OBSERVABLES,
     RECORD,
     STRESS_UNIT,
+    Series,
     Snapshot,
     measure,
     measure_profiles,
@@ -158,7 +159,8 @@ class Output:
 
     def add_record(self, snapshot: Snapshot) -> NDArray[np.void]:
         """Measure and add a record; return its row. Collective."""
-        row, profiles = measure(snapshot), measure_profiles(snapshot)
+        series = Series.of(snapshot)
+        row, profiles = measure(series), measure_profiles(series)
         self.n_records, self.last_record = self.n_records + 1, snapshot.strain
         if self.directory is not None:
             self.records.append(row)

@@ -1,14 +1,14 @@
 """Realizations of one glass, sheared one after the other: for ensembles of lattices so small that making ready counts."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .dynamics import Dynamics
 from .lattice import Lattice
-from .observables import RECORD, Snapshot, measure, measure_profiles, profile_dtype
+from .observables import RECORD, Series, Snapshot, measure, measure_profiles, profile_dtype
 from .preparation import Glass
 from .state import KINDS
 from .step_loop import Why
@@ -20,6 +20,10 @@ class Stop(NamedTuple):
     strain: float
     record: bool = True
     snapshot: bool = False
+
+
+MEASURED_TOGETHER: Final = 2**17
+"""Sites of the snapshots that are measured together: about as many as fit into the second cache."""
 
 
 class Sheared(NamedTuple):
@@ -65,23 +69,50 @@ class Realizations:
         """
         dynamics, lattice = self.dynamics, self.dynamics.lattice
         dynamics.begin(dynamics.glass._replace(realization=realization))
-        n_records, n_snapshots = sum(stop.record for stop in self.stops), sum(stop.snapshot for stop in self.stops)
-        records, profiles = np.zeros(n_records, RECORD), np.zeros(n_records, profile_dtype(lattice.shape))
+        records = _Records(lattice, dynamics.glass.shear_modulus, sum(stop.record for stop in self.stops))
         avalanches = []
+        n_snapshots = sum(stop.snapshot for stop in self.stops)
         fields = {name: np.zeros((n_snapshots, *lattice.shape), KINDS.get(name, "f8")) for name in self.field_names}
-        k = m = 0
+        m = 0
         for stop in self.stops:
             while dynamics.shear(stop.strain) is Why.TABLE_FULL:
                 avalanches.append(dynamics.take_avalanches())
             snapshot = Snapshot(dynamics, stop.strain)
             if stop.record:
-                records[k], profiles[k] = measure(snapshot)[0], measure_profiles(snapshot)[0]
-                k += 1
+                records.add(snapshot)
             if stop.snapshot:
                 for name, maps in fields.items():
                     maps[m] = lattice.all_rows(getattr(snapshot, name))
                 m += 1
-            snapshot.release()
             if interrupted():
                 return None
-        return Sheared(records, profiles, np.concatenate([*avalanches, dynamics.take_avalanches()]), fields)
+        return Sheared(*records.finished(), np.concatenate([*avalanches, dynamics.take_avalanches()]), fields)
+
+
+class _Records:
+    """The records and profiles of one realization; its snapshots are kept until there are enough to be measured together."""
+
+    def __init__(self, lattice: Lattice, shear_modulus: float, n: int) -> None:
+        at_once = min(n, max(1, MEASURED_TOGETHER // lattice.n_sites))
+        self._kept = Series.blank(lattice, shear_modulus, at_once)
+        self._waiting = self._measured = 0
+        self._records, self._profiles = np.zeros(n, RECORD), np.zeros(n, profile_dtype(lattice.shape))
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot. Collective, as are the others."""
+        self._kept.put(self._waiting, snapshot)
+        self._waiting += 1
+        if self._waiting == len(self._kept.numbers):
+            self._measure()
+
+    def _measure(self) -> None:
+        new = slice(self._measured, self._measured + self._waiting)
+        together = self._kept.first(self._waiting)
+        self._records[new], self._profiles[new] = measure(together), measure_profiles(together)
+        self._measured, self._waiting = new.stop, 0
+
+    def finished(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return all records and profiles."""
+        if self._waiting:
+            self._measure()
+        return self._records, self._profiles

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpcepm.dynamics import Dynamics
 from hpcepm.lattice import Lattice
-from hpcepm.observables import RECORD, Snapshot, measure, measure_profiles, profile_dtype
+from hpcepm.observables import RECORD, Series, Snapshot, measure, measure_profiles, profile_dtype
 from hpcepm.parallel import Team
 from hpcepm.preparation import Glass
 from hpcepm.realization import Realizations, Sheared, Stop
@@ -147,12 +147,20 @@ def test_results_are_the_callers_own(team: Team) -> None:
     assert [part.tobytes() for part in first[:3]] == before
 
 
+def test_snapshots_are_measured_alike_alone_and_together(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    lattice = Lattice((11, 6), team)
+    together = Realizations(lattice, glass(), "lazy", STOPS).shear(0)
+    for at_once in (0, 4 * 66):
+        monkeypatch.setattr("hpcepm.realization.MEASURED_TOGETHER", at_once)
+        assert_same(Realizations(lattice, glass(), "lazy", STOPS).shear(0), together)
+
+
 def test_a_snapshot_is_measured_the_same_twice(team: Team) -> None:
     dynamics = Dynamics(Lattice((11, 6), team), glass(), "lazy")
     dynamics.shear(0.1)
-    snapshot = Snapshot(dynamics, 0.1)
-    assert measure(snapshot).tobytes() == measure(snapshot).tobytes() == measure(Snapshot(dynamics, 0.1)).tobytes()
-    assert measure_profiles(snapshot).tobytes() == measure_profiles(snapshot).tobytes()
+    one, other = Snapshot(dynamics, 0.1), Snapshot(dynamics, 0.1)
+    for of in (measure, measure_profiles):
+        assert of(Series.of(one)).tobytes() == of(Series.of(one)).tobytes() == of(Series.of(other)).tobytes()
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
