@@ -1,6 +1,7 @@
 """Run what is missing, estimate exponents, and write them as tables and a figure. Started by ``tools/verify-physics``."""
 
 import argparse
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,7 @@ from .runs import KERNELS, Run, band_run, flow_runs
 from .table import tables
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
-BEGIN: Final = "<!-- tables: written by tools/verify-physics --docs -->\n"
-END: Final = "<!-- end of tables -->\n"
+TABLES: Final = re.compile(r"(<!-- tables: .*-->\n).*(<!-- end of tables -->\n)", re.DOTALL)
 
 
 def make(runs: Sequence[Run]) -> None:
@@ -28,21 +28,18 @@ def make(runs: Sequence[Run]) -> None:
 
 def into_docs(text: str, page: Path) -> None:
     """Replace what is between the marks of a page."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(before + BEGIN + "\n" + text + "\n" + END + after)
+    page.write_text(TABLES.sub(lambda marks: f"{marks[1]}\n{text}\n{marks[2]}", page.read_text()))
 
 
 def main() -> None:
     """Do all of it."""
     parser = argparse.ArgumentParser(prog="tools/verify-physics", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="N = 512 as well")
     parser.add_argument("--runs", default="runs/verify", type=Path, help="where runs are kept (default: %(default)s)")
     parser.add_argument("--docs", action="store_true", help="put tables and figure into docs/, too")
     options = parser.parse_args()
     results = []
     for kernel in KERNELS:
-        flows, band = flow_runs(options.runs, kernel, options.long), band_run(options.runs, kernel)
+        flows, band = flow_runs(options.runs, kernel), band_run(options.runs, kernel)
         make([*flows, band])
         results.append(Results(kernel, [read_flow(run) for run in flows], read_bands(band)))
     text = tables(results)

@@ -26,19 +26,38 @@ class Bands(NamedTuple):
     growth: Measured  # b of width ~ strain^b
 
 
-def read_bands(run: Run) -> Bands:
-    """Return the participation width 1/Σp² of the increment of the profile, p its share in each row, mean over realizations."""
-    with h5py.File(run.file, "r") as file:
-        strain = file["observables/strain"][:]
-        profiles = np.stack([file["profiles/along_x"][:], file["profiles/along_y"][:]])  # (direction, R, record, N)
+def widths(strain: Array, profiles: Array) -> tuple[Array, Array]:
+    """Return strains, and there the participation width 1/Σp² of the increment of the profile, p its share in each row.
+
+    Parameters
+    ----------
+    strain
+        Of the records, (record,).
+    profiles
+        Mean plastic strain along x and along y, (2, realization, record, N).
+
+    Returns
+    -------
+    tuple
+        Shapes (record − `WINDOW`,) and (realization, record − `WINDOW`); NaN where nothing yielded.
+    """
     known = np.argmin(abs(strain - KNOWN_FROM))
     direction = profiles[:, :, known].var(axis=-1).argmax(axis=0)
     profile = np.take_along_axis(profiles, direction[None, :, None, None], axis=0)[0]
     grown = profile[:, WINDOW:] - profile[:, :-WINDOW]
-    widths = grown.sum(axis=-1) ** 2 / (grown**2).sum(axis=-1)
-    middle = (strain[WINDOW:] + strain[:-WINDOW]) / 2
-    growth = mean_of_groups(np.array([_growth(middle, w) for w in widths]))
-    return Bands(middle, [mean_of_groups(w) for w in widths.T], growth)
+    with np.errstate(invalid="ignore"):
+        width = grown.sum(axis=-1) ** 2 / (grown**2).sum(axis=-1)
+    return (strain[WINDOW:] + strain[:-WINDOW]) / 2, width
+
+
+def read_bands(run: Run) -> Bands:
+    """Return how wide the bands of a run are, mean over realizations."""
+    with h5py.File(run.file, "r") as file:
+        strain = file["observables/strain"][:]
+        profiles = np.stack([file["profiles/along_x"][:], file["profiles/along_y"][:]])
+    middle, width = widths(strain, profiles)
+    growth = mean_of_groups(np.array([_growth(middle, w) for w in width]))
+    return Bands(middle, [mean_of_groups(w) for w in width.T], growth)
 
 
 def _growth(strain: Array, width: Array) -> float:

@@ -17,9 +17,6 @@ AT_LEAST: Final = 0.4
 SCALING_FROM: Final = 64
 """Smallest N whose avalanches follow a power law for a while before their cut-off."""
 
-EVEN_UP_TO: Final = 64
-"""Largest N in which the band of the overshoot has spread over all the lattice when flow counts as steady."""
-
 EXPONENTIAL: Final = 1.0
 GAUSSIAN: Final = 2.0
 """Sharpness of the cut-off."""
@@ -86,9 +83,8 @@ class Results:
         return self.power_of_size([flow.p0 for flow in self.flows], self.flows)
 
     def diffusion(self, lag: int) -> Measured:
-        """Return the power of N in the mean square displacement at a lag, counted in snapshots, where no band is left."""
-        even = [flow for flow in self.flows if flow.size <= EVEN_UP_TO]
-        return self.power_of_size([flow.diffusion[lag - 1] for flow in even], even)
+        """Return the power of N in the mean square displacement at a lag, counted in snapshots."""
+        return self.power_of_size([flow.diffusion[lag - 1] for flow in self.flows], self.flows)
 
 
 def _sizes(flows: Sequence[Flow]) -> Array:

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import h5py
 import yaml
 
 KERNELS: Final = ("continuum", "finite_difference")
 REALIZATIONS: Final = {16: 400, 32: 200, 64: 60, 128: 16, 256: 6, 512: 3}
-"""How many of each N; the last only with ``--long``."""
-
-COMPLETE: Final = (0, 3)
-"""Exit codes of a run that is there: it reached its target now, or had before."""
+"""How many of each N."""
 
 FLOW: Final = {
     "elasticity": {"shear_modulus": 14.7, "bulk_modulus": 52.0},
-    "thresholds": {"initial": "ESL", "renewal": "MCT"},
+    "thresholds": {"initial": "MCT", "renewal": "MCT"},
     "slip": {"c0": 0.0276, "c1": 0.0206},
     "loading": {"target": 0.5},
     "output": {
@@ -77,20 +75,28 @@ class Run:
             "realizations": self.realizations,
             **self.glass,
         }
+        if self._is_done(settings):
+            return
         source = self.path.with_suffix(".yaml")
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(yaml.safe_dump(settings, sort_keys=False))
         command = [sys.executable, "-m", "hpcepm", str(source), "--output", str(self.path), "--continue", "--quiet"]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
-        if done.returncode not in COMPLETE:
+        if done.returncode:
             sys.stderr.write(done.stderr)
             done.check_returncode()
 
+    def _is_done(self, settings: dict[str, Any]) -> bool:
+        try:
+            with h5py.File(self.file, "r") as file:
+                return bool(file.attrs["finished"] and yaml.safe_load(file.attrs["input"]) == settings)
+        except (OSError, KeyError):
+            return False
 
-def flow_runs(folder: Path, kernel: str, long: bool = False) -> list[Run]:
-    """Return the runs of steady flow, N ascending; with N = 512 if ``long``."""
-    sizes = [size for size in REALIZATIONS if long or size < 512]
-    return [Run(folder / f"{kernel}-{size}", kernel, size, REALIZATIONS[size], FLOW) for size in sizes]
+
+def flow_runs(folder: Path, kernel: str) -> list[Run]:
+    """Return the runs of steady flow, N ascending."""
+    return [Run(folder / f"{kernel}-{size}", kernel, size, n, FLOW) for size, n in REALIZATIONS.items()]
 
 
 def band_run(folder: Path, kernel: str) -> Run:
