@@ -36,7 +36,7 @@ class Snapshot:
         """The lattice."""
         return self.dynamics.lattice
 
-    @cached_property
+    @property
     def stress(self) -> float:
         """Σ."""
         return self.dynamics.stress_at(self.strain)
@@ -47,15 +47,11 @@ class Snapshot:
         return self.dynamics.state.plastic_strain(self.lattice)
 
     @property
-    def x_min(self) -> float:
-        """Plastic strength of the weakest site: the stress to add until it yields."""
-        return self.dynamics.lowest_yields_at() - self.stress
-
-    @property
     def numbers(self) -> tuple[float, float, float, float, int, int]:
-        """What `NUMBERS` names."""
-        now = self.dynamics.state.now
-        return self.strain, self.stress, self.plastic_strain, self.x_min, now["events"][0], now["avalanches"][0]
+        """What `NUMBERS` names; x_min is the stress to add until the weakest site yields."""
+        now, stress = self.dynamics.state.now, self.stress
+        x_min = self.dynamics.lowest_yields_at() - stress
+        return self.strain, stress, self.plastic_strain, x_min, now["events"][0], now["avalanches"][0]
 
     @cached_property
     def sigma(self) -> Field:

@@ -17,6 +17,9 @@ AT_LEAST: Final = 0.4
 SCALING_FROM: Final = 64
 """Smallest N whose avalanches follow a power law for a while before their cut-off."""
 
+EVEN_UP_TO: Final = 128
+"""Largest N whose plastic strain is about as even at the end as on smaller lattices: larger ones localize."""
+
 EXPONENTIAL: Final = 1.0
 GAUSSIAN: Final = 2.0
 """Sharpness of the cut-off."""
@@ -83,8 +86,9 @@ class Results:
         return self.power_of_size([flow.p0 for flow in self.flows], self.flows)
 
     def diffusion(self, lag: int) -> Measured:
-        """Return the power of N in the mean square displacement at a lag, counted in snapshots."""
-        return self.power_of_size([flow.diffusion[lag - 1] for flow in self.flows], self.flows)
+        """Return the power of N in the mean square displacement at a lag, counted in snapshots, where flow is even."""
+        even = [flow for flow in self.flows if flow.size <= EVEN_UP_TO]
+        return self.power_of_size([flow.diffusion[lag - 1] for flow in even], even)
 
 
 def _sizes(flows: Sequence[Flow]) -> Array:

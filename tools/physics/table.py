@@ -16,8 +16,8 @@ ROWS: Final[tuple[tuple[str, Callable[[Results], Measured], str], ...]] = (
     ("θ of ⟨x_min⟩ ~ N^(−2/(1 + θ))", lambda r: r.theta_of_loading, "≈ 0.5 to 0.6 [1, 3]"),
     (f"θ of P(x) ~ x^θ, {BETWEEN[0]} < x < {BETWEEN[1]}, largest N", lambda r: r.theta(), "≈ 0.6 [1]; not a power law [5]"),
     ("power of N in P(x → 0)", lambda r: r.plateau, "≈ −0.6 [4]"),
-    ("power of N in D, lag 0.025", lambda r: r.diffusion(1), "1.05 at short, 1.5 to 1.6 at long times [6]"),
-    ("power of N in D, lag 0.25", lambda r: r.diffusion(10), "1.05 at short, 1.5 to 1.6 at long times [6]"),
+    ("power of N in D, N ≤ 128, lag 0.025", lambda r: r.diffusion(1), "1.05 at short, 1.5 to 1.6 at long times [6]"),
+    ("power of N in D, N ≤ 128, lag 0.25", lambda r: r.diffusion(10), "1.05 at short, 1.5 to 1.6 at long times [6]"),
     ("power of strain in the width of a band, GQ", lambda r: r.bands.growth, "≈ 0.5 [7]"),
 )
 
