@@ -26,6 +26,7 @@ from .base import Engine
 from .lazy_loop import LazyArrays, begin, take_stress, weakest_below
 
 MOST_PENDING = 65535  # events, which `evaluated` can count
+ADDED_AT_ONCE = 1024  # pending events whose places in the table of G are found, and then looked up
 MOST_SHARED = 4096  # sites in a step whose pending events all ranks sum up together
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
 
@@ -57,12 +58,13 @@ class LazyEngine(Engine):
             to_grid=1.5 * 2.0**52 * quantum_of(scale),
             most=float(np.abs(far).max()),
             near=np.ascontiguousarray((quarter - far)[np.ix_(_folded(di, nx), _folded(dj, ny))]),
-            far=far,
+            far=far.ravel(),
             near_bound=_rounded_up(np.maximum(largest_between_blocks(quarter - far, lattice.shape, block), 0.0)),
             far_bound=_rounded_up(largest_between_blocks(far, lattice.shape, block)),
             bound=np.zeros(blocks, np.float32),
             lowest=np.full(blocks, np.inf, np.float32),
             reached=np.zeros(blocks[0] * blocks[1], np.int32),
+            places=np.zeros(ADDED_AT_ONCE, np.int32),
             found=np.zeros(block**2, np.int64),
             slack=np.zeros(2),
             bound_at=lattice.field(np.float32),
@@ -125,7 +127,7 @@ def _sizes(nx: int, ny: int) -> tuple[int, int, int]:
     """
     n = (nx * ny) ** 0.5
     half_window = 7 if n < 96 else 15 if n < 384 else 23 if n < 1536 else 31
-    return half_window, int(45000 * (n / 256) ** 1.4), int(150 * (n / 256) ** 1.15)
+    return half_window, int(63000 * (n / 256) ** 1.4), int(150 * (n / 256) ** 1.15)
 
 
 def _folded(offsets: NDArray[np.int64], n: int) -> NDArray[np.int64]:
