@@ -9,13 +9,14 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from hpcepm import disorder
-from hpcepm.checkpoint import newest_checkpoint, read_state, write_checkpoint
+from hpcepm.checkpoint import BadCheckpoint, newest_checkpoint, read_state, write_checkpoint
 from hpcepm.compiled import compiled
 from hpcepm.disorder import SlipLaw
 from hpcepm.dynamics import Dynamics
@@ -43,9 +44,10 @@ def glass() -> Glass:
 
 def flowing(lattice: Lattice, strain: float, folder: Path) -> Dynamics:
     """Return the glass sheared to a strain, kept in a folder for the next time. Collective."""
-    header, _ = newest_checkpoint(folder, lattice.team)
-    if header is not None:
-        return Dynamics(lattice, glass(), "lazy", read_state(header.path, lattice))
+    with suppress(BadCheckpoint):  # of an older version: made anew
+        header, _ = newest_checkpoint(folder, lattice.team)
+        if header is not None:
+            return Dynamics(lattice, glass(), "lazy", read_state(header.path, lattice))
     dynamics = Dynamics(lattice, glass(), "lazy")
     while dynamics.shear(strain) is not Why.REACHED:
         dynamics.take_avalanches()

@@ -7,7 +7,7 @@ from math import log2, sqrt
 
 STRIP = {256: 4, 512: 8, 1024: 8, 2048: 16, 4096: 16, 8192: 16, 16384: 16}  # rows, and size of blocks
 HALF_WINDOW = {256: 15, 512: 23, 1024: 23, 2048: 31, 4096: 31, 8192: 31, 16384: 31}
-LOOK_UP_NS = {256: 2.1, 512: 2.4, 1024: 3.2, 2048: 6, 4096: 15, 8192: 25, 16384: 40}  # the table leaves the caches
+LOOK_UP_NS = {256: 1.1, 512: 1.2, 1024: 1.6, 2048: 3.5, 4096: 9, 8192: 15, 16384: 25}  # the table leaves the caches
 WINDOW_NS, BOUND_NS, SEARCH_NS, DRAW_NS = 0.5, 0.13, 0.3, 250.0  # a site; a block and event; a block and step; an event
 LOOK_UPS = 0.75  # of all pending events, an event
 FFT_NS, PASSES_NS = 0.5, 2.0  # a site: of a pair of transforms and log₂ of the sites; of all else that a convolution does
@@ -19,7 +19,7 @@ def event_us(n: int, ranks: int, network: bool = True) -> dict[str, float]:
     """Return what an event takes on N × N sites in steady flow, by part, in µs."""
     b, r = STRIP[n], HALF_WINDOW[n]
     events = 0.40 * n**0.45  # a step
-    pending = min(65535.0, sqrt(2 * events * 45000 * (n / 256) ** 1.4))
+    pending = min(65535.0, sqrt(2 * events * 63000 * (n / 256) ** 1.4))
     blocks = (n / b) ** 2
     sharing = min(ranks, 1 + 2 * r // b)
     latency = LATENCY_US * log2(ranks) if network else 0.5

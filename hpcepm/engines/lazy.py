@@ -23,10 +23,10 @@ from ..lattice import Field, Lattice
 from ..parallel import EVENT
 from ..state import PENDING, State
 from .base import Engine
-from .lazy_loop import LazyArrays, begin, take_stress, weakest_below
+from .lazy_loop import LANES, LazyArrays, begin, take_stress, weakest_below
 
 MOST_PENDING = 65535  # events, which `evaluated` can count
-ADDED_AT_ONCE = 1024  # pending events whose places in the table of G are found, and then looked up
+ADDED_AT_ONCE = 32 * LANES  # pending events whose places in the table of G are found, and then looked up
 MOST_SHARED = 4096  # sites in a step whose pending events all ranks sum up together
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
 

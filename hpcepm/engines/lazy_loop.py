@@ -16,6 +16,7 @@ at: Final = np.uint64
 
 ROUNDING: Final = 2.0**-22  # relative; above what a few operations in single precision round
 EVENTS_BETWEEN_LOOKS: Final = 128  # at the largest bound
+LANES: Final = 32  # 32-bit numbers that a vectorised loop takes up at a time
 WORTH_SHARING: Final = 1000  # look-ups of a step: about what it costs to exchange their sums
 
 
@@ -142,13 +143,28 @@ def _take_up(engine: Any, fields: Fields, i: int, j: int, change: float, bound: 
 
 @compiled
 def _sum_of_pending(engine: Any, row: int, j: int, first: int, last: int, nx: int, ny: int) -> float:
-    """Return the stress that the pending events from first to last, the last one excluded, bring to a site from far away."""
-    total = 0.0
-    for start in range(first, last, engine.places.size):
-        stop = min(start + engine.places.size, last)
+    """Return the stress that the pending events from first to last, the last one excluded, bring to a site from far away.
+
+    As many as fill vector registers are taken together, what is left over one by one; sums are exact in any order.
+    """
+    left_over = last - (last - first) % LANES
+    total = _sum_one_by_one(engine, row, j, left_over, last, nx, ny)
+    for start in range(first, left_over, engine.places.size):
+        stop = min(start + engine.places.size, left_over)
         places = engine.places[: stop - start]
         _find_places(row, j, engine.pending_i[start:stop], engine.pending_j[start:stop], nx, ny, places)
         total += _sum_at(engine.far, places, engine.slips[start:stop], engine.to_grid)
+    return total
+
+
+@compiled
+def _sum_one_by_one(engine: Any, row: int, j: int, first: int, last: int, nx: int, ny: int) -> float:
+    grid, far, width = engine.to_grid, engine.far, ny // 2 + 1
+    rows_of, columns_of, slips = engine.pending_i, engine.pending_j, engine.slips
+    total = 0.0
+    for k in range(at(first), at(last)):
+        di, dj = abs(row - rows_of[k]), abs(j - columns_of[k])
+        total += (slips[k] * far[at(min(di, nx - di) * width + min(dj, ny - dj))] + grid) - grid
     return total
 
 
@@ -166,13 +182,11 @@ def _find_places(
 
 @compiled
 def _sum_at(table: NDArray[np.float64], places: NDArray[np.int32], slips: NDArray[np.float64], grid: float) -> float:
-    """Return the sum of slips times what is at places of a table, each rounded; two sums at a time, which is as exact."""
+    """Return the sum of an even number of slips times what is at places of a table, each rounded."""
     even = odd = 0.0
-    for k in range(0, places.size - 1, 2):
+    for k in range(0, places.size, 2):
         even += (slips[at(k)] * table[at(places[at(k)])] + grid) - grid
         odd += (slips[at(k + 1)] * table[at(places[at(k + 1)])] + grid) - grid
-    if places.size % 2 == 1:
-        even += (slips[at(places.size - 1)] * table[at(places[at(places.size - 1)])] + grid) - grid
     return even + odd
 
 
