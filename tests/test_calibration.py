@@ -101,25 +101,27 @@ def test_plateau_and_peak_of_known_curves() -> None:
     height, where = peak(strains, curves, highest(curves))
     assert height[0] == pytest.approx(1) and where[0] == pytest.approx(0.237)
     assert height[1] == pytest.approx(2) and where[1] == pytest.approx(1)
-    statistics = Statistics(strains, (0.5, 1.0), ("peak",), np.array([0.333]))
-    assert statistics.has_peak(curves).tolist() == [True, False]
-    np.testing.assert_allclose(statistics.of(curves)[:, 1], [1 - 0.096**2, 0.666])
+    statistics = Statistics(strains, (0.5, 1.0), ("peak",), {"x_min": np.array([0.5]), "stress": np.array([0.333])})
+    assert statistics.observables == ("stress", "x_min")
+    of_both = np.stack([curves, 0 * curves + strains], axis=1)
+    assert statistics.has_peak(of_both).tolist() == [True, False]
+    np.testing.assert_allclose(statistics.of(of_both)[:, 1:], [[0.5, 1 - 0.096**2], [0.5, 0.666]])
 
 
 def test_pseudo_values_of_a_mean_are_the_values() -> None:
     strains = np.linspace(0, 1, 11)
-    curves = np.random.default_rng(0).normal(size=(8, 11))
-    statistics = Statistics(strains, (0.5, 1.0), ("plateau",), strains[[3]])
+    curves = np.random.default_rng(0).normal(size=(8, 1, 11))
+    statistics = Statistics(strains, (0.5, 1.0), ("plateau",), {"stress": strains[[3]]})
     np.testing.assert_allclose(statistics.pseudo_values(curves), statistics.of(curves))
 
 
 def test_the_error_of_a_peak_is_its_scatter() -> None:
     strains = np.linspace(0, 1, 101)
     rng = np.random.default_rng(0)
-    statistics = Statistics(strains, (0.5, 1.0), ("peak", "peak_strain"), np.zeros(0))
+    statistics = Statistics(strains, (0.5, 1.0), ("peak", "peak_strain"), {})
     smooth_noise = rng.normal(size=(300, 40, 6)) @ np.cos(np.arange(6)[:, None] * 3 * strains)
     curves = 1 - 4 * (strains - 0.3) ** 2 + 0.1 * smooth_noise
-    seen = statistics.pseudo_values(curves)  # of 300 ensembles of 40 groups
+    seen = statistics.pseudo_values(curves[:, :, None])  # of 300 ensembles of 40 groups
     stated = np.sqrt((seen.var(axis=1, ddof=1) / 40).mean(axis=0))
     np.testing.assert_allclose(seen.mean(axis=1).std(axis=0), stated, rtol=0.15)
 
@@ -169,18 +171,24 @@ def test_a_calibration_and_the_same_on_two_ranks(folder: Path) -> None:
 
     assert calibrate(folder, TARGET, "--output", "two", "--quiet", ranks=2).returncode == 0
     again = json.loads((folder / "two" / "calibration.json").read_text())
-    for name in ("keys", "covariance", "points", "curve", "targets"):
+    for name in ("keys", "covariance", "points", "curves", "targets"):
         assert again[name] == found[name]
 
     taken = calibrate(folder, TARGET)
     assert taken.returncode == 3 and "holds results already" in taken.stderr
 
 
-def test_two_keys_to_a_curve(folder: Path) -> None:
+def test_two_keys_to_curves_of_two_observables(folder: Path) -> None:
+    (folder / "events.csv").write_text("strain,events,error\n0.2,150,20\n")
     fit = {**TARGET["fit"], "slip.c1": {"start": 0.02, "from": 0.01, "to": 0.03}}
-    done = calibrate(folder, {**TARGET, "fit": fit, "target": {"curve": {"file": "stress.csv"}}})
+    target = {"curves": {"events": {"file": "events.csv"}, "stress": {"file": "stress.csv"}}}
+    done = calibrate(folder, {**TARGET, "fit": fit, "target": target})
     assert done.returncode == 0, done.stderr
-    assert "curve: 2 points" in done.stdout
+    assert "curves (events: 1 points, stress: 2 points)" in done.stdout
+    found = json.loads((folder / "out" / "calibration.json").read_text())
+    assert [one["name"] for one in found["targets"]] == ["events at 0.2", "stress at 0.1", "stress at 0.3"]
+    at = np.argmin(abs(np.array(found["curves"]["strain"]) - 0.2))
+    assert found["targets"][0]["simulated"] == pytest.approx(found["curves"]["events"]["mean"][at]) and at > 0
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -217,7 +225,11 @@ BAD = [
     (changed("target/plateau/window", [0.2, 0.5]), "ends at strain 0.5, but loading.target of glass.yaml is 0.4"),
     (changed("target/plateau/window", [0.2, 0.21]), "holds fewer than three records"),
     (changed("target/peak", {"value": 0.4, "error": 0.1}), "target: the peak is not above the plateau"),
-    (changed("target/curve", {"file": "nix.csv"}), "target.curve.file: nix.csv: No such file or directory"),
+    (changed("target/curves", {"stress": {"file": "nix.csv"}}), "target.curves.stress.file: nix.csv: No such file or directory"),
+    (
+        changed("target/curves", {"stres": {"file": "nix.csv"}}),
+        "curves.stres: unknown observable (did you mean 'stress'?)",
+    ),
     ("- 1", "expected keys and values"),
 ]
 
@@ -256,8 +268,8 @@ def test_malformed_curves(folder: Path, rows: str, said: str) -> None:
     from hpcepm.input import InputError
 
     (folder / "stress.csv").write_text(rows)
-    (folder / "target.yaml").write_text(yaml.safe_dump(changed("target", {"curve": {"file": "stress.csv"}})))
-    with pytest.raises(InputError, match=r"target\.curve\.file: ") as caught:
+    (folder / "target.yaml").write_text(yaml.safe_dump(changed("target", {"curves": {"stress": {"file": "stress.csv"}}})))
+    with pytest.raises(InputError, match=r"target\.curves\.stress\.file: ") as caught:
         read_target(str(folder / "target.yaml"), [], None)
     assert said in str(caught.value)
 

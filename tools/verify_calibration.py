@@ -25,12 +25,14 @@ def synthetic(team: Team, base: Target, truth: dict[str, float], trial: int, cur
     strains = base.statistics.strains
     statistics = base.statistics
     if curve:
-        statistics = Statistics(strains, statistics.window, (), strains[2::2])
+        statistics = Statistics(strains, statistics.window, (), {"stress": strains[2::2]})
     theirs = with_keys(base.read.settings, truth).model_copy(update={"seed": FIRST_SEED + trial})
-    curves = Ensemble(team, SAMPLE, strains, StopRequest()).curves([replace(base.read, settings=theirs)], lambda _: None)
+    curves = Ensemble(team, SAMPLE, strains, statistics.observables, StopRequest()).curves(
+        [replace(base.read, settings=theirs)], lambda _: None
+    )
     seen = statistics.pseudo_values(curves[0])
     errors = seen.std(axis=0, ddof=1) / np.sqrt(len(seen))
-    names = [f"stress at {strain:g}" for strain in statistics.curve] if curve else list(statistics.names)
+    names = [f"stress at {strain:g}" for strain in statistics.curves["stress"]] if curve else list(statistics.names)
     goal = Goal(names, seen.mean(axis=0), errors, np.full(len(names), curve))
     ours = replace(base.read, settings=base.read.settings.model_copy(update={"seed": trial + 1}))
     return replace(base, read=ours, statistics=statistics, goal=goal)

@@ -27,8 +27,8 @@ class Result:
     ----------
     found
         The fit.
-    curve, curve_error
-        Mean stress at the best keys, simulated, and its standard error, (strains,).
+    curves, curve_errors
+        Means at the best keys, simulated, and their standard errors, (observables, strains).
     simulated, simulated_error
         The observables of that curve, (S,).
     runs
@@ -36,8 +36,8 @@ class Result:
     """
 
     found: Found
-    curve: Floats
-    curve_error: Floats
+    curves: Floats
+    curve_errors: Floats
     simulated: Floats
     simulated_error: Floats
     runs: int
@@ -66,7 +66,8 @@ def calibrate(team: Team, target: Target, progress: Progress | None, stop_reques
     NoPeak
         On rank 0: see there.
     """
-    ensemble = Ensemble(team, target.settings.realizations, target.statistics.strains, stop_request)
+    statistics = target.statistics
+    ensemble = Ensemble(team, target.settings.realizations, statistics.strains, statistics.observables, stop_request)
 
     def curves_at(points: Floats | None) -> Floats | None:
         points = team.from_leader(points)
@@ -86,7 +87,7 @@ def calibrate(team: Team, target: Target, progress: Progress | None, stop_reques
         curves = curves_at(points)
         assert curves is not None
         _refuse_no_peak(target, curves.mean(axis=1))
-        return target.statistics.pseudo_values(curves)
+        return statistics.pseudo_values(curves)
 
     try:
         found = search(target.start, target.bounds, target.goal, target.settings.confidence, observe)
@@ -102,7 +103,7 @@ def calibrate(team: Team, target: Target, progress: Progress | None, stop_reques
 
 
 def _refuse_no_peak(target: Target, curves: Floats) -> None:
-    """Raise `NoPeak` if a peak is wanted and most curves (points, strains) have none."""
+    """Raise `NoPeak` if a peak is wanted and most curves (points, observables, strains) have none."""
     wanted = [name for name in target.statistics.names if name != "plateau"]
     with_peak = int(target.statistics.has_peak(curves).sum())
     if wanted and 2 * with_peak < len(curves):

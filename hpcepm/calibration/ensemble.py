@@ -1,6 +1,6 @@
-"""The model at points of a search: mean stress curves of groups of realizations, shared out over the ranks."""
+"""The model at points of a search: mean curves of groups of realizations, shared out over the ranks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -14,8 +14,10 @@ from ..input import ReadInput
 from ..input.glass import glass_of
 from ..lattice import Lattice, rows_of_rank
 from ..parallel import Team
+from ..realization import Realizations, Stop
 from ..step_loop import Why
 from ..stopping import StopRequest
+from .statistics import STRESS
 
 Floats = NDArray[np.float64]
 
@@ -26,8 +28,8 @@ class Interrupted(Exception):
     """The user asked to stop."""
 
 
-def mean_stress(read: ReadInput, realizations: range, strains: Floats, team: Team) -> Floats:
-    """Return the stress Σ of realizations of an input at ascending strains, (realizations, strains). Collective.
+def mean_curves(read: ReadInput, realizations: range, strains: Floats, observables: Sequence[str], team: Team) -> Floats:
+    """Return the mean of realizations of an input at ascending strains, (observables, strains). Collective.
 
     Raises
     ------
@@ -37,10 +39,18 @@ def mean_stress(read: ReadInput, realizations: range, strains: Floats, team: Tea
     nx, ny = read.settings.lattice.shape
     lattice = Lattice((nx, ny), team)
     glass, engine = glass_of(read, lattice), choose(read.settings.engine, (nx, ny)).engine
+    if list(observables) == [STRESS]:  # it needs no look at the fields, and so half the time
+        return np.mean([_stress_of(Dynamics(lattice, glass, engine), realizations, strains)], axis=1)
+    many = Realizations(lattice, glass, engine, [Stop(float(strain)) for strain in strains])
+    kept = [sheared.records for sheared in map(many.shear, realizations) if sheared is not None]
+    return np.mean([[records[name] for name in observables] for records in kept], axis=0)
+
+
+def _stress_of(dynamics: Dynamics, realizations: range, strains: Floats) -> Floats:
+    """Return the stress Σ of realizations, (realizations, strains). Collective."""
     stress = np.empty((len(realizations), strains.size))
-    dynamics = Dynamics(lattice, glass, engine)
     for row, realization in enumerate(realizations):
-        dynamics.begin(glass._replace(realization=realization))
+        dynamics.begin(dynamics.glass._replace(realization=realization))
         for k, strain in enumerate(strains):
             while dynamics.shear(strain) == Why.TABLE_FULL:
                 dynamics.take_avalanches()
@@ -57,23 +67,27 @@ class Ensemble:
         All ranks. Making an `Ensemble` is Collective.
     realizations
         How many at each point; the same ones at all, so that the differences between points show little noise.
-    strains
-        Where stress is recorded, (strains,).
+    strains, observables
+        Where what is recorded.
     stop_request
         Looked at before each task.
     """
 
-    def __init__(self, team: Team, realizations: int, strains: Floats, stop_request: StopRequest) -> None:
+    def __init__(
+        self, team: Team, realizations: int, strains: Floats, observables: Sequence[str], stop_request: StopRequest
+    ) -> None:
         self.team = team
         self.alone = Team(MPI.COMM_SELF)
-        self.strains = strains
+        self.strains, self.observables = strains, observables
         self.stop_request = stop_request
         n = min(realizations, MOST_GROUPS)
         ends = np.cumsum([0, *(rows_of_rank(realizations, n, k) for k in range(n))])
         self.groups = [range(int(a), int(b)) for a, b in pairwise(ends)]
 
     def curves(self, inputs: list[ReadInput], tell: Callable[[float], None]) -> Floats:
-        """Return the mean curve of each group of each input, (inputs, G, strains); same bits on any number of ranks. Collective.
+        """Return the mean curves of each group of each input, (inputs, G, observables, strains). Collective.
+
+        The bits are the same on any number of ranks.
 
         Parameters
         ----------
@@ -96,7 +110,7 @@ class Ensemble:
             for k, (point, group) in enumerate(mine):
                 if self.stop_request.name is not None:
                     raise Interrupted
-                done.append(mean_stress(inputs[point], self.groups[group], self.strains, self.alone).mean(axis=0))
+                done.append(mean_curves(inputs[point], self.groups[group], self.strains, self.observables, self.alone))
                 tell((k + 1) / len(mine))
         except Interrupted:
             pass  # the others hear of it below
@@ -105,8 +119,8 @@ class Ensemble:
         self.team.all_good(problem)
         if any(self.team.comm.allgather(len(done) < len(mine))):
             raise Interrupted
-        everything = np.empty((len(tasks), self.strains.size))
+        everything = np.empty((len(tasks), len(self.observables), self.strains.size))
         for rank, curves in enumerate(self.team.comm.allgather(done)):
             if curves:
                 everything[rank :: self.team.size] = curves
-        return everything.reshape(len(inputs), len(self.groups), -1)
+        return everything.reshape(len(inputs), len(self.groups), *everything.shape[1:])

@@ -1,4 +1,4 @@
-"""``calibration.png``: target and best curve, and the fitted surface with its confidence region. Needs matplotlib."""
+"""``calibration.png``: target and best curves, and the fitted surface with its confidence region. Needs matplotlib."""
 
 from pathlib import Path
 
@@ -7,7 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ..observables import OBSERVABLES
 from .calibrate import Result
+from .statistics import STRESS
 from .target import Target
 
 Floats = NDArray[np.float64]
@@ -15,9 +17,12 @@ Floats = NDArray[np.float64]
 
 def draw(target: Target, result: Result, path: Path) -> None:
     """Draw the result of a calibration into a file."""
-    figure = Figure(figsize=(12.5, 4.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _draw_curve(left, target, result)
+    others = target.statistics.observables[1:]
+    figure = Figure(figsize=(6.25 * (2 + len(others)), 4.8), layout="constrained")
+    left, *middle, right = figure.subplots(1, 2 + len(others))
+    _draw_stress(left, target, result)
+    for axes, name in zip(middle, others, strict=True):
+        _draw_curve(axes, target, result, name)
     if len(target.keys) == 1:
         _draw_line(right, target, result)
     else:
@@ -25,15 +30,25 @@ def draw(target: Target, result: Result, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _draw_curve(axes: Axes, target: Target, result: Result) -> None:
+def _draw_curve(axes: Axes, target: Target, result: Result, name: str) -> None:
+    """Draw what an observable is at the best keys, and should be."""
+    strains, k = target.statistics.strains, target.statistics.observables.index(name)
+    mean, error = result.curves[k], result.curve_errors[k]
+    axes.fill_between(strains, mean - 2 * error, mean + 2 * error, color="C0", alpha=0.25)
+    axes.plot(strains, mean, color="C0", label="best, simulated (± 2 standard errors)")
+    if name in target.curves:
+        strain, value, error = target.curves[name].T
+        axes.errorbar(strain, value, 2 * error, fmt=".", color="k", ms=4, lw=0.8, label="target (± 2 errors)")
+    units = next(observable.units for observable in OBSERVABLES if observable.name == name)
+    axes.set(xlabel="strain ε", ylabel=f"{name} ({units})", xlim=(0, strains[-1]))
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+
+
+def _draw_stress(axes: Axes, target: Target, result: Result) -> None:
+    """Draw the stress, with its plateau and peak."""
+    _draw_curve(axes, target, result, STRESS)
     strains, wanted = target.statistics.strains, dict(zip(target.goal.names, range(len(target.goal.names)), strict=True))
-    axes.fill_between(
-        strains, result.curve - 2 * result.curve_error, result.curve + 2 * result.curve_error, color="C0", alpha=0.25
-    )
-    axes.plot(strains, result.curve, color="C0", label="best, simulated (± 2 standard errors)")
-    if len(target.curve):
-        strain, stress, error = target.curve.T
-        axes.errorbar(strain, stress, 2 * error, fmt=".", color="k", ms=4, lw=0.8, label="target (± 2 errors)")
     values, errors = target.goal.values, target.goal.errors
     if "plateau" in wanted:
         k, window = wanted["plateau"], target.statistics.window
@@ -41,7 +56,7 @@ def _draw_curve(axes: Axes, target: Target, result: Result) -> None:
         axes.plot(window, [values[k]] * 2, color="C1", label="plateau wanted (± 2 errors)")
     if "peak" in wanted:
         k = wanted["peak"]
-        at = values[wanted["peak_strain"]] if "peak_strain" in wanted else strains[np.argmax(result.curve)]
+        at = values[wanted["peak_strain"]] if "peak_strain" in wanted else strains[np.argmax(result.curves[0])]
         across = 2 * errors[wanted["peak_strain"]] if "peak_strain" in wanted else None
         axes.errorbar(at, values[k], 2 * errors[k], across, fmt="s", color="C3", ms=4, label="peak wanted (± 2 errors)")
     elif "peak_strain" in wanted:
@@ -49,9 +64,8 @@ def _draw_curve(axes: Axes, target: Target, result: Result) -> None:
         axes.axvspan(
             values[k] - 2 * errors[k], values[k] + 2 * errors[k], color="C3", alpha=0.3, label="strain of the peak wanted"
         )
-    axes.set(xlabel="strain ε", ylabel="stress Σ (Lennard-Jones units)", xlim=(0, strains[-1]), ylim=(0, None))
+    axes.set(ylabel="stress Σ (Lennard-Jones units)", ylim=(0, None))
     axes.legend(fontsize=8)
-    axes.grid(alpha=0.3)
 
 
 def _draw_line(axes: Axes, target: Target, result: Result) -> None:

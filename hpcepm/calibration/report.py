@@ -36,8 +36,9 @@ def text_of(target: Target, result: Result) -> str:
         wanted = f"{target.goal.values[k]:.5g} ± {target.goal.errors[k]:.2g}"
         simulated = f"{result.simulated[k]:.5g} ± {result.simulated_error[k]:.2g}"
         lines.append(f"  {target.goal.names[k]:<24}{wanted:>20}{found.fit.emulated[k]:>12.5g}{simulated:>24}")
-    if len(target.curve):
-        lines.append(f"  curve: {len(target.curve)} points, r.m.s. of (emulated − wanted)/error {_misfit(target, result):.2f}")
+    if target.curves:
+        said = ", ".join(f"{name}: {len(curve)} points" for name, curve in target.curves.items())
+        lines.append(f"  curves ({said}), r.m.s. of (emulated − wanted)/error, of all targets: {_misfit(target, result):.2f}")
     n = target.settings.realizations
     lines.append(
         f"{result.runs} runs: {len(found.points)} points in {found.rounds} rounds and the optimum, {n} realizations each"
@@ -120,10 +121,12 @@ def as_json(target: Target, result: Result, seconds: float) -> dict[str, Any]:
             {"keys": point.tolist(), "observables": seen.tolist()}
             for point, seen in zip(found.points, found.values.mean(axis=1), strict=True)
         ],
-        "curve": {
+        "curves": {
             "strain": target.statistics.strains.tolist(),
-            "stress": result.curve.tolist(),
-            "error": result.curve_error.tolist(),
+            **{
+                name: {"mean": mean.tolist(), "error": error.tolist()}
+                for name, mean, error in zip(target.statistics.observables, result.curves, result.curve_errors, strict=True)
+            },
         },
         "seconds": round(seconds, 1),
         "target": settings_as_json(target.settings),

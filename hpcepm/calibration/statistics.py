@@ -1,5 +1,6 @@
-"""What is compared of a stress–strain curve: its plateau, its peak, or all of it."""
+"""What is compared: the plateau and the peak of the stress, and whole curves of any observable."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 NAMES: Final = ("plateau", "peak", "peak_strain")
+STRESS: Final = "stress"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def peak(strains: Floats, curves: Floats, top: NDArray[np.int64]) -> tuple[Float
 
 @dataclass(frozen=True)
 class Statistics:
-    """Takes from mean stress curves the numbers of a goal.
+    """Takes from mean curves the numbers of a goal.
 
     Attributes
     ----------
@@ -71,24 +73,34 @@ class Statistics:
         The strains of the plateau.
     names
         Which of `NAMES` are wanted.
-    curve
-        The strains at which the stress itself is wanted, after those; may be empty.
+    curves
+        Of each observable that is itself wanted, after those: at which strains, each one of ``strains``.
     """
 
     strains: Floats
     window: tuple[float, float]
     names: tuple[str, ...]
-    curve: Floats
+    curves: Mapping[str, Floats]
+
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """What must be measured, in the order that curves have it: the stress, and what else is wanted."""
+        return (STRESS, *(name for name in self.curves if name != STRESS))
 
     def of(self, curves: Floats, top: NDArray[np.int64] | None = None) -> Floats:
-        """Return the numbers, shape (..., S), of curves (..., strains); ``top`` (...,) is `highest` unless it is given."""
-        height, where = peak(self.strains, curves, highest(curves) if top is None else top)
+        """Return the numbers, shape (..., S), of curves (..., observables, strains).
+
+        ``top`` (...,) is the record of the peak; without it, that of the highest stress.
+        """
+        stress = curves[..., 0, :]
+        height, where = peak(self.strains, stress, highest(stress) if top is None else top)
         found = {"peak": height, "peak_strain": where}
         if "plateau" in self.names:
-            found["plateau"] = plateau(self.strains, curves, self.window)
+            found["plateau"] = plateau(self.strains, stress, self.window)
         columns = [found[name] for name in self.names]
-        for strain in self.curve:  # each is one of the strains of the curves
-            columns.append(curves[..., np.argmin(np.abs(self.strains - strain))])
+        for name, strains in self.curves.items():
+            k = self.observables.index(name)
+            columns += [curves[..., k, np.argmin(np.abs(self.strains - strain))] for strain in strains]
         return np.stack(columns, axis=-1)
 
     def pseudo_values(self, group_curves: Floats) -> Floats:
@@ -101,21 +113,21 @@ class Statistics:
         Parameters
         ----------
         group_curves
-            Mean curves of the groups, (..., G, strains).
+            Mean curves of the groups, (..., G, observables, strains).
 
         Returns
         -------
         NDArray
             Shape (..., G, S).
         """
-        groups = group_curves.shape[-2]
-        mean = group_curves.mean(axis=-2, keepdims=True)
+        groups = group_curves.shape[-3]
+        mean = group_curves.mean(axis=-3, keepdims=True)
         without = (groups * mean - group_curves) / (groups - 1)
-        left_out = self.of(without, np.broadcast_to(highest(mean), without.shape[:-1]))
+        left_out = self.of(without, np.broadcast_to(highest(mean[..., 0, :]), without.shape[:-2]))
         return self.of(mean) + (groups - 1) * (left_out.mean(axis=-2, keepdims=True) - left_out)
 
     def has_peak(self, curves: Floats) -> NDArray[np.bool_]:
-        """Return whether curves (..., strains) have a peak before their plateau: one above all that follows, and not its end."""
-        top = highest(curves)
+        """Return whether the stress of curves (..., observables, strains) has a peak before its plateau, and not at its end."""
+        top = highest(curves[..., 0, :])
         end = self.window[0] if self.window[0] > 0 else self.strains[-1]
         return (top > 0) & (top < self.strains.size - 1) & (self.strains[top] < end)

@@ -16,6 +16,7 @@ from ..input.problems import Path, did_you_mean, dotted, shorten
 from ..input.read import bytes_of, validated
 from ..input.schema import FileName, NotNegative, Number, Positive, Section
 from ..input.strict_yaml import Document, parse
+from ..observables import OBSERVABLES
 from ..schedule import SAME_STRAIN, strains_of
 from .emulator import Box
 from .statistics import NAMES, Goal, Statistics
@@ -63,7 +64,7 @@ class MeasuredPlateau(Measured):
 
 
 class MeasuredCurve(Section):
-    """``target.curve``: a CSV file with the columns strain, stress, error."""
+    """``target.curves.NAME``: a CSV file with the columns strain, NAME, error."""
 
     file: FileName
     errors: Literal["correlated", "independent"] = "correlated"
@@ -75,12 +76,12 @@ class GoalInput(Section):
     plateau: MeasuredPlateau | None = None
     peak: Measured | None = None
     peak_strain: Measured | None = None
-    curve: MeasuredCurve | None = None
+    curves: dict[str, MeasuredCurve] = {}  # noqa: RUF012 (pydantic copies it)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "GoalInput":
-        if not self.model_fields_set or all(getattr(self, name) is None for name in (*NAMES, "curve")):
-            raise ValueError("name what is to be met: plateau, peak, peak_strain or curve")
+        if not self.curves and all(getattr(self, name) is None for name in NAMES):
+            raise ValueError("name what is to be met: plateau, peak, peak_strain or curves")
         if self.plateau and self.peak and self.peak.value <= self.plateau.value:
             raise ValueError("the peak is not above the plateau: leave the peak out")
         return self
@@ -111,8 +112,8 @@ class Target:
         What is fitted, (p,).
     statistics, goal
         What is compared, and with what.
-    curve
-        The rows of the CSV file, (rows, 3); may be empty.
+    curves
+        The rows of the CSV file of each observable, (rows, 3).
     """
 
     settings: TargetInput
@@ -122,7 +123,7 @@ class Target:
     bounds: Box
     statistics: Statistics
     goal: Goal
-    curve: Floats
+    curves: dict[str, Floats]
 
     def input_at(self, point: Floats) -> ReadInput:
         """Return the input with the fitted keys at a point (p,).
@@ -181,16 +182,20 @@ def read_target(path: str, assignments: list[str], directory: str | None) -> Tar
     if not os.path.isfile(name):
         raise InputError([f"{document.place(('input',))}: input: {name}: no such file"])
     read = read_input(name, [])
-    problems = [*_problems_of_keys(document, settings, read), *_problems_of_strains(document, settings, read)]
+    problems = [
+        *_problems_of_keys(document, settings, read),
+        *_problems_of_strains(document, settings, read),
+        *_problems_of_observables(document, settings),
+    ]
     if problems:
         raise InputError(problems)
-    curve = _read_curve(document, settings, read, folder)
-    statistics, goal = _compared(settings, read, curve)
+    curves = {name: _read_curve(document, settings, name, read, folder) for name in settings.target.curves}
+    statistics, goal = _compared(settings, read, curves)
     if len(goal.names) < len(settings.fit):
         said = f"{len(settings.fit)} keys cannot be found from {len(goal.names)} number{'s'[: len(goal.names) > 1]}"
         raise InputError([f"{document.place(('target',))}: target: {said}; give more targets, or fit fewer keys"])
     low, start, high = np.array([(key.lowest, key.start, key.highest) for key in settings.fit.values()]).T
-    return Target(settings, read, tuple(settings.fit), start, Box(low, high), statistics, goal, curve)
+    return Target(settings, read, tuple(settings.fit), start, Box(low, high), statistics, goal, curves)
 
 
 def _said(error: ValidationError) -> str:
@@ -248,27 +253,36 @@ def _problems_of_strains(document: Document, settings: TargetInput, read: ReadIn
         yield f"{place}: target.plateau.window: {said}"
 
 
-def _read_curve(document: Document, settings: TargetInput, read: ReadInput, folder: str) -> Floats:
-    """Return strain, stress and error of the points of the target curve, (rows, 3)."""
-    if settings.target.curve is None:
-        return np.zeros((0, 3))
-    place = document.place(("target", "curve", "file"))
-    name = os.path.join(folder, settings.target.curve.file)
+def _problems_of_observables(document: Document, settings: TargetInput) -> Iterator[str]:
+    """Yield curves of what no run measures."""
+    known = [observable.name for observable in OBSERVABLES]
+    for name in settings.target.curves:
+        if name not in known:
+            path: Path = ("target", "curves", name)
+            hint = did_you_mean(name, known) or f" (can be: {', '.join(known)})"
+            yield f"{document.place(path, of_key=True)}: {dotted(path)}: unknown observable{hint}"
+
+
+def _read_curve(document: Document, settings: TargetInput, observable: str, read: ReadInput, folder: str) -> Floats:
+    """Return strain, value and error of the points of a target curve, (rows, 3)."""
+    path: Path = ("target", "curves", observable, "file")
+    place = f"{document.place(path)}: {dotted(path)}"
+    name = os.path.join(folder, settings.target.curves[observable].file)
     try:
-        curve = read_curve(name)
+        curve = read_curve(name, observable)
     except OSError as error:
-        raise InputError([f"{place}: target.curve.file: {name}: {error.strerror or error}"]) from None
+        raise InputError([f"{place}: {name}: {error.strerror or error}"]) from None
     except ValueError as error:
-        raise InputError([f"{place}: target.curve.file: {error}"]) from None
+        raise InputError([f"{place}: {error}"]) from None
     last = read.settings.loading.target
     if curve[-1, 0] > last + SAME_STRAIN:
         said = f"goes to strain {curve[-1, 0]:g}, but loading.target of {settings.input} is {last:g}"
-        raise InputError([f"{place}: target.curve.file: {said}"])
+        raise InputError([f"{place}: {said}"])
     return curve
 
 
-def read_curve(name: str) -> Floats:
-    """Return the rows of a CSV file with the columns strain, stress, error, (rows, 3); a heading and # lines are skipped.
+def read_curve(name: str, observable: str) -> Floats:
+    """Return the rows of a CSV file with the columns strain, observable, error, (rows, 3); a heading and # lines are skipped.
 
     Raises
     ------
@@ -276,33 +290,30 @@ def read_curve(name: str) -> Floats:
         It is malformed; the message says where.
     """
     rows: list[list[float]] = []
+    columns = ["strain", observable, "error"]
     try:
         with open(name, newline="", encoding="utf-8-sig") as file:
             for number, row in enumerate(csv.reader(file), 1):
-                if (
-                    not row
-                    or row[0].lstrip().startswith("#")
-                    or (not rows and [c.strip() for c in row] == ["strain", "stress", "error"])
-                ):
+                if not row or row[0].lstrip().startswith("#") or (not rows and [c.strip() for c in row] == columns):
                     continue
-                rows.append(_row(row, f"{name}:{number}", rows[-1][0] if rows else -1.0))
+                rows.append(_row(row, columns, f"{name}:{number}", rows[-1][0] if rows else -1.0))
                 if len(rows) > MOST_ROWS:
                     raise ValueError(f"{name}: has more than {MOST_ROWS} rows; thin it out")
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{name}: is not a CSV file: {error}") from None
     if not rows:
-        raise ValueError(f"{name}: holds no rows; three columns are expected: strain, stress, error")
+        raise ValueError(f"{name}: holds no rows; three columns are expected: {', '.join(columns)}")
     return np.array(rows)
 
 
-def _row(row: list[str], place: str, strain_before: float) -> list[float]:
+def _row(row: list[str], columns: list[str], place: str, strain_before: float) -> list[float]:
     if len(row) != 3:
-        raise ValueError(f"{place}: has {len(row)} column{'s'[: len(row) > 1]}; three are expected: strain, stress, error")
+        raise ValueError(f"{place}: has {len(row)} column{'s'[: len(row) > 1]}; three are expected: {', '.join(columns)}")
     try:
-        strain, stress, error = (float(cell) for cell in row)
+        strain, value, error = (float(cell) for cell in row)
     except ValueError:
-        raise ValueError(f"{place}: '{shorten(','.join(row))}' are not three numbers: strain, stress, error") from None
-    if not all(abs(value) <= 1e12 for value in (strain, stress, error)):
+        raise ValueError(f"{place}: '{shorten(','.join(row))}' are not three numbers: {', '.join(columns)}") from None
+    if not all(abs(number) <= 1e12 for number in (strain, value, error)):
         raise ValueError(f"{place}: numbers must be finite")
     if strain < 0 or strain <= strain_before + SAME_STRAIN:
         raise ValueError(f"{place}: strain {strain:g} is not above the one before; rows must ascend from 0")
@@ -310,23 +321,23 @@ def _row(row: list[str], place: str, strain_before: float) -> list[float]:
         raise ValueError(
             f"{place}: the error is {error:g}; it must be above {LEAST_ERROR:g} (leave out points that are exact, as strain 0)"
         )
-    return [strain, stress, error]
+    return [strain, value, error]
 
 
-def _compared(settings: TargetInput, read: ReadInput, curve: Floats) -> tuple[Statistics, Goal]:
+def _compared(settings: TargetInput, read: ReadInput, curves: dict[str, Floats]) -> tuple[Statistics, Goal]:
     wanted = settings.target
     scalars = [(name, getattr(wanted, name)) for name in NAMES if getattr(wanted, name) is not None]
     every, last = read.settings.output.observables.every, read.settings.loading.target
-    strains = np.sort(np.concatenate([strains_of(every, last), curve[:, 0]]))
+    strains = np.sort(np.concatenate([strains_of(every, last), *(curve[:, 0] for curve in curves.values())]))
     strains = strains[np.concatenate([[True], np.diff(strains) > SAME_STRAIN])]
     window = wanted.plateau.window if wanted.plateau else MeasuredPlateau.model_fields["window"].default
-    statistics = Statistics(strains, (window[0], window[1]), tuple(name for name, _ in scalars), curve[:, 0])
-    names = [name for name, _ in scalars] + [f"stress at {strain:g}" for strain in curve[:, 0]]
-    values = np.array([one.value for _, one in scalars] + list(curve[:, 1]))
-    errors = np.array([one.error for _, one in scalars] + list(curve[:, 2]))
-    together = wanted.curve is not None and wanted.curve.errors == "correlated"
-    correlated = np.array([False] * len(scalars) + [together] * len(curve), bool)
-    return statistics, Goal(names, values, errors, correlated)
+    at = {name: curve[:, 0] for name, curve in curves.items()}
+    statistics = Statistics(strains, (window[0], window[1]), tuple(name for name, _ in scalars), at)
+    names = [name for name, _ in scalars] + [f"{name} at {strain:g}" for name in at for strain in at[name]]
+    numbers = np.reshape([(one.value, one.error) for _, one in scalars], (-1, 2))
+    values, errors = np.concatenate([numbers, *(curve[:, 1:] for curve in curves.values())]).T
+    together = [wanted.curves[name].errors == "correlated" for name in at for _ in at[name]]
+    return statistics, Goal(names, values, errors, np.array([False] * len(scalars) + together, bool))
 
 
 def settings_as_json(settings: TargetInput) -> dict[str, Any]:

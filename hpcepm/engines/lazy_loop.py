@@ -147,7 +147,7 @@ def _sum_of_pending(engine: Any, row: int, j: int, first: int, last: int, nx: in
 
     As many as fill vector registers are taken together, what is left over one by one; sums are exact in any order.
     """
-    left_over = last - (last - first) % LANES
+    left_over = last - max(last - first, 0) % LANES
     total = _sum_one_by_one(engine, row, j, left_over, last, nx, ny)
     for start in range(first, left_over, engine.places.size):
         stop = min(start + engine.places.size, left_over)
