@@ -81,7 +81,7 @@ def has_three_ranks(session: int) -> bool:
 
 def test_kill_9_of_a_rank_at_a_random_moment(tmp_path: Path, undisturbed: Path, count: Count) -> None:
     chance = random.Random(4)
-    for k in range(count.of("kill −9 of one of 3 ranks at a random moment", few=4, many=100)):
+    for k in range(count.of("kill −9 of one of 3 ranks at a random moment", few=3, many=100)):
         folder = tmp_path / str(k)
         write_input(folder, SETTINGS)
         process = start(COMMAND, 3, folder)
@@ -122,7 +122,7 @@ def test_kill_9_at_each_stage_of_a_checkpoint(tmp_path: Path, undisturbed: Path,
         for stage in ("saving", *STAGES)
         if rank == 0 or stage not in ON_RANK_0
     ]
-    for stage, when, nth, rank in cases[: count.of("kill −9 at a named stage of a checkpoint", few=9, many=len(cases))]:
+    for stage, when, nth, rank in cases[: count.of("kill −9 at a named stage of a checkpoint", few=5, many=len(cases))]:
         folder = tmp_path / f"{stage} {when} {nth} {rank}"
         write_input(folder, SETTINGS)
         done = faulty(folder, 2 if rank or count.long else None, at=stage, do="kill", when=when, nth=nth, rank=rank)
@@ -142,8 +142,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize("deed", ["full disk", "broken disk", "read-only disk", "directory gone"])
 def test_a_disk_that_fails_at_each_place(tmp_path: Path, undisturbed: Path, count: Count, deed: str) -> None:
     places = ("rows", "saving", "renaming", "skeleton", "comparing", "noting the newest")
-    few = 1 if deed == "broken disk" else 2
-    for place in places[: count.of(f"{deed}, at a place of the output", few=few, many=len(places))]:
+    for place in places[: count.of(f"{deed}, at a place of the output", few=1, many=len(places))]:
         folder = tmp_path / place
         write_input(folder, SETTINGS)
         done = faulty(folder, 2, at=place, do=deed, nth=3, rank=0 if place in ON_RANK_0 else 1)
@@ -157,7 +156,7 @@ def test_a_disk_that_fails_at_each_place(tmp_path: Path, undisturbed: Path, coun
 def test_an_exception_on_one_rank_ends_all(tmp_path: Path, undisturbed: Path, count: Count) -> None:
     cases = [(place, rank) for rank in (1, 0, 2) for place in (*PHASES, *STAGES) if rank == 0 or place not in ON_RANK_0]
     cases = [(place, rank) for place, rank in cases if place != "convolving"]  # reached once or twice in so short a run
-    for place, rank in cases[: count.of("an exception on one of 3 ranks, in a phase", few=3, many=len(cases))]:
+    for place, rank in cases[: count.of("an exception on one of 3 ranks, in a phase", few=2, many=len(cases))]:
         folder = tmp_path / f"{place} {rank}"
         write_input(folder, SETTINGS)
         began = time.monotonic()
@@ -222,8 +221,8 @@ def test_usr1_at_every_step(tmp_path: Path, team: Team, count: Count, monkeypatc
     stops, _ = stopped_at_pauses(chain, team, list(range(1, 10**4)), monkeypatch)
     assert stops > 50, "nothing was stopped"
     assert_same_bits(whole / "run", chain / "run")
-    every = range(1, pauses + 1) if count.long else random.Random(2).sample(range(1, pauses + 1), 20)
-    count.of("USR1 at a step of a small run, mid-avalanche or not", few=20, many=pauses)
+    every = range(1, pauses + 1) if count.long else random.Random(2).sample(range(1, pauses + 1), 10)
+    count.of("USR1 at a step of a small run, mid-avalanche or not", few=10, many=pauses)
     for k in every:
         folder = tmp_path / str(k)
         write_input(folder, SMALL)
@@ -426,7 +425,7 @@ def test_a_disk_that_fills_up_at_a_random_moment(tmp_path: Path, small_disk: Pat
     for folder in (tmp_path, small_disk):
         write_input(folder, settings)
     assert run_python(COMMAND, None, tmp_path).returncode == 0
-    for _ in range(count.of("2 MB disk filled up at a random moment", few=3, many=40)):
+    for _ in range(count.of("2 MB disk filled up at a random moment", few=2, many=40)):
         subprocess.run(["rm", "-rf", str(small_disk / "run"), str(small_disk / "ballast")], check=True)
         process = start(COMMAND, chance.choice([None, 2]), small_disk)
         ballast = threading.Thread(target=fill_up, args=(small_disk / "ballast", process))

@@ -76,7 +76,7 @@ def test_inputs_changed_at_random(tmp_path: Path, count: Count, monkeypatch: pyt
     valid = 0
 
     @settings(
-        max_examples=count.of("fuzzed input: refused with 2, or run", few=400, many=5000),
+        max_examples=count.of("fuzzed input: refused with 2, or run", few=300, many=5000),
         deadline=None,
         derandomize=not count.long,
         database=None,
