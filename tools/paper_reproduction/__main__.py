@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument(
         "-n", "--ranks", type=int, default=os.cpu_count() or 1, help="ranks of each ensemble (default: all cores)"
     )
-    parser.add_argument("--realizations", type=int, default=500, help="of each set (default: 500)")
+    parser.add_argument("--realizations", type=int, default=2000, help="of each set (default: 2000)")
     parser.add_argument("--output", type=Path, default=Path("paper"), help="where to (default: paper)")
     options = parser.parse_args()
     if options.ranks < 1 or options.realizations < 2:
