@@ -10,7 +10,7 @@ from mpi4py import MPI
 from hpcepm.calibration.calibrate import calibrate
 from hpcepm.calibration.ensemble import Ensemble
 from hpcepm.calibration.statistics import Goal, Statistics
-from hpcepm.calibration.target import Target, read_target, with_keys
+from hpcepm.calibration.target import Target, few_points, read_target, with_keys
 from hpcepm.parallel import Team
 from hpcepm.stopping import StopRequest
 
@@ -25,7 +25,7 @@ def synthetic(team: Team, base: Target, truth: dict[str, float], trial: int, cur
     strains = base.statistics.strains
     statistics = base.statistics
     if curve:
-        statistics = Statistics(strains, statistics.window, (), {"stress": strains[2::2]})
+        statistics = Statistics(strains, statistics.window, (), {"stress": few_points(strains[2:, None])[:, 0]})
     theirs = with_keys(base.read.settings, truth).model_copy(update={"seed": FIRST_SEED + trial})
     curves = Ensemble(team, SAMPLE, strains, statistics.observables, StopRequest()).curves(
         [replace(base.read, settings=theirs)], lambda _: None
