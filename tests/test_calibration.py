@@ -80,6 +80,33 @@ def test_stated_errors_hold_as_often_as_they_say() -> None:
     assert held.mean() < trials, "intervals that never fail are too wide"
 
 
+def test_stated_errors_of_whole_curves_hold_as_often_as_they_say() -> None:
+    """Sixty points with much noise each: compared one by one, 21 of 40 truths lie in the region."""
+    trials, held, strains = 40, np.zeros(3), np.linspace(0.01, 1, 60)
+    root = np.linalg.cholesky(np.exp(-abs(strains[:, None] - strains) / 0.01))
+    bounds = Box(np.array([0.01, 0.0]), np.array([0.08, 0.05]))
+
+    def curve(at: Floats) -> Floats:
+        overshoot = 3 * np.exp(-20 * strains) * (np.exp(-8 * at[..., :1]) - at[..., 1:])
+        return np.minimum(20 * strains, 1) * (smooth(at)[..., :1] + overshoot)
+
+    for trial in range(trials):
+        rng = np.random.default_rng(trial)
+        truth, errors = rng.uniform([0.02, 0.01], [0.05, 0.03]), np.full(60, 0.005)
+        seen = curve(truth) + errors * (root @ rng.normal(size=60))
+        goal = Goal(["stress"] * 60, seen, errors, np.ones(60, bool), np.ones(60, np.int64))
+        common = 0.05 * rng.normal(size=(40, 60)) @ root.T
+
+        def observe(points: Floats, _: int, rng: Any = rng, common: Floats = common) -> Floats:
+            noise = 0.2 * rng.normal(size=(len(points), 40, 60)) @ root.T
+            return curve(points)[:, None] + common * (1 + 5 * points[:, None, :1]) + noise
+
+        fit = search(bounds.centre, bounds, goal, 0.95, observe).fit
+        held += [fit.distance(truth) <= fit.region(0.95), *(np.abs(fit.best - truth) <= fit.half_widths(0.95))]
+    # Binomial: 95 % of 40 is 38 ± 1.4; within four standard deviations of it.
+    assert np.all(held >= 33)
+
+
 def test_correlated_errors_of_a_curve_count_for_more() -> None:
     rng = np.random.default_rng(1)
     common = rng.normal(size=(1, 40, 1)) * 0.05 * np.ones(30)  # the points of a curve go up and down together

@@ -10,7 +10,7 @@ from mpi4py import MPI
 from hpcepm.calibration.calibrate import calibrate
 from hpcepm.calibration.ensemble import Ensemble
 from hpcepm.calibration.statistics import Goal, Statistics
-from hpcepm.calibration.target import Target, few_points, read_target, with_keys
+from hpcepm.calibration.target import Target, read_target, with_keys
 from hpcepm.parallel import Team
 from hpcepm.stopping import StopRequest
 
@@ -25,7 +25,7 @@ def synthetic(team: Team, base: Target, truth: dict[str, float], trial: int, cur
     strains = base.statistics.strains
     statistics = base.statistics
     if curve:
-        statistics = Statistics(strains, statistics.window, (), {"stress": few_points(strains[2:, None])[:, 0]})
+        statistics = Statistics(strains, statistics.window, (), {"stress": strains[2::2]})
     theirs = with_keys(base.read.settings, truth).model_copy(update={"seed": FIRST_SEED + trial})
     curves = Ensemble(team, SAMPLE, strains, statistics.observables, StopRequest()).curves(
         [replace(base.read, settings=theirs)], lambda _: None
@@ -33,7 +33,7 @@ def synthetic(team: Team, base: Target, truth: dict[str, float], trial: int, cur
     seen = statistics.pseudo_values(curves[0])
     errors = seen.std(axis=0, ddof=1) / np.sqrt(len(seen))
     names = [f"stress at {strain:g}" for strain in statistics.curves["stress"]] if curve else list(statistics.names)
-    goal = Goal(names, seen.mean(axis=0), errors, np.full(len(names), curve))
+    goal = Goal(names, seen.mean(axis=0), errors, np.full(len(names), curve), np.full(len(names), int(curve)))
     ours = replace(base.read, settings=base.read.settings.model_copy(update={"seed": trial + 1}))
     return replace(base, read=ours, statistics=statistics, goal=goal)
 

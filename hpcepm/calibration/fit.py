@@ -94,44 +94,72 @@ def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
     """
     best = starts[0]
     for from_where in (starts, None, None):  # the errors depend on the place, but weakly
-        errors = np.sqrt(goal.errors**2 + emulator.variance(best))
-        ends = [_descend(emulator, goal, errors, start, box) for start in (best[None] if from_where is None else from_where)]
+        compared = _compared(emulator, goal, best)
+        ends = [_descend(emulator, goal, compared, start, box) for start in (best[None] if from_where is None else from_where)]
         best = min(ends, key=lambda end: end[1])[0]
     errors = np.sqrt(goal.errors**2 + emulator.variance(best))
-    covariance = _covariance(emulator, goal, errors, best, emulator.model_variance)
-    smallest = _covariance(emulator, goal, errors, best, np.zeros_like(errors))
+    gain = _gain(emulator, _compared(emulator, goal, best), best)
+    covariance = _covariance(emulator, goal, gain, best, emulator.model_variance)
+    smallest = _covariance(emulator, goal, gain, best, np.zeros_like(errors))
     freedom = len(emulator.coefficients) - 1
-    return Fit(best, covariance, smallest, freedom, emulator.at(best), errors, emulator, _gain(emulator, errors, best))
+    return Fit(best, covariance, smallest, freedom, emulator.at(best), errors, emulator, gain)
 
 
-def _descend(emulator: Emulator, goal: Goal, errors: Floats, start: Floats, box: Box) -> tuple[Floats, float]:
+def modes_of(emulator: Emulator, goal: Goal, best: Floats) -> Floats | None:
+    """Return what to compare of the curves of a goal, (modes, S): for each key the sum of their points that tells it best.
+
+    These are the rows of (JᵀWJ)⁻¹JᵀW. Slopes J against the keys have noise at each point; in a least-squares fit to many points
+    that noise adds up and passes for knowledge, the more so the smaller the box. So the sums are found once, in the box of all
+    ranges, where slopes are known well, and after that they are but numbers as plateau and peak are.
+    """
+    if goal.curve is None or not goal.curve.any():
+        return None
+    curve = goal.curve > 0
+    errors = goal.errors.copy()
+    for k in range(1, goal.curve.max() + 1):  # the smallest errors are of points where nothing happens, and known worst
+        errors[goal.curve == k] = np.hypot(errors[goal.curve == k], np.median(errors[goal.curve == k]))
+    slopes = emulator.gradient(best)[curve] * emulator.box.half / errors[curve, None]
+    sums = np.zeros((best.size, curve.size))
+    sums[:, curve] = np.linalg.pinv(slopes) / errors[curve]
+    return np.concatenate([np.eye(curve.size)[~curve], sums])
+
+
+def _compared(emulator: Emulator, goal: Goal, best: Floats) -> Floats:
+    """Return K, (modes, S): K (observables − goal) is what is to be small, in units of its error (correlations neglected)."""
+    modes = np.eye(goal.errors.size) if goal.modes is None else goal.modes
+    groups = emulator.of_groups(best) @ modes.T
+    others = modes**2 @ (goal.errors**2 + emulator.model_variance)
+    weighted: Floats = modes / np.sqrt(groups.var(axis=0, ddof=1) / len(groups) + others)[:, None]
+    return weighted
+
+
+def _descend(emulator: Emulator, goal: Goal, compared: Floats, start: Floats, box: Box) -> tuple[Floats, float]:
     """Return a minimum of the weighted squares and its value."""
 
     def scaled_back(scaled: Floats) -> Floats:
         return box.centre + scaled * box.half
 
     found = scipy.optimize.least_squares(
-        lambda scaled: (emulator.at(scaled_back(scaled)) - goal.values) / errors,
+        lambda scaled: compared @ (emulator.at(scaled_back(scaled)) - goal.values),
         np.clip(box.scaled(start), -1 + 1e-9, 1 - 1e-9),
-        jac=lambda scaled: emulator.gradient(scaled_back(scaled)) * box.half / errors[:, None],
+        jac=lambda scaled: compared @ emulator.gradient(scaled_back(scaled)) * box.half,
         bounds=(-1, 1),
     )
     return scaled_back(found.x), float(found.cost)
 
 
-def _gain(emulator: Emulator, errors: Floats, best: Floats) -> Floats:
-    """Return A = (JᵀWJ)⁻¹JᵀW, (p, S)."""
-    gain: Floats = np.linalg.pinv(emulator.gradient(best) / errors[:, None]) / errors
+def _gain(emulator: Emulator, compared: Floats, best: Floats) -> Floats:
+    """Return A = (JᵀKᵀKJ)⁻¹JᵀKᵀK, (p, S)."""
+    gain: Floats = np.linalg.pinv(compared @ emulator.gradient(best)) @ compared
     return gain
 
 
-def _covariance(emulator: Emulator, goal: Goal, errors: Floats, best: Floats, model_variance: Floats) -> Floats:
+def _covariance(emulator: Emulator, goal: Goal, gain: Floats, best: Floats, model_variance: Floats) -> Floats:
     """Return the covariance of the best keys: how errors of goal, sampling and model move the minimum.
 
-    The minimum moves by δ = A·(error of the goal − error of the emulator), A = (JᵀWJ)⁻¹JᵀW. For the sampling error A is applied
+    The minimum moves by δ = A·(error of the goal − error of the emulator), A the gain. For the sampling error A is applied
     to each group of realizations, so that no correlation between observables is missed.
     """
-    gain = _gain(emulator, errors, best)
     groups = emulator.of_groups(best)
     deviations = groups - groups.mean(axis=0)
     sampling = np.cov(deviations @ gain.T, rowvar=False).reshape(best.size, best.size) / len(groups)

@@ -59,8 +59,6 @@ def notes(target: Target, result: Result) -> list[str]:
     if wide.any():
         keys = ", ".join(np.array(target.keys)[wide])
         said.append(f"the targets hardly tell {keys}: its interval is wider than its range")
-    if target.curves:
-        said.append("intervals from curves are too small: of 16 at 95 % 12 held; plateau and peak hold as often as they say")
     if _misfit(target, result) > LARGE_MISFIT:
         said.append("even the best keys do not meet the target within its errors: the model cannot, or a range excludes it")
     return said

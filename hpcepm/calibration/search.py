@@ -1,7 +1,7 @@
 """From starting values to a fit: points, emulator, least squares, and again in a smaller box around the optimum."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -9,7 +9,7 @@ import scipy.stats.qmc
 from numpy.typing import NDArray
 
 from .emulator import Box, Emulator, fit_emulator, monomials
-from .fit import Fit, fit_keys
+from .fit import Fit, fit_keys, modes_of
 from .statistics import Goal
 
 Floats = NDArray[np.float64]
@@ -75,6 +75,8 @@ def search(start: Floats, bounds: Box, goal: Goal, confidence: float, observe: O
         near = box.holds(points)
         emulator = fit_emulator(box, points[near], values[near])
         fit = fit_keys(emulator, goal, np.array([guess, box.centre, _nearest(points[near], values[near], goal)]), box)
+        if rounds == 1:
+            goal = replace(goal, modes=modes_of(emulator, goal, fit.best))
         guess = fit.best
         following = _next_box(box, bounds, fit, confidence)
         settled = rounds > 1 and _is_settled(fit, box, following, bounds, confidence)

@@ -25,12 +25,18 @@ class Goal:
         Shape (S,).
     correlated
         Which errors go together as those of neighbouring points of a curve do, (S,); the others are independent.
+    curve
+        Of which curve each is a point, (S,): 1, 2, …; 0 for a number of its own. None if there are no curves.
+    modes
+        What is compared instead of the numbers themselves, (modes, S): sums of them. None for the numbers.
     """
 
     names: list[str]
     values: Floats
     errors: Floats
     correlated: NDArray[np.bool_]
+    curve: NDArray[np.int64] | None = None
+    modes: Floats | None = None
 
 
 def plateau(strains: Floats, curves: Floats, window: tuple[float, float]) -> Floats:

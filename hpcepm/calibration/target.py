@@ -26,8 +26,6 @@ Floats = NDArray[np.float64]
 FITTABLE: Final = ("elasticity", "thresholds", "slip", "initial_stress")
 MOST_ROWS: Final = 10_000
 LEAST_ERROR: Final = 1e-9
-MOST_COMPARED: Final = 6
-"""Points of a curve that are compared: with many more the stated errors are too small by far, as measured (docs)."""
 
 
 class FittedKey(Section):
@@ -326,15 +324,6 @@ def _row(row: list[str], columns: list[str], place: str, strain_before: float) -
     return [strain, value, error]
 
 
-def few_points(curve: Floats) -> Floats:
-    """Return `MOST_COMPARED` rows of a curve (rows, 3), their strains about a constant ratio apart; all of a shorter one."""
-    if len(curve) <= MOST_COMPARED:
-        return curve
-    strain = curve[:, 0]
-    wanted = np.geomspace(max(strain[0], strain[-1] / 2 ** (MOST_COMPARED - 1)), strain[-1], MOST_COMPARED)
-    return curve[np.unique(np.abs(strain[:, None] - wanted).argmin(axis=0))]
-
-
 def _compared(settings: TargetInput, read: ReadInput, curves: dict[str, Floats]) -> tuple[Statistics, Goal]:
     wanted = settings.target
     scalars = [(name, getattr(wanted, name)) for name in NAMES if getattr(wanted, name) is not None]
@@ -342,14 +331,14 @@ def _compared(settings: TargetInput, read: ReadInput, curves: dict[str, Floats])
     strains = np.sort(np.concatenate([strains_of(every, last), *(curve[:, 0] for curve in curves.values())]))
     strains = strains[np.concatenate([[True], np.diff(strains) > SAME_STRAIN])]
     window = wanted.plateau.window if wanted.plateau else MeasuredPlateau.model_fields["window"].default
-    curves = {name: few_points(curve) for name, curve in curves.items()}
     at = {name: curve[:, 0] for name, curve in curves.items()}
     statistics = Statistics(strains, (window[0], window[1]), tuple(name for name, _ in scalars), at)
     names = [name for name, _ in scalars] + [f"{name} at {strain:g}" for name in at for strain in at[name]]
     numbers = np.reshape([(one.value, one.error) for _, one in scalars], (-1, 2))
     values, errors = np.concatenate([numbers, *(curve[:, 1:] for curve in curves.values())]).T
     together = [wanted.curves[name].errors == "correlated" for name in at for _ in at[name]]
-    return statistics, Goal(names, values, errors, np.array([False] * len(scalars) + together, bool))
+    of_curve = [0] * len(scalars) + [k for k, name in enumerate(at, 1) for _ in at[name]]
+    return statistics, Goal(names, values, errors, np.array([False] * len(scalars) + together, bool), np.array(of_curve))
 
 
 def settings_as_json(settings: TargetInput) -> dict[str, Any]:
