@@ -54,6 +54,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compiled(function)
 
 
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a part of a loop into the loop: numba hands over a tuple of arrays by value, hundreds of words at each call."""
+    return _compiled(function, forceinline=True)
+
+
 def compiled_minimum(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a search for a minimum, which is the same in any order: this lets it use vector registers."""
     return _compiled(function, fastmath={"nnan", "nsz"})

@@ -71,9 +71,12 @@ class Convolution:
             piece += rows * self._columns
         return np.array(runs)
 
-    def stress_of(self, epsilon_p: Field, stress: Field | None = None) -> Field:
-        """Return G * ε_p, in units of stress, on the slab, shape (rows, ny); written into ``stress`` if given. Collective."""
-        return self._filtered(epsilon_p, self.kernel_hat, stress)
+    def stress_of(self, epsilon_p: Field, result: Field | None = None, taken_from: Field | None = None) -> Field:
+        """Return G * ε_p, in units of stress, on the slab, or what is left of a field when that is taken from it. Collective.
+
+        Fields have the shape (rows, ny). The result is written into ``result`` if given.
+        """
+        return self._filtered(epsilon_p, self.kernel_hat, result, taken_from)
 
     def spare_field(self) -> Field:
         """Return a field, shape (rows, ny), in memory that only the next convolution needs, if there is enough of it."""
@@ -85,9 +88,11 @@ class Convolution:
 
     def equilibrated(self, noise: Field) -> Field:
         """Return the field with Fourier coefficients √|Ĝ| times those of white noise: a stress in equilibrium. Collective."""
-        return self._filtered(noise, np.sqrt(np.abs(self.kernel_hat)), None)
+        return self._filtered(noise, np.sqrt(np.abs(self.kernel_hat)))
 
-    def _filtered(self, field: Field, factor: NDArray[np.float64], result: Field | None) -> Field:
+    def _filtered(
+        self, field: Field, factor: NDArray[np.float64], result: Field | None = None, taken_from: Field | None = None
+    ) -> Field:
         result = self.lattice.field() if result is None else result
         rows, rows_at_once, columns_at_once = self.lattice.rows, len(self._row), len(self._column)
         for first in range(0, rows, rows_at_once):
@@ -108,7 +113,10 @@ class Convolution:
             n = min(rows_at_once, rows - first)
             _unpack(self._row_hat, n, first, self._by_rows)
             self._back_along_y()
-            result[first : first + n] = self._row[:n]
+            if taken_from is None:
+                result[first : first + n] = self._row[:n]
+            else:
+                np.subtract(taken_from[first : first + n], self._row[:n], out=result[first : first + n])
         return result
 
     def _exchange(self, here: Complex, sent: NDArray[np.int64], there: Complex, received: NDArray[np.int64]) -> None:

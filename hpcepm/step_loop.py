@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import compiled
+from .compiled import compiled, inlined
 from .disorder import quantile, slip_at
 from .engines.base import redistribute, unstable_sites, weakest_site
 from .lattice import Share
@@ -130,7 +130,7 @@ def advance(
     return _PAUSED
 
 
-@compiled
+@inlined
 def _weakest(
     engine: Any, fields: Fields, stress: float, reach: NDArray[np.float64], rules: Rules, link: Link
 ) -> tuple[float, int]:
@@ -149,7 +149,7 @@ def _weakest(
     return lowest, site
 
 
-@compiled
+@inlined
 def _alone(site: int, rules: Rules, found: NDArray[np.int64]) -> int:
     """Put a global site into ``found`` if it is on this slab; return how many were put."""
     here = rules.share.here[site // rules.ny]
@@ -157,13 +157,13 @@ def _alone(site: int, rules: Rules, found: NDArray[np.int64]) -> int:
     return int(here >= 0)
 
 
-@compiled
+@inlined
 def _site(rules: Rules, local: int) -> int:
     """Return the global index of a site of this slab; −1 for −1."""
     return -1 if local < 0 else rules.share.row[local // rules.ny] * rules.ny + local % rules.ny
 
 
-@compiled
+@inlined
 def _open_avalanche(now: Any, avalanche: Any, stress: float, site: int, rules: Rules) -> None:
     now.in_avalanche = 1
     now.avalanches += 1
@@ -178,7 +178,7 @@ def _open_avalanche(now: Any, avalanche: Any, stress: float, site: int, rules: R
     avalanche.y = site % rules.ny
 
 
-@compiled
+@inlined
 def _draw_events(fields: Fields, buffers: Buffers, n: int, rules: Rules, avalanche: int) -> None:
     """Draw slip and new threshold for the sites found on this slab; changes no field."""
     for k in range(n):
@@ -192,7 +192,7 @@ def _draw_events(fields: Fields, buffers: Buffers, n: int, rules: Rules, avalanc
         buffers.own[k].first = fields.last_avalanche[i, j] != np.int32(avalanche)
 
 
-@compiled
+@inlined
 def _slip(fields: Fields, buffers: Buffers, n: int, avalanche: int) -> None:
     """Let the sites of this slab slip by what was drawn, and renew their thresholds."""
     ny = fields.sigma_c.shape[1]
@@ -205,7 +205,7 @@ def _slip(fields: Fields, buffers: Buffers, n: int, avalanche: int) -> None:
         fields.sigma_c[i, j] = buffers.renewed[k]
 
 
-@compiled
+@inlined
 def _count(now: Any, avalanche: Any, events: NDArray[Any], n: int) -> None:
     """Count a synchronous step; every rank adds the slips of all in the same order."""
     now.steps += 1

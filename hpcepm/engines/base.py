@@ -65,6 +65,13 @@ class Engine(ABC):
         """Do what `redistribute` left to Python. Collective."""
         raise NotImplementedError(f"{self.name} leaves nothing to Python")
 
+    def find_yields_at(self, state: State) -> None:
+        """Set ``yields_at`` from the plastic strain. Collective."""
+        fields = state.fields
+        self.convolution.stress_of(fields.epsilon_p, fields.yields_at, fields.sigma_c)
+        if self.initial_stress is not None:
+            fields.yields_at[...] -= self.initial_stress
+
     def internal_stress(self, state: State) -> Field:
         """Return σ − Σ on the slab, in units of stress, without touching the state. Valid until the run goes on. Collective."""
         return state.fields.sigma_c - state.fields.yields_at
@@ -120,7 +127,7 @@ def bind(question: Callable[..., Any], arrays: type) -> Callable[[Callable[..., 
             applies = isinstance(engine, types.BaseNamedTuple) and engine.instance_class is arrays
             return function if applies else None
 
-        overload(question, strict=False)(select)
+        overload(question, strict=False, jit_options={"forceinline": True})(select)
         return answer
 
     return decorate

@@ -23,11 +23,11 @@ from ..lattice import Field, Lattice
 from ..parallel import EVENT
 from ..state import PENDING, State
 from .base import Engine
-from .lazy_loop import LANES, LazyArrays, begin, take_stress, weakest_below
+from .lazy_loop import LANES, LazyArrays, begin, weakest_below
 
 MOST_PENDING = 65535  # events, which `evaluated` can count
 ADDED_AT_ONCE = 32 * LANES  # pending events whose places in the table of G are found, and then looked up
-MOST_SHARED = 4096  # sites in a step whose pending events all ranks sum up together
+MOST_EVALUATED = 4096  # sites that are evaluated at once, and whose pending events all ranks sum up together
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
 
 
@@ -65,7 +65,7 @@ class LazyEngine(Engine):
             lowest=np.full(blocks, np.inf, np.float32),
             reached=np.zeros(blocks[0] * blocks[1], np.int32),
             places=np.zeros(ADDED_AT_ONCE, np.int32),
-            found=np.zeros(block**2, np.int64),
+            least=np.zeros(ny),
             slack=np.zeros(2),
             bound_at=lattice.field(np.float32),
             n_pending=np.zeros(1, np.int64),
@@ -75,10 +75,11 @@ class LazyEngine(Engine):
             block_j=np.zeros(MOST_PENDING, np.int32),
             slips=np.zeros(MOST_PENDING),
             link=lattice.team.link,
-            due=np.zeros(MOST_SHARED, EVENT),
-            all_due=np.zeros(MOST_SHARED, EVENT),
-            part=np.zeros(MOST_SHARED),
-            sums=np.zeros(MOST_SHARED),
+            due=np.zeros(max(MOST_EVALUATED, block**2), EVENT),
+            all_due=np.zeros(MOST_EVALUATED, EVENT),
+            part=np.zeros(MOST_EVALUATED),
+            sums=np.zeros(max(MOST_EVALUATED, block**2)),
+            known=np.zeros(max(MOST_EVALUATED, block**2), np.int64),
         )
 
     def take_up(self, state: State) -> None:
@@ -95,10 +96,8 @@ class LazyEngine(Engine):
 
     def synchronize(self, state: State) -> None:
         """Set ``yields_at`` from the plastic strain. Collective."""
-        fields = state.fields
-        self.internal_stress(state, fields.yields_at)
-        take_stress(fields.yields_at, fields.sigma_c)
-        fields.evaluated[...] = 0
+        self.find_yields_at(state)
+        state.fields.evaluated[...] = 0
         state.now[0]["put_off"] = 0
         state.pending = np.zeros(0, PENDING)
         self.take_up(state)
@@ -107,9 +106,9 @@ class LazyEngine(Engine):
         """Return the smallest ``yields_at`` of this slab, or inf if it is above a limit."""
         return float(weakest_below(self.arrays, state.fields, limit, self.lattice.share)[0])
 
-    def internal_stress(self, state: State, stress: Field | None = None) -> Field:
-        """Return σ − Σ on the slab, in units of stress, in ``stress`` or memory of the convolution. Collective."""
-        stress = self.convolution.stress_of(state.fields.epsilon_p, self.convolution.spare_field() if stress is None else stress)
+    def internal_stress(self, state: State) -> Field:
+        """Return σ − Σ on the slab, in units of stress, in memory of the convolution. Collective."""
+        stress = self.convolution.stress_of(state.fields.epsilon_p, self.convolution.spare_field())
         if self.initial_stress is not None:
             stress += self.initial_stress
         return stress

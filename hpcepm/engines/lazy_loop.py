@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled
+from ..compiled import compiled, inlined
 from ..lattice import Field, Share
 from ..parallel import Link, exchange_events, exchange_sums
 from ..state import Fields
@@ -42,7 +42,7 @@ class LazyArrays(NamedTuple):
     lowest: NDArray[np.float32]  # the same: no yields_at + bound_at of the block is less
     reached: NDArray[np.int32]  # as many as there are blocks: scratch of searches, the blocks to be looked into
     places: NDArray[np.int32]  # scratch of sums: where in `far` some pending events are
-    found: NDArray[np.int64]  # (b²,): scratch of the search for the weakest site
+    least: NDArray[np.float64]  # (ny,): scratch, the least of each column of a row of blocks
     slack: NDArray[np.float64]  # (2,): largest |U| there can be; error that U can have
     bound_at: Field  # float32: U when the site was last evaluated
     n_pending: NDArray[np.int64]  # (1,)
@@ -52,19 +52,11 @@ class LazyArrays(NamedTuple):
     block_j: NDArray[np.int32]  # and column
     slips: NDArray[np.float64]  # its slip
     link: Link
-    due: NDArray[Any]  # EVENT, the scratch of shared sums: this rank's sites, and in `first` the pending event to begin with
-    all_due: NDArray[Any]  # of the same size: those of all ranks
-    part: NDArray[np.float64]  # what this rank adds up of each
-    sums: NDArray[np.float64]
-
-
-@compiled
-def take_stress(yields_at: Field, sigma_c: Field) -> None:
-    """Turn the internal stress of sites, which is in ``yields_at``, into the stress at which they yield."""
-    rows, ny = yields_at.shape
-    for i in range(rows):
-        for j in range(ny):
-            yields_at[at(i), at(j)] = sigma_c[at(i), at(j)] - yields_at[at(i), at(j)]
+    due: NDArray[Any]  # EVENT, scratch of searches: this rank's sites to evaluate, in `first` the pending event to begin with
+    all_due: NDArray[Any]  # those of all ranks
+    part: NDArray[np.float64]  # what this rank adds up of each of these
+    sums: NDArray[np.float64]  # and all ranks together
+    known: NDArray[np.int64]  # local indices of sites that a search has evaluated
 
 
 @compiled
@@ -83,32 +75,46 @@ def begin(engine: Any, fields: Fields, pending: NDArray[Any], share: Share) -> N
         _begin_row(engine, fields, block_i, share)
 
 
-@compiled
+@inlined
 def _begin_row(engine: Any, fields: Fields, block_i: int, share: Share) -> None:
     """Begin with a row of blocks: they know best what is still in the cache."""
-    b, grid = engine.block, engine.to_grid
+    b, least = engine.block, engine.least
     rows, ny = fields.yields_at.shape
+    least[:] = np.inf
     for i in range(block_i * b, min((block_i + 1) * b, rows)):
-        for j in range(ny):
-            fields.yields_at[at(i), at(j)] = (fields.yields_at[at(i), at(j)] + grid) - grid
-            engine.bound_at[at(i), at(j)] = 0.0
-        for j in range(ny):
-            if fields.evaluated[at(i), at(j)] > 0:
-                _evaluate(engine, fields, i, j, share, engine.bound[block_i, j // b])
+        _round(fields.yields_at[i], engine.to_grid)
+        engine.bound_at[i] = 0.0
+        if engine.n_pending[0] > 0:
+            for j in range(ny):
+                if fields.evaluated[at(i), at(j)] > 0:
+                    _evaluate(engine, fields, i, j, share, engine.bound[block_i, j // b])
+        _lower_to(least, fields.yields_at[i], engine.bound_at[i])
     for block_j in range(engine.lowest.shape[1]):
         lowest = np.inf
-        for i in range(block_i * b, min((block_i + 1) * b, rows)):
-            for j in range(block_j * b, min((block_j + 1) * b, ny)):
-                lowest = min(lowest, fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)])
+        for j in range(block_j * b, min((block_j + 1) * b, ny)):
+            lowest = min(lowest, least[at(j)])
         engine.lowest[at(block_i), at(block_j)] = _rounded_down(lowest)
 
 
 @compiled
-def _rounded_down(value: float) -> Any:
-    return np.float32(value - abs(value) * ROUNDING)
+def _round(values: NDArray[np.float64], grid: float) -> None:
+    for j in range(values.size):
+        values[at(j)] = (values[at(j)] + grid) - grid
 
 
 @compiled
+def _lower_to(least: NDArray[np.float64], yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]) -> None:
+    for j in range(least.size):
+        key = yields_at[at(j)] + bound_at[at(j)]
+        least[at(j)] = key if key < least[at(j)] else least[at(j)]
+
+
+@compiled
+def _rounded_down(value: float) -> Any:
+    return np.float32(min(value * (1.0 - ROUNDING), value * (1.0 + ROUNDING)))  # inf remains inf
+
+
+@inlined
 def _list_blocks(engine: Any, limit: Any) -> int:
     """List the blocks whose lower bound is up to a limit; return how many there are."""
     lowest, bound, reached = engine.lowest, engine.bound, engine.reached
@@ -126,7 +132,7 @@ def _list_blocks(engine: Any, limit: Any) -> int:
     return n
 
 
-@compiled
+@inlined
 def _evaluate(engine: Any, fields: Fields, i: int, j: int, share: Share, bound: Any) -> None:
     """Take up the pending events at a site of this slab."""
     done, ny = fields.evaluated[at(i), at(j)], fields.yields_at.shape[1]
@@ -134,14 +140,14 @@ def _evaluate(engine: Any, fields: Fields, i: int, j: int, share: Share, bound: 
     _take_up(engine, fields, i, j, change, bound)
 
 
-@compiled
+@inlined
 def _take_up(engine: Any, fields: Fields, i: int, j: int, change: float, bound: Any) -> None:
     fields.yields_at[at(i), at(j)] -= change
     fields.evaluated[at(i), at(j)] = engine.n_pending[0]
     engine.bound_at[at(i), at(j)] = bound
 
 
-@compiled
+@inlined
 def _sum_of_pending(engine: Any, row: int, j: int, first: int, last: int, nx: int, ny: int) -> float:
     """Return the stress that the pending events from first to last, the last one excluded, bring to a site from far away.
 
@@ -157,7 +163,7 @@ def _sum_of_pending(engine: Any, row: int, j: int, first: int, last: int, nx: in
     return total
 
 
-@compiled
+@inlined
 def _sum_one_by_one(engine: Any, row: int, j: int, first: int, last: int, nx: int, ny: int) -> float:
     grid, far, width = engine.to_grid, engine.far, ny // 2 + 1
     rows_of, columns_of, slips = engine.pending_i, engine.pending_j, engine.slips
@@ -223,7 +229,7 @@ def _largest(bound: NDArray[np.float32]) -> float:
     return float(largest)
 
 
-@compiled
+@inlined
 def _append(engine: Any, i: int, j: int, slip: float) -> None:
     """Put an event on the list."""
     m = engine.n_pending[0]
@@ -237,7 +243,7 @@ def _append(engine: Any, i: int, j: int, slip: float) -> None:
     engine.slack[1] += engine.slack[0] * ROUNDING + engine.to_grid * 2.0**-51
 
 
-@compiled
+@inlined
 def _put_on_grid(engine: Any, yields_at: Field, i: int, j: int) -> None:
     """Round the yields_at of a site that has a new threshold."""
     value = (yields_at[i, j] + engine.to_grid) - engine.to_grid
@@ -246,7 +252,7 @@ def _put_on_grid(engine: Any, yields_at: Field, i: int, j: int) -> None:
     engine.lowest[block_i, block_j] = min(engine.lowest[block_i, block_j], _rounded_down(value + engine.bound_at[i, j]))
 
 
-@compiled
+@inlined
 def _raise_bounds(engine: Any, first: int, last: int) -> None:
     """Let the bounds of all blocks grow by what events of the list can add to a site there from outside the window."""
     size, rank = engine.link.size, engine.link.rank
@@ -259,7 +265,7 @@ def _raise_bounds(engine: Any, first: int, last: int) -> None:
                 bound[at(j)] += slip * largest[at(j)]
 
 
-@compiled
+@inlined
 def _lower_near_blocks(engine: Any, block_i: int, block_j: int, slip: float) -> None:
     """Lower what is known of the blocks that a window around a block reaches by the most that it takes from a site there."""
     columns, all_rows = engine.lowest.shape[1], engine.near_bound.shape[0]
@@ -290,7 +296,7 @@ def _lower_some(lowest: NDArray[np.float32], most: NDArray[np.float32], slip: An
         lowest[at(j)] = value - abs(value) * np.float32(ROUNDING)
 
 
-@compiled
+@inlined
 def _change_window(engine: Any, yields_at: Field, i: int, j: int, slip: float, share: Share) -> None:
     """Change yields_at at once in the window around (i, j), where it is on this slab."""
     ny = yields_at.shape[1]
@@ -318,119 +324,126 @@ def _subtract(yields_at: NDArray[np.float64], near: NDArray[np.float64], slip: f
 @bind(unstable_sites, LazyArrays)
 @compiled
 def _unstable_sites(engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], share: Share) -> int:
+    yields_at, ny = fields.yields_at, fields.yields_at.shape[1]
     limit = _reach(engine, stress)
     n_blocks = _list_blocks(engine, limit)
-    _share_sums(engine, fields, n_blocks, limit, share)
-    n = 0
-    for k in range(n_blocks):
-        n = _open(engine, fields, engine.reached[k], stress, found, n, share)
-    return n
+    n = block = 0
+    while True:
+        n_known, block = _evaluate_blocks(engine, fields, block, n_blocks, limit, share)
+        for k in range(n_known):
+            if yields_at[engine.known[k] // ny, engine.known[k] % ny] <= stress:
+                if n < found.size:
+                    found[n] = engine.known[k]
+                n += 1
+        if block == n_blocks:
+            return n
 
 
 @bind(weakest_site, LazyArrays)
 @compiled
 def weakest_below(engine: Any, fields: Fields, stress: float, share: Share) -> tuple[float, int]:
     """Answer `weakest_site`. Collective."""
-    yields_at = fields.yields_at
-    ny = yields_at.shape[1]
+    yields_at, ny = fields.yields_at, fields.yields_at.shape[1]
     limit = _reach(engine, stress)
     n_blocks = _list_blocks(engine, limit)
-    _share_sums(engine, fields, n_blocks, limit, share)
-    lowest, site = np.inf, -1
-    for block in range(n_blocks):
-        for k in range(_open(engine, fields, engine.reached[block], stress, engine.found, 0, share)):
-            value = yields_at[engine.found[k] // ny, engine.found[k] % ny]
-            if value < lowest or (value == lowest and engine.found[k] < site):
-                lowest, site = value, engine.found[k]
-    return lowest, site
+    lowest, site, block = np.inf, -1, 0
+    while True:
+        n_known, block = _evaluate_blocks(engine, fields, block, n_blocks, limit, share)
+        for k in range(n_known):
+            value = yields_at[engine.known[k] // ny, engine.known[k] % ny]
+            if value <= stress and (value < lowest or (value == lowest and engine.known[k] < site)):
+                lowest, site = value, engine.known[k]
+        if block == n_blocks:
+            return lowest, site
 
 
-@compiled
-def _share_sums(engine: Any, fields: Fields, n_blocks: int, limit: Any, share: Share) -> None:
-    """Evaluate the sites that must be up to a limit, each rank adding up its share of the pending events. Collective.
-
-    A step has a few such sites, and the ranks would else wait for the one that happens to have most. Sums are exact in any
-    order, so it makes no difference who adds what; nor whether this is done at all: a site not evaluated here is where it is
-    looked at.
-    """
-    if engine.link.size == 1:
-        return
-    n = exchange_events(engine.link, engine.due, _list_due(engine, fields, n_blocks, limit, share), engine.all_due)
-    if n > engine.all_due.size:
-        return
-    last, work = engine.n_pending[0], 0
-    for k in range(n):
-        work += last - engine.all_due[k].first
-    if work < WORTH_SHARING:
-        return
-    ny = fields.yields_at.shape[1]
-    size, rank = engine.link.size, engine.link.rank
-    for k in range(n):
-        site, first = engine.all_due[k].site, engine.all_due[k].first
-        mine, not_mine = first + (last - first) * rank // size, first + (last - first) * (rank + 1) // size
-        engine.part[k] = _sum_of_pending(engine, site // ny, site % ny, mine, not_mine, share.nx, ny)
-    exchange_sums(engine.link, engine.part, n, engine.sums)
-    for k in range(n):
-        i, j = share.here[engine.all_due[k].site // ny], engine.all_due[k].site % ny
-        if i >= 0:
-            _take_up(engine, fields, i, j, engine.sums[k], engine.bound[i // engine.block, j // engine.block])
-
-
-@compiled
-def _list_due(engine: Any, fields: Fields, n_blocks: int, limit: Any, share: Share) -> int:
-    """List the sites of blocks that must be evaluated up to a limit; return how many, be it more than the list holds."""
-    b, due = engine.block, engine.due
-    (rows, ny), columns = fields.yields_at.shape, engine.bound.shape[1]
-    n = 0
-    for k in range(n_blocks):
-        block_i, block_j = engine.reached[k] // columns, engine.reached[k] % columns
-        highest = limit + np.float64(engine.bound[block_i, block_j])
-        for i in range(block_i * b, min((block_i + 1) * b, rows)):
-            for j in range(block_j * b, min((block_j + 1) * b, ny)):
-                key = fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
-                if key <= highest and fields.evaluated[at(i), at(j)] < engine.n_pending[0]:
-                    if n < due.size:
-                        due[n].site = share.row[i] * ny + j
-                        due[n].first = fields.evaluated[at(i), at(j)]
-                    n += 1
-    return n
-
-
-@compiled
+@inlined
 def _reach(engine: Any, stress: float) -> Any:
     """Return up to where a lower bound must be for the site to be looked at: bounds are rounded."""
     return np.float32(stress + engine.slack[1] + (abs(stress) + engine.slack[0] + engine.slack[1]) * ROUNDING)
 
 
-@compiled
-def _open(
-    engine: Any,
-    fields: Fields,
-    block: int,
-    stress: float,
-    found: NDArray[np.int64],
-    n: int,
-    share: Share,
-) -> int:
-    """Put the sites of a block with yields_at ≤ stress into ``found`` from ``n`` on; return the new ``n``."""
-    b = engine.block
-    yields_at = fields.yields_at
-    (rows, ny), columns = yields_at.shape, engine.bound.shape[1]
-    block_i, block_j = block // columns, block % columns
-    bound = np.float64(engine.bound[at(block_i), at(block_j)])
-    limit = _reach(engine, stress) + bound
-    lowest = np.inf
-    for i in range(block_i * b, min((block_i + 1) * b, rows)):
-        for j in range(block_j * b, min((block_j + 1) * b, ny)):
-            key = yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
-            if key <= limit:
-                _evaluate(engine, fields, i, j, share, bound)
-                value = yields_at[at(i), at(j)]
-                key = value + bound
-                if value <= stress:
-                    if n < found.size:
-                        found[n] = i * ny + j
-                    n += 1
-            lowest = min(lowest, key)
-    engine.lowest[at(block_i), at(block_j)] = _rounded_down(lowest)
-    return n
+@inlined
+def _evaluate_blocks(engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any, share: Share) -> tuple[int, int]:
+    """Evaluate the sites with a lower bound up to a limit, of listed blocks from one on. Collective at the first.
+
+    Returns how many they are, in ``known``, and the block to go on from, for there may be more than the list holds.
+    """
+    n_due, n_known, following = _list_due(engine, fields, block, n_blocks, limit, share)
+    last, ny = engine.n_pending[0], fields.yields_at.shape[1]
+    shared = block == 0 and _share_sums(engine, ny, n_due, share)
+    for k in range(n_due):
+        i, j = share.here[engine.due[k].site // ny], engine.due[k].site % ny
+        if not shared:
+            engine.sums[k] = _sum_of_pending(engine, share.row[i], j, engine.due[k].first, last, share.nx, ny)
+        block_i, block_j = i // engine.block, j // engine.block
+        bound = engine.bound[block_i, block_j]
+        _take_up(engine, fields, i, j, engine.sums[k], bound)
+        engine.lowest[block_i, block_j] = min(engine.lowest[block_i, block_j], _rounded_down(fields.yields_at[i, j] + bound))
+        engine.known[n_known + k] = i * ny + j
+    return n_known + n_due, following
+
+
+@inlined
+def _list_due(engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any, share: Share) -> tuple[int, int, int]:
+    """List the sites to evaluate in ``due``, and in ``known`` those that are so already; find what is lowest of the others.
+
+    Returns how many they are of either, and the block to go on from.
+    """
+    b, due, last = engine.block, engine.due, engine.n_pending[0]
+    (rows, ny), columns = fields.yields_at.shape, engine.bound.shape[1]
+    n_due = n_known = 0
+    while block < n_blocks and n_due + n_known + b * b <= due.size:
+        block_i, block_j = engine.reached[block] // columns, engine.reached[block] % columns
+        highest = limit + np.float64(engine.bound[block_i, block_j])
+        lowest = np.inf
+        for i in range(block_i * b, min((block_i + 1) * b, rows)):
+            for j in range(block_j * b, min((block_j + 1) * b, ny)):
+                key = fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
+                if key <= highest and fields.evaluated[at(i), at(j)] < last:
+                    due[n_due].site = share.row[i] * ny + j
+                    due[n_due].first = fields.evaluated[at(i), at(j)]
+                    n_due += 1
+                else:
+                    lowest = min(lowest, key)
+                    if key <= highest:
+                        engine.known[n_known] = i * ny + j
+                        n_known += 1
+        engine.lowest[at(block_i), at(block_j)] = _rounded_down(lowest)
+        block += 1
+    return n_due, n_known, block
+
+
+@inlined
+def _share_sums(engine: Any, ny: int, n_due: int, share: Share) -> bool:
+    """Find the sums of pending events of the sites that are due, each rank adding up its share; if that pays. Collective.
+
+    A step has a few such sites, and the ranks would else wait for the one that happens to have most. Sums are exact in any
+    order, so it makes no difference who adds what; nor whether this is done at all.
+    """
+    size, rank = engine.link.size, engine.link.rank
+    if size == 1:
+        return False
+    n = exchange_events(engine.link, engine.due, n_due, engine.all_due)
+    if n > engine.all_due.size:
+        return False
+    last, work = engine.n_pending[0], 0
+    for k in range(n):
+        work += last - engine.all_due[k].first
+    if work < WORTH_SHARING:
+        return False
+    passed = 0
+    begins, ends = work * rank // size, work * (rank + 1) // size
+    for k in range(n):
+        site, first = engine.all_due[k].site, engine.all_due[k].first
+        mine = first + min(max(begins - passed, 0), last - first)
+        not_mine = first + min(max(ends - passed, 0), last - first)
+        engine.part[k] = _sum_of_pending(engine, site // ny, site % ny, mine, not_mine, share.nx, ny)
+        passed += last - first
+    exchange_sums(engine.link, engine.part, n, engine.sums)
+    own = 0
+    for k in range(n):
+        if share.here[engine.all_due[k].site // ny] >= 0:
+            engine.sums[own] = engine.sums[k]
+            own += 1
+    return True

@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 from ..compiled import compiled
 from ..convolution import Convolution
 from ..kernel import Kernel
-from ..lattice import Field, Lattice, Share
+from ..lattice import Lattice, Share
 from ..state import Fields, State
 from .base import (
     Engine,
     bind,
     find_row_minima,
     redistribute,
-    smallest,
     unstable_by_rows,
     unstable_sites,
     weakest_by_rows,
@@ -46,21 +45,8 @@ class SpectralEngine(Engine):
 
     def synchronize(self, state: State) -> None:
         """Set ``yields_at`` from the plastic strain. Collective."""
-        fields = state.fields
-        stress = self.convolution.stress_of(fields.epsilon_p, fields.yields_at)
-        if self.initial_stress is not None:
-            stress += self.initial_stress
-        _subtract_from(fields.sigma_c, stress, self.arrays.row_minimum)
-
-
-@compiled
-def _subtract_from(sigma_c: Field, stress: Field, row_minimum: NDArray[np.float64]) -> None:
-    """Turn stress into yields_at, in place."""
-    for i in range(stress.shape[0]):
-        row = stress[i]
-        for j in range(stress.shape[1]):
-            row[j] = sigma_c[i, j] - row[j]
-        row_minimum[i] = smallest(row)
+        self.find_yields_at(state)
+        find_row_minima(state.fields.yields_at, self.arrays.row_minimum)
 
 
 @bind(redistribute, SpectralArrays)
