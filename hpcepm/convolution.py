@@ -21,7 +21,7 @@ from .compiled import compiled
 from .kernel import Kernel, wavevectors
 from .lattice import Field, Lattice, rows_of_rank
 
-NUMBERS_OF_A_BATCH: Final = 8192  # about what the second cache holds, with its transform
+NUMBERS_OF_A_BATCH: Final = 16384  # about what the second cache holds, with its transform
 FEWEST_OF_A_BATCH: Final = 16
 
 Complex = NDArray[np.complex128]
@@ -154,18 +154,18 @@ def _unpack(row_hat: Complex, n: int, first: int, by_rows: Complex) -> None:
 
 @compiled
 def _gather(by_columns: Complex, runs: NDArray[np.int64], first: int, n: int, column: Complex) -> None:
-    for k in range(runs.shape[0]):
-        start, rows, here, stride = runs[k]
-        for m in range(n):
+    for m in range(n):
+        for k in range(runs.shape[0]):
+            start, rows, here, stride = runs[k]
             for i in range(rows):
                 column[np.uint64(m), np.uint64(start + i)] = by_columns[np.uint64(here + (first + m) * stride + i)]
 
 
 @compiled
 def _scatter(by_columns: Complex, runs: NDArray[np.int64], first: int, n: int, column: Complex) -> None:
-    for k in range(runs.shape[0]):
-        start, rows, here, stride = runs[k]
-        for m in range(n):
+    for m in range(n):
+        for k in range(runs.shape[0]):
+            start, rows, here, stride = runs[k]
             for i in range(rows):
                 by_columns[np.uint64(here + (first + m) * stride + i)] = column[np.uint64(m), np.uint64(start + i)]
 

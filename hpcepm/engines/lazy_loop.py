@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled, inlined
+from ..compiled import compiled, compiled_minimum, inlined
 from ..lattice import Field, Share
 from ..parallel import Link, exchange_events, exchange_sums
 from ..state import Fields
@@ -397,8 +397,13 @@ def _list_due(engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any
         block_i, block_j = engine.reached[block] // columns, engine.reached[block] % columns
         highest = limit + np.float64(engine.bound[block_i, block_j])
         lowest = np.inf
+        first, behind = block_j * b, min((block_j + 1) * b, ny)
         for i in range(block_i * b, min((block_i + 1) * b, rows)):
-            for j in range(block_j * b, min((block_j + 1) * b, ny)):
+            least = _least_key(fields.yields_at[i, first:behind], engine.bound_at[i, first:behind])
+            if least > highest:
+                lowest = min(lowest, least)
+                continue
+            for j in range(first, behind):
                 key = fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
                 if key <= highest and fields.evaluated[at(i), at(j)] < last:
                     due[n_due].site = share.row[i] * ny + j
@@ -412,6 +417,14 @@ def _list_due(engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any
         engine.lowest[at(block_i), at(block_j)] = _rounded_down(lowest)
         block += 1
     return n_due, n_known, block
+
+
+@compiled_minimum
+def _least_key(yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]) -> float:
+    least = np.inf
+    for j in range(yields_at.size):
+        least = min(least, yields_at[at(j)] + bound_at[at(j)])
+    return least
 
 
 @inlined
