@@ -107,9 +107,10 @@ class Kernel:
         """Return G(i, j) for 0 ≤ i ≤ nx/2, 0 ≤ j ≤ ny/2, in units of stress; symmetry gives the rest. Zero mean."""
         nx, ny = shape
         qx, qy = wavevectors(shape)
-        quarter = self.fourier(qx[: nx // 2 + 1, None], qy[None, : ny // 2 + 1])
-        for rows in np.array_split(quarter, -(-len(quarter) // 256)):  # even in either direction: each row for itself
-            rows[...] = scipy.fft.irfft(rows, ny, axis=1)[:, : ny // 2 + 1]
+        quarter = np.empty((nx // 2 + 1, ny // 2 + 1))
+        for some in np.array_split(np.arange(len(quarter)), -(-len(quarter) // 256)):  # even either way: each row for itself
+            rows = self.fourier(qx[some, None], qy[None, : ny // 2 + 1])
+            quarter[some] = scipy.fft.irfft(rows, ny, axis=1)[:, : ny // 2 + 1]
         for columns in np.array_split(quarter, -(-quarter.shape[1] // 256), axis=1):
             columns[...] = scipy.fft.irfft(columns, nx, axis=0)[: nx // 2 + 1]
         return quarter

@@ -45,8 +45,9 @@ class LazyEngine(Engine):
         quarter = kernel.quarter_table(lattice.shape)
         wx, wy = min(2 * half_window + 1, nx), min(2 * half_window + 2, ny)
         di, dj = (np.arange(w) - half_window for w in (wx, wy))
-        far = quarter.copy()
-        far[: half_window + 1, : half_window + 1] = 0.0
+        near, window = np.zeros(quarter.shape), np.s_[: half_window + 1, : half_window + 1]
+        near[window], quarter[window] = quarter[window], 0.0
+        far = quarter
         ragged = nx % block > 0 or ny % block > 0
         blocks = (-(-lattice.rows // block), -(-ny // block))
         self.arrays: LazyArrays = LazyArrays(
@@ -56,10 +57,10 @@ class LazyEngine(Engine):
             patience=patience,
             crowd=crowd,
             to_grid=1.5 * 2.0**52 * quantum_of(scale),
-            most=float(np.abs(far).max()),
-            near=np.ascontiguousarray((quarter - far)[np.ix_(_folded(di, nx), _folded(dj, ny))]),
+            most=float(max(far.max(), -far.min())),
+            near=np.ascontiguousarray(near[np.ix_(_folded(di, nx), _folded(dj, ny))]),
             far=far.ravel(),
-            near_bound=_rounded_up(np.maximum(largest_between_blocks(quarter - far, lattice.shape, block), 0.0)),
+            near_bound=_rounded_up(np.maximum(largest_between_blocks(near, lattice.shape, block), 0.0)),
             far_bound=_rounded_up(largest_between_blocks(far, lattice.shape, block)),
             bound=np.zeros(blocks, np.float32),
             lowest=np.full(blocks, np.inf, np.float32),
