@@ -75,9 +75,10 @@ def assert_certified(dynamics: Dynamics) -> int:
     st.integers(20, 5000),
     st.integers(0, 1000),
     st.sampled_from(["MCT", "constant", "broad"]),
+    st.sampled_from([1, 4096]),
 )
 def test_the_certified_lower_bound_never_exceeds_the_truth(
-    shape: tuple[int, int], block: int, half_window: int, patience: int, seed: int, thresholds: str
+    shape: tuple[int, int], block: int, half_window: int, patience: int, seed: int, thresholds: str, evaluated_at_once: int
 ) -> None:
     """Any kernel, windows larger than the lattice, slips of very different size, thresholds equal to the stress."""
     team = Team(MPI.COMM_SELF)
@@ -88,6 +89,7 @@ def test_the_certified_lower_bound_never_exceeds_the_truth(
     anything = glass(slip=slip, initial=renewal, renewal=renewal)._replace(kernel=AnyKernel(str(seed), "simple", 1.0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lazy, "_sizes", lambda nx, ny: (half_window, patience, 9))
+        patch.setattr(lazy, "MOST_EVALUATED", evaluated_at_once)
         dynamics = Dynamics(Lattice(shape, team, block), anything, "lazy")
     reference = Dynamics(Lattice(shape, team), anything, "direct")
     for _ in range(12):
@@ -113,12 +115,13 @@ def test_bounds_hold_where_blocks_straddle_slabs(tmp_path: Path) -> None:
     (tmp_path / "certify.py").write_text(
         "from mpi4py import MPI\n"
         "from hpcepm.dynamics import Dynamics\n"
+        "from hpcepm.engines import lazy\n"
         "from hpcepm.lattice import Lattice\n"
         "from hpcepm.parallel import Team\n"
         "from tests.test_dynamics import glass\n"
         "from tests.test_lazy import assert_certified\n"
         "put_off = 0\n"
-        "for shape in ((50, 41), (13, 70)):\n"
+        "for shape, lazy.MOST_EVALUATED in (((50, 41), 4096), ((13, 70), 4096), ((50, 41), 1)):\n"
         "    dynamics = Dynamics(Lattice(shape, Team(MPI.COMM_WORLD)), glass(initial_stress_std=0.3), 'lazy')\n"
         "    for _ in range(60):\n"
         "        dynamics.shear(1.0, 7)\n"

@@ -421,6 +421,7 @@ def _list_due(engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any
 
 @compiled_minimum
 def _least_key(yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]) -> float:
+    """Return the least of a row of a block: most rows have no site to evaluate, and nothing else need be known of them."""
     least = np.inf
     for j in range(yields_at.size):
         least = min(least, yields_at[at(j)] + bound_at[at(j)])
