@@ -6,9 +6,10 @@ Coefficients are of one core of the machine of the README's figure. Those that a
 from math import log2, sqrt
 
 STRIP = {256: 4, 512: 8, 1024: 8, 2048: 16, 4096: 16, 8192: 16, 16384: 16}  # rows, and size of blocks
-HALF_WINDOW = {256: 15, 512: 23, 1024: 23, 2048: 31, 4096: 31, 8192: 31, 16384: 31}
+HALF_WINDOW = {256: 11, 512: 23, 1024: 23, 2048: 31, 4096: 31, 8192: 31, 16384: 31}
 LOOK_UP_NS = {256: 1.1, 512: 1.2, 1024: 1.6, 2048: 3.5, 4096: 9, 8192: 15, 16384: 25}  # the table leaves the caches
-WINDOW_NS, BOUND_NS, SEARCH_NS, DRAW_NS = 0.5, 0.13, 0.3, 250.0  # a site; a block and event; a block and step; an event
+WINDOW_NS, BOUND_NS, SEARCH_NS = 0.5, 0.13, 0.2  # a site; a block and event; a block and step
+DRAW_NS, OPENED_NS = 200.0, 500.0  # an event: draws; blocks that are looked into
 LOOK_UPS = 0.75  # of all pending events, an event
 FFT_NS, PASSES_NS = 0.5, 2.0  # a site: of a pair of transforms and log₂ of the sites; of all else that a convolution does
 LATENCY_US, BYTES_PER_US = 1.5, 10_000.0  # of a network, assumed: of each doubling of ranks; of all-to-all, a rank
@@ -29,6 +30,7 @@ def event_us(n: int, ranks: int, network: bool = True) -> dict[str, float]:
     return {
         "draw": DRAW_NS / 1000,
         "window": (2 * r + 1) * (2 * r + 2) * WINDOW_NS / 1000 / sharing,
+        "opened": OPENED_NS / 1000 / sharing,
         "bounds": blocks * (BOUND_NS + 1.5 * SEARCH_NS / events) / 1000 / ranks,
         "sums": LOOK_UPS * pending * LOOK_UP_NS[n] / 1000 / ranks,
         "exchange": exchange,

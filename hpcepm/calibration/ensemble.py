@@ -109,11 +109,9 @@ class Ensemble:
         try:
             for k, (point, group) in enumerate(mine):
                 if self.stop_request.name is not None:
-                    raise Interrupted
+                    break  # the others hear of it below
                 done.append(mean_curves(inputs[point], self.groups[group], self.strains, self.observables, self.alone))
                 tell((k + 1) / len(mine))
-        except Interrupted:
-            pass  # the others hear of it below
         except NotFinite as error:
             problem = str(error)
         self.team.all_good(problem)
