@@ -16,7 +16,7 @@ from hpcepm.dynamics import Dynamics
 from hpcepm.engines import lazy
 from hpcepm.engines.choice import choose
 from hpcepm.engines.lazy import LazyEngine, largest_between_blocks, quantum_of
-from hpcepm.engines.lazy_loop import _evaluate
+from hpcepm.engines.lazy_sums import evaluate
 from hpcepm.kernel import Array, Kernel
 from hpcepm.lattice import Lattice
 from hpcepm.parallel import Team
@@ -146,7 +146,7 @@ def evaluate_all(dynamics: Dynamics) -> None:
     """Take up at every site of the slab what is pending."""
     engine, fields, lattice = dynamics.engine, dynamics.state.fields, dynamics.lattice
     for i, j in product(range(lattice.rows), range(lattice.ny)):
-        _evaluate(engine.arrays, fields, i, j, lattice.share, np.float32(0.0))
+        evaluate(engine.arrays, fields, i, j, lattice.share, np.float32(0.0))
 
 
 def test_going_on_from_any_moment_changes_nothing(team: Team) -> None:

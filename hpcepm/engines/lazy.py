@@ -23,7 +23,10 @@ from ..lattice import Field, Lattice
 from ..parallel import EVENT
 from ..state import PENDING, State
 from .base import Engine
-from .lazy_loop import LANES, LazyArrays, begin, weakest_below
+from .lazy_arrays import LazyArrays
+from .lazy_events import begin
+from .lazy_search import weakest_below
+from .lazy_sums import LANES
 
 MOST_PENDING = 65535  # events, which `evaluated` can count
 ADDED_AT_ONCE = 32 * LANES  # pending events whose places in the table of G are found, and then looked up

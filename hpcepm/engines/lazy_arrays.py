@@ -1,0 +1,60 @@
+"""What the compiled parts of the lazy engine work on."""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled import compiled
+from ..lattice import Field
+from ..parallel import Link
+
+at: Final = np.uint64
+"""An index that numba need not look at for being negative: without that look loops run in vector registers."""
+
+ROUNDING: Final = 2.0**-22  # relative; above what a few operations in single precision round
+
+
+class LazyArrays(NamedTuple):
+    """Arrays of the lazy engine. Blocks are b × b sites of this slab, the last of a row or column smaller.
+
+    Bounds are single precision, and safe: tables are rounded up, `lowest` is rounded down, and ``slack`` holds what the sums
+    of bounds may have lost.
+    """
+
+    block: int
+    half_window: int
+    reach: int  # how many blocks away a window touches
+    patience: int  # how large ``now.put_off`` may grow before a convolution: look-ups of a step go by what is pending
+    crowd: int  # sites in a step that are cheaper to convolve at once
+    to_grid: float  # (x + to_grid) − to_grid is x, rounded to a multiple of the quantum
+    most: float  # largest |G| outside the window
+    near: NDArray[np.float64]  # (wx, wy): G within the window
+    far: NDArray[np.float64]  # (nx//2 + 1)(ny//2 + 1), row by row: G outside, 0 within
+    near_bound: NDArray[np.float32]  # (block rows of the lattice, 2 × block columns): bound on G between blocks, in the window
+    far_bound: NDArray[np.float32]  # the same, outside
+    bound: NDArray[np.float32]  # (block rows, block columns): U
+    lowest: NDArray[np.float32]  # the same: no yields_at + bound_at of the block is less
+    reached: NDArray[np.int32]  # as many as there are blocks: scratch of searches, the blocks to be looked into
+    places: NDArray[np.int32]  # scratch of sums: where in `far` some pending events are
+    least: NDArray[np.float64]  # (ny,): scratch, the least of each column of a row of blocks
+    slack: NDArray[np.float64]  # (2,): largest |U| there can be; error that U can have
+    bound_at: Field  # float32: U when the site was last evaluated
+    n_pending: NDArray[np.int64]  # (1,)
+    pending_i: NDArray[np.int32]  # (most,): row of an event, as are
+    pending_j: NDArray[np.int32]  # its column
+    block_i: NDArray[np.int32]  # row of its block in the lattice
+    block_j: NDArray[np.int32]  # and column
+    slips: NDArray[np.float64]  # its slip
+    link: Link
+    due: NDArray[Any]  # EVENT, scratch of searches: this rank's sites to evaluate, in `first` the pending event to begin with
+    all_due: NDArray[Any]  # those of all ranks
+    part: NDArray[np.float64]  # what this rank adds up of each of these
+    sums: NDArray[np.float64]  # and all ranks together
+    known: NDArray[np.int64]  # local indices of sites that a search has evaluated
+
+
+@compiled
+def rounded_down(value: float) -> Any:
+    """Return a number in single precision that is not above a double, a few roundings included."""
+    return np.float32(min(value * (1.0 - ROUNDING), value * (1.0 + ROUNDING)))  # inf remains inf

@@ -1,0 +1,190 @@
+"""What the lazy engine does at an event: the window at once, bounds for all that is further away."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled import compiled, inlined
+from ..lattice import Field, Share
+from ..state import Fields
+from .base import bind, redistribute
+from .lazy_arrays import ROUNDING, LazyArrays, at, rounded_down
+from .lazy_sums import evaluate
+
+EVENTS_BETWEEN_LOOKS: Final = 128  # at the largest bound
+
+
+@bind(redistribute, LazyArrays)
+@compiled
+def _redistribute(engine: Any, fields: Fields, now: Any, share: Share, events: NDArray[Any], n: int) -> bool:
+    m = engine.n_pending[0]
+    if now.put_off > engine.patience or n > engine.crowd or m + n > engine.slips.size:
+        return True
+    now.put_off += m + n
+    ny = fields.yields_at.shape[1]
+    for k in range(n):
+        i, j = events[k].site // ny, events[k].site % ny
+        _append(engine, i, j, events[k].slip)
+        if share.here[i] >= 0:
+            _put_on_grid(engine, fields.yields_at, share.here[i], j)
+    for k in range(m, m + n):
+        i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
+        _change_window(engine, fields.yields_at, i, j, slip, share)
+        _lower_near_blocks(engine, engine.block_i[k], engine.block_j[k], slip)
+    _raise_bounds(engine, m, m + n)
+    if engine.n_pending[0] // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
+        engine.slack[0] = _largest(engine.bound)
+    return False
+
+
+@inlined
+def _append(engine: Any, i: int, j: int, slip: float) -> None:
+    """Put an event on the list."""
+    m = engine.n_pending[0]
+    engine.pending_i[m] = i
+    engine.pending_j[m] = j
+    engine.block_i[m] = i // engine.block
+    engine.block_j[m] = j // engine.block
+    engine.slips[m] = slip
+    engine.n_pending[0] = m + 1
+    engine.slack[0] += slip * engine.most
+    engine.slack[1] += engine.slack[0] * ROUNDING + engine.to_grid * 2.0**-51
+
+
+@inlined
+def _put_on_grid(engine: Any, yields_at: Field, i: int, j: int) -> None:
+    """Round the yields_at of a site that has a new threshold."""
+    value = (yields_at[i, j] + engine.to_grid) - engine.to_grid
+    yields_at[i, j] = value
+    block_i, block_j = i // engine.block, j // engine.block
+    engine.lowest[block_i, block_j] = min(engine.lowest[block_i, block_j], rounded_down(value + engine.bound_at[i, j]))
+
+
+@inlined
+def _change_window(engine: Any, yields_at: Field, i: int, j: int, slip: float, share: Share) -> None:
+    """Change yields_at at once in the window around (i, j), where it is on this slab."""
+    ny = yields_at.shape[1]
+    wx, wy = engine.near.shape
+    start = (j - engine.half_window) % ny
+    first_part = min(wy, ny - start)
+    row = (i - engine.half_window) % share.nx
+    for k in range(wx):
+        here = share.here[at(row)]
+        if here >= 0:
+            _subtract(yields_at[here, start : start + first_part], engine.near[k], slip, engine.to_grid)
+            if first_part < wy:
+                _subtract(yields_at[here, : wy - first_part], engine.near[k, first_part:], slip, engine.to_grid)
+        row += 1
+        if row == share.nx:
+            row = 0
+
+
+@compiled
+def _subtract(yields_at: NDArray[np.float64], near: NDArray[np.float64], slip: float, grid: float) -> None:
+    for j in range(yields_at.size):
+        yields_at[at(j)] -= (slip * near[at(j)] + grid) - grid
+
+
+@inlined
+def _lower_near_blocks(engine: Any, block_i: int, block_j: int, slip: float) -> None:
+    """Lower what is known of the blocks that a window around a block reaches by the most that it takes from a site there."""
+    columns, all_rows = engine.lowest.shape[1], engine.near_bound.shape[0]
+    size, rank = engine.link.size, engine.link.rank
+    lost = np.float32(slip * (1.0 + ROUNDING))
+    width = min(2 * engine.reach + 1, columns)
+    start = (block_j - engine.reach) % columns
+    first_part = min(width, columns - start)
+    row = (block_i - engine.reach) % all_rows
+    for _ in range(min(2 * engine.reach + 1, all_rows)):
+        if row % size == rank:
+            here, difference = row // size, row - block_i
+            if difference < 0:
+                difference += all_rows
+            lowest, most = engine.lowest[here], engine.near_bound[difference, columns - block_j :]
+            _lower_some(lowest[start : start + first_part], most[start:], lost)
+            if first_part < width:
+                _lower_some(lowest[: width - first_part], most, lost)
+        row += 1
+        if row == all_rows:
+            row = 0
+
+
+@compiled
+def _lower_some(lowest: NDArray[np.float32], most: NDArray[np.float32], slip: Any) -> None:
+    for j in range(lowest.size):
+        value = lowest[at(j)] - slip * most[at(j)]
+        lowest[at(j)] = value - abs(value) * np.float32(ROUNDING)
+
+
+@inlined
+def _raise_bounds(engine: Any, first: int, last: int) -> None:
+    """Let the bounds of all blocks grow by what events of the list can add to a site there from outside the window."""
+    size, rank = engine.link.size, engine.link.rank
+    for k in range(first, last):
+        slip, shift = np.float32(engine.slips[k]), engine.bound.shape[1] - engine.block_j[k]
+        for block_i in range(engine.bound.shape[0]):
+            row = block_i * size + rank - engine.block_i[k]
+            bound, largest = engine.bound[block_i], engine.far_bound[row + engine.far_bound.shape[0] * (row < 0), shift:]
+            for j in range(bound.size):
+                bound[at(j)] += slip * largest[at(j)]
+
+
+@compiled
+def _largest(bound: NDArray[np.float32]) -> float:
+    """Return the largest |U|: what it could be grows with each event, and much faster than what it is."""
+    largest = np.float32(0.0)
+    for i in range(bound.shape[0]):
+        for j in range(bound.shape[1]):
+            largest = max(largest, abs(bound[at(i), at(j)]))
+    return float(largest)
+
+
+@compiled
+def begin(engine: Any, fields: Fields, pending: NDArray[Any], share: Share) -> None:
+    """Round ``yields_at`` to the grid, and find all bounds anew from the list of pending events."""
+    engine.n_pending[0] = 0
+    engine.slack[:] = 0.0
+    engine.bound[:] = 0.0
+    for first in range(0, pending.size, EVENTS_BETWEEN_LOOKS):
+        last = min(first + EVENTS_BETWEEN_LOOKS, pending.size)
+        for k in range(first, last):
+            _append(engine, pending[k].i, pending[k].j, pending[k].slip)
+        _raise_bounds(engine, first, last)
+        engine.slack[0] = _largest(engine.bound)
+    for block_i in range(engine.bound.shape[0]):
+        _begin_row(engine, fields, block_i, share)
+
+
+@inlined
+def _begin_row(engine: Any, fields: Fields, block_i: int, share: Share) -> None:
+    """Begin with a row of blocks: they know best what is still in the cache."""
+    b, least = engine.block, engine.least
+    rows, ny = fields.yields_at.shape
+    least[:] = np.inf
+    for i in range(block_i * b, min((block_i + 1) * b, rows)):
+        _round(fields.yields_at[i], engine.to_grid)
+        engine.bound_at[i] = 0.0
+        if engine.n_pending[0] > 0:
+            for j in range(ny):
+                if fields.evaluated[at(i), at(j)] > 0:
+                    evaluate(engine, fields, i, j, share, engine.bound[block_i, j // b])
+        _lower_to(least, fields.yields_at[i], engine.bound_at[i])
+    for block_j in range(engine.lowest.shape[1]):
+        lowest = np.inf
+        for j in range(block_j * b, min((block_j + 1) * b, ny)):
+            lowest = min(lowest, least[at(j)])
+        engine.lowest[at(block_i), at(block_j)] = rounded_down(lowest)
+
+
+@compiled
+def _round(values: NDArray[np.float64], grid: float) -> None:
+    for j in range(values.size):
+        values[at(j)] = (values[at(j)] + grid) - grid
+
+
+@compiled
+def _lower_to(least: NDArray[np.float64], yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]) -> None:
+    for j in range(least.size):
+        key = yields_at[at(j)] + bound_at[at(j)]
+        least[at(j)] = key if key < least[at(j)] else least[at(j)]
