@@ -107,12 +107,6 @@ class Lattice:
                 everything[s.start : s.start + s.rows] = values[s.here : s.here + s.rows]
         return everything
 
-    def row_sums(self, field: Field) -> NDArray[np.float64]:
-        """Return the sum over y for each x, shape (nx,). Collective."""
-        sums = np.empty((self.rows, 4))
-        _row_power_sums(field, 0.0, sums)
-        return self.all_rows(sums[:, 0])
-
     def column_sums(self, mine: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sums over x, shape (...), of the values of my rows, (rows, ...). Collective.
 
