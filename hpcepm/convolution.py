@@ -1,11 +1,12 @@
 """G * ε_p on a lattice shared over ranks: FFTW through mpi4py-fft, a batch of rows or columns at a time.
 
-Each rank transforms its rows along y, one all-to-all hands out columns of wavevectors, each rank takes its columns through x,
-the kernel and back, and a second all-to-all brings the rows home. Batches pass through small buffers, so that
+Each rank transforms its rows along y, columns of wavevectors are handed out, each rank takes its columns through x, the kernel
+and back, and rows are handed back. Ranks of one machine take the columns from where the others put them, in memory that they
+share; ranks of several exchange them, all to all, twice. Batches pass through small buffers, so that
 
 * FFTW sees columns that are contiguous: it takes ten times as long where they lie a power of two apart;
 * a row is transformed by the same plan, and so has the same bits, however many a rank has;
-* memory is one complex field a rank, two if there are several: no copy of ε_p, no real buffer.
+* memory is one complex field a rank, two if there are several machines: no copy of ε_p, no real buffer.
 
 Plans are estimated: measured ones change the last bits from run to run.
 """
@@ -57,18 +58,28 @@ class Convolution:
         self._back_along_x = fftw.ifftn(self._column, axes=(1,), flags=estimate, output_array=self._column)
 
         # Each rank's piece is contiguous in both, a column after the other: what one packs the other need not unpack.
-        self._runs = self._find_runs()
-        self._by_rows = np.zeros((n_columns, lattice.rows), complex)
-        self._by_columns = self._by_rows.ravel() if team.size == 1 else np.zeros(self._columns * nx, complex)
+        self._in_one_memory = team.machine.size == team.size
+        if self._in_one_memory:
+            self._by_columns = team.machine.shared(n_columns * nx, complex)
+            begins = n_columns * sum(lattice.rows_of[: team.rank])
+            self._by_rows = self._by_columns[begins : begins + n_columns * lattice.rows].reshape(n_columns, lattice.rows)
+            self._runs = self._find_runs(n_columns, first_column)
+        else:
+            self._by_columns = np.zeros(self._columns * nx, complex)
+            self._by_rows = np.zeros((n_columns, lattice.rows), complex)
+            self._runs = self._find_runs(self._columns, 0)
         self._sent = np.array(columns_of) * lattice.rows
         self._received = np.array(lattice.rows_of) * self._columns
 
-    def _find_runs(self) -> NDArray[np.int64]:
-        """Return for each strip of each rank: its first row, its rows, where column 0 of it is, how far the next column is."""
+    def _find_runs(self, columns: int, first_column: int) -> NDArray[np.int64]:
+        """Return where to find columns in pieces that have so many, of which this rank's first is that one.
+
+        For each strip of each rank: its first row, its rows, where this rank's first column of it is, how far the next is.
+        """
         runs, piece = [], 0
         for rank, rows in enumerate(self.lattice.rows_of):
-            runs += [(s.start, s.rows, piece + s.here, rows) for s in self.lattice.strips_of(rank)]
-            piece += rows * self._columns
+            runs += [(s.start, s.rows, piece + first_column * rows + s.here, rows) for s in self.lattice.strips_of(rank)]
+            piece += rows * columns
         return np.array(runs)
 
     def stress_of(self, epsilon_p: Field, result: Field | None = None, taken_from: Field | None = None) -> Field:
@@ -82,7 +93,7 @@ class Convolution:
         """Return a field, shape (rows, ny), in memory that only the next convolution needs, if there is enough of it."""
         n = self.lattice.rows * self.lattice.ny
         spare = self._by_columns.view(np.float64)
-        if self.lattice.team.size == 1 or spare.size < n:  # alone, both buffers are one, and read while the stress is written
+        if self._in_one_memory or spare.size < n:  # both buffers are one, and read while the stress is written
             return self.lattice.field()
         return spare[:n].reshape(self.lattice.rows, self.lattice.ny)
 
@@ -100,7 +111,7 @@ class Convolution:
             self._row[:n] = field[first : first + n]
             self._along_y()
             _pack(self._row_hat, n, first, self._by_rows)
-        self._exchange(self._by_rows, self._sent, self._by_columns, self._received)
+        self._hand_out(self._by_rows, self._sent, self._by_columns, self._received)
         for first in range(0, self._columns, columns_at_once):
             n = min(columns_at_once, self._columns - first)
             _gather(self._by_columns, self._runs, first, n, self._column)
@@ -108,7 +119,7 @@ class Convolution:
             _multiply(self._column, n, factor, first, 1.0 / self.lattice.n_sites)
             self._back_along_x()
             _scatter(self._by_columns, self._runs, first, n, self._column)
-        self._exchange(self._by_columns, self._received, self._by_rows, self._sent)
+        self._hand_out(self._by_columns, self._received, self._by_rows, self._sent)
         for first in range(0, rows, rows_at_once):
             n = min(rows_at_once, rows - first)
             _unpack(self._row_hat, n, first, self._by_rows)
@@ -119,15 +130,18 @@ class Convolution:
                 np.subtract(taken_from[first : first + n], self._row[:n], out=result[first : first + n])
         return result
 
-    def _exchange(self, here: Complex, sent: NDArray[np.int64], there: Complex, received: NDArray[np.int64]) -> None:
-        if self.lattice.team.size > 1:
+    def _hand_out(self, here: Complex, sent: NDArray[np.int64], there: Complex, received: NDArray[np.int64]) -> None:
+        """Let pieces change places, or only wait, if all ranks see them where they are. Collective."""
+        if self._in_one_memory:
+            self.lattice.team.machine.wait()
+        else:
             self.lattice.team.comm.Alltoallv([here, sent, MPI.C_DOUBLE_COMPLEX], [there, received, MPI.C_DOUBLE_COMPLEX])
 
     @property
     def nbytes(self) -> int:
         """Memory on this rank, in bytes."""
         buffers = [self.kernel_hat, self._row, self._row_hat, self._column, self._by_rows]
-        if self.lattice.team.size > 1:
+        if not self._in_one_memory:
             buffers.append(self._by_columns)
         return sum(buffer.nbytes for buffer in buffers)
 

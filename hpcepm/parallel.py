@@ -25,6 +25,8 @@ from .compiled import compiled
 mpi4py.rc.threads = False
 from mpi4py import MPI  # noqa: E402  (initialises MPI, as asked for above)
 
+from .machine import Machine  # noqa: E402
+
 Thing = TypeVar("Thing")
 
 EVENT = np.dtype([("site", "i8"), ("slip", "f8"), ("first", "i8")])
@@ -49,6 +51,7 @@ class Team:
         self.rank: int = comm.rank
         self.size: int = comm.size
         self.link = _link(self.comm)
+        self.machine = Machine(self.comm)
 
     @property
     def leads(self) -> bool:
@@ -105,8 +108,6 @@ class Link(NamedTuple):
     rank: int
     comm: int  # the handle of the communicator, as the C functions take it
     byte: int  # the handle of MPI_BYTE
-    double: int  # of MPI_DOUBLE
-    sum: int  # of MPI_SUM
     sent: NDArray[Any]  # (1 + capacity,) EVENT; the site of the first is the number of events
     received: NDArray[Any]  # (size, 1 + capacity) EVENT
     counts: NDArray[np.int32]  # (size,) bytes from each rank, in the overflow round
@@ -123,8 +124,6 @@ def _link(comm: Any) -> Link:
         comm.rank,
         _handle(comm),
         _handle(MPI.BYTE),
-        _handle(MPI.DOUBLE),
-        _handle(MPI.SUM),
         np.zeros(1 + capacity, EVENT),
         np.zeros((comm.size, 1 + capacity), EVENT),
         np.zeros(comm.size, np.int32),
@@ -140,7 +139,7 @@ def _handle(thing: Any) -> int:
 
 def _announce_mpi_to_the_compiler() -> None:
     library = ctypes.CDLL(MPI.__file__)  # finds the functions of the MPI library that mpi4py is linked to
-    for name in ("MPI_Allgather", "MPI_Allgatherv", "MPI_Allreduce"):
+    for name in ("MPI_Allgather", "MPI_Allgatherv"):
         llvm.add_symbol(f"hpcepm_{name}", ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
 
 
@@ -151,9 +150,6 @@ _allgather = types.ExternalFunction(
 _allgatherv = types.ExternalFunction(
     "hpcepm_MPI_Allgatherv",
     _int(_buffer, _int, _handle_type, _buffer, _buffer, _buffer, _handle_type, _handle_type),
-)
-_allreduce = types.ExternalFunction(
-    "hpcepm_MPI_Allreduce", _int(_buffer, _buffer, _int, _handle_type, _handle_type, _handle_type)
 )
 _EVENT_BYTES = EVENT.itemsize
 
@@ -243,15 +239,6 @@ def exchange_minimum(link: Link, value: float, site: int) -> tuple[float, int]:
         if other.slip < value or (other.slip == value and other.site < site):
             value, site = other.slip, other.site
     return value, site
-
-
-@compiled
-def exchange_sums(link: Link, own: NDArray[np.float64], n: int, sums: NDArray[np.float64]) -> None:
-    """Set the first n of ``sums`` to the sums over all ranks of ``own``. Collective.
-
-    Ranks are added up in any order: the numbers must be multiples of a quantum, so that their sums are exact.
-    """
-    _allreduce(own.ctypes, sums.ctypes, n, link.double, link.sum, link.comm)
 
 
 def refuse_lone_ranks(comm: Any) -> None:

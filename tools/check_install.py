@@ -10,6 +10,8 @@ import numpy as np
 from mpi4py import MPI
 from mpi4py_fft import PFFT
 
+from hpcepm.machine import Machine
+
 comm = MPI.COMM_WORLD
 expected = int(sys.argv[1])
 if comm.size != expected:
@@ -21,10 +23,18 @@ back = fft.backward(fft.forward(there.copy(), np.zeros_like(fft.forward.output_a
 if not np.allclose(there, back):
     sys.exit("FFTW forward and back does not give the input again")
 
+machine = Machine(comm)
+word = machine.shared(1)
+if machine.rank == 0:
+    word[0] = 1.0
+machine.wait()
+if word[0] != 1.0:
+    sys.exit("ranks of one machine do not see the same memory")
+
 if comm.rank == 0:
     with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
         file["check"] = np.arange(8)
         if file["check"][3] != 3:
             sys.exit("HDF5 does not read back what was written")
     library = MPI.Get_library_version().split(",")[0].strip()
-    print(f"{comm.size} ranks, {library}, FFTW, HDF5 {h5py.version.hdf5_version}: all work")
+    print(f"{comm.size} ranks, {library}, FFTW, HDF5 {h5py.version.hdf5_version}: all work; {machine.size} share memory")

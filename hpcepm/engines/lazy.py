@@ -13,6 +13,7 @@ scale would round again; a slip that large has a probability of about e⁻⁴⁰
 """
 
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,11 @@ from numpy.typing import NDArray
 from ..convolution import Convolution
 from ..kernel import Kernel
 from ..lattice import Field, Lattice
-from ..parallel import EVENT
 from ..state import PENDING, State
 from .base import Engine
 from .lazy_arrays import LazyArrays
 from .lazy_events import begin
+from .lazy_pool import make_pool
 from .lazy_search import weakest_below
 from .lazy_sums import LANES
 
@@ -45,12 +46,7 @@ class LazyEngine(Engine):
         nx, ny = lattice.shape
         block = lattice.strip  # a row of blocks belongs to one rank
         half_window, patience, crowd = _sizes(nx, ny)
-        quarter = kernel.quarter_table(lattice.shape)
-        wx, wy = min(2 * half_window + 1, nx), min(2 * half_window + 2, ny)
-        di, dj = (np.arange(w) - half_window for w in (wx, wy))
-        near, window = np.zeros(quarter.shape), np.s_[: half_window + 1, : half_window + 1]
-        near[window], quarter[window] = quarter[window], 0.0
-        far = quarter
+        near, far, near_bound, far_bound = _look_ups(lattice, kernel, block, half_window)
         ragged = nx % block > 0 or ny % block > 0
         blocks = (-(-lattice.rows // block), -(-ny // block))
         self.arrays: LazyArrays = LazyArrays(
@@ -61,10 +57,10 @@ class LazyEngine(Engine):
             crowd=crowd,
             to_grid=1.5 * 2.0**52 * quantum_of(scale),
             most=float(max(far.max(), -far.min())),
-            near=np.ascontiguousarray(near[np.ix_(_folded(di, nx), _folded(dj, ny))]),
+            near=near,
             far=far.ravel(),
-            near_bound=_rounded_up(np.maximum(largest_between_blocks(near, lattice.shape, block), 0.0)),
-            far_bound=_rounded_up(largest_between_blocks(far, lattice.shape, block)),
+            near_bound=near_bound,
+            far_bound=far_bound,
             bound=np.zeros(blocks, np.float32),
             lowest=np.full(blocks, np.inf, np.float32),
             reached=np.zeros(blocks[0] * blocks[1], np.int32),
@@ -79,10 +75,7 @@ class LazyEngine(Engine):
             block_j=np.zeros(MOST_PENDING, np.int32),
             slips=np.zeros(MOST_PENDING),
             link=lattice.team.link,
-            due=np.zeros(max(MOST_EVALUATED, block**2), EVENT),
-            all_due=np.zeros(MOST_EVALUATED, EVENT),
-            part=np.zeros(MOST_EVALUATED),
-            sums=np.zeros(max(MOST_EVALUATED, block**2)),
+            pool=make_pool(lattice.team.machine, max(MOST_EVALUATED, block**2)),
             known=np.zeros(max(MOST_EVALUATED, block**2), np.int64),
         )
 
@@ -131,6 +124,27 @@ def _sizes(nx: int, ny: int) -> tuple[int, int, int]:
     n = (nx * ny) ** 0.5
     half_window = 7 if n < 96 else 11 if n < 384 else 23 if n < 1536 else 31
     return half_window, int(63000 * (n / 256) ** 1.4), int(150 * (n / 256) ** 1.15)
+
+
+def _look_ups(lattice: Lattice, kernel: Kernel, block: int, half_window: int) -> tuple[NDArray[Any], ...]:
+    """Return G within the window, G outside, and bounds on either between blocks. Collective.
+
+    The table of G is a quarter of a field: one rank of each machine makes it, and all look at the same.
+    """
+    machine, (nx, ny) = lattice.team.machine, lattice.shape
+    near = machine.shared((min(2 * half_window + 1, nx), min(2 * half_window + 2, ny)))
+    far = machine.shared((nx // 2 + 1, ny // 2 + 1))
+    near_bound, far_bound = (machine.shared((-(-nx // block), 2 * -(-ny // block)), np.float32) for _ in range(2))
+    if machine.rank == 0:
+        far[...] = kernel.quarter_table(lattice.shape)
+        inside, window = np.zeros(far.shape), np.s_[: half_window + 1, : half_window + 1]
+        inside[window], far[window] = far[window], 0.0
+        di, dj = (np.arange(w) - half_window for w in near.shape)
+        near[...] = inside[np.ix_(_folded(di, nx), _folded(dj, ny))]
+        near_bound[...] = _rounded_up(np.maximum(largest_between_blocks(inside, lattice.shape, block), 0.0))
+        far_bound[...] = _rounded_up(largest_between_blocks(far, lattice.shape, block))
+    machine.wait()
+    return near, far, near_bound, far_bound
 
 
 def _folded(offsets: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -14,6 +14,26 @@ at: Final = np.uint64
 
 ROUNDING: Final = 2.0**-22  # relative; above what a few operations in single precision round
 
+LINE: Final = 8  # numbers of a cache line; what different ranks change lies on different ones
+
+DUE: Final = np.dtype([("site", "i8"), ("first", "i8"), ("until", "i8")])
+"""A site to evaluate: the first of its pending events, and how many look-ups it and those before it on the list take."""
+
+
+class Pool(NamedTuple):
+    """What the ranks of a machine see of each other's lists; the first index is the rank on the machine."""
+
+    size: int
+    rank: int
+    round: NDArray[np.int64]  # (1,): how often lists were posted
+    posted: NDArray[np.int64]  # (size, LINE): in the first, the round for which the list stands
+    n_due: NDArray[np.int64]  # the same: length of the list
+    work: NDArray[np.int64]  # the same: its look-ups
+    taken: NDArray[np.int64]  # the same: how many of these someone has taken on, or more
+    done: NDArray[np.int64]  # the same: how many are in the sums
+    due: NDArray[Any]  # (size, capacity) DUE
+    sums: NDArray[np.float64]  # (size, capacity): what pending events bring to each site
+
 
 class LazyArrays(NamedTuple):
     """Arrays of the lazy engine. Blocks are b × b sites of this slab, the last of a row or column smaller.
@@ -47,10 +67,7 @@ class LazyArrays(NamedTuple):
     block_j: NDArray[np.int32]  # and column
     slips: NDArray[np.float64]  # its slip
     link: Link
-    due: NDArray[Any]  # EVENT, scratch of searches: this rank's sites to evaluate, in `first` the pending event to begin with
-    all_due: NDArray[Any]  # those of all ranks
-    part: NDArray[np.float64]  # what this rank adds up of each of these
-    sums: NDArray[np.float64]  # and all ranks together
+    pool: Pool
     known: NDArray[np.int64]  # local indices of sites that a search has evaluated
 
 

@@ -1,19 +1,17 @@
 """Which sites yield: what the lazy engine looks at in a search."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import compiled, compiled_minimum, inlined
 from ..lattice import Share
-from ..parallel import exchange_events, exchange_sums
 from ..state import Fields
 from .base import bind, unstable_sites, weakest_site
 from .lazy_arrays import ROUNDING, LazyArrays, at, rounded_down
+from .lazy_pool import sum_together
 from .lazy_sums import sum_of_pending, take_up
-
-WORTH_SHARING: Final = 1000  # look-ups of a step: about what it costs to exchange their sums
 
 
 @bind(unstable_sites, LazyArrays)
@@ -84,14 +82,17 @@ def _evaluate_blocks(engine: Any, fields: Fields, block: int, n_blocks: int, lim
     """
     n_due, n_known, following = _list_due(engine, fields, block, n_blocks, limit, share)
     last, ny = engine.n_pending[0], fields.yields_at.shape[1]
-    shared = block == 0 and _share_sums(engine, ny, n_due, share)
+    pool, due, sums = engine.pool, engine.pool.due[engine.pool.rank], engine.pool.sums[engine.pool.rank]
+    together = block == 0 and pool.size > 1
+    if together:
+        sum_together(engine, n_due, share.nx, ny)
     for k in range(n_due):
-        i, j = share.here[engine.due[k].site // ny], engine.due[k].site % ny
-        if not shared:
-            engine.sums[k] = sum_of_pending(engine, share.row[i], j, engine.due[k].first, last, share.nx, ny)
+        i, j = share.here[due[k].site // ny], due[k].site % ny
+        if not together:
+            sums[k] = sum_of_pending(engine, share.row[i], j, due[k].first, last, share.nx, ny)
         block_i, block_j = i // engine.block, j // engine.block
         bound = engine.bound[block_i, block_j]
-        take_up(engine, fields, i, j, engine.sums[k], bound)
+        take_up(engine, fields, i, j, sums[k], bound)
         engine.lowest[block_i, block_j] = min(engine.lowest[block_i, block_j], rounded_down(fields.yields_at[i, j] + bound))
         engine.known[n_known + k] = i * ny + j
     return n_known + n_due, following
@@ -103,7 +104,7 @@ def _list_due(engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any
 
     Returns how many they are of either, and the block to go on from.
     """
-    b, due, last = engine.block, engine.due, engine.n_pending[0]
+    b, due, last = engine.block, engine.pool.due[engine.pool.rank], engine.n_pending[0]
     (rows, ny), columns = fields.yields_at.shape, engine.bound.shape[1]
     n_due = n_known = 0
     while block < n_blocks and n_due + n_known + b * b <= due.size:
@@ -139,38 +140,3 @@ def _least_key(yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]) ->
     for j in range(yields_at.size):
         least = min(least, yields_at[at(j)] + bound_at[at(j)])
     return least
-
-
-@inlined
-def _share_sums(engine: Any, ny: int, n_due: int, share: Share) -> bool:
-    """Find the sums of pending events of the sites that are due, each rank adding up its share; if that pays. Collective.
-
-    A step has a few such sites, and the ranks would else wait for the one that happens to have most. Sums are exact in any
-    order, so it makes no difference who adds what; nor whether this is done at all.
-    """
-    size, rank = engine.link.size, engine.link.rank
-    if size == 1:
-        return False
-    n = exchange_events(engine.link, engine.due, n_due, engine.all_due)
-    if n > engine.all_due.size:
-        return False
-    last, work = engine.n_pending[0], 0
-    for k in range(n):
-        work += last - engine.all_due[k].first
-    if work < WORTH_SHARING:
-        return False
-    passed = 0
-    begins, ends = work * rank // size, work * (rank + 1) // size
-    for k in range(n):
-        site, first = engine.all_due[k].site, engine.all_due[k].first
-        mine = first + min(max(begins - passed, 0), last - first)
-        not_mine = first + min(max(ends - passed, 0), last - first)
-        engine.part[k] = sum_of_pending(engine, site // ny, site % ny, mine, not_mine, share.nx, ny)
-        passed += last - first
-    exchange_sums(engine.link, engine.part, n, engine.sums)
-    own = 0
-    for k in range(n):
-        if share.here[engine.all_due[k].site // ny] >= 0:
-            engine.sums[own] = engine.sums[k]
-            own += 1
-    return True

@@ -1,0 +1,48 @@
+"""Reading and changing integers and doubles that other processes change too, for compiled loops.
+
+Each function takes a one-dimensional array and an index. What was written before a `publish` is seen after a `read` of it.
+"""
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+_BYTES = 8
+
+
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]])
+
+
+@intrinsic
+def read(_typing: Any, array: Any, index: Any) -> Any:
+    """Return an element, and see what was written before it was published."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load_atomic(_pointer(context, builder, signature, arguments), "acquire", _BYTES)
+
+    return array.dtype(array, types.intp), generate
+
+
+@intrinsic
+def publish(_typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """Set an element."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store_atomic(arguments[2], _pointer(context, builder, signature, arguments), "release", _BYTES)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), generate
+
+
+@intrinsic
+def add(_typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """Add to an element; return what it was before."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        operation = "fadd" if isinstance(signature.args[0].dtype, types.Float) else "add"
+        return builder.atomic_rmw(operation, _pointer(context, builder, signature, arguments), arguments[2], "acq_rel")
+
+    return array.dtype(array, types.intp, array.dtype), generate

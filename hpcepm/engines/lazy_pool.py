@@ -1,0 +1,110 @@
+"""Sums of pending events, added up by whichever rank of a machine has time.
+
+A step has a few sites to evaluate, and the rank that happens to own most would keep all others waiting. So each posts its sites
+in memory that all ranks of the machine see; look-ups are numbered, site after site, and taken from the list a chunk at a time, by
+its owner or by a rank that has done its own. Sums are exact in any order: it makes no difference who adds what.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from .. import atomic
+from ..compiled import inlined
+from ..machine import Machine
+from .lazy_arrays import DUE, LINE, Pool
+from .lazy_sums import sum_of_pending
+
+CHUNK: Final = 1024  # look-ups that are taken at once: some microseconds
+
+
+def make_pool(machine: Machine, capacity: int) -> Pool:
+    """Return a pool for lists of so many sites. Collective."""
+    posted, n_due, work, taken, done = (machine.shared((machine.size, LINE), np.int64) for _ in range(5))
+    due, sums = machine.shared((machine.size, capacity), DUE), machine.shared((machine.size, capacity))
+    return Pool(machine.size, machine.rank, np.zeros(1, np.int64), posted, n_due, work, taken, done, due, sums)
+
+
+_give_way = types.ExternalFunction("sched_yield", types.intc())
+
+
+@inlined
+def sum_together(engine: Any, n_due: int, nx: int, ny: int) -> None:
+    """Sum the pending events of the sites of this rank's list, with the help of others, and help them. Collective on the machine.
+
+    The next round may begin once all ranks have met in some other collective call: only then has each left the lists of others.
+    """
+    pool, own = engine.pool, engine.pool.rank
+    _post(engine, n_due)
+    unfinished = 1
+    while unfinished > 0:
+        unfinished = 0
+        for k in range(pool.size):
+            rank = (own + k) % pool.size
+            if atomic.read(pool.posted[rank], 0) < pool.round[0]:
+                unfinished += 1
+            else:
+                _help(engine, rank, nx, ny)
+        if unfinished > 0:
+            _give_way()
+    while atomic.read(pool.done[own], 0) < pool.work[own, 0]:
+        _give_way()
+
+
+@inlined
+def _post(engine: Any, n_due: int) -> None:
+    pool, last, work = engine.pool, engine.n_pending[0], 0
+    due, sums = pool.due[pool.rank], pool.sums[pool.rank]
+    for k in range(n_due):
+        work += last - due[k].first
+        due[k].until = work
+        sums[k] = 0.0
+    pool.n_due[pool.rank, 0] = n_due
+    pool.work[pool.rank, 0] = work
+    pool.taken[pool.rank, 0] = 0
+    pool.done[pool.rank, 0] = 0
+    pool.round[0] += 1
+    atomic.publish(pool.posted[pool.rank], 0, pool.round[0])
+
+
+@inlined
+def _help(engine: Any, rank: int, nx: int, ny: int) -> None:
+    """Take on what is left of a list."""
+    pool = engine.pool
+    work = pool.work[rank, 0]
+    while atomic.read(pool.taken[rank], 0) < work:
+        begins = atomic.add(pool.taken[rank], 0, CHUNK)
+        if begins < work:
+            ends = min(begins + CHUNK, work)
+            _add_up(engine, rank, begins, ends, nx, ny)
+            atomic.add(pool.done[rank], 0, ends - begins)
+
+
+@inlined
+def _add_up(engine: Any, rank: int, begins: int, ends: int, nx: int, ny: int) -> None:
+    """Do the look-ups of a list that have these numbers."""
+    pool, last = engine.pool, engine.n_pending[0]
+    due, sums = pool.due[rank], pool.sums[rank]
+    k = _site_of(due, pool.n_due[rank, 0], begins)
+    while begins < ends:
+        until = min(due[k].until, ends)
+        # the last look-up of a site is that of the last pending event
+        first, behind = last - (due[k].until - begins), last - (due[k].until - until)
+        atomic.add(sums, k, sum_of_pending(engine, due[k].site // ny, due[k].site % ny, first, behind, nx, ny))
+        begins = until
+        k += 1
+
+
+@inlined
+def _site_of(due: NDArray[Any], n_due: int, number: int) -> int:
+    """Return which site of a list a look-up is for, by bisection."""
+    low, high = 0, n_due - 1
+    while low < high:
+        middle = (low + high) // 2
+        if due[middle].until > number:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -1,0 +1,170 @@
+"""What ranks of one machine share: memory that nobody else sees, numbers that all change at once, sums that anybody adds up."""
+
+from pathlib import Path
+
+import numpy as np
+from mpi4py import MPI
+
+from hpcepm.machine import Machine
+
+from .conftest import run_python
+
+ROOT = str(Path(__file__).parents[1])
+
+MACHINES = """
+from mpi4py import MPI
+
+class Cluster(MPI.Intracomm):
+    "So many ranks on each machine."
+    per_machine = 1
+
+    def Split_type(self, kind):
+        return self.Split(self.rank // self.per_machine)
+"""
+
+
+def on_ranks(script: str, ranks: int, folder: Path) -> str:
+    """Run a script on some ranks and return what it prints."""
+    (folder / "script.py").write_text(script)
+    done = run_python(["script.py"], ranks, folder, PYTHONPATH=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_alone_memory_is_one_s_own() -> None:
+    machine = Machine(MPI.COMM_SELF)
+    assert (machine.rank, machine.size) == (0, 1)
+    array = machine.shared((3, 4), np.int32)
+    assert array.shape == (3, 4) and array.dtype == np.int32 and not array.any() and array.flags.writeable
+
+
+def test_all_ranks_see_what_one_writes_and_nothing_is_left_open(tmp_path: Path) -> None:
+    said = on_ranks(
+        "import os, numpy as np\n"
+        "from mpi4py import MPI\n"
+        "from hpcepm.machine import Machine\n"
+        "machine = Machine(MPI.COMM_WORLD)\n"
+        "assert (machine.rank, machine.size) == (MPI.COMM_WORLD.rank, 3)\n"
+        "before = len(os.listdir('/proc/self/fd'))\n"
+        "for shape in ((3, 5), (3, 100003), (3, 0)):\n"
+        "    array = machine.shared(shape, np.int64)\n"
+        "    assert array.shape == shape and not array.any()\n"
+        "    machine.wait()\n"
+        "    array[machine.rank] = machine.rank + 1\n"
+        "    machine.wait()\n"
+        "    assert (array == np.arange(1, 4)[:, None]).all()\n"
+        "assert len(os.listdir('/proc/self/fd')) == before\n"
+        "print('seen')\n",
+        3,
+        tmp_path,
+    )
+    assert said.count("seen") == 3
+
+
+def test_ranks_that_may_not_look_at_each_other_are_each_a_machine(tmp_path: Path) -> None:
+    said = on_ranks(
+        "import os\n"
+        "from mpi4py import MPI\n"
+        "from hpcepm.machine import Machine\n"
+        "def refused(*_):\n"
+        "    raise PermissionError\n"
+        "if MPI.COMM_WORLD.rank == 1:\n"
+        "    os.open = refused\n"
+        "machine = Machine(MPI.COMM_WORLD)\n"
+        "machine.wait()\n"
+        "print(machine.rank, machine.size, machine.shared(2))\n",
+        3,
+        tmp_path,
+    )
+    assert said.splitlines() == ["0 1 [0. 0.]"] * 3
+
+
+def test_numbers_that_all_ranks_change_at_once(tmp_path: Path) -> None:
+    on_ranks(
+        "import numpy as np\n"
+        "from mpi4py import MPI\n"
+        "from hpcepm import atomic\n"
+        "from hpcepm.compiled import compiled\n"
+        "from hpcepm.machine import Machine\n"
+        "@compiled\n"
+        "def count(whole, real, times):\n"
+        "    highest = 0\n"
+        "    for _ in range(times):\n"
+        "        highest = max(highest, atomic.add(whole, 1, 3))\n"
+        "        atomic.add(real, 2, 0.5)\n"
+        "    return highest\n"
+        "machine = Machine(MPI.COMM_WORLD)\n"
+        "whole, real = machine.shared(4, np.int64), machine.shared(4)\n"
+        "count(whole, real, 0)\n"
+        "machine.wait()\n"
+        "highest = count(whole, real, 200_000)\n"
+        "machine.wait()\n"
+        "assert whole.tolist() == [0, 3 * 600_000, 0, 0], whole\n"
+        "assert real.tolist() == [0, 0, 0.5 * 600_000, 0], real\n"
+        "assert MPI.COMM_WORLD.allreduce(highest, MPI.MAX) == 3 * 599_999\n",
+        3,
+        tmp_path,
+    )
+
+
+def test_sums_are_the_same_whoever_adds_them_up(tmp_path: Path) -> None:
+    """Lists of very different length, empty ones, sites of few look-ups and of many; each rank late now and then."""
+    on_ranks(
+        "import time, numpy as np\n"
+        "from mpi4py import MPI\n"
+        "from hpcepm.compiled import compiled\n"
+        "from hpcepm.dynamics import Dynamics\n"
+        "from hpcepm.engines.lazy_pool import sum_together\n"
+        "from hpcepm.engines.lazy_sums import sum_of_pending\n"
+        "from hpcepm.lattice import Lattice\n"
+        "from hpcepm.parallel import Team\n"
+        "from tests.test_dynamics import glass\n"
+        "nx, ny, pending = 60, 47, 9000\n"
+        "team = Team(MPI.COMM_WORLD)\n"
+        "engine = Dynamics(Lattice((nx, ny), team), glass(), 'lazy').engine.arrays\n"
+        "same, own = np.random.default_rng(1), np.random.default_rng(team.rank)\n"
+        "engine.pending_i[:pending] = same.integers(0, nx, pending)\n"
+        "engine.pending_j[:pending] = same.integers(0, ny, pending)\n"
+        "engine.slips[:pending] = same.exponential(size=pending)\n"
+        "@compiled\n"
+        "def together(engine, n):\n"
+        "    sum_together(engine, n, nx, ny)\n"
+        "@compiled\n"
+        "def alone(engine, site, first):\n"
+        "    return sum_of_pending(engine, site // ny, site % ny, first, engine.n_pending[0], nx, ny)\n"
+        "due, sums = engine.pool.due[team.rank], engine.pool.sums[team.rank]\n"
+        "for turn in range(300):\n"
+        "    n = int(own.choice([0, 1, 3, 40])) if turn < 299 else 400 * team.rank\n"
+        "    engine.n_pending[0] = (turn % 3) * 4500\n"
+        "    due['site'][:n] = own.integers(0, nx * ny, n)\n"
+        "    due['first'][:n] = own.integers(0, engine.n_pending[0] + 1, n)\n"
+        "    if own.random() < 0.05:\n"
+        "        time.sleep(0.005)\n"
+        "    together(engine, n)\n"
+        "    assert sums[:n].tolist() == [alone(engine, d['site'], d['first']) for d in due[:n]], turn\n"
+        "    team.comm.allgather(None)\n",
+        3,
+        tmp_path,
+    )
+
+
+def test_a_cluster_gives_the_bits_of_one_machine(tmp_path: Path) -> None:
+    """Machines of 1, 2 and 3 ranks, of 4: then pieces of the convolution are exchanged, and sums are added up where they are due."""
+    on_ranks(
+        MACHINES + "from hpcepm.parallel import Team\n"
+        "from tests.test_dynamics import sheared\n"
+        "one, rows = sheared(Team(MPI.COMM_SELF), (50, 41), 'lazy', 0.3)\n"
+        "assert one.state.now[0]['events'] > 2000\n"
+        "for Cluster.per_machine in (1, 2, 3, 4):\n"
+        "    team = Team(Cluster(MPI.COMM_WORLD))\n"
+        "    assert team.machine.size == min(Cluster.per_machine, 4 - team.rank // Cluster.per_machine * Cluster.per_machine)\n"
+        "    several, their_rows = sheared(team, (50, 41), 'lazy', 0.3)\n"
+        "    assert their_rows.tobytes() == rows.tobytes()\n"
+        "    for name in ('epsilon_p', 'sigma_c', 'n_events'):\n"
+        "        mine = getattr(one.state.fields, name)[several.lattice.share.row]\n"
+        "        assert getattr(several.state.fields, name).tobytes() == mine.tobytes(), name\n"
+        "    stress = several.engine.internal_stress(several.state)\n"
+        "    assert stress.tobytes() == one.engine.internal_stress(one.state)[several.lattice.share.row].tobytes()\n",
+        4,
+        tmp_path,
+    )
