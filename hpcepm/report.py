@@ -30,8 +30,9 @@ def ensemble_header(run: "Ensemble") -> list[str]:
 
 
 def _sites(run: "Simulation | Ensemble") -> str:
-    nx, ny = run.lattice.shape
-    return f"{nx} × {ny} sites on {run.team.size} rank{'s' if run.team.size > 1 else ''}"
+    (nx, ny), ranks, to_a_machine = run.lattice.shape, run.team.size, run.team.machine.size
+    machines = f" ({to_a_machine} to a machine)" if to_a_machine < ranks else ""
+    return f"{nx} × {ny} sites on {ranks} rank{'s' if ranks > 1 else ''}{machines}"
 
 
 def _header(run: "Simulation | Ensemble", size: str, went_on: list[str]) -> list[str]:

@@ -149,7 +149,7 @@ def test_sums_are_the_same_whoever_adds_them_up(tmp_path: Path) -> None:
 
 
 def test_a_cluster_gives_the_bits_of_one_machine(tmp_path: Path) -> None:
-    """Machines of 1, 2 and 3 ranks, of 4: then pieces of the convolution are exchanged, and sums are added up where they are due."""
+    """Machines of 1, 2, 3 of 4 ranks: pieces of the convolution are exchanged, sums added up on the machine of the site."""
     on_ranks(
         MACHINES + "from hpcepm.parallel import Team\n"
         "from tests.test_dynamics import sheared\n"

@@ -85,7 +85,7 @@ class Engine(ABC):
 
     @property
     def nbytes(self) -> int:
-        """Memory of the engine on this rank, in bytes."""
+        """Memory of the engine on this rank, in bytes; of what the ranks of its machine share, its share."""
         convolution = self.convolution.nbytes if "convolution" in self.__dict__ else 0
         return convolution + sum(a.nbytes for a in self.arrays if isinstance(a, np.ndarray))
 

@@ -110,6 +110,13 @@ class LazyEngine(Engine):
             stress += self.initial_stress
         return stress
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the engine on this rank, in bytes; of what the ranks of its machine share, its share."""
+        a, ranks = self.arrays, self.lattice.team.machine.size
+        shared = sum(table.nbytes for table in (a.near, a.far, a.near_bound, a.far_bound))
+        return super().nbytes - shared + shared // ranks + (a.pool.due.nbytes + a.pool.sums.nbytes) // ranks
+
 
 def quantum_of(scale: float) -> float:
     """Return the quantum for stresses of a scale: a power of two, 2⁻⁴⁵ of the scale or a little more."""
