@@ -17,7 +17,7 @@ ROUNDING: Final = 2.0**-22  # relative; above what a few operations in single pr
 LINE: Final = 8  # numbers of a cache line; what different ranks change lies on different ones
 
 DUE: Final = np.dtype([("site", "i8"), ("first", "i8"), ("until", "i8")])
-"""A site to evaluate: the first of its pending events, and how many look-ups it and those before it on the list take."""
+"""A site to evaluate: the first of its pending events, and how many groups of these it and those before it on the list have."""
 
 
 class Pool(NamedTuple):
@@ -28,7 +28,7 @@ class Pool(NamedTuple):
     round: NDArray[np.int64]  # (1,): how often lists were posted
     posted: NDArray[np.int64]  # (size, LINE): in the first, the round for which the list stands
     n_due: NDArray[np.int64]  # the same: length of the list
-    work: NDArray[np.int64]  # the same: its look-ups
+    work: NDArray[np.int64]  # the same: its groups of pending events
     taken: NDArray[np.int64]  # the same: how many of these someone has taken on, or more
     done: NDArray[np.int64]  # the same: how many are in the sums
     due: NDArray[Any]  # (size, capacity) DUE

@@ -1,8 +1,9 @@
 """Sums of pending events, added up by whichever rank of a machine has time.
 
 A step has a few sites to evaluate, and the rank that happens to own most would keep all others waiting. So each posts its sites
-in memory that all ranks of the machine see; look-ups are numbered, site after site, and taken from the list a chunk at a time, by
-its owner or by a rank that has done its own. Sums are exact in any order: it makes no difference who adds what.
+in memory that all ranks of the machine see. Their pending events are counted there, site after site, by as many as vectors hold,
+and taken from the list a chunk at a time, by its owner or by a rank that has done its own. Sums are exact in any order: it
+makes no difference who adds what.
 """
 
 from typing import Any, Final
@@ -15,9 +16,9 @@ from .. import atomic
 from ..compiled import inlined
 from ..machine import Machine
 from .lazy_arrays import DUE, LINE, Pool
-from .lazy_sums import sum_of_pending
+from .lazy_sums import LANES, sum_of_pending
 
-CHUNK: Final = 1024  # look-ups that are taken at once: some microseconds
+CHUNK: Final = 32  # times LANES look-ups are taken at once: some microseconds
 
 
 def make_pool(machine: Machine, capacity: int) -> Pool:
@@ -58,7 +59,7 @@ def _post(engine: Any, n_due: int) -> None:
     pool, last, work = engine.pool, engine.n_pending[0], 0
     due, sums = pool.due[pool.rank], pool.sums[pool.rank]
     for k in range(n_due):
-        work += last - due[k].first
+        work += _groups(due[k].first, last)
         due[k].until = work
         sums[k] = 0.0
     pool.n_due[pool.rank, 0] = n_due
@@ -84,22 +85,36 @@ def _help(engine: Any, rank: int, nx: int, ny: int) -> None:
 
 @inlined
 def _add_up(engine: Any, rank: int, begins: int, ends: int, nx: int, ny: int) -> None:
-    """Do the look-ups of a list that have these numbers."""
+    """Do the groups of look-ups of a list that have these numbers."""
     pool, last = engine.pool, engine.n_pending[0]
     due, sums = pool.due[rank], pool.sums[rank]
     k = _site_of(due, pool.n_due[rank, 0], begins)
     while begins < ends:
-        until = min(due[k].until, ends)
-        # the last look-up of a site is that of the last pending event
-        first, behind = last - (due[k].until - begins), last - (due[k].until - until)
-        atomic.add(sums, k, sum_of_pending(engine, due[k].site // ny, due[k].site % ny, first, behind, nx, ny))
+        first, until = due[k].first, min(due[k].until, ends)
+        zeroth = due[k].until - _groups(first, last)
+        change = sum_of_pending(
+            engine,
+            due[k].site // ny,
+            due[k].site % ny,
+            first + (begins - zeroth) * LANES,
+            min(first + (until - zeroth) * LANES, last),
+            nx,
+            ny,
+        )
+        atomic.add(sums, k, change)
         begins = until
         k += 1
 
 
 @inlined
+def _groups(first: int, last: int) -> int:
+    """Return in how many groups of `LANES` events are taken, the last group perhaps smaller."""
+    return (last - first + LANES - 1) // LANES
+
+
+@inlined
 def _site_of(due: NDArray[Any], n_due: int, number: int) -> int:
-    """Return which site of a list a look-up is for, by bisection."""
+    """Return which site of a list a group is for, by bisection."""
     low, high = 0, n_due - 1
     while low < high:
         middle = (low + high) // 2
