@@ -3,7 +3,7 @@
 Coefficients are of one core of the machine of the README's figure. Those that are not measured there (a network) say so.
 """
 
-from math import log2, sqrt
+from math import log, log2, sqrt
 
 STRIP = {256: 4, 512: 8, 1024: 8, 2048: 16, 4096: 16, 8192: 16, 16384: 16}  # rows, and size of blocks
 HALF_WINDOW = {256: 11, 512: 23, 1024: 23, 2048: 31, 4096: 31, 8192: 31, 16384: 31}
@@ -13,6 +13,9 @@ DRAW_NS, OPENED_NS = 200.0, 500.0  # an event: draws; blocks that are looked int
 LOOK_UPS = 0.75  # of all pending events, an event
 FFT_NS, PASSES_NS = 0.5, 2.0  # a site: of a pair of transforms and log₂ of the sites; of all else that a convolution does
 LATENCY_US, BYTES_PER_US = 1.5, 10_000.0  # of a network, assumed: of each doubling of ranks; of all-to-all, a rank
+RANKS_OF_A_MACHINE = 64  # which add up each other's sums; those of other machines do not
+SITES_SUMMED = 2.0  # an event
+COLLECTIVES = 1.3  # a step: its events, and the weakest site where an avalanche begins
 EVENTS_PER_SITE = 25.0  # and unit of strain, in flow: 1/(mean slip)
 
 
@@ -23,8 +26,10 @@ def event_us(n: int, ranks: int, network: bool = True) -> dict[str, float]:
     pending = min(65535.0, sqrt(2 * events * 63000 * (n / 256) ** 1.4))
     blocks = (n / b) ** 2
     sharing = min(ranks, 1 + 2 * r // b)
+    machines = -(-ranks // RANKS_OF_A_MACHINE)
+    busiest = 1 + sqrt(2 * log(machines) * machines / (SITES_SUMMED * events))  # as of sites that fall on machines at random
     latency = LATENCY_US * log2(ranks) if network else 0.5
-    exchange = 0.0 if ranks == 1 else 4 * latency / events
+    exchange = 0.0 if ranks == 1 else COLLECTIVES * latency / events
     transposes = 0.0 if ranks == 1 or not network else 2 * (8 * n * n / ranks / BYTES_PER_US + ranks * 0.5)
     convolution = n * n * (FFT_NS * log2(n * n) + PASSES_NS) / 1000 / ranks + transposes
     return {
@@ -32,7 +37,7 @@ def event_us(n: int, ranks: int, network: bool = True) -> dict[str, float]:
         "window": (2 * r + 1) * (2 * r + 2) * WINDOW_NS / 1000 / sharing,
         "opened": OPENED_NS / 1000 / sharing,
         "bounds": blocks * (BOUND_NS + 1.5 * SEARCH_NS / events) / 1000 / ranks,
-        "sums": LOOK_UPS * pending * LOOK_UP_NS[n] / 1000 / ranks,
+        "sums": LOOK_UPS * pending * LOOK_UP_NS[n] / 1000 / ranks * busiest,
         "exchange": exchange,
         "convolution": convolution / pending,
     }
