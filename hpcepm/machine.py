@@ -7,11 +7,13 @@ enough. Where ranks cannot see each other's memory, each is a machine of its own
 import mmap
 import os
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import DTypeLike, NDArray
+
+NAME: Final = "hpcepm"
 
 
 class Machine:
@@ -58,16 +60,24 @@ class Machine:
 
     def _map(self, n_bytes: int) -> mmap.mmap | None:
         """Return memory of rank 0 as seen from here, or None if it cannot be had. Collective."""
-        descriptor, memory, leads = -1, None, self._comm.rank == 0
+        descriptor, memory = -1, None
         with suppress(OSError, AttributeError):  # only Linux has memfd_create
-            if leads:
-                descriptor = os.memfd_create("hpcepm")
+            if self._comm.rank == 0:
+                descriptor = os.memfd_create(NAME)
                 os.ftruncate(descriptor, n_bytes)
         process, number = self._comm.bcast((os.getpid(), descriptor))
-        with suppress(OSError):
-            descriptor = descriptor if leads else os.open(f"/proc/{process}/fd/{number}", os.O_RDWR)
+        with suppress(OSError, ValueError):  # in a container of its own this rank finds no such process, or another
+            if self._comm.rank > 0:
+                descriptor = _open(f"/proc/{process}/fd/{number}")
             memory = mmap.mmap(descriptor, n_bytes)
         self._comm.Barrier()
         with suppress(OSError):
             os.close(descriptor)
         return memory
+
+
+def _open(path: str) -> int:
+    """Open the memory of another rank, and nothing else."""
+    if not os.readlink(path).startswith(f"/memfd:{NAME}"):
+        raise FileNotFoundError(path)
+    return os.open(path, os.O_RDWR)

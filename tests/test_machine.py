@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from mpi4py import MPI
 
 from hpcepm.machine import Machine
@@ -58,15 +59,17 @@ def test_all_ranks_see_what_one_writes_and_nothing_is_left_open(tmp_path: Path) 
     )
 
 
-def test_ranks_that_may_not_look_at_each_other_are_each_a_machine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("not_so", ["os.open = refused", "os.readlink = lambda path: '/dev/null'", "del os.memfd_create"])
+def test_ranks_that_cannot_see_each_other_are_each_a_machine(tmp_path: Path, not_so: str) -> None:
+    """Not allowed to look, in a container of its own where that number is another process, not on Linux."""
     on_ranks(
         "import os\n"
         "from mpi4py import MPI\n"
         "from hpcepm.machine import Machine\n"
         "def refused(*_):\n"
         "    raise PermissionError\n"
-        "if MPI.COMM_WORLD.rank == 1:\n"
-        "    os.open = refused\n"
+        f"if MPI.COMM_WORLD.rank == {0 if 'memfd' in not_so else 1}:\n"
+        f"    {not_so}\n"
         "machine = Machine(MPI.COMM_WORLD)\n"
         "machine.wait()\n"
         "assert (machine.rank, machine.size, machine.shared(2).tolist()) == (0, 1, [0.0, 0.0])\n",

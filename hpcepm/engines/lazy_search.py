@@ -76,7 +76,7 @@ def _list_blocks(engine: Any, limit: Any) -> int:
 
 @inlined
 def _evaluate_blocks(engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any, share: Share) -> tuple[int, int]:
-    """Evaluate the sites with a lower bound up to a limit, of listed blocks from one on. Collective at the first.
+    """Evaluate the sites with a lower bound up to a limit, of listed blocks from one on. Collective on the machine at the first.
 
     Returns how many they are, in ``known``, and the block to go on from, for there may be more than the list holds.
     """
