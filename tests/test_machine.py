@@ -27,7 +27,7 @@ class Cluster(MPI.Intracomm):
 def on_ranks(script: str, ranks: int, folder: Path) -> None:
     """Run a script on some ranks; it fails where it asserts what is not so."""
     (folder / "script.py").write_text(script)
-    done = run_python(["script.py"], ranks, folder, PYTHONPATH=ROOT)
+    done = run_python(["script.py"], ranks, folder, timeout=300, PYTHONPATH=ROOT)  # they may have to compile
     assert done.returncode == 0, done.stderr
 
 
