@@ -1,6 +1,7 @@
 """Reading and changing integers and doubles that other processes change too, for compiled loops.
 
-Each function takes a one-dimensional array and an index. What was written before a `publish` is seen after a `read` of it.
+Each function takes an array, shape (n,), of int64 or float64, and an index into it, which is not checked. What a process wrote
+before it used `publish` or `add` on an element is seen by another that has read the new value by `read` or `add`.
 """
 
 from typing import Any

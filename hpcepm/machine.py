@@ -33,7 +33,10 @@ class Machine:
         self.size: int = self._comm.size
 
     def shared(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
-        """Return an array of zeros that all ranks of the machine see. Collective."""
+        """Return an array of zeros that all ranks of the machine see. Collective.
+
+        Raises `MemoryError` on all ranks if the machine refuses one of them.
+        """
         n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if self._comm.size == 1 or n_bytes == 0:
             return np.zeros(shape, dtype)

@@ -24,8 +24,8 @@ class Cluster(MPI.Intracomm):
 """
 
 
-def on_ranks(script: str, ranks: int, folder: Path) -> None:
-    """Run a script on some ranks; it fails where it asserts what is not so."""
+def assert_on_ranks(script: str, ranks: int, folder: Path) -> None:
+    """Run a script on some ranks, and check that each thing it asserts is so on each of them."""
     (folder / "script.py").write_text(script)
     done = run_python(["script.py"], ranks, folder, timeout=300, PYTHONPATH=ROOT)  # they may have to compile
     assert done.returncode == 0, done.stderr
@@ -39,7 +39,7 @@ def test_alone_memory_is_one_s_own() -> None:
 
 
 def test_all_ranks_see_what_one_writes_and_nothing_is_left_open(tmp_path: Path) -> None:
-    on_ranks(
+    assert_on_ranks(
         "import os, numpy as np\n"
         "from mpi4py import MPI\n"
         "from hpcepm.machine import Machine\n"
@@ -62,7 +62,7 @@ def test_all_ranks_see_what_one_writes_and_nothing_is_left_open(tmp_path: Path) 
 @pytest.mark.parametrize("not_so", ["os.open = refused", "os.readlink = lambda path: '/dev/null'", "del os.memfd_create"])
 def test_ranks_that_cannot_see_each_other_are_each_a_machine(tmp_path: Path, not_so: str) -> None:
     """Not allowed to look, in a container of its own where that number is another process, not on Linux."""
-    on_ranks(
+    assert_on_ranks(
         "import os\n"
         "from mpi4py import MPI\n"
         "from hpcepm.machine import Machine\n"
@@ -79,7 +79,7 @@ def test_ranks_that_cannot_see_each_other_are_each_a_machine(tmp_path: Path, not
 
 
 def test_numbers_that_all_ranks_change_at_once(tmp_path: Path) -> None:
-    on_ranks(
+    assert_on_ranks(
         "import numpy as np\n"
         "from mpi4py import MPI\n"
         "from hpcepm import atomic\n"
@@ -108,7 +108,7 @@ def test_numbers_that_all_ranks_change_at_once(tmp_path: Path) -> None:
 
 def test_sums_are_the_same_whoever_adds_them_up(tmp_path: Path) -> None:
     """Lists of very different length, empty ones, sites of few look-ups and of many; each rank late now and then."""
-    on_ranks(
+    assert_on_ranks(
         "import time, numpy as np\n"
         "from mpi4py import MPI\n"
         "from hpcepm.compiled import compiled\n"
@@ -149,7 +149,7 @@ def test_sums_are_the_same_whoever_adds_them_up(tmp_path: Path) -> None:
 
 def test_a_cluster_gives_the_bits_of_one_machine(tmp_path: Path) -> None:
     """Machines of 1, 2, 3 of 4 ranks: pieces of the convolution are exchanged, sums added up on the machine of the site."""
-    on_ranks(
+    assert_on_ranks(
         MACHINES + "from hpcepm.parallel import Team\n"
         "from tests.test_dynamics import sheared\n"
         "one, rows = sheared(Team(MPI.COMM_SELF), (50, 41), 'lazy', 0.3)\n"
