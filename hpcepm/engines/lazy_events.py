@@ -120,14 +120,21 @@ def _lower_some(lowest: NDArray[np.float32], most: NDArray[np.float32], slip: An
 @inlined
 def _raise_bounds(engine: Any, first: int, last: int) -> None:
     """Let the bounds of all blocks grow by what events of the list can add to a site there from outside the window."""
-    size, rank = engine.link.size, engine.link.rank
+    size, (all_rows, _), columns = engine.link.size, engine.far_bound.shape, engine.bound.shape[1]
     for k in range(first, last):
-        slip, shift = np.float32(engine.slips[k]), engine.bound.shape[1] - engine.block_j[k]
+        slip, shift = np.float32(engine.slips[k]), columns - engine.block_j[k]
+        row = (engine.link.rank - engine.block_i[k]) % all_rows
         for block_i in range(engine.bound.shape[0]):
-            row = block_i * size + rank - engine.block_i[k]
-            bound, largest = engine.bound[block_i], engine.far_bound[row + engine.far_bound.shape[0] * (row < 0), shift:]
-            for j in range(bound.size):
-                bound[at(j)] += slip * largest[at(j)]
+            _raise_row(engine.bound[at(block_i)], engine.far_bound[at(row), shift:], slip)
+            row += size
+            if row >= all_rows:
+                row -= all_rows
+
+
+@compiled
+def _raise_row(bound: NDArray[np.float32], largest: NDArray[np.float32], slip: Any) -> None:
+    for j in range(bound.size):
+        bound[at(j)] += slip * largest[at(j)]
 
 
 @compiled

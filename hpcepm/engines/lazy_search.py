@@ -67,10 +67,9 @@ def _list_blocks(engine: Any, limit: Any) -> int:
         for j in range(columns):
             in_row = np.int32(in_row + np.int32(lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit))
         if in_row > 0:
-            for j in range(columns):
-                if lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit:
-                    reached[n] = block_i * columns + j
-                    n += 1
+            for j in range(columns):  # without a branch: no processor can predict which they are
+                reached[at(n)] = block_i * columns + j
+                n += lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit
     return n
 
 
