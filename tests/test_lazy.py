@@ -173,5 +173,6 @@ def test_another_engine_does_not_take_up_what_was_put_off(team: Team) -> None:
 def test_auto_takes_each_engine_where_it_is_best() -> None:
     assert choose("auto", (16, 16)).engine == choose("auto", (64, 64)).engine == "direct"
     assert choose("auto", (256, 256)).engine == choose("auto", (4096, 512)).engine == "lazy"
-    assert choose("lazy", (16, 16)).engine == "direct" and choose("lazy", (64, 64)).engine == "lazy"
+    assert choose("lazy", (16, 16)).engine == choose("lazy", (63, 40)).engine == "direct"
+    assert choose("lazy", (64, 64)).engine == choose("lazy", (2, 64)).engine == "lazy"
     assert choose("spectral", (16, 16)) == ("spectral", "as asked")

@@ -17,7 +17,7 @@ CASES = {
     "prime lazy": settings_for((97, 61), engine="lazy", loading={"target": 0.08}),
     "square lazy, pure shear": settings_for((64, 64), engine="lazy", kernel={"orientation": "pure"}),
     "long lazy, blocks larger than slabs": settings_for((9, 130), engine="lazy", loading={"target": 0.3}),
-    "tiny lazy": settings_for((3, 5), engine="lazy", loading={"target": 1.0}, output=FEW_RECORDS),
+    "more ranks than rows, lazy": settings_for((3, 70), engine="lazy", loading={"target": 0.5}, output=FEW_RECORDS),
     "more ranks than rows": settings_for((3, 5), loading={"target": 2.0}, output=FEW_RECORDS),
     "more ranks than rows, spectral": settings_for((3, 5), engine="spectral", loading={"target": 1.0}, output=FEW_RECORDS),
     "fewer wavevectors than ranks, spectral": settings_for(

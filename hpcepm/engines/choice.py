@@ -11,7 +11,7 @@ SPECTRAL_STEP_PER_LOG = 0.45
 SPECTRAL_PASSES = 1.5
 LAZY_EVENT = 600.0
 LAZY_EVENT_PER_LENGTH = 14.5
-COVERED_BY_A_WINDOW = 48 * 48  # sites
+LEAST_SIDE_FOR_LAZY = 64  # of the longer side: on less, a few windows are the lattice
 
 
 class Choice(NamedTuple):
@@ -37,8 +37,8 @@ def choose(requested: str, shape: tuple[int, int]) -> Choice:
         (nx, ny).
     """
     n_sites = shape[0] * shape[1]
-    if requested == "lazy" and n_sites <= COVERED_BY_A_WINDOW:
-        return Choice("direct", "what lazy comes to where its window covers the lattice, without the bookkeeping")
+    if requested == "lazy" and max(shape) < LEAST_SIDE_FOR_LAZY:
+        return Choice("direct", "what lazy comes to where a few of its windows cover the lattice, without the bookkeeping")
     if requested != "auto":
         return Choice(requested, "as asked")
     events = events_per_step(n_sites)

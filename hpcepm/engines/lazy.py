@@ -129,7 +129,7 @@ def _sizes(nx: int, ny: int) -> tuple[int, int, int]:
     A row of the window has 2R + 2 numbers, which should fill vector registers.
     """
     n = (nx * ny) ** 0.5
-    half_window = 7 if n < 96 else 11 if n < 384 else 23 if n < 1536 else 31
+    half_window = 11 if n < 384 else 23 if n < 1536 else 31
     return half_window, int(63000 * (n / 256) ** 1.4), int(150 * (n / 256) ** 1.15)
 
 
