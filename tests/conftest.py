@@ -59,6 +59,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+QUICK_START = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_ess_singleton_isolated": "1"}
+"""Lets Open MPI not look for fast networks, nor start a daemon for a rank alone: a third of a second less at each start."""
+
 
 @pytest.fixture(scope="session")
 def team() -> Team:
@@ -83,7 +86,7 @@ def start(command: list[str], ranks: int | None, cwd: Path, **environment: str) 
     return subprocess.Popen(
         full,
         cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**QUICK_START, **os.environ, "OMP_NUM_THREADS": "1", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
