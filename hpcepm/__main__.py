@@ -3,5 +3,8 @@
 import sys
 
 from .cli import main
+from .stopping import ignore_requests
 
-sys.exit(main(sys.argv[1:]))
+code = main(sys.argv[1:])
+ignore_requests()
+sys.exit(code)

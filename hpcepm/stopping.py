@@ -58,6 +58,12 @@ class StopRequest:
             os.kill(os.getpid(), number)
 
 
+def ignore_requests() -> None:
+    """Let signals that ask to stop do nothing: Python, leaving, would let them kill it, though only MPI has yet to end."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Deadline:
     """When a run must have ended, by its own ``--max-walltime`` and by the scheduler's. On rank 0.
 

@@ -1,5 +1,6 @@
 """Interrupted runs: killed without warning, taken up on other numbers of ranks, and ending with the same bits."""
 
+import os
 import random
 import signal
 import time
@@ -122,6 +123,31 @@ def test_a_signal_stops_with_a_checkpoint_and_75(tmp_path: Path, name: str) -> N
     assert process.returncode == 75 and f"by {name}; a checkpoint was written" in err and "Traceback" not in err
     assert run_python(command, 2, tmp_path).returncode == 0
     assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_signal_after_the_end_changes_nothing(tmp_path: Path) -> None:
+    """Python gives signals their deadly meaning back before MPI ends: here, before C has read the rest of the input."""
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings_for((8, 8))))
+    os.mkfifo(tmp_path / "fifo")
+    script = (
+        "import ctypes, os, runpy, sys\nos.dup2(os.open('fifo', os.O_RDWR), 0)\n"
+        "ctypes.pythonapi.Py_AtExit(ctypes.CDLL(None).getchar)\n"
+        "sys.argv = ['hpcepm', 'input.yaml']\nrunpy.run_module('hpcepm', run_name='__main__', alter_sys=True)\n"
+    )
+    process = start(["-c", script], None, tmp_path)
+    try:
+        assert process.stdout is not None
+        while "results" not in process.stdout.readline():
+            assert process.poll() is None, process.communicate()
+        for _ in range(40):
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(0.01)
+        assert process.poll() is None, process.returncode
+        (tmp_path / "fifo").write_text("x")
+        _, err = process.communicate(timeout=20)
+    finally:
+        end(process)
+    assert process.returncode == 0 and not err
 
 
 INTERRUPTED = settings_for((97, 61), engine="direct", loading={"target": 0.3}, checkpoint={"every": "0.05 s", "keep": 3})
