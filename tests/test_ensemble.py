@@ -53,7 +53,7 @@ def test_realization_0_is_what_a_single_run_gives(tmp_path: Path) -> None:
 
 def test_stopped_and_gone_on_with(tmp_path: Path) -> None:
     output = {name: value for name, value in SETTINGS["output"].items() if name != "fields"}
-    settings = {**SETTINGS, "output": output, "loading": {"target": 0.5}, "realizations": 400}
+    settings = {**SETTINGS, "output": output, "loading": {"target": 0.5}, "realizations": 1200}
     write_input(tmp_path, settings)
     assert run_python([*COMMAND, "whole"], 2, tmp_path).returncode == 0
     parts = 0

@@ -421,7 +421,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_fills_up_at_a_random_moment(tmp_path: Path, small_disk: Path, team: Team, count: Count) -> None:
     chance = random.Random(11)
-    settings = {**SETTINGS, "checkpoint": {"every": "0.02 s"}, "output": {"directory": "run", "observables": {"every": 0.01}}}
+    output = {"directory": "run", "observables": {"every": 0.01}}
+    settings = {**SETTINGS, "loading": {"target": 1.0}, "checkpoint": {"every": "0.02 s"}, "output": output}
     for folder in (tmp_path, small_disk):
         write_input(folder, settings)
     assert run_python(COMMAND, None, tmp_path).returncode == 0
@@ -430,8 +431,8 @@ def test_a_disk_that_fills_up_at_a_random_moment(tmp_path: Path, small_disk: Pat
         process = start(COMMAND, chance.choice([None, 2]), small_disk)
         ballast = threading.Thread(target=fill_up, args=(small_disk / "ballast", process))
         try:
-            wait_until(lambda: (small_disk / "run" / "checkpoints").exists(), process)
-            time.sleep(chance.uniform(0, 0.6))
+            wait_until(partial(has_checkpoint, small_disk / "run", chance.randrange(8)), process)  # of some twenty
+            time.sleep(chance.uniform(0, 0.05))
             ballast.start()
             _, err = process.communicate(timeout=60)
         finally:
@@ -445,6 +446,12 @@ def test_a_disk_that_fills_up_at_a_random_moment(tmp_path: Path, small_disk: Pat
             assert header is not None and not problems
         goes_on_to_the_same_bits(small_disk, tmp_path / "run", None)
         count.done()
+
+
+def has_checkpoint(run: Path, number: int) -> bool:
+    """Return whether a run has written so many checkpoints, or, if that is none, made room for them."""
+    folder = run / "checkpoints"
+    return folder.exists() and max([0, *(int(path.stem) for path in folder.glob("0*.h5"))]) >= number
 
 
 def fill_up(path: Path, process: subprocess.Popen[str]) -> None:
