@@ -59,7 +59,7 @@ class StopRequest:
 
 
 def ignore_requests() -> None:
-    """Let signals that ask to stop do nothing: Python, leaving, would let them kill it, though only MPI has yet to end."""
+    """Ignore requests to stop: Python, as it leaves, restores the signals' deadly defaults before MPI has ended."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
