@@ -1,0 +1,106 @@
+"""The golden inputs: some 30 runs, small and unlike, that touch every kernel, engine and distribution."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+import yaml
+
+Settings = Mapping[str, Any]
+
+OUTPUT: Final = {"observables": {"every": 0.01}, "fields": {"every": 0.05}}
+FEW_RECORDS: Final = {"observables": {"every": 0.1}, "fields": {"every": 0.5}}
+NEGATIVE: Final = {"distribution": "normal", "mean": 0.1, "std": 0.5, "allow_negative": True}
+
+
+def case(shape: tuple[int, int], target: float = 0.12, **changes: Any) -> Settings:
+    """Return an input that exercises everything, quickly."""
+    settings = {
+        "lattice": {"shape": list(shape)},
+        "thresholds": {"initial": "ESL", "renewal": "MCT"},
+        "initial_stress": {"std": 0.3},
+        "loading": {"target": target},
+        "seed": 3,
+        "output": OUTPUT,
+        "checkpoint": {"every": "1 h"},
+    }
+    return {**settings, **changes}
+
+
+def renewed(**thresholds: Any) -> dict[str, Any]:
+    """Return the section of thresholds with another renewal."""
+    return {"thresholds": {"initial": "ESL", "renewal": thresholds}}
+
+
+CASES: Final[Mapping[str, Settings]] = {
+    "square direct": case((32, 32), engine="direct"),
+    "prime direct": case((97, 61), 0.06, engine="direct"),
+    "prime spectral": case((97, 61), 0.03, engine="spectral"),
+    "prime lazy": case((97, 61), 0.08, engine="lazy"),
+    "odd spectral, cell average": case((15, 21), engine="spectral", kernel={"type": "cell_average"}),
+    "long spectral, pure shear": case((8, 50), engine="spectral", kernel={"orientation": "pure"}),
+    "square lazy, pure shear": case((64, 64), engine="lazy", kernel={"orientation": "pure"}),
+    "lazy, finite difference": case(
+        (70, 48), 0.08, engine="lazy", kernel={"type": "finite_difference"}
+    ),
+    "direct, finite difference, pure shear": case(
+        (20, 14), kernel={"type": "finite_difference", "orientation": "pure"}
+    ),
+    "long lazy": case((9, 130), 0.3, engine="lazy"),
+    "more ranks than strips, lazy": case((3, 70), 0.5, engine="lazy", output=FEW_RECORDS),
+    "more ranks than strips": case((3, 5), 2.0, output=FEW_RECORDS),
+    "fewer wavevectors than ranks": case((6, 4), 1.0, engine="spectral", output=FEW_RECORDS),
+    "narrow spectral": case((2, 64), 0.3, engine="spectral", output=FEW_RECORDS),
+    "narrow lazy": case((128, 3), 0.3, engine="lazy", output=FEW_RECORDS),
+    "narrow direct": case((40, 3), 0.3, engine="direct", output=FEW_RECORDS),
+    "unstable at the start": case((40, 30), thresholds={"initial": NEGATIVE}),
+    "GQ, largest seed": case((24, 17), 0.2, thresholds={"initial": "GQ"}, seed=2**64 - 1),
+    "no initial stress, no maps": case(
+        (16, 16), 0.3, initial_stress={"std": 0.0}, output={"avalanches": False}
+    ),
+    "weibull": case((16, 12), **renewed(distribution="weibull", shape=2.0, scale=1.1)),
+    "weibull by moments": case((16, 12), **renewed(distribution="weibull", mean=1.0, std=0.4)),
+    "normal": case((16, 12), **renewed(distribution="normal", mean=1.0, std=0.6)),
+    "lognormal": case((16, 12), **renewed(distribution="lognormal", shape=0.5, scale=0.9)),
+    "gamma by moments": case((16, 12), **renewed(distribution="gamma", mean=1.0, std=0.5)),
+    "uniform": case((16, 12), **renewed(distribution="uniform", low=0.4, high=1.7)),
+    "exponential": case((16, 12), **renewed(distribution="exponential", mean=0.8)),
+    "constant, and constant slip": case(
+        (16, 12),
+        slip={"distribution": "constant", "c0": 0.04, "c1": 0.01},
+        **renewed(distribution="constant", value=1.0),
+    ),
+    "samples of a table": case((16, 12), **renewed(distribution="samples", file="samples.csv")),
+    "samples and a field of HDF5": case(
+        (16, 12),
+        thresholds={
+            "initial": {"distribution": "field", "file": "thresholds.h5:/field"},
+            "renewal": {"distribution": "samples", "file": "thresholds.h5:/samples"},
+        },
+    ),
+    "ensemble": case((16, 16), realizations=5),
+    "ensemble without maps": case(
+        (9, 8), realizations=9, initial_stress={"std": 0.0}, output={"observables": {"every": 0.01}}
+    ),
+    "ensemble of pairs": case((40, 33), 0.08, realizations=3, ranks_per_realization=2),
+    "ensemble, lazy": case((66, 40), 0.05, realizations=3, engine="lazy", ranks_per_realization=3),
+}
+
+CHAINS: Final = ("square direct", "prime lazy", "odd spectral, cell average", "long lazy")
+"""These are also stopped after each 64 steps and continued: the same datasets."""
+
+GROWN: Final = {"ensemble": 2, "ensemble of pairs": 2}
+"""These are also begun with fewer realizations: the same datasets."""
+
+
+def write_inputs(folder: Path) -> None:
+    """Write the inputs, and the files that they name."""
+    rng = np.random.default_rng(5)
+    samples, field = rng.gamma(4.0, 0.25, 300), rng.uniform(0.3, 2.0, (16, 12))
+    (folder / "samples.csv").write_text("sigma_c\n" + "\n".join(map(repr, samples.tolist())) + "\n")
+    with h5py.File(folder / "thresholds.h5", "w") as file:
+        file["samples"], file["field"] = samples, field
+    for name, settings in CASES.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(dict(settings)))
