@@ -3,7 +3,7 @@
 import sys
 
 from .cli import main
-from .stopping import ignore_requests
+from .run.stopping import ignore_requests
 
 code = main(sys.argv[1:])
 ignore_requests()

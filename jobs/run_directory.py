@@ -1,4 +1,6 @@
-"""Print the directory that a command line of hpcepm writes to: `jobs/common.sh` looks for checkpoints there.
+"""Print the directory that a command line of hpcepm writes to.
+
+`jobs/common.sh` looks for checkpoints there.
 
 Says nothing about a command line or an input that is wrong: the run itself will.
 """

@@ -1,4 +1,4 @@
-"""Shared by all tests: a team of one, runs under mpiexec that cannot outlive their test, and the comparison of results."""
+"""Shared by all tests: a one_rank of one, runs under mpiexec that cannot outlive their test, and the comparison of results."""
 
 import contextlib
 import os
@@ -17,14 +17,17 @@ import pytest
 import yaml
 from mpi4py import MPI
 
-from hpcepm.parallel import Team
+from hpcepm.parallel.ranks import Ranks
 
 COUNTS: dict[str, int] = {}
 """How often the harness of faults did what; printed at the end."""
 
 
 class Count:
-    """How often a test of reliability does its worst: a few times, or with ``--long`` as often as the README's table says."""
+    """How often a test of reliability does its worst.
+
+    A few times, or with ``--long`` as often as the README's table says.
+    """
 
     def __init__(self, long: bool) -> None:
         self.long = long
@@ -42,7 +45,11 @@ class Count:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="tests of reliability as often as the README's table says")
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="tests of reliability as often as the README's table says",
+    )
 
 
 @pytest.fixture
@@ -60,27 +67,38 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 QUICK_START = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_ess_singleton_isolated": "1"}
-"""Lets Open MPI not look for fast networks, nor start a daemon for a rank alone: a third of a second less at each start."""
+"""Lets Open MPI not look for fast networks, nor start a daemon for a rank alone.
+
+A third of a second less at each start.
+"""
 
 
 @pytest.fixture(scope="session")
-def team() -> Team:
-    """Return a team of the one rank that runs the tests."""
-    return Team(MPI.COMM_SELF)
+def one_rank() -> Ranks:
+    """Return a one_rank of the one rank that runs the tests."""
+    return Ranks(MPI.COMM_SELF)
 
 
 def launch_command(ranks: int) -> list[str]:
     """Return what starts so many ranks."""
-    launcher = os.environ.get("MPIEXEC") or shutil.which("mpiexec.openmpi") or shutil.which("mpiexec")
+    launcher = (
+        os.environ.get("MPIEXEC") or shutil.which("mpiexec.openmpi") or shutil.which("mpiexec")
+    )
     assert launcher, "no mpiexec: run tools/setup"
-    version = subprocess.run([launcher, "--version"], capture_output=True, text=True, check=True).stdout
-    options = ["--oversubscribe", "--quiet"] if "Open MPI" in version or "OpenRTE" in version else []
+    version = subprocess.run(
+        [launcher, "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    options = (
+        ["--oversubscribe", "--quiet"] if "Open MPI" in version or "OpenRTE" in version else []
+    )
     if options and os.getuid() == 0:
         options.append("--allow-run-as-root")
     return [launcher, *options, "-n", str(ranks)]
 
 
-def start(command: list[str], ranks: int | None, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+def start(
+    command: list[str], ranks: int | None, cwd: Path, **environment: str
+) -> subprocess.Popen[str]:
     """Start Python, under mpiexec if ``ranks`` is given, in a session of its own."""
     full = [*(launch_command(ranks) if ranks else []), sys.executable, *command]
     return subprocess.Popen(
@@ -96,7 +114,10 @@ def start(command: list[str], ranks: int | None, cwd: Path, **environment: str) 
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Kill −9 a process and all it started, and wait until they are gone. Ranks are found by their session, which is ours."""
+    """Kill −9 a process and all it started, and wait until they are gone.
+
+    Ranks are found by their session, which is ours.
+    """
     while left := processes_of_session(process.pid):
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
@@ -131,12 +152,19 @@ def run_python(
 
 @pytest.fixture
 def hpcepm(tmp_path: Path) -> Run:
-    """Return a function that runs hpcepm on an input in a fresh directory: ``hpcepm(settings, *options, ranks=…)``."""
+    """Return a function that runs hpcepm on an input in a fresh directory.
 
-    def run(settings: dict[str, Any] | str, *options: str, ranks: int | None = None, **environment: str) -> Any:
+    ``hpcepm(settings, *options, ranks=…)``.
+    """
+
+    def run(
+        settings: dict[str, Any] | str, *options: str, ranks: int | None = None, **environment: str
+    ) -> Any:
         path = tmp_path / "input.yaml"
         path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
-        return run_python(["-m", "hpcepm", "input.yaml", *options], ranks, tmp_path, 120, **environment)
+        return run_python(
+            ["-m", "hpcepm", "input.yaml", *options], ranks, tmp_path, 120, **environment
+        )
 
     return run
 

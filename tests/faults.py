@@ -1,8 +1,12 @@
-"""Things that go wrong, on purpose: a run in which a chosen rank fails in a chosen way at a chosen place.
+"""Things that go wrong, on purpose.
 
-    mpiexec -n 3 python -m tests.faults '{"at": "rows", "when": "entry", "nth": 2, "rank": 1, "do": "kill"}' input.yaml [options]
+A run in which a chosen rank fails in a chosen way at a chosen place.
 
-The places are the phases of a run and the stages of a checkpoint, in `PLACES`; what can happen there is in `DEEDS`.
+    mpiexec -n 3 python -m tests.faults '{"at": "rows", "when": "entry", "nth": 2, "rank": 1, "do":
+    "kill"}' input.yaml [options]
+
+The places are the phases of a run and the stages of a checkpoint, in `PLACES`; what can happen
+there is in `DEEDS`.
 """
 
 import errno
@@ -17,22 +21,22 @@ from collections.abc import Callable
 from typing import Any, Final
 
 PHASES: Final = {
-    "preparing": ("hpcepm.dynamics", "prepare"),
-    "shearing": ("hpcepm.dynamics.Dynamics", "shear"),
-    "convolving": ("hpcepm.convolution.Convolution", "stress_of"),
-    "measuring": ("hpcepm.output", "measure"),
-    "snapshot": ("hpcepm.output.Output", "add_snapshot"),
-    "saving": ("hpcepm.output.Output", "save"),
+    "preparing": ("hpcepm.model.dynamics", "prepare"),
+    "shearing": ("hpcepm.model.dynamics.Dynamics", "shear"),
+    "convolving": ("hpcepm.model.convolution.Convolution", "stress_of"),
+    "measuring": ("hpcepm.storage.output", "measure"),
+    "snapshot": ("hpcepm.storage.output.Output", "add_snapshot"),
+    "saving": ("hpcepm.storage.output.Output", "save"),
 }
 STAGES: Final = {
-    "completing the state": ("hpcepm.dynamics.Dynamics", "complete_state"),
-    "skeleton": ("hpcepm.slab_files", "_write_skeleton"),
-    "rows": ("hpcepm.slab_files", "_write_rows"),
-    "comparing": ("hpcepm.slab_files", "_compare_rows"),
-    "sealing": ("hpcepm.slab_files", "seal"),
-    "renaming": ("hpcepm.slab_files", "settle"),
-    "noting the newest": ("hpcepm.checkpoint", "_note_newest"),
-    "pruning": ("hpcepm.simulation", "prune"),
+    "completing the state": ("hpcepm.model.dynamics.Dynamics", "complete_state"),
+    "skeleton": ("hpcepm.storage.fields", "_write_skeleton"),
+    "rows": ("hpcepm.storage.fields", "_write_rows"),
+    "comparing": ("hpcepm.storage.fields", "_compare_rows"),
+    "sealing": ("hpcepm.storage.fields", "seal"),
+    "renaming": ("hpcepm.storage.fields", "fsync_and_rename"),
+    "noting the newest": ("hpcepm.storage.checkpoint", "_note_newest"),
+    "pruning": ("hpcepm.run.simulation", "prune"),
 }
 ON_RANK_0: Final = ("saving", "skeleton", "renaming", "noting the newest", "pruning")
 """Where only rank 0 does anything."""
@@ -86,7 +90,7 @@ def install(at: str, do: str, when: str = "entry", nth: int = 1, rank: int = 0) 
 
 
 if __name__ == "__main__":
-    import hpcepm.parallel  # noqa: F401  (before mpi4py.MPI)
+    import hpcepm.parallel.ranks  # noqa: F401  (before mpi4py.MPI)
     from hpcepm.cli import main
 
     install(**json.loads(sys.argv[1]))

@@ -1,6 +1,9 @@
-"""The model as a careful student would write it down: numpy, an FFT for every step, no engine, no bound, no rank.
+"""The model as a careful student would write it down.
 
-Shares nothing with hpcepm but the text of the contract; slow and obvious. The random streams come from numpy's own Philox.
+Numpy, an FFT for every step, no engine, no bound, no rank.
+
+Shares nothing with hpcepm but the text of the contract; slow and obvious. The random streams come
+from numpy's own Philox.
 """
 
 from dataclasses import dataclass, field
@@ -58,7 +61,9 @@ class PlainModel:
     avalanches: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.kernel = kernel_hat(self.shape, self.kind, self.orientation, self.mu / (1 + self.mu / self.bulk))
+        self.kernel = kernel_hat(
+            self.shape, self.kind, self.orientation, self.mu / (1 + self.mu / self.bulk)
+        )
         sites = range(self.shape[0] * self.shape[1])
         u = np.array([words(self.seed, s, 0, 0)[0] for s in sites]).reshape(self.shape)
         self.sigma_c = scipy.stats.weibull_min.ppf(u, self.initial[0], scale=self.initial[1])
@@ -77,10 +82,16 @@ class PlainModel:
         for i, j in np.argwhere(which):
             self.n_events[i, j] += 1
             u = words(self.seed, i * self.shape[1] + j, int(self.n_events[i, j]), 0)
-            slips[i, j] = scipy.stats.expon.ppf(u[1], scale=self.c0 + self.c1 * self.sigma_c[i, j] ** 2)
-            self.sigma_c[i, j] = scipy.stats.weibull_min.ppf(u[0], self.renewal[0], scale=self.renewal[1])
+            slips[i, j] = scipy.stats.expon.ppf(
+                u[1], scale=self.c0 + self.c1 * self.sigma_c[i, j] ** 2
+            )
+            self.sigma_c[i, j] = scipy.stats.weibull_min.ppf(
+                u[0], self.renewal[0], scale=self.renewal[1]
+            )
         self.epsilon_p += slips
-        self.sigma += np.fft.ifft2(self.kernel * np.fft.fft2(slips)).real - 2 * self.mu * slips.mean()
+        self.sigma += (
+            np.fft.ifft2(self.kernel * np.fft.fft2(slips)).real - 2 * self.mu * slips.mean()
+        )
         return float(slips.sum())
 
     def shear(self, target: float) -> None:
@@ -97,7 +108,12 @@ class PlainModel:
                 self.strain += rise / (2 * self.mu)
                 self.sigma += rise
                 unstable[weakest] = True
-            avalanche = {"strain": self.strain, "stress": self.sigma.mean(), "x": weakest[0], "y": weakest[1]}
+            avalanche = {
+                "strain": self.strain,
+                "stress": self.sigma.mean(),
+                "x": weakest[0],
+                "y": weakest[1],
+            }
             slip = events = duration = 0.0
             before = self.n_events.copy()
             while unstable.any():
@@ -108,5 +124,12 @@ class PlainModel:
             sites = int((self.n_events > before).sum())
             drop = 2 * self.mu * slip / self.sigma.size
             self.avalanches.append(
-                {**avalanche, "slip": slip, "events": events, "duration": duration, "sites": sites, "stress_drop": drop}
+                {
+                    **avalanche,
+                    "slip": slip,
+                    "events": events,
+                    "duration": duration,
+                    "sites": sites,
+                    "stress_drop": drop,
+                }
             )

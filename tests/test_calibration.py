@@ -38,9 +38,14 @@ def test_a_polynomial_is_emulated_exactly(p: int, degree: int) -> None:
     elsewhere = rng.uniform(box.low, box.high, (20, p))
     assert emulator.degree == degree
     np.testing.assert_allclose(emulator.at(elsewhere), model(elsewhere), atol=1e-9)
-    np.testing.assert_allclose(emulator.variance(elsewhere[0]), noise[0].var(axis=0, ddof=1) / 10, rtol=1e-6)
+    np.testing.assert_allclose(
+        emulator.variance(elsewhere[0]), noise[0].var(axis=0, ddof=1) / 10, rtol=1e-6
+    )
     step = 1e-7 * np.eye(p)
-    numerical = np.stack([(emulator.at(elsewhere[0] + s) - emulator.at(elsewhere[0] - s)) / 2e-7 for s in step], axis=-1)
+    numerical = np.stack(
+        [(emulator.at(elsewhere[0] + s) - emulator.at(elsewhere[0] - s)) / 2e-7 for s in step],
+        axis=-1,
+    )
     np.testing.assert_allclose(emulator.gradient(elsewhere[0]), numerical, rtol=1e-4, atol=1e-5)
 
 
@@ -56,7 +61,9 @@ def test_what_is_no_polynomial_is_said_so() -> None:
 def smooth(at: Floats) -> Floats:
     """Return two observables of two keys, much like plateau and peak."""
     a, b = at[..., 0], at[..., 1]
-    return np.stack([1.3 - 13 * a - 20 * b + 60 * a * a, 1.2 * np.exp(-8 * a) - 5 * b + 40 * a * b], axis=-1)
+    return np.stack(
+        [1.3 - 13 * a - 20 * b + 60 * a * a, 1.2 * np.exp(-8 * a) - 5 * b + 40 * a * b], axis=-1
+    )
 
 
 def test_stated_errors_hold_as_often_as_they_say() -> None:
@@ -66,15 +73,25 @@ def test_stated_errors_hold_as_often_as_they_say() -> None:
         rng = np.random.default_rng(trial)
         truth = rng.uniform([0.02, 0.01], [0.05, 0.03])
         errors = np.array([0.002, 0.005])
-        goal = Goal(["plateau", "peak"], smooth(truth) + errors * rng.normal(size=2), errors, np.zeros(2, bool))
+        goal = Goal(
+            ["plateau", "peak"],
+            smooth(truth) + errors * rng.normal(size=2),
+            errors,
+            np.zeros(2, bool),
+        )
         common = rng.normal(size=(40, 2)) * [0.02, 0.06]
 
         def observe(points: Floats, _: int, rng: Any = rng, common: Floats = common) -> Floats:
-            noise = common * (1 + 5 * points[:, None, :1]) + 0.02 * rng.normal(size=(len(points), 40, 2))
+            noise = common * (1 + 5 * points[:, None, :1]) + 0.02 * rng.normal(
+                size=(len(points), 40, 2)
+            )
             return smooth(points)[:, None] + noise
 
         fit = search(bounds.centre, bounds, goal, 0.95, observe).fit
-        held += [fit.distance(truth) <= fit.region(0.95), *(np.abs(fit.best - truth) <= fit.half_widths(0.95))]
+        held += [
+            fit.distance(truth) <= fit.region(0.95),
+            *(np.abs(fit.best - truth) <= fit.half_widths(0.95)),
+        ]
     # Binomial: 95 % of 150 is 142.5 ± 2.7; within four standard deviations of it.
     assert np.all(held >= 132)
     assert held.mean() < trials, "intervals that never fail are too wide"
@@ -102,22 +119,31 @@ def test_stated_errors_of_whole_curves_hold_as_often_as_they_say() -> None:
             return curve(points)[:, None] + common * (1 + 5 * points[:, None, :1]) + noise
 
         fit = search(bounds.centre, bounds, goal, 0.95, observe).fit
-        held += [fit.distance(truth) <= fit.region(0.95), *(np.abs(fit.best - truth) <= fit.half_widths(0.95))]
+        held += [
+            fit.distance(truth) <= fit.region(0.95),
+            *(np.abs(fit.best - truth) <= fit.half_widths(0.95)),
+        ]
     # Binomial: 95 % of 40 is 38 ± 1.4; within four standard deviations of it.
     assert np.all(held >= 33)
 
 
 def test_correlated_errors_of_a_curve_count_for_more() -> None:
     rng = np.random.default_rng(1)
-    common = rng.normal(size=(1, 40, 1)) * 0.05 * np.ones(30)  # the points of a curve go up and down together
+    common = (
+        rng.normal(size=(1, 40, 1)) * 0.05 * np.ones(30)
+    )  # the points of a curve go up and down together
 
     def width(correlated: bool) -> float:
         goal = Goal(["stress"] * 30, np.full(30, 0.5), np.full(30, 0.02), np.full(30, correlated))
         bounds = Box(np.array([0.0]), np.array([1.0]))
-        found = search(np.array([0.2]), bounds, goal, 0.95, lambda at, _: at[:, None, :] * np.ones(30) + common)
+        found = search(
+            np.array([0.2]), bounds, goal, 0.95, lambda at, _: at[:, None, :] * np.ones(30) + common
+        )
         return float(found.fit.half_widths(0.95)[0])
 
-    assert width(True) == pytest.approx(2.02 * np.hypot(0.02, common[0, :, 0].std(ddof=1) / np.sqrt(40)), rel=0.02)
+    assert width(True) == pytest.approx(
+        2.02 * np.hypot(0.02, common[0, :, 0].std(ddof=1) / np.sqrt(40)), rel=0.02
+    )
     assert width(False) < 0.8 * width(True)
 
 
@@ -128,7 +154,9 @@ def test_plateau_and_peak_of_known_curves() -> None:
     height, where = peak(strains, curves, highest(curves))
     assert height[0] == pytest.approx(1) and where[0] == pytest.approx(0.237)
     assert height[1] == pytest.approx(2) and where[1] == pytest.approx(1)
-    statistics = Statistics(strains, (0.5, 1.0), ("peak",), {"x_min": np.array([0.5]), "stress": np.array([0.333])})
+    statistics = Statistics(
+        strains, (0.5, 1.0), ("peak",), {"x_min": np.array([0.5]), "stress": np.array([0.333])}
+    )
     assert statistics.observables == ("stress", "x_min")
     of_both = np.stack([curves, 0 * curves + strains], axis=1)
     assert statistics.has_peak(of_both).tolist() == [True, False]
@@ -172,14 +200,20 @@ TARGET: dict[str, Any] = {
 def folder(tmp_path: Path) -> Path:
     """Return a folder with a good target and all it names."""
     (tmp_path / "glass.yaml").write_text(yaml.safe_dump(GLASS))
-    (tmp_path / "mine.csv").write_text("threshold\n" + "\n".join(str(0.2 + 0.02 * k) for k in range(80)))
+    (tmp_path / "mine.csv").write_text(
+        "threshold\n" + "\n".join(str(0.2 + 0.02 * k) for k in range(80))
+    )
     (tmp_path / "stress.csv").write_text("strain,stress,error\n0.1,0.5,0.05\n0.3,0.5,0.05\n")
     return tmp_path
 
 
-def calibrate(folder: Path, target: dict[str, Any] | str, *options: str, ranks: int | None = None) -> Any:
+def calibrate(
+    folder: Path, target: dict[str, Any] | str, *options: str, ranks: int | None = None
+) -> Any:
     """Run a calibration."""
-    (folder / "target.yaml").write_text(target if isinstance(target, str) else yaml.safe_dump(target, sort_keys=False))
+    (folder / "target.yaml").write_text(
+        target if isinstance(target, str) else yaml.safe_dump(target, sort_keys=False)
+    )
     return run_python(["-m", "hpcepm", "calibrate", "target.yaml", *options], ranks, folder)
 
 
@@ -192,9 +226,13 @@ def test_a_calibration_and_the_same_on_two_ranks(folder: Path) -> None:
     assert 0.01 <= key["best"] <= 0.06 and 0 < key["half_width"] < 0.05
     assert found["runs"] == 20 * (len(found["points"]) + 1)
 
-    ready = run_python(["-m", "hpcepm", "out/calibrated.yaml", "--output", "run", "--quiet"], None, folder)
+    ready = run_python(
+        ["-m", "hpcepm", "out/calibrated.yaml", "--output", "run", "--quiet"], None, folder
+    )
     assert ready.returncode == 0, ready.stderr
-    assert yaml.safe_load((folder / "out" / "calibrated.yaml").read_text())["slip"]["c0"] == pytest.approx(key["best"], rel=1e-5)
+    assert yaml.safe_load((folder / "out" / "calibrated.yaml").read_text())["slip"][
+        "c0"
+    ] == pytest.approx(key["best"], rel=1e-5)
 
     assert calibrate(folder, TARGET, "--output", "two", "--quiet", ranks=2).returncode == 0
     again = json.loads((folder / "two" / "calibration.json").read_text())
@@ -213,9 +251,16 @@ def test_two_keys_to_curves_of_two_observables(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "curves (events: 1 points, stress: 2 points)" in done.stdout
     found = json.loads((folder / "out" / "calibration.json").read_text())
-    assert [one["name"] for one in found["targets"]] == ["events at 0.2", "stress at 0.1", "stress at 0.3"]
+    assert [one["name"] for one in found["targets"]] == [
+        "events at 0.2",
+        "stress at 0.1",
+        "stress at 0.3",
+    ]
     at = np.argmin(abs(np.array(found["curves"]["strain"]) - 0.2))
-    assert found["targets"][0]["simulated"] == pytest.approx(found["curves"]["events"]["mean"][at]) and at > 0
+    assert (
+        found["targets"][0]["simulated"] == pytest.approx(found["curves"]["events"]["mean"][at])
+        and at > 0
+    )
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -237,22 +282,40 @@ BAD = [
     (changed("input", None), "input: is required"),
     (changed("realisations", 3), "realisations: unknown key (did you mean 'realizations'?)"),
     (changed("realizations", 3), "realizations: should be greater than or equal to 10"),
-    (changed("fit", {"slip.c00": RANGE}), "target.yaml:3:3: fit.slip.c00: unknown key of the input (did you mean 'slip.c0'?)"),
+    (
+        changed("fit", {"slip.c00": RANGE}),
+        "target.yaml:3:3: fit.slip.c00: unknown key of the input (did you mean 'slip.c0'?)",
+    ),
     (changed("fit", {"kernel.type": RANGE}), "fit.kernel.type: is not a number that can be fitted"),
     (changed("fit", {"seed": RANGE}), "fit.seed: is not a number that can be fitted"),
     (changed("fit", {"thresholds.initial.scale": RANGE}), "the input has a preset there, GQ"),
     (changed("fit", {}), "fit: Dictionary should have at least 1 item"),
-    (changed("fit/slip.c0/from", -0.1), "fit.slip.c0.from: slip.c0 should be greater than or equal to 0, not -0.1"),
+    (
+        changed("fit/slip.c0/from", -0.1),
+        "fit.slip.c0.from: slip.c0 should be greater than or equal to 0, not -0.1",
+    ),
     (changed("fit/slip.c0/from", 0.2), "fit.slip.c0: from must be less than to"),
     (changed("fit/slip.c0/start", 0.2), "fit.slip.c0: start must lie between from and to"),
     (changed("fit/slip.c0/form", 0.2), "fit.slip.c0.form: unknown key (did you mean 'from'?)"),
-    (changed("fit/slip.c1", {"start": 0.02, "from": 0.0, "to": 0.1}), "2 keys cannot be found from 1 number;"),
+    (
+        changed("fit/slip.c1", {"start": 0.02, "from": 0.0, "to": 0.1}),
+        "2 keys cannot be found from 1 number;",
+    ),
     (changed("target", {}), "target: name what is to be met"),
     (changed("target/plateau/error", 0), "target.plateau.error: should be greater than"),
-    (changed("target/plateau/window", [0.2, 0.5]), "ends at strain 0.5, but loading.target of glass.yaml is 0.4"),
+    (
+        changed("target/plateau/window", [0.2, 0.5]),
+        "ends at strain 0.5, but loading.target of glass.yaml is 0.4",
+    ),
     (changed("target/plateau/window", [0.2, 0.21]), "holds fewer than three records"),
-    (changed("target/peak", {"value": 0.4, "error": 0.1}), "target: the peak is not above the plateau"),
-    (changed("target/curves", {"stress": {"file": "nix.csv"}}), "target.curves.stress.file: nix.csv: No such file or directory"),
+    (
+        changed("target/peak", {"value": 0.4, "error": 0.1}),
+        "target: the peak is not above the plateau",
+    ),
+    (
+        changed("target/curves", {"stress": {"file": "nix.csv"}}),
+        "target.curves.stress.file: nix.csv: No such file or directory",
+    ),
     (
         changed("target/curves", {"stres": {"file": "nix.csv"}}),
         "curves.stres: unknown observable (did you mean 'stress'?)",
@@ -267,7 +330,9 @@ def test_wrong_targets_are_told_with_their_place(folder: Path) -> None:
         "print([main(['calibrate', f'{k}.yaml', '--output', 'out']) for k in range(int(sys.argv[1]))])\n"
     )
     for k, (target, _) in enumerate(BAD):
-        (folder / f"{k}.yaml").write_text(target if isinstance(target, str) else yaml.safe_dump(target, sort_keys=False))
+        (folder / f"{k}.yaml").write_text(
+            target if isinstance(target, str) else yaml.safe_dump(target, sort_keys=False)
+        )
     done = run_python(["all_bad.py", str(len(BAD))], None, folder)
     assert done.stdout.strip() == str([2] * len(BAD)), done.stderr
     assert "Traceback" not in done.stderr and not (folder / "out").exists()
@@ -295,7 +360,9 @@ def test_malformed_curves(folder: Path, rows: str, said: str) -> None:
     from hpcepm.input import InputError
 
     (folder / "stress.csv").write_text(rows)
-    (folder / "target.yaml").write_text(yaml.safe_dump(changed("target", {"curves": {"stress": {"file": "stress.csv"}}})))
+    (folder / "target.yaml").write_text(
+        yaml.safe_dump(changed("target", {"curves": {"stress": {"file": "stress.csv"}}}))
+    )
     with pytest.raises(InputError, match=r"target\.curves\.stress\.file: ") as caught:
         read_target(str(folder / "target.yaml"), [], None)
     assert said in str(caught.value)

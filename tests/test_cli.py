@@ -1,4 +1,7 @@
-"""The command line on good and bad days: exit codes, messages, and that nothing half-written stays."""
+"""The command line on good and bad days.
+
+Exit codes, messages, and that nothing half-written stays.
+"""
 
 import fcntl
 import os
@@ -17,7 +20,11 @@ GOOD = settings_for((12, 10))
 
 def files(folder: Path) -> dict[str, bytes]:
     """Return all files below a folder with their contents."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_a_run_says_what_it_does(hpcepm: Run, tmp_path: Path) -> None:
@@ -44,13 +51,17 @@ def test_quiet_is_quiet(hpcepm: Run) -> None:
 @pytest.mark.parametrize("glass", [("ESL", "0.140"), ("GQ", "0.650")])
 def test_disorder_and_age_are_in_the_log(hpcepm: Run, glass: tuple[str, str]) -> None:
     name, age = glass
-    done = hpcepm({**GOOD, "thresholds": {"initial": name, "renewal": "MCT"}, "loading": {"target": 0.001}})
+    done = hpcepm(
+        {**GOOD, "thresholds": {"initial": name, "renewal": "MCT"}, "loading": {"target": 0.001}}
+    )
     # s = 0.43474 / (11.460 × (0.0276 + 0.0206 × 1.18896)) by hand
     assert f"s = 0.728, age r = {age}" in done.stdout
 
 
 @pytest.mark.parametrize("ranks", [None, 2])
-def test_wrong_input_is_2_and_writes_nothing(hpcepm: Run, tmp_path: Path, ranks: int | None) -> None:
+def test_wrong_input_is_2_and_writes_nothing(
+    hpcepm: Run, tmp_path: Path, ranks: int | None
+) -> None:
     done = hpcepm({**GOOD, "seeed": 1}, ranks=ranks)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.count("seeed: unknown key (did you mean 'seed'?)") == 1
@@ -107,7 +118,11 @@ def test_a_directory_in_use_is_3_and_untouched(hpcepm: Run, tmp_path: Path) -> N
         fcntl.flock(lock, fcntl.LOCK_EX)
         for options in ((), ("--continue",)):
             done = hpcepm(GOOD, *options)
-            assert done.returncode == 3 and "is in use by another run (process 1 on elsewhere, job 7, since noon)" in done.stderr
+            assert (
+                done.returncode == 3
+                and "is in use by another run (process 1 on elsewhere, job 7, since noon)"
+                in done.stderr
+            )
     assert files(tmp_path / "run") == {"run.lock": HOLDER.encode()}
     os.utime(tmp_path / "run" / "run.lock", (0, 0))
     assert hpcepm(GOOD).returncode == 0, "the lock of a run that is gone must not hold"
@@ -148,11 +163,13 @@ sys.exit(main(["input.yaml"]))
     [
         {"module": "simulation", "owner": "", "name": "glass_of", "call": 1},
         {"module": "dynamics", "owner": "Dynamics.", "name": "shear", "call": 5},
-        {"module": "output", "owner": "", "name": "write_slabs", "call": 2},
+        {"module": "output", "owner": "", "name": "write_fields", "call": 2},
     ],
     ids=lambda w: w["name"],
 )
-def test_an_exception_on_one_rank_ends_all_with_its_traceback(tmp_path: Path, where: dict[str, object], rank: int) -> None:
+def test_an_exception_on_one_rank_ends_all_with_its_traceback(
+    tmp_path: Path, where: dict[str, object], rank: int
+) -> None:
     script = SABOTAGE.format(**where, rank=rank, action="raise RuntimeError('sabotage')")
     (tmp_path / "sabotage.py").write_text(script)
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
@@ -167,15 +184,22 @@ def test_an_exception_on_one_rank_ends_all_with_its_traceback(tmp_path: Path, wh
 @pytest.mark.parametrize("rank", [0, 1, 2])
 def test_a_bad_number_on_one_rank_stops_all_and_is_named(tmp_path: Path, rank: int) -> None:
     poison = "arguments[0].state.fields.sigma_c[1, 2] = float('nan')"
-    script = SABOTAGE.format(module="dynamics", owner="Dynamics.", name="shear", call=6, rank=rank, action=poison)
+    script = SABOTAGE.format(
+        module="dynamics", owner="Dynamics.", name="shear", call=6, rank=rank, action=poison
+    )
     (tmp_path / "poison.py").write_text(script)
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
     done = run_python(["poison.py"], 3, tmp_path, timeout=30)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert f"hpcepm: stopped: sigma_c is nan at site ({4 * rank + 1}, 2) of rank {rank}, found after step" in done.stderr
+    assert (
+        f"hpcepm: stopped: sigma_c is nan at site ({4 * rank + 1}, 2) of rank {rank}, found after step"
+        in done.stderr
+    )
 
 
-@pytest.mark.parametrize("directory", ["", "x" * 300, "file/below", b"\xff".decode(errors="surrogateescape")])
+@pytest.mark.parametrize(
+    "directory", ["", "x" * 300, "file/below", b"\xff".decode(errors="surrogateescape")]
+)
 def test_directories_that_cannot_be(hpcepm: Run, tmp_path: Path, directory: str) -> None:
     (tmp_path / "file").write_text("")
     done = hpcepm(GOOD, "--output", directory)
@@ -203,11 +227,13 @@ def test_a_reader_that_goes_away_stops_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ranks", [None, 2])
 def test_a_full_disk_is_said_plainly(tmp_path: Path, ranks: int | None) -> None:
     """Here no file may grow beyond a limit that the observables keep and a snapshot or checkpoint exceeds."""
-    settings = settings_for((97, 61), engine="direct", loading={"target": 0.3}, checkpoint={"every": "0.05 s"})
+    settings = settings_for(
+        (97, 61), engine="direct", loading={"target": 0.3}, checkpoint={"every": "0.05 s"}
+    )
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings))
     (tmp_path / "limited.py").write_text(
         "import resource, sys\n"
-        "import hpcepm.parallel  # MPI writes files of its own as it starts\n"
+        "import hpcepm.parallel.ranks  # MPI writes files of its own as it starts\n"
         "from hpcepm.cli import main\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))\n"
         "sys.exit(main(sys.argv[1:]))\n"
@@ -222,7 +248,11 @@ def test_plot_of_what_is_no_run(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "run.h5", "w") as file:
         file["observables/strain"] = np.zeros(3)
     done = run_python(["-m", "hpcepm", "plot", "."], None, tmp_path)
-    assert done.returncode == 2 and "is damaged, or not of hpcepm" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and "is damaged, or not of hpcepm" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def test_a_foreign_run_file_is_untouched(hpcepm: Run, tmp_path: Path) -> None:

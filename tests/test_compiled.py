@@ -1,4 +1,7 @@
-"""The cache of compiled code: one for each content of the package, for numba does not look at what a function calls."""
+"""The cache of compiled code.
+
+One for each content of the package, for numba does not look at what a function calls.
+"""
 
 import shutil
 from pathlib import Path
@@ -6,14 +9,19 @@ from pathlib import Path
 import numba
 import pytest
 
-from hpcepm import compiled, rng
+from hpcepm.model import rng
+from hpcepm.parallel import compiled
 
 from .conftest import run_python
 
 
 def test_it_is_where_it_belongs_even_if_numba_was_imported_before(tmp_path: Path) -> None:
-    (tmp_path / "late.py").write_text("import numba\nfrom hpcepm import rng\nprint(rng.draw.stats.cache_path)\n")
-    found = run_python(["late.py"], None, tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"), NUMBA_CACHE_DIR="")
+    (tmp_path / "late.py").write_text(
+        "import numba\nfrom hpcepm import rng\nprint(rng.draw.stats.cache_path)\n"
+    )
+    found = run_python(
+        ["late.py"], None, tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"), NUMBA_CACHE_DIR=""
+    )
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith(str(tmp_path / "cache" / "hpcepm"))
     assert rng.draw.stats.cache_path.startswith(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
@@ -21,7 +29,9 @@ def test_it_is_where_it_belongs_even_if_numba_was_imported_before(tmp_path: Path
 
 def test_another_content_is_another_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "hpcepm"
-    shutil.copytree(Path(compiled.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        Path(compiled.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
+    )
     monkeypatch.setattr(compiled, "__file__", str(copy / "compiled.py"))
     before = compiled._cache_directory()
     assert before == compiled._cache_directory()

@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from hpcepm import disorder
-from hpcepm.disorder import Distribution, SlipLaw, age, disorder_strength, preset, quantile, slip_at
+from hpcepm.model import disorder
+from hpcepm.model.disorder import (
+    Distribution,
+    SlipLaw,
+    age,
+    disorder_strength,
+    preset,
+    quantile,
+    slip_at,
+)
 
 AT = np.array([2.0**-54, 1e-9, 1e-3, 0.2, 0.5, 0.7, 0.999, 1 - 1e-9, 1 - 2.0**-53])
 
@@ -46,9 +54,14 @@ def test_normal_cut_at_zero(mean: float) -> None:
     assert quantiles(ours).min() >= 0
 
 
-@pytest.mark.parametrize("make", [disorder.weibull_from_moments, disorder.lognormal_from_moments, disorder.gamma_from_moments])
+@pytest.mark.parametrize(
+    "make",
+    [disorder.weibull_from_moments, disorder.lognormal_from_moments, disorder.gamma_from_moments],
+)
 @pytest.mark.parametrize("std", [0.01, 0.4, 3.0])
-def test_given_moments_are_the_moments(make: Callable[[float, float], Distribution], std: float) -> None:
+def test_given_moments_are_the_moments(
+    make: Callable[[float, float], Distribution], std: float
+) -> None:
     made = make(1.3, std)
     assert (made.mean, made.std) == pytest.approx((1.3, std), rel=1e-9)
 
@@ -66,9 +79,12 @@ def test_constant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mean", "std", "second"), [("MCT", 1.0, 0.435, 1.189), ("ESL", 1.14, 0.478, 1.528), ("GQ", 1.65, 0.507, 2.98)]
+    ("name", "mean", "std", "second"),
+    [("MCT", 1.0, 0.435, 1.189), ("ESL", 1.14, 0.478, 1.528), ("GQ", 1.65, 0.507, 2.98)],
 )
-def test_presets_have_the_moments_the_paper_implies(name: str, mean: float, std: float, second: float) -> None:
+def test_presets_have_the_moments_the_paper_implies(
+    name: str, mean: float, std: float, second: float
+) -> None:
     glass = preset(name)
     assert (glass.mean, glass.std) == pytest.approx((mean, std), abs=6e-4)
     assert glass.second_moment == pytest.approx(second, abs=2e-3)
@@ -82,7 +98,9 @@ def test_ages_of_the_paper() -> None:
 def test_disorder_strength_and_the_papers_mean_slip() -> None:
     slip = SlipLaw(disorder.EXPONENTIAL_SLIP, 0.0235, 0.0163)
     assert slip.mean(preset("MCT")) == pytest.approx(0.0429, abs=1e-4)
-    assert disorder_strength(preset("MCT"), slip, 14.12) == pytest.approx(0.4347 / (14.12 * 0.04288), rel=1e-3)
+    assert disorder_strength(preset("MCT"), slip, 14.12) == pytest.approx(
+        0.4347 / (14.12 * 0.04288), rel=1e-3
+    )
 
 
 def test_slips() -> None:

@@ -1,4 +1,7 @@
-"""Many realizations in one run: the same bits on any number of ranks, through any number of stops, and as each has alone."""
+"""Many realizations in one run.
+
+The same bits on any number of ranks, through any number of stops, and as each has alone.
+"""
 
 import signal
 import time
@@ -21,7 +24,9 @@ def write_input(folder: Path, settings: dict[str, Any]) -> None:
     (folder / "input.yaml").write_text(yaml.safe_dump(settings))
 
 
-@pytest.mark.parametrize(("ranks", "per_realization"), [(2, "auto"), (3, "auto"), (3, 2), (4, 2), (2, 2)])
+@pytest.mark.parametrize(
+    ("ranks", "per_realization"), [(2, "auto"), (3, "auto"), (3, 2), (4, 2), (2, 2)]
+)
 def test_same_bits_on_any_ranks(tmp_path: Path, ranks: int, per_realization: int | str) -> None:
     write_input(tmp_path, {**SETTINGS, "ranks_per_realization": per_realization})
     for name, n in {"one": None, "many": ranks}.items():
@@ -36,7 +41,10 @@ def test_realization_0_is_what_a_single_run_gives(tmp_path: Path) -> None:
     for name, realizations in {"single": 1, "ensemble": 3}.items():
         write_input(tmp_path, {**SETTINGS, "realizations": realizations})
         assert run_python([*COMMAND, name], None, tmp_path).returncode == 0
-    single, ensemble = datasets(tmp_path / "single" / "run.h5"), datasets(tmp_path / "ensemble" / "run.h5")
+    single, ensemble = (
+        datasets(tmp_path / "single" / "run.h5"),
+        datasets(tmp_path / "ensemble" / "run.h5"),
+    )
     assert single.keys() == ensemble.keys()
     first = ensemble["avalanches/realization"] == 0
     for name, values in single.items():
@@ -78,7 +86,9 @@ def test_more_realizations_later(tmp_path: Path) -> None:
     write_input(tmp_path, SETTINGS)
     for name, asked in {"whole": (7,), "parts": (3, 7)}.items():
         for n in asked:
-            done = run_python([*COMMAND, name, "--continue", "--set", f"realizations={n}"], None, tmp_path)
+            done = run_python(
+                [*COMMAND, name, "--continue", "--set", f"realizations={n}"], None, tmp_path
+            )
             assert done.returncode == 0, done.stderr
     assert_same_bits(tmp_path / "whole", tmp_path / "parts")
     for options, said in (
@@ -95,7 +105,10 @@ def test_shapes_and_names(tmp_path: Path) -> None:
     assert run_python([*COMMAND, "run"], 2, tmp_path).returncode == 0
     run = tmp_path / "run" / "run.h5"
     with xr.open_dataset(run, group="observables", engine="h5netcdf") as curves:
-        assert curves["stress"].dims == ("realization", "record") and curves["stress"].shape == (7, 11)
+        assert curves["stress"].dims == ("realization", "record") and curves["stress"].shape == (
+            7,
+            11,
+        )
         assert np.unique(curves["stress"][:, -1]).size == 7
     with xr.open_dataset(run, group="fields", engine="h5netcdf") as maps:
         assert maps["sigma"].shape == (7, 3, 9, 8)
@@ -112,7 +125,9 @@ def test_summary_of_realizations(tmp_path: Path) -> None:
     write_input(tmp_path, SETTINGS)
     assert run_python([*COMMAND, "run"], 2, tmp_path).returncode == 0
     done = run_python(["-m", "hpcepm", "summarize", "run"], None, tmp_path)
-    assert done.returncode == 0 and "7 realizations, 11 records to strain 0.1" in done.stdout, done.stderr
+    assert done.returncode == 0 and "7 realizations, 11 records to strain 0.1" in done.stdout, (
+        done.stderr
+    )
     with h5py.File(tmp_path / "run" / "run.h5", "r") as file:
         stress, strain = file["observables/stress"][()], file["observables/strain"][()]
     late = stress[:, strain > 0.0499].mean(axis=1)
@@ -120,7 +135,9 @@ def test_summary_of_realizations(tmp_path: Path) -> None:
     table = np.genfromtxt(tmp_path / "run" / "summary.csv", delimiter=",", names=True)
     np.testing.assert_array_equal(table["strain"], strain)
     np.testing.assert_allclose(table["stress_mean"], stress.mean(axis=0), rtol=1e-15)
-    np.testing.assert_allclose(table["stress_error"], stress.std(axis=0, ddof=1) / 7**0.5, rtol=1e-13)
+    np.testing.assert_allclose(
+        table["stress_error"], stress.std(axis=0, ddof=1) / 7**0.5, rtol=1e-13
+    )
     np.testing.assert_allclose(table["stress_q5"], np.quantile(stress, 0.05, axis=0), rtol=1e-15)
     assert run_python(["-m", "hpcepm", "plot", "run"], None, tmp_path).returncode == 0
     for what in ("summarize", "plot", "verify"):
@@ -130,7 +147,7 @@ def test_summary_of_realizations(tmp_path: Path) -> None:
 
 def test_a_bad_number_in_one_realization_stops_all(tmp_path: Path) -> None:
     (tmp_path / "poisoned.py").write_text(
-        "import sys\nimport hpcepm.parallel\nfrom hpcepm.cli import main\nfrom hpcepm.dynamics import Dynamics\n"
+        "import sys\nimport hpcepm.parallel.ranks\nfrom hpcepm.cli import main\nfrom hpcepm.model.dynamics import Dynamics\n"
         "begin = Dynamics.begin\n"
         "def poisoned(self, glass, state=None):\n"
         "    begin(self, glass, state)\n"
@@ -140,6 +157,8 @@ def test_a_bad_number_in_one_realization_stops_all(tmp_path: Path) -> None:
     )
     write_input(tmp_path, SETTINGS)
     for ranks in (None, 3):
-        done = run_python(["poisoned.py", "input.yaml", "--output", f"on {ranks}"], ranks, tmp_path, timeout=60)
+        done = run_python(
+            ["poisoned.py", "input.yaml", "--output", f"on {ranks}"], ranks, tmp_path, timeout=60
+        )
         assert done.returncode == 1 and "Traceback" not in done.stderr
         assert "hpcepm: stopped: realization 4: sigma_c is nan at site (1, 2)" in done.stderr

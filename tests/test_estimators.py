@@ -4,13 +4,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tools.physics.estimators import Measured, fit_cut_off, fit_power_of_size, fit_rising_power, mean_of_groups, ratio_of_groups
+from tools.physics.estimators import (
+    Measured,
+    fit_cut_off,
+    fit_power_of_size,
+    fit_rising_power,
+    mean_of_groups,
+    ratio_of_groups,
+)
 
 TRIALS = 200
 Array = NDArray[np.float64]
 
 
-def cut_off_sample(rng: np.random.Generator, n: int, tau: float, cut_off: float, at_least: float, sharpness: float) -> Array:
+def cut_off_sample(
+    rng: np.random.Generator, n: int, tau: float, cut_off: float, at_least: float, sharpness: float
+) -> Array:
     """Draw by rejection: a pure power law, kept with probability exp(−(s/s_c)^b)."""
     s = at_least * rng.random(n) ** (-1 / (tau - 1))
     return s[rng.random(n) < np.exp(-((s / cut_off) ** sharpness))]
@@ -33,10 +42,17 @@ def assert_standard_normal(pull: Array) -> None:
 
 
 @pytest.mark.parametrize(("tau", "sharpness"), [(1.25, 1.0), (1.36, 1.0), (1.36, 2.0), (1.5, 1.0)])
-def test_a_common_tau_and_cut_offs_are_found_within_their_errors(tau: float, sharpness: float) -> None:
+def test_a_common_tau_and_cut_offs_are_found_within_their_errors(
+    tau: float, sharpness: float
+) -> None:
     rng = np.random.default_rng(1)
     cuts = np.array([20.0, 80.0])
-    fits = [fit_cut_off([cut_off_sample(rng, 3000, tau, c, 0.3, sharpness) for c in cuts], 0.3, sharpness) for _ in range(TRIALS)]
+    fits = [
+        fit_cut_off(
+            [cut_off_sample(rng, 3000, tau, c, 0.3, sharpness) for c in cuts], 0.3, sharpness
+        )
+        for _ in range(TRIALS)
+    ]
     assert_standard_normal(pulls([fit.tau for fit in fits], tau))
     for k in range(2):
         logs = [Measured(np.log(fit.cut_offs[k]), np.sqrt(fit.covariance[k, k])) for fit in fits]
@@ -46,7 +62,9 @@ def test_a_common_tau_and_cut_offs_are_found_within_their_errors(tau: float, sha
 def test_what_lies_below_the_bound_does_not_count() -> None:
     rng = np.random.default_rng(2)
     s = cut_off_sample(rng, 5000, 1.3, 50.0, 0.3, 1.0)
-    fit, same = (fit_cut_off([sample], 0.3) for sample in (s, np.concatenate([s, rng.random(1000) * 0.3])))
+    fit, same = (
+        fit_cut_off([sample], 0.3) for sample in (s, np.concatenate([s, rng.random(1000) * 0.3]))
+    )
     assert fit.tau == same.tau
 
 
@@ -80,7 +98,9 @@ def test_a_bad_fit_has_a_larger_error() -> None:
 
 def test_the_error_of_a_mean_covers_it() -> None:
     rng = np.random.default_rng(5)
-    assert_standard_normal(pulls([mean_of_groups(rng.standard_normal(100) + 2) for _ in range(TRIALS)], 2))
+    assert_standard_normal(
+        pulls([mean_of_groups(rng.standard_normal(100) + 2) for _ in range(TRIALS)], 2)
+    )
 
 
 def test_the_error_of_a_ratio_covers_it() -> None:
@@ -88,7 +108,9 @@ def test_the_error_of_a_ratio_covers_it() -> None:
     found = []
     for _ in range(TRIALS):
         counts = rng.poisson(50, 60).astype(float)
-        found.append(ratio_of_groups(counts * 3 + rng.standard_normal(60) * np.sqrt(counts), counts))
+        found.append(
+            ratio_of_groups(counts * 3 + rng.standard_normal(60) * np.sqrt(counts), counts)
+        )
     assert_standard_normal(pulls(found, 3))
 
 

@@ -1,4 +1,7 @@
-"""The lazy engine against the direct one over more than 10⁵ events: the same events in the same steps, on any number of ranks."""
+"""The lazy engine against the direct one over more than 10⁵ events.
+
+The same events in the same steps, on any number of ranks.
+"""
 
 from pathlib import Path
 
@@ -18,7 +21,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exactness")
     for (nx, ny), target in SHAPES.items():
         output = {"observables": {"every": target / 4}, "fields": {"every": target}}
-        settings = settings_for((nx, ny), thresholds={"initial": "MCT"}, loading={"target": target}, output=output)
+        settings = settings_for(
+            (nx, ny), thresholds={"initial": "MCT"}, loading={"target": target}, output=output
+        )
         (folder / f"{nx}x{ny}.yaml").write_text(yaml.safe_dump(settings))
     (folder / "all_shapes.py").write_text(
         "import sys\n"
@@ -45,6 +50,8 @@ def test_lazy_is_direct_event_by_event(results: Path, shape: tuple[int, int]) ->
     for column in WHOLE_NUMBERS:
         assert (lazy[f"avalanches/{column}"] == direct[f"avalanches/{column}"]).all()
     for column in ("strain", "stress", "slip"):
-        assert np.allclose(lazy[f"avalanches/{column}"], direct[f"avalanches/{column}"], rtol=1e-10, atol=1e-12)
+        assert np.allclose(
+            lazy[f"avalanches/{column}"], direct[f"avalanches/{column}"], rtol=1e-10, atol=1e-12
+        )
     for ranks in (2, 3, 4):
         assert_same_bits(results / f"{name} lazy 1", results / f"{name} lazy {ranks}")

@@ -1,7 +1,7 @@
 """Reliability: runs that are killed, filled up, damaged and misled, and what is left of them.
 
-Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as the README's table says. The counts
-are printed at the end.
+Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as the
+README's table says. The counts are printed at the end.
 """
 
 import json
@@ -21,15 +21,26 @@ import numpy as np
 import pytest
 import yaml
 
-from hpcepm.checkpoint import BadCheckpoint, newest_checkpoint
-from hpcepm.parallel import Team
-from hpcepm.seal import broken_seal
-from hpcepm.tables import DamagedOutput, Table
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.storage.checkpoint import BadCheckpoint, newest_checkpoint
+from hpcepm.storage.checksum import broken_seal
+from hpcepm.storage.tables import DamagedOutput, Table
 
-from .conftest import Count, assert_same_bits, datasets, end, processes_of_session, run_python, settings_for, start
+from .conftest import (
+    Count,
+    assert_same_bits,
+    datasets,
+    end,
+    processes_of_session,
+    run_python,
+    settings_for,
+    start,
+)
 from .faults import ON_RANK_0, PHASES, STAGES
 
-SETTINGS = settings_for((97, 61), engine="lazy", loading={"target": 0.25}, checkpoint={"every": "0.1 s"})
+SETTINGS = settings_for(
+    (97, 61), engine="lazy", loading={"target": 0.25}, checkpoint={"every": "0.1 s"}
+)
 COMMAND = ["-m", "hpcepm", "input.yaml", "--continue"]
 PARTS_OF_A_CLEAN_END = ("Traceback", "Segmentation", "signal 11")
 
@@ -79,7 +90,9 @@ def has_three_ranks(session: int) -> bool:
     return len(ranks_of(session)) == 3
 
 
-def test_kill_9_of_a_rank_at_a_random_moment(tmp_path: Path, undisturbed: Path, count: Count) -> None:
+def test_kill_9_of_a_rank_at_a_random_moment(
+    tmp_path: Path, undisturbed: Path, count: Count
+) -> None:
     chance = random.Random(4)
     for k in range(count.of("kill −9 of one of 3 ranks at a random moment", few=3, many=100)):
         folder = tmp_path / str(k)
@@ -114,7 +127,9 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> Non
         time.sleep(0.005)
 
 
-def test_kill_9_at_each_stage_of_a_checkpoint(tmp_path: Path, undisturbed: Path, count: Count) -> None:
+def test_kill_9_at_each_stage_of_a_checkpoint(
+    tmp_path: Path, undisturbed: Path, count: Count
+) -> None:
     cases = [
         (stage, when, nth, rank)
         for nth in (2, 3)
@@ -123,10 +138,20 @@ def test_kill_9_at_each_stage_of_a_checkpoint(tmp_path: Path, undisturbed: Path,
         for stage in ("saving", *STAGES)
         if rank == 0 or stage not in ON_RANK_0
     ]
-    for stage, when, nth, rank in cases[: count.of("kill −9 at a named stage of a checkpoint", few=5, many=len(cases))]:
+    for stage, when, nth, rank in cases[
+        : count.of("kill −9 at a named stage of a checkpoint", few=5, many=len(cases))
+    ]:
         folder = tmp_path / f"{stage} {when} {nth} {rank}"
         write_input(folder, SETTINGS)
-        done = faulty(folder, 2 if rank or count.long else None, at=stage, do="kill", when=when, nth=nth, rank=rank)
+        done = faulty(
+            folder,
+            2 if rank or count.long else None,
+            at=stage,
+            do="kill",
+            when=when,
+            nth=nth,
+            rank=rank,
+        )
         assert done.returncode != 0, f"{stage} was not reached"
         every_dataset_can_be_read(folder / "run")
         goes_on_to_the_same_bits(folder, undisturbed, None)
@@ -134,35 +159,56 @@ def test_kill_9_at_each_stage_of_a_checkpoint(tmp_path: Path, undisturbed: Path,
 
 
 def faulty(folder: Path, ranks: int | None, **fault: Any) -> subprocess.CompletedProcess[str]:
-    return run_python(["-m", "tests.faults", json.dumps(fault), *COMMAND[2:]], ranks, folder, PYTHONPATH=str(ROOT))
+    return run_python(
+        ["-m", "tests.faults", json.dumps(fault), *COMMAND[2:]], ranks, folder, PYTHONPATH=str(ROOT)
+    )
 
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("deed", ["full disk", "broken disk", "read-only disk", "directory gone"])
-def test_a_disk_that_fails_at_each_place(tmp_path: Path, undisturbed: Path, count: Count, deed: str) -> None:
+def test_a_disk_that_fails_at_each_place(
+    tmp_path: Path, undisturbed: Path, count: Count, deed: str
+) -> None:
     places = ("rows", "saving", "renaming", "skeleton", "comparing", "noting the newest")
     for place in places[: count.of(f"{deed}, at a place of the output", few=1, many=len(places))]:
         folder = tmp_path / place
         write_input(folder, SETTINGS)
         done = faulty(folder, 2, at=place, do=deed, nth=3, rank=0 if place in ON_RANK_0 else 1)
         assert done.returncode == 1, done.stderr
-        assert "hpcepm: stopped: " in done.stderr and not any(part in done.stderr for part in PARTS_OF_A_CLEAN_END), done.stderr
+        assert "hpcepm: stopped: " in done.stderr and not any(
+            part in done.stderr for part in PARTS_OF_A_CLEAN_END
+        ), done.stderr
         every_dataset_can_be_read(folder / "run")
         goes_on_to_the_same_bits(folder, undisturbed, None)
         count.done()
 
 
 def test_an_exception_on_one_rank_ends_all(tmp_path: Path, undisturbed: Path, count: Count) -> None:
-    cases = [(place, rank) for rank in (1, 0, 2) for place in (*PHASES, *STAGES) if rank == 0 or place not in ON_RANK_0]
-    cases = [(place, rank) for place, rank in cases if place != "convolving"]  # reached once or twice in so short a run
-    for place, rank in cases[: count.of("an exception on one of 3 ranks, in a phase", few=2, many=len(cases))]:
+    cases = [
+        (place, rank)
+        for rank in (1, 0, 2)
+        for place in (*PHASES, *STAGES)
+        if rank == 0 or place not in ON_RANK_0
+    ]
+    cases = [
+        (place, rank) for place, rank in cases if place != "convolving"
+    ]  # reached once or twice in so short a run
+    for place, rank in cases[
+        : count.of("an exception on one of 3 ranks, in a phase", few=2, many=len(cases))
+    ]:
         folder = tmp_path / f"{place} {rank}"
         write_input(folder, SETTINGS)
         began = time.monotonic()
-        done = faulty(folder, 3, at=place, do="raise", nth=1 if place == "preparing" else 2, rank=rank)
-        assert done.returncode == 1 and "on purpose" in done.stderr and f"rank {rank} of 3" in done.stderr, (place, done.stderr)
+        done = faulty(
+            folder, 3, at=place, do="raise", nth=1 if place == "preparing" else 2, rank=rank
+        )
+        assert (
+            done.returncode == 1
+            and "on purpose" in done.stderr
+            and f"rank {rank} of 3" in done.stderr
+        ), (place, done.stderr)
         assert time.monotonic() - began < 60
         goes_on_to_the_same_bits(folder, undisturbed, None)
         count.done()
@@ -171,15 +217,22 @@ def test_an_exception_on_one_rank_ends_all(tmp_path: Path, undisturbed: Path, co
 # Stopping on request
 
 
-SMALL = settings_for((11, 9), loading={"target": 0.05}, engine="direct", checkpoint={"every": "1 h"})
+SMALL = settings_for(
+    (11, 9), loading={"target": 0.05}, engine="direct", checkpoint={"every": "1 h"}
+)
 
 
-def stopped_at_pauses(folder: Path, team: Team, pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    """Run in this process, a step at a time, with a USR1 at some of the pauses; return how many stops and pauses there were."""
+def stopped_at_pauses(
+    folder: Path, one_rank: Ranks, pauses: list[int], monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, int]:
+    """Run in this process, a step at a time, with a USR1 at some of the pauses.
+
+    Return how many stops and pauses there were.
+    """
     from hpcepm.input import read_input
-    from hpcepm.run_directory import RunDirectory
-    from hpcepm.simulation import Simulation, Stopped
-    from hpcepm.stopping import StopRequest
+    from hpcepm.run.simulation import Simulation, Stopped
+    from hpcepm.run.stopping import StopRequest
+    from hpcepm.storage.directory import RunDirectory
 
     seen = stops = 0
     looks_around = Simulation._looks_around
@@ -193,13 +246,18 @@ def stopped_at_pauses(folder: Path, team: Team, pauses: list[int], monkeypatch: 
         return looks_around(simulation)
 
     monkeypatch.setattr(Simulation, "_looks_around", one_step_then_perhaps_a_signal)
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    }
     try:
         while True:
             read = read_input(str(folder / "input.yaml"), [], str(folder / "run"))
             directory = RunDirectory(str(folder / "run"), go_on=True)
             try:
-                simulation = Simulation(team, read, directory, go_on=True, stop_request=StopRequest().listen())
+                simulation = Simulation(
+                    one_rank, read, directory, go_on=True, stop_request=StopRequest().listen()
+                )
                 simulation._steps = 1
                 for _ in simulation.run():
                     pass
@@ -214,34 +272,43 @@ def stopped_at_pauses(folder: Path, team: Team, pauses: list[int], monkeypatch: 
             signal.signal(number, handler)
 
 
-def test_usr1_at_every_step(tmp_path: Path, team: Team, count: Count, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_usr1_at_every_step(
+    tmp_path: Path, one_rank: Ranks, count: Count, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, chain = tmp_path / "whole", tmp_path / "chain"
     for folder in (whole, chain):
         write_input(folder, SMALL)
-    _, pauses = stopped_at_pauses(whole, team, [], monkeypatch)
-    stops, _ = stopped_at_pauses(chain, team, list(range(1, 10**4)), monkeypatch)
+    _, pauses = stopped_at_pauses(whole, one_rank, [], monkeypatch)
+    stops, _ = stopped_at_pauses(chain, one_rank, list(range(1, 10**4)), monkeypatch)
     assert stops > 50, "nothing was stopped"
     assert_same_bits(whole / "run", chain / "run")
-    every = range(1, pauses + 1) if count.long else random.Random(2).sample(range(1, pauses + 1), 10)
+    every = (
+        range(1, pauses + 1) if count.long else random.Random(2).sample(range(1, pauses + 1), 10)
+    )
     count.of("USR1 at a step of a small run, mid-avalanche or not", few=10, many=pauses)
     for k in every:
         folder = tmp_path / str(k)
         write_input(folder, SMALL)
-        assert stopped_at_pauses(folder, team, [k], monkeypatch)[0] == 1
+        assert stopped_at_pauses(folder, one_rank, [k], monkeypatch)[0] == 1
         assert_same_bits(whole / "run", folder / "run")
         count.done()
 
 
 def test_parts_by_wall_time_on_changing_numbers_of_ranks(tmp_path: Path, count: Count) -> None:
-    parts = count.of("part of 3 s of wall time, in a chain on 1, 2, 3, 4 ranks in turn", few=2, many=10)
+    parts = count.of(
+        "part of 3 s of wall time, in a chain on 1, 2, 3, 4 ranks in turn", few=2, many=10
+    )
     settings = settings_for((97, 61), engine="direct", loading={"target": 1000.0}, seed=5)
     settings["output"] = {"directory": "run", "observables": {"every": 0.1}, "avalanches": False}
     chain, whole = tmp_path / "chain", tmp_path / "whole"
     write_input(chain, settings)
     for part in range(parts):
         done = run_python([*COMMAND, "--max-walltime", "3"], part % 4 + 1, chain)
-        assert done.returncode == 75 and "by --max-walltime; a checkpoint was written" in done.stderr, done.stderr
-    # Only now is it said where the run ends: so there are as many parts on a fast machine as on a slow one.
+        assert (
+            done.returncode == 75 and "by --max-walltime; a checkpoint was written" in done.stderr
+        ), done.stderr
+    # Only now is it said where the run ends: so there are as many parts on a fast machine as on a
+    # slow one.
     target = float(datasets(chain / "run" / "run.h5")["observables/strain"][-1]) + 0.25
     for folder, ranks in ((chain, 3), (whole, 2)):
         write_input(folder, {**settings, "loading": {"target": target}})
@@ -265,14 +332,19 @@ def test_files_that_speak_to_a_run(tmp_path: Path) -> None:
     finally:
         end(process)
     assert process.returncode == 75 and "by the file STOP; a checkpoint was written" in err
-    assert sorted(path.name for path in run.iterdir()) == ["STOP", "checkpoints", "pieces", "run.h5"]
+    assert sorted(path.name for path in run.iterdir()) == [
+        "STOP",
+        "checkpoints",
+        "pieces",
+        "run.h5",
+    ]
     assert (run / "checkpoints" / "00000002.h5").exists()
 
 
 def test_a_second_signal_is_quicker_and_a_third_ends_it(tmp_path: Path) -> None:
     """Here the first pause never comes to an end, so that only the third signal can."""
     (tmp_path / "stuck.py").write_text(
-        "import sys, time\nimport hpcepm.parallel\nfrom hpcepm.cli import main\nfrom hpcepm.simulation import Simulation\n"
+        "import sys, time\nimport hpcepm.parallel.ranks\nfrom hpcepm.cli import main\nfrom hpcepm.run.simulation import Simulation\n"
         "Simulation._report = lambda self: [print('stuck', flush=True), *(time.sleep(0.01) for _ in range(3000))]\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
@@ -293,7 +365,10 @@ def test_the_end_of_the_job_is_found(tmp_path: Path) -> None:
     write_input(tmp_path, {**SETTINGS, "loading": {"target": 50.0}})
     soon = str(int(time.time()) + 23)  # of which the scheduler is left 20
     done = run_python(COMMAND, 2, tmp_path, timeout=30, SLURM_JOB_END_TIME=soon)
-    assert done.returncode == 75 and "by the end of the job's time; a checkpoint was written" in done.stderr
+    assert (
+        done.returncode == 75
+        and "by the end of the job's time; a checkpoint was written" in done.stderr
+    )
     assert time.time() < int(soon) - 10
 
 
@@ -322,8 +397,11 @@ def damaged(sound: bytes, chance: random.Random) -> Iterator[bytes]:
         yield sound[:k] + bytes([sound[k] ^ (1 << chance.randrange(8))]) + sound[k + 1 :]
 
 
-def test_damaged_files_are_detected(interrupted: Path, team: Team, count: Count) -> None:
-    """Each damage to the newest checkpoint: found, told, and the one before it taken. To other files: found."""
+def test_damaged_files_are_detected(interrupted: Path, one_rank: Ranks, count: Count) -> None:
+    """Each damage to the newest checkpoint: found, told, and the one before it taken.
+
+    To other files: found.
+    """
     run, chance = interrupted / "run", random.Random(7)
     checkpoints = sorted((run / "checkpoints").glob("0*.h5"), reverse=True)
     others = [run / "run.h5", *checkpoints[1:], *sorted((run / "pieces").glob("*.h5"))]
@@ -337,11 +415,11 @@ def test_damaged_files_are_detected(interrupted: Path, team: Team, count: Count)
         for content in contents:
             path.write_bytes(content)
             if path == checkpoints[0]:
-                header, problems = newest_checkpoint(path.parent, team)
+                header, problems = newest_checkpoint(path.parent, one_rank)
                 assert header is not None and header.path == checkpoints[1]
                 assert list(problems) == [path] and "truncated, altered" in problems[path]
             else:
-                assert broken_seal(path, team) is not None
+                assert broken_seal(path, one_rank) is not None
             count.done()
         path.write_bytes(sound)
     path = run / "pieces" / "observables-000000000000.h5"
@@ -352,18 +430,22 @@ def test_damaged_files_are_detected(interrupted: Path, team: Team, count: Count)
     path.write_bytes(sound)
 
 
-def test_a_checkpoint_that_is_gone_is_missed(interrupted: Path, team: Team) -> None:
+def test_a_checkpoint_that_is_gone_is_missed(interrupted: Path, one_rank: Ranks) -> None:
     folder = interrupted / "run" / "checkpoints"
     newest = max(folder.glob("0*.h5"))
     content = newest.read_bytes()
     newest.unlink()
-    header, problems = newest_checkpoint(folder, team)
-    assert header is not None and header.path < newest and "the newest checkpoint is missing" in problems[newest]
+    header, problems = newest_checkpoint(folder, one_rank)
+    assert (
+        header is not None
+        and header.path < newest
+        and "the newest checkpoint is missing" in problems[newest]
+    )
     kept = {path: path.read_bytes() for path in folder.glob("0*.h5")}
     for path in kept:
         path.unlink()
     with pytest.raises(BadCheckpoint, match="missing"):
-        newest_checkpoint(folder, team)
+        newest_checkpoint(folder, one_rank)
     for path, sound in {**kept, newest: content}.items():
         path.write_bytes(sound)
 
@@ -371,14 +453,17 @@ def test_a_checkpoint_that_is_gone_is_missed(interrupted: Path, team: Team) -> N
 def test_verify_finds_what_is_wrong(undisturbed: Path, tmp_path: Path) -> None:
     import shutil
 
-    from hpcepm.tables import write_small_file
+    from hpcepm.storage.tables import write_small_file
 
     def verdict(run: Path) -> tuple[int, str]:
         done = run_python(["-m", "hpcepm", "verify", str(run)], None, tmp_path)
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout
 
-    assert verdict(undisturbed) == (0, verdict(undisturbed)[1]) and "is sound" in verdict(undisturbed)[1]
+    assert (
+        verdict(undisturbed) == (0, verdict(undisturbed)[1])
+        and "is sound" in verdict(undisturbed)[1]
+    )
     copy = tmp_path / "copy"
     shutil.copytree(undisturbed, copy)
     piece = copy / "pieces" / "avalanches-000000000000.h5"
@@ -420,19 +505,30 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_disk_that_fills_up_at_a_random_moment(tmp_path: Path, small_disk: Path, team: Team, count: Count) -> None:
+def test_a_disk_that_fills_up_at_a_random_moment(
+    tmp_path: Path, small_disk: Path, one_rank: Ranks, count: Count
+) -> None:
     chance = random.Random(11)
     output = {"directory": "run", "observables": {"every": 0.01}}
-    settings = {**SETTINGS, "loading": {"target": 1.0}, "checkpoint": {"every": "0.02 s"}, "output": output}
+    settings = {
+        **SETTINGS,
+        "loading": {"target": 1.0},
+        "checkpoint": {"every": "0.02 s"},
+        "output": output,
+    }
     for folder in (tmp_path, small_disk):
         write_input(folder, settings)
     assert run_python(COMMAND, None, tmp_path).returncode == 0
     for _ in range(count.of("2 MB disk filled up at a random moment", few=2, many=40)):
-        subprocess.run(["rm", "-rf", str(small_disk / "run"), str(small_disk / "ballast")], check=True)
+        subprocess.run(
+            ["rm", "-rf", str(small_disk / "run"), str(small_disk / "ballast")], check=True
+        )
         process = start(COMMAND, chance.choice([None, 2]), small_disk)
         ballast = threading.Thread(target=fill_up, args=(small_disk / "ballast", process))
         try:
-            wait_until(partial(has_checkpoint, small_disk / "run", chance.randrange(8)), process)  # of some twenty
+            wait_until(
+                partial(has_checkpoint, small_disk / "run", chance.randrange(8)), process
+            )  # of some twenty
             time.sleep(chance.uniform(0, 0.05))
             ballast.start()
             _, err = process.communicate(timeout=60)
@@ -440,10 +536,12 @@ def test_a_disk_that_fills_up_at_a_random_moment(tmp_path: Path, small_disk: Pat
             end(process)
         ballast.join()
         assert process.returncode == 1, (process.returncode, err)
-        assert "No space left on device" in err and not any(part in err for part in PARTS_OF_A_CLEAN_END), err
+        assert "No space left on device" in err and not any(
+            part in err for part in PARTS_OF_A_CLEAN_END
+        ), err
         (small_disk / "ballast").unlink()
         if list((small_disk / "run" / "checkpoints").glob("0*.h5")):
-            header, problems = newest_checkpoint(small_disk / "run" / "checkpoints", team)
+            header, problems = newest_checkpoint(small_disk / "run" / "checkpoints", one_rank)
             assert header is not None and not problems
         goes_on_to_the_same_bits(small_disk, tmp_path / "run", None)
         count.done()
@@ -452,7 +550,9 @@ def test_a_disk_that_fills_up_at_a_random_moment(tmp_path: Path, small_disk: Pat
 def has_checkpoint(run: Path, number: int) -> bool:
     """Return whether a run has written so many checkpoints, or, if that is none, made room for them."""
     folder = run / "checkpoints"
-    return folder.exists() and max([0, *(int(path.stem) for path in folder.glob("0*.h5"))]) >= number
+    return (
+        folder.exists() and max([0, *(int(path.stem) for path in folder.glob("0*.h5"))]) >= number
+    )
 
 
 def fill_up(path: Path, process: subprocess.Popen[str]) -> None:
@@ -468,10 +568,22 @@ def fill_up(path: Path, process: subprocess.Popen[str]) -> None:
 def test_files_that_may_not_grow(tmp_path: Path, count: Count) -> None:
     """RLIMIT_FSIZE: at whichever size writing fails, it is said plainly."""
     script = (
-        "import resource, sys\nimport hpcepm.parallel\nfrom hpcepm.cli import main\n"
+        "import resource, sys\nimport hpcepm.parallel.ranks\nfrom hpcepm.cli import main\n"
         "limit = int(sys.argv.pop(1))\nresource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\nsys.exit(main(sys.argv[1:]))\n"
     )
-    sizes = [64_000, 180_000, 100, 5_000, 20_000, 40_000, 100_000, 150_000, 200_000, 201_000, 210_000]
+    sizes = [
+        64_000,
+        180_000,
+        100,
+        5_000,
+        20_000,
+        40_000,
+        100_000,
+        150_000,
+        200_000,
+        201_000,
+        210_000,
+    ]
     for size in sizes[: count.of("limit on the size of files", few=2, many=len(sizes))]:
         folder = tmp_path / str(size)
         write_input(folder, SETTINGS)
@@ -485,7 +597,11 @@ def test_files_that_may_not_grow(tmp_path: Path, count: Count) -> None:
 def test_a_run_that_will_not_fit_is_refused(small_disk: Path) -> None:
     write_input(small_disk, {**SETTINGS, "lattice": {"shape": [500, 500]}})
     done = run_python(COMMAND, None, small_disk)
-    assert done.returncode == 2 and "the run will write" in done.stderr and "there is room for" in done.stderr
+    assert (
+        done.returncode == 2
+        and "the run will write" in done.stderr
+        and "there is room for" in done.stderr
+    )
     assert sorted(path.name for path in small_disk.iterdir()) == ["input.yaml"]
 
 
@@ -504,13 +620,16 @@ def test_two_runs_in_one_directory(tmp_path: Path, undisturbed: Path, count: Cou
                 end(process)
         codes = sorted(process.returncode for process in both)
         assert codes == [0, 3], errors
-        assert any("is in use by another run" in error or "holds a finished run" in error for error in errors)
+        assert any(
+            "is in use by another run" in error or "holds a finished run" in error
+            for error in errors
+        )
         assert_same_bits(undisturbed, folder / "run")
         count.done()
 
 
 def test_a_lock_on_another_machine_is_watched(tmp_path: Path) -> None:
-    from hpcepm.lock import InUse, Lock
+    from hpcepm.storage.lock import InUse, Lock
 
     path = tmp_path / "run.lock"
     path.write_text('{"host": "elsewhere", "pid": 1, "since": "noon"}')

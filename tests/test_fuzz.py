@@ -1,4 +1,7 @@
-"""Inputs by hypothesis: each is a run that stops in time, or is refused with 2 and a message; never a traceback, never slow."""
+"""Inputs by hypothesis: each is a run that stops in time, or is refused with 2 and a message.
+
+Never a traceback, never slow.
+"""
 
 import contextlib
 import io
@@ -15,7 +18,9 @@ from hpcepm.input import InputError, read_input
 
 from .conftest import Count
 
-INPUTS = [path.read_text() for path in sorted((Path(__file__).parents[1] / "inputs").glob("*.yaml"))]
+INPUTS = [
+    path.read_text() for path in sorted((Path(__file__).parents[1] / "inputs").glob("*.yaml"))
+]
 WHOLE = """\
 lattice:      {shape: [16, 12]}
 elasticity:   {shear_modulus: 14.7, bulk_modulus: 52.0}
@@ -51,7 +56,14 @@ def inputs(draw: st.DrawFn) -> str:
     """Return an input with a few things changed: a value, a line, or some characters."""
     text = draw(st.sampled_from([WHOLE, *INPUTS]))
     for _ in range(draw(st.integers(1, 4))):
-        token = draw(st.one_of(st.sampled_from(NASTY), st.text(max_size=12), st.floats().map(repr), st.integers().map(str)))
+        token = draw(
+            st.one_of(
+                st.sampled_from(NASTY),
+                st.text(max_size=12),
+                st.floats().map(repr),
+                st.integers().map(str),
+            )
+        )
         lines = text.split("\n")
         k = draw(st.integers(0, len(lines) - 1))
         kind = draw(st.integers(0, 5))
@@ -71,7 +83,9 @@ def inputs(draw: st.DrawFn) -> str:
     return text
 
 
-def test_inputs_changed_at_random(tmp_path: Path, count: Count, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inputs_changed_at_random(
+    tmp_path: Path, count: Count, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     valid = 0
 
@@ -99,7 +113,10 @@ def test_inputs_changed_at_random(tmp_path: Path, count: Count, monkeypatch: pyt
 
 
 def run_it(path: Path, directory: Path, seconds: float = 2.0) -> bool:
-    """Run an input through the command line, if it is valid for so long as to begin; return whether it was valid."""
+    """Run an input through the command line, if it is valid for so long as to begin.
+
+    Return whether it was valid.
+    """
     began = time.monotonic()
     try:
         read = read_input(str(path), [], str(directory))

@@ -12,9 +12,9 @@ import yaml
 from hpcepm.input import InputError, ReadInput, read_input, refuse_too_large
 from hpcepm.input.named_files import read_field_rows
 from hpcepm.input.schema import Input
-from hpcepm.lattice import Lattice
+from hpcepm.parallel.rows import Lattice
 
-from .test_lattice import Ranks
+from .test_lattice import OneOfMany
 
 MINIMAL = "lattice: {shape: [8, 6]}\nloading: {target: 0.1}\n"
 
@@ -57,22 +57,41 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (Path(__file__).parents[1] / "inputs").glob("*.yaml")))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in (Path(__file__).parents[1] / "inputs").glob("*.yaml"))
+)
 def test_the_inputs_that_we_ship_are_valid(name: str) -> None:
-    assert read_input(str(Path(__file__).parents[1] / "inputs" / name), []).settings.loading.target > 0
+    assert (
+        read_input(str(Path(__file__).parents[1] / "inputs" / name), []).settings.loading.target > 0
+    )
 
 
 def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
     settings = read(
-        tmp_path, "lattice: {shape: [010, 0x10]}\nloading: {target: 1e-3}\nslip: {c0: 5.e-2, c1: .5}\nseed: 0"
+        tmp_path,
+        "lattice: {shape: [010, 0x10]}\nloading: {target: 1e-3}\nslip: {c0: 5.e-2, c1: .5}\nseed: 0",
     ).settings
     assert settings.lattice.shape == [10, 16]
-    assert (settings.loading.target, settings.slip.c0, settings.slip.c1, settings.seed) == (1e-3, 0.05, 0.5, 0)
+    assert (settings.loading.target, settings.slip.c0, settings.slip.c1, settings.seed) == (
+        1e-3,
+        0.05,
+        0.5,
+        0,
+    )
 
 
 def test_durations(tmp_path: Path) -> None:
-    for text, seconds in {"90 s": 90, "30 min": 1800, "2h": 7200, "1.5 d": 129600, "12": 12}.items():
-        assert read(tmp_path, MINIMAL + f"checkpoint: {{every: {text}}}").settings.checkpoint.every == seconds
+    for text, seconds in {
+        "90 s": 90,
+        "30 min": 1800,
+        "2h": 7200,
+        "1.5 d": 129600,
+        "12": 12,
+    }.items():
+        assert (
+            read(tmp_path, MINIMAL + f"checkpoint: {{every: {text}}}").settings.checkpoint.every
+            == seconds
+        )
 
 
 def test_all_problems_at_once_with_place_path_and_remedy(tmp_path: Path) -> None:
@@ -123,11 +142,26 @@ def test_all_problems_at_once_with_place_path_and_remedy(tmp_path: Path) -> None
         (MINIMAL + "slip: {c0: 0, c1: 0}", "slip: c0 and c1 are both 0"),
         (MINIMAL + "slip: 3", "slip: should be a mapping of keys and values, not 3"),
         (MINIMAL + "thresholds: {initial: {}}", "thresholds.initial: name a distribution"),
-        (MINIMAL + "thresholds: {initial: {distribution: 3}}", "thresholds.initial: name a distribution"),
-        (MINIMAL + "thresholds: {renewal: {distribution: field, file: x}}", "renewal: unknown distribution 'field'"),
-        (MINIMAL + "thresholds: {initial: {distribution: gamma, shape: 1, mean: 2}}", "give shape and scale, or mean and std"),
-        (MINIMAL + "thresholds: {initial: {distribution: uniform, low: 2, high: 1}}", "low must be less than high"),
-        (MINIMAL + "thresholds: {initial: {distribution: normal, mean: 1}}", "thresholds.initial.std: is required"),
+        (
+            MINIMAL + "thresholds: {initial: {distribution: 3}}",
+            "thresholds.initial: name a distribution",
+        ),
+        (
+            MINIMAL + "thresholds: {renewal: {distribution: field, file: x}}",
+            "renewal: unknown distribution 'field'",
+        ),
+        (
+            MINIMAL + "thresholds: {initial: {distribution: gamma, shape: 1, mean: 2}}",
+            "give shape and scale, or mean and std",
+        ),
+        (
+            MINIMAL + "thresholds: {initial: {distribution: uniform, low: 2, high: 1}}",
+            "low must be less than high",
+        ),
+        (
+            MINIMAL + "thresholds: {initial: {distribution: normal, mean: 1}}",
+            "thresholds.initial.std: is required",
+        ),
         (MINIMAL + "checkpoint: {every: 12:00:00}", "checkpoint.every: write a time as"),
         (MINIMAL + "output: {observables: {every: 1e-12}}", "more than 10,000,000 records"),
         (MINIMAL + "output: {fields: {names: [sigma, sigma]}}", "each field can be named once"),
@@ -135,8 +169,14 @@ def test_all_problems_at_once_with_place_path_and_remedy(tmp_path: Path) -> None
         (MINIMAL + "ranks_per_realization: none", "ranks_per_realization: "),
         ("loading: {target: 1}\n", "in.yaml:1:1: lattice: is required"),
         ("lattice: {}\nloading: {target: 1}\n", "in.yaml:1:10: lattice.shape: is required"),
-        ("lattice: {shape: [1, 4]}\nloading: {target: 1}\n", "lattice.shape[0]: should be greater than or equal to 2"),
-        ("lattice: {shape: [4, 4, 4]}\nloading: {target: 1}\n", "lattice.shape: List should have at most 2 items"),
+        (
+            "lattice: {shape: [1, 4]}\nloading: {target: 1}\n",
+            "lattice.shape[0]: should be greater than or equal to 2",
+        ),
+        (
+            "lattice: {shape: [4, 4, 4]}\nloading: {target: 1}\n",
+            "lattice.shape: List should have at most 2 items",
+        ),
     ],
 )
 def test_wrong_yaml(tmp_path: Path, text: str | bytes, said: str) -> None:
@@ -144,13 +184,24 @@ def test_wrong_yaml(tmp_path: Path, text: str | bytes, said: str) -> None:
 
 
 def test_an_input_that_is_no_file(tmp_path: Path) -> None:
-    for path, said in ((tmp_path, "is a directory"), (tmp_path / "none.yaml", "no such file"), ("a\0b", "cannot be read")):
+    for path, said in (
+        (tmp_path, "is a directory"),
+        (tmp_path / "none.yaml", "no such file"),
+        ("a\0b", "cannot be read"),
+    ):
         with pytest.raises(InputError, match=said):
             read_input(str(path), [])
 
 
 def test_set_overrides_and_is_named_when_wrong(tmp_path: Path) -> None:
-    read_ = read(tmp_path, MINIMAL, "seed=7", "lattice.shape=[4, 5]", "output.fields.every=0.1", "thresholds.initial=GQ")
+    read_ = read(
+        tmp_path,
+        MINIMAL,
+        "seed=7",
+        "lattice.shape=[4, 5]",
+        "output.fields.every=0.1",
+        "thresholds.initial=GQ",
+    )
     assert (read_.settings.seed, read_.settings.lattice.shape) == (7, [4, 5])
     assert read_.settings.output.fields is not None and read_.settings.output.fields.every == 0.1
     assert problems(tmp_path, MINIMAL, "seed=x", "lattice.shap=3") == [
@@ -173,8 +224,12 @@ def test_samples_from_csv_and_hdf5(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("# measured\nsigma_c\n1.5\n0.5\n\n1.0\n")
     with h5py.File(tmp_path / "s.h5", "w") as file:
         file["a/b"] = np.array([[3.0, 1.0]], "f4")
-    assert list(read(tmp_path, with_thresholds("renewal", "samples", "s.csv")).samples["renewal"]) == [1.5, 0.5, 1.0]
-    assert list(read(tmp_path, with_thresholds("initial", "samples", "s.h5:/a/b")).samples["initial"]) == [3, 1]
+    assert list(
+        read(tmp_path, with_thresholds("renewal", "samples", "s.csv")).samples["renewal"]
+    ) == [1.5, 0.5, 1.0]
+    assert list(
+        read(tmp_path, with_thresholds("initial", "samples", "s.h5:/a/b")).samples["initial"]
+    ) == [3, 1]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +261,7 @@ def test_a_field_of_thresholds_is_read_row_by_row(tmp_path: Path) -> None:
         file["sigma_c"] = values
     read(tmp_path, with_thresholds("initial", "field", "f.h5:/sigma_c"))
     for rank, rows in enumerate((slice(0, 4), slice(4, 8))):
-        lattice = Lattice((8, 6), Ranks(2, rank))  # type: ignore[arg-type]
+        lattice = Lattice((8, 6), OneOfMany(2, rank))  # type: ignore[arg-type]
         assert (read_field_rows("f.h5:/sigma_c", str(tmp_path), lattice) == values[rows]).all()
 
 
@@ -222,7 +277,12 @@ def hostile_hdf5(path: Path) -> None:
         file["group/inside"] = 1.0
         file["link"] = h5py.ExternalLink("other.h5", "/secret")
         file["soft"] = h5py.SoftLink("/good")
-        file.create_dataset("outside", (8, 6), "f8", external=[(str(path.with_name("raw.bin")), 0, h5py.h5f.UNLIMITED)])
+        file.create_dataset(
+            "outside",
+            (8, 6),
+            "f8",
+            external=[(str(path.with_name("raw.bin")), 0, h5py.h5f.UNLIMITED)],
+        )
         file.create_dataset("huge", (10**6, 10**6), "f8")
         layout = h5py.VirtualLayout((8, 6), "f8")
         layout[:] = h5py.VirtualSource("other.h5", "secret", shape=(8, 6))
@@ -263,7 +323,10 @@ def test_bad_fields(tmp_path: Path, dataset: str, said: str) -> None:
         (r'output: {directory: "a\0b"}', "a character that no name of a file should have"),
         ("realizations: true", "must be a whole number, not true"),
         ("ranks_per_realization: 1.0", "must be a whole number, not 1.0"),
-        ("thresholds: {renewal: {distribution: lognormal, shape: 6, scale: 1}}", "shape must be at most 5"),
+        (
+            "thresholds: {renewal: {distribution: lognormal, shape: 6, scale: 1}}",
+            "shape must be at most 5",
+        ),
         ("thresholds: {renewal: {distribution: weibull, shape: 0.01, scale: 1}}", "0.05"),
         ("elasticity: {bulk_modulus: 1e-300}", "0.000000000001"),
     ],
@@ -285,7 +348,10 @@ def test_the_narrowest_lattice(tmp_path: Path) -> None:
 
 def test_a_lattice_that_memory_cannot_hold(tmp_path: Path) -> None:
     settings = read(tmp_path, "lattice: {shape: [1048576, 1048576]}\nloading: {target: 0.1}\n")
-    with pytest.raises(InputError, match=r"in.yaml:1:18: lattice.shape: 1048576 × 1048576 sites need at least 51200 GiB"):
+    with pytest.raises(
+        InputError,
+        match=r"in.yaml:1:18: lattice.shape: 1048576 × 1048576 sites need at least 51200 GiB",
+    ):
         refuse_too_large(settings, 2**34)
     refuse_too_large(settings, 2**50)
 
@@ -297,6 +363,8 @@ def test_a_field_file_that_is_not_hdf5(tmp_path: Path) -> None:
 
 
 def test_what_is_resolved_is_a_valid_input_again(tmp_path: Path) -> None:
-    settings = read(tmp_path, MINIMAL + "thresholds: {initial: {distribution: gamma, mean: 1, std: 0.5}}").settings
+    settings = read(
+        tmp_path, MINIMAL + "thresholds: {initial: {distribution: gamma, mean: 1, std: 0.5}}"
+    ).settings
     again: Any = yaml.safe_load(settings.model_dump_json(exclude_none=True))
     assert Input.model_validate(again) == settings

@@ -1,4 +1,7 @@
-"""The logic of the job templates, with stand-ins for SLURM, PBS and the launchers. The real thing: test_slurm.py."""
+"""The logic of the job templates, with stand-ins for SLURM, PBS and the launchers.
+
+The real thing: test_slurm.py.
+"""
 
 import os
 import signal
@@ -14,12 +17,18 @@ from .conftest import end, settings_for
 
 JOBS = Path(__file__).parents[1] / "jobs"
 NEW_CHECKPOINT = "mkdir -p run/checkpoints; touch run/checkpoints/00000002.h5; exit 75"
-UNTIL_TOLD = "trap 'echo told >> told' USR1; touch started; until [ -e told ]; do sleep 0.05; done; sleep 0.5; " + NEW_CHECKPOINT
+UNTIL_TOLD = (
+    "trap 'echo told >> told' USR1; touch started; until [ -e told ]; do sleep 0.05; done; sleep 0.5; "
+    + NEW_CHECKPOINT
+)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder from which templates can be run: what they call notes in ``calls`` that it was called."""
+    """Return a folder from which templates can be run.
+
+    What they call notes in ``calls`` that it was called.
+    """
     (tmp_path / "jobs").mkdir()
     for path in JOBS.iterdir():
         (tmp_path / "jobs" / path.name).write_text(path.read_text())
@@ -39,7 +48,9 @@ def stand_in(folder: Path, name: str, does: str) -> None:
     path.chmod(0o755)
 
 
-def start_template(folder: Path, name: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start_template(
+    folder: Path, name: str, *arguments: str, **environment: str
+) -> subprocess.Popen[str]:
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
     return subprocess.Popen(
         ["bash", f"jobs/{name}.sh", *arguments],
@@ -52,7 +63,9 @@ def start_template(folder: Path, name: str, *arguments: str, **environment: str)
     )
 
 
-def run_template(folder: Path, name: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
+def run_template(
+    folder: Path, name: str, *arguments: str, **environment: str
+) -> tuple[int, str, str]:
     """Return the exit code, what was said to the user, and what was called."""
     process = start_template(folder, name, *arguments, **environment)
     try:
@@ -67,7 +80,10 @@ def test_a_part_that_got_on_is_requeued(folder: Path) -> None:
     stand_in(folder, "srun", f'echo srun "$@" >> calls; {NEW_CHECKPOINT}')
     code, _, calls = run_template(folder, "requeue", "input.yaml")
     assert code == 0
-    assert calls.splitlines() == ["srun --mpi=pmix .venv/bin/python -m hpcepm input.yaml --continue", "scontrol requeue 7"]
+    assert calls.splitlines() == [
+        "srun --mpi=pmix .venv/bin/python -m hpcepm input.yaml --continue",
+        "scontrol requeue 7",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +126,12 @@ def test_a_signal_to_the_script_is_passed_on_and_waited_for(folder: Path) -> Non
 
 
 def test_pbs_says_when_the_end_is_and_submits_the_next_part(folder: Path) -> None:
-    stand_in(folder, "mpiexec", 'echo mpiexec "$@" >> calls; touch run/checkpoints/00000002.h5; exit 75')
-    code, told, calls = run_template(folder, "pbs", INPUT="input.yaml", OPTIONS="--set seed=3", PBS_O_WORKDIR=str(folder))
+    stand_in(
+        folder, "mpiexec", 'echo mpiexec "$@" >> calls; touch run/checkpoints/00000002.h5; exit 75'
+    )
+    code, told, calls = run_template(
+        folder, "pbs", INPUT="input.yaml", OPTIONS="--set seed=3", PBS_O_WORKDIR=str(folder)
+    )
     assert code == 0, told
     assert calls.splitlines() == [
         "mpiexec .venv/bin/python -m hpcepm input.yaml --max-walltime 03:58:00 --set seed=3 --continue",
@@ -120,10 +140,16 @@ def test_pbs_says_when_the_end_is_and_submits_the_next_part(folder: Path) -> Non
 
 
 def test_every_run_of_an_array_has_its_own_seed_and_directory(folder: Path) -> None:
-    stand_in(folder, "srun", 'echo "$@" >> calls; mkdir -p runs/input-seed5/checkpoints; touch runs/input-seed5/checkpoints/1.h5')
+    stand_in(
+        folder,
+        "srun",
+        'echo "$@" >> calls; mkdir -p runs/input-seed5/checkpoints; touch runs/input-seed5/checkpoints/1.h5',
+    )
     code, _, calls = run_template(folder, "array", "input.yaml", "--quiet", SLURM_ARRAY_TASK_ID="5")
     assert code == 0
-    assert calls.endswith("-m hpcepm input.yaml --quiet --set seed=5 --output runs/input-seed5 --continue\n")
+    assert calls.endswith(
+        "-m hpcepm input.yaml --quiet --set seed=5 --output runs/input-seed5 --continue\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["one-node", "several-nodes"])

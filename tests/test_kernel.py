@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from hpcepm.convolution import Convolution
-from hpcepm.kernel import KERNELS, Kernel, cell_average, wavevectors
-from hpcepm.lattice import Lattice
-from hpcepm.parallel import Team
+from hpcepm.model.convolution import Convolution
+from hpcepm.model.kernel import KERNELS, Kernel, cell_average, wavevectors
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.parallel.rows import Lattice
 
 from .plain_model import kernel_hat
 
@@ -36,10 +36,13 @@ def test_values_of_the_contract_at_512(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "orientation"), EVERY)
 @pytest.mark.parametrize("shape", [(16, 16), (13, 8), (97, 61)])
 def test_agrees_with_the_plain_formula(kind: str, orientation: str, shape: tuple[int, int]) -> None:
-    # Plain summation of cell_average over 81² reciprocal cells is that far from done (pure: the weights do not yet add up to 1).
+    # Plain summation of cell_average over 81² reciprocal cells is that far from done (pure: the
+    # weights do not yet add up to 1).
     tolerance = (2e-2 if orientation == "pure" else 1e-3) if kind == "cell_average" else 1e-13
     expected = kernel_hat(shape, kind, orientation, 1.7)
-    assert in_fourier_space(Kernel(kind, orientation, 1.7), shape) == pytest.approx(expected, abs=tolerance)
+    assert in_fourier_space(Kernel(kind, orientation, 1.7), shape) == pytest.approx(
+        expected, abs=tolerance
+    )
 
 
 @pytest.mark.parametrize(("kind", "orientation"), EVERY)
@@ -62,8 +65,10 @@ def test_symmetry_of_the_square(kind: str, orientation: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KERNELS)
-def test_a_uniform_row_or_column_changes_nothing_in_simple_shear(kind: str, team: Team) -> None:
-    lattice = Lattice((18, 25), team)
+def test_a_uniform_row_or_column_changes_nothing_in_simple_shear(
+    kind: str, one_rank: Ranks
+) -> None:
+    lattice = Lattice((18, 25), one_rank)
     convolution = Convolution(lattice, Kernel(kind, "simple", 14.0))
     for where in (np.s_[7, :], np.s_[:, 3]):
         slips = lattice.field()
@@ -77,7 +82,8 @@ def test_far_field_is_that_of_an_inclusion(kind: str, orientation: str) -> None:
     g = Kernel(kind, orientation, mu_star).quarter_table((n, n))
     sign = 1 if orientation == "simple" else -1
     for i, j in ((24, 24), (24, 10), (10, 24)):
-        # The raw wavevectors of the continuum ring along the axes; the mean over a small square is free of it.
+        # The raw wavevectors of the continuum ring along the axes; the mean over a small square is
+        # free of it.
         near = g[i - 4 : i + 4, j - 4 : j + 4]
         x, y = np.meshgrid(np.arange(i - 4, i + 4), np.arange(j - 4, j + 4), indexing="ij")
         expected = sign * 2 * mu_star * np.cos(4 * np.arctan2(y, x)) / (np.pi * (x**2 + y**2))
@@ -108,5 +114,7 @@ def test_cell_average_is_symmetric_though_its_sum_is_not() -> None:
 
 def test_orientations_add_up_to_the_whole() -> None:
     for kind in KERNELS:
-        simple, pure = (in_fourier_space(Kernel(kind, o, 1.0), (10, 12)) for o in ("simple", "pure"))
+        simple, pure = (
+            in_fourier_space(Kernel(kind, o, 1.0), (10, 12)) for o in ("simple", "pure")
+        )
         assert (simple + pure).ravel()[1:] == pytest.approx(-2 * np.ones(119))

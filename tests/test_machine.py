@@ -1,4 +1,7 @@
-"""What ranks of one machine share: memory that nobody else sees, numbers that all change at once, sums that anybody adds up."""
+"""What ranks of one machine row_map.
+
+Memory that nobody else sees, numbers that all change at once, sums that anybody adds up.
+"""
 
 from pathlib import Path
 
@@ -6,7 +9,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from hpcepm.machine import Machine
+from hpcepm.parallel.node import Node
 
 from .conftest import run_python
 
@@ -27,31 +30,38 @@ class Cluster(MPI.Intracomm):
 def assert_on_ranks(script: str, ranks: int, folder: Path) -> None:
     """Run a script on some ranks, and check that each thing it asserts is so on each of them."""
     (folder / "script.py").write_text(script)
-    done = run_python(["script.py"], ranks, folder, timeout=300, PYTHONPATH=ROOT)  # they may have to compile
+    done = run_python(
+        ["script.py"], ranks, folder, timeout=300, PYTHONPATH=ROOT
+    )  # they may have to compile
     assert done.returncode == 0, done.stderr
 
 
 def test_alone_memory_is_one_s_own() -> None:
-    machine = Machine(MPI.COMM_SELF)
-    assert (machine.rank, machine.size) == (0, 1)
-    array = machine.shared((3, 4), np.int32)
-    assert array.shape == (3, 4) and array.dtype == np.int32 and not array.any() and array.flags.writeable
+    node = Node(MPI.COMM_SELF)
+    assert (node.rank, node.size) == (0, 1)
+    array = node.shared((3, 4), np.int32)
+    assert (
+        array.shape == (3, 4)
+        and array.dtype == np.int32
+        and not array.any()
+        and array.flags.writeable
+    )
 
 
 def test_all_ranks_see_what_one_writes_and_nothing_is_left_open(tmp_path: Path) -> None:
     assert_on_ranks(
         "import os, numpy as np\n"
         "from mpi4py import MPI\n"
-        "from hpcepm.machine import Machine\n"
-        "machine = Machine(MPI.COMM_WORLD)\n"
-        "assert (machine.rank, machine.size) == (MPI.COMM_WORLD.rank, 3)\n"
+        "from hpcepm.parallel.node import Node\n"
+        "node = Node(MPI.COMM_WORLD)\n"
+        "assert (node.rank, node.size) == (MPI.COMM_WORLD.rank, 3)\n"
         "before = len(os.listdir('/proc/self/fd'))\n"
         "for shape in ((3, 5), (3, 100003), (3, 0)):\n"
-        "    array = machine.shared(shape, np.int64)\n"
+        "    array = node.shared(shape, np.int64)\n"
         "    assert array.shape == shape and not array.any()\n"
-        "    machine.wait()\n"
-        "    array[machine.rank] = machine.rank + 1\n"
-        "    machine.wait()\n"
+        "    node.barrier()\n"
+        "    array[node.rank] = node.rank + 1\n"
+        "    node.barrier()\n"
         "    assert (array == np.arange(1, 4)[:, None]).all()\n"
         "assert len(os.listdir('/proc/self/fd')) == before\n",
         3,
@@ -59,20 +69,22 @@ def test_all_ranks_see_what_one_writes_and_nothing_is_left_open(tmp_path: Path) 
     )
 
 
-@pytest.mark.parametrize("not_so", ["os.open = refused", "os.readlink = lambda path: '/dev/null'", "del os.memfd_create"])
+@pytest.mark.parametrize(
+    "not_so", ["os.open = refused", "os.readlink = lambda path: '/dev/null'", "del os.memfd_create"]
+)
 def test_ranks_that_cannot_see_each_other_are_each_a_machine(tmp_path: Path, not_so: str) -> None:
     """Not allowed to look, in a container of its own where that number is another process, not on Linux."""
     assert_on_ranks(
         "import os\n"
         "from mpi4py import MPI\n"
-        "from hpcepm.machine import Machine\n"
+        "from hpcepm.parallel.node import Node\n"
         "def refused(*_):\n"
         "    raise PermissionError\n"
         f"if MPI.COMM_WORLD.rank == {0 if 'memfd' in not_so else 1}:\n"
         f"    {not_so}\n"
-        "machine = Machine(MPI.COMM_WORLD)\n"
-        "machine.wait()\n"
-        "assert (machine.rank, machine.size, machine.shared(2).tolist()) == (0, 1, [0.0, 0.0])\n",
+        "node = Node(MPI.COMM_WORLD)\n"
+        "node.barrier()\n"
+        "assert (node.rank, node.size, node.shared(2).tolist()) == (0, 1, [0.0, 0.0])\n",
         3,
         tmp_path,
     )
@@ -83,21 +95,21 @@ def test_numbers_that_all_ranks_change_at_once(tmp_path: Path) -> None:
         "import numpy as np\n"
         "from mpi4py import MPI\n"
         "from hpcepm import atomic\n"
-        "from hpcepm.compiled import compiled\n"
-        "from hpcepm.machine import Machine\n"
+        "from hpcepm.parallel.compiled import compiled\n"
+        "from hpcepm.parallel.node import Node\n"
         "@compiled\n"
         "def count(whole, real, times):\n"
         "    highest = 0\n"
         "    for _ in range(times):\n"
-        "        highest = max(highest, atomic.add(whole, 1, 3))\n"
-        "        atomic.add(real, 2, 0.5)\n"
+        "        highest = max(highest, atomics.fetch_add(whole, 1, 3))\n"
+        "        atomics.fetch_add(real, 2, 0.5)\n"
         "    return highest\n"
-        "machine = Machine(MPI.COMM_WORLD)\n"
-        "whole, real = machine.shared(4, np.int64), machine.shared(4)\n"
+        "node = Node(MPI.COMM_WORLD)\n"
+        "whole, real = node.shared(4, np.int64), node.shared(4)\n"
         "count(whole, real, 0)\n"
-        "machine.wait()\n"
+        "node.barrier()\n"
         "highest = count(whole, real, 200_000)\n"
-        "machine.wait()\n"
+        "node.barrier()\n"
         "assert whole.tolist() == [0, 3 * 600_000, 0, 0], whole\n"
         "assert real.tolist() == [0, 0, 0.5 * 600_000, 0], real\n"
         "assert MPI.COMM_WORLD.allreduce(highest, MPI.MAX) == 3 * 599_999\n",
@@ -107,21 +119,24 @@ def test_numbers_that_all_ranks_change_at_once(tmp_path: Path) -> None:
 
 
 def test_sums_are_the_same_whoever_adds_them_up(tmp_path: Path) -> None:
-    """Lists of very different length, empty ones, sites of few look-ups and of many; each rank late now and then."""
+    """Lists of very different length, empty ones, sites of few look-ups and of many.
+
+    Each rank late now and then.
+    """
     assert_on_ranks(
         "import time, numpy as np\n"
         "from mpi4py import MPI\n"
-        "from hpcepm.compiled import compiled\n"
-        "from hpcepm.dynamics import Dynamics\n"
-        "from hpcepm.engines.lazy_pool import sum_together\n"
-        "from hpcepm.engines.lazy_sums import sum_of_pending\n"
-        "from hpcepm.lattice import Lattice\n"
-        "from hpcepm.parallel import Team\n"
+        "from hpcepm.parallel.compiled import compiled\n"
+        "from hpcepm.model.dynamics import Dynamics\n"
+        "from hpcepm.model.engines.lazy.pool import sum_together\n"
+        "from hpcepm.model.engines.lazy.sums import sum_of_pending\n"
+        "from hpcepm.parallel.rows import Lattice\n"
+        "from hpcepm.parallel.ranks import Ranks\n"
         "from tests.test_dynamics import glass\n"
         "nx, ny, pending = 60, 47, 9000\n"
-        "team = Team(MPI.COMM_WORLD)\n"
-        "engine = Dynamics(Lattice((nx, ny), team), glass(), 'lazy').engine.arrays\n"
-        "same, own = np.random.default_rng(1), np.random.default_rng(team.rank)\n"
+        "one_rank = Ranks(MPI.COMM_WORLD)\n"
+        "engine = Dynamics(Lattice((nx, ny), one_rank), glass(), 'lazy').engine.arrays\n"
+        "same, own = np.random.default_rng(1), np.random.default_rng(one_rank.rank)\n"
         "engine.pending_i[:pending] = same.integers(0, nx, pending)\n"
         "engine.pending_j[:pending] = same.integers(0, ny, pending)\n"
         "engine.slips[:pending] = same.exponential(size=pending)\n"
@@ -131,9 +146,9 @@ def test_sums_are_the_same_whoever_adds_them_up(tmp_path: Path) -> None:
         "@compiled\n"
         "def alone(engine, site, first):\n"
         "    return sum_of_pending(engine, site // ny, site % ny, first, engine.n_pending[0], nx, ny)\n"
-        "due, sums = engine.pool.due[team.rank], engine.pool.sums[team.rank]\n"
+        "due, sums = engine.pool.due[one_rank.rank], engine.pool.sums[one_rank.rank]\n"
         "for turn in range(300):\n"
-        "    n = int(own.choice([0, 1, 3, 40])) if turn < 299 else 400 * team.rank\n"
+        "    n = int(own.choice([0, 1, 3, 40])) if turn < 299 else 400 * one_rank.rank\n"
         "    engine.n_pending[0] = (turn % 3) * 4500\n"
         "    due['site'][:n] = own.integers(0, nx * ny, n)\n"
         "    due['first'][:n] = own.integers(0, engine.n_pending[0] + 1, n)\n"
@@ -141,29 +156,32 @@ def test_sums_are_the_same_whoever_adds_them_up(tmp_path: Path) -> None:
         "        time.sleep(0.005)\n"
         "    together(engine, n)\n"
         "    assert sums[:n].tolist() == [alone(engine, d['site'], d['first']) for d in due[:n]], turn\n"
-        "    team.comm.allgather(None)\n",
+        "    one_rank.comm.allgather(None)\n",
         3,
         tmp_path,
     )
 
 
 def test_a_cluster_gives_the_bits_of_one_machine(tmp_path: Path) -> None:
-    """Machines of 1, 2, 3 of 4 ranks: pieces of the convolution are exchanged, sums added up on the machine of the site."""
+    """Machines of 1, 2, 3 of 4 ranks.
+
+    Pieces of the convolution are exchanged, sums added up on the machine of the site.
+    """
     assert_on_ranks(
-        MACHINES + "from hpcepm.parallel import Team\n"
+        MACHINES + "from hpcepm.parallel.ranks import Ranks\n"
         "from tests.test_dynamics import sheared\n"
-        "one, rows = sheared(Team(MPI.COMM_SELF), (50, 41), 'lazy', 0.3)\n"
-        "assert one.state.now[0]['events'] > 2000\n"
+        "one, rows = sheared(Ranks(MPI.COMM_SELF), (50, 41), 'lazy', 0.3)\n"
+        "assert one.state.macro[0]['events'] > 2000\n"
         "for Cluster.per_machine in (1, 2, 3, 4):\n"
-        "    team = Team(Cluster(MPI.COMM_WORLD))\n"
-        "    assert team.machine.size == min(Cluster.per_machine, 4 - team.rank // Cluster.per_machine * Cluster.per_machine)\n"
-        "    several, their_rows = sheared(team, (50, 41), 'lazy', 0.3)\n"
+        "    one_rank = Ranks(Cluster(MPI.COMM_WORLD))\n"
+        "    assert one_rank.node.size == min(Cluster.per_machine, 4 - one_rank.rank // Cluster.per_machine * Cluster.per_machine)\n"
+        "    several, their_rows = sheared(one_rank, (50, 41), 'lazy', 0.3)\n"
         "    assert their_rows.tobytes() == rows.tobytes()\n"
         "    for name in ('epsilon_p', 'sigma_c', 'n_events'):\n"
-        "        mine = getattr(one.state.fields, name)[several.lattice.share.row]\n"
+        "        mine = getattr(one.state.fields, name)[several.lattice.row_map.global_row]\n"
         "        assert getattr(several.state.fields, name).tobytes() == mine.tobytes(), name\n"
         "    stress = several.engine.internal_stress(several.state)\n"
-        "    assert stress.tobytes() == one.engine.internal_stress(one.state)[several.lattice.share.row].tobytes()\n",
+        "    assert stress.tobytes() == one.engine.internal_stress(one.state)[several.lattice.row_map.global_row].tobytes()\n",
         4,
         tmp_path,
     )

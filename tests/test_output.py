@@ -9,35 +9,37 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from hpcepm.analysis.plot import draw_summary
 from hpcepm.input import ReadInput, read_input
-from hpcepm.output import AVALANCHE_COLUMNS, view_of_table
-from hpcepm.parallel import Team
-from hpcepm.plot import draw_summary
-from hpcepm.run_directory import NoRun, RunDirectory
-from hpcepm.schedule import schedule, strains_of
-from hpcepm.simulation import Simulation
-from hpcepm.tables import Table
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.run.save_points import schedule, strains_of
+from hpcepm.run.simulation import Simulation
+from hpcepm.storage.directory import NoRun, RunDirectory
+from hpcepm.storage.output import AVALANCHE_COLUMNS, view_of_table
+from hpcepm.storage.tables import Table
 
 from .conftest import settings_for
 
 MU = 14.7
 
 
-def prepared(tmp_path: Path, team: Team, **changes: Any) -> tuple[Simulation, ReadInput]:
+def prepared(tmp_path: Path, one_rank: Ranks, **changes: Any) -> tuple[Simulation, ReadInput]:
     import yaml
 
     path = tmp_path / "input.yaml"
     path.write_text(yaml.safe_dump(settings_for((20, 14), **changes)))
     read = read_input(str(path), [], str(tmp_path / "run"))
     directory = RunDirectory(str(tmp_path / "run"), go_on=False)
-    return Simulation(team, read, directory), read
+    return Simulation(one_rank, read, directory), read
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, team: Team) -> tuple[Path, Simulation, list[dict[str, Any]]]:
+def run(
+    tmp_path_factory: pytest.TempPathFactory, one_rank: Ranks
+) -> tuple[Path, Simulation, list[dict[str, Any]]]:
     """Return a finished run, and what plain numpy says of each of its records."""
     tmp_path = tmp_path_factory.mktemp("output")
-    simulation, _ = prepared(tmp_path, team)
+    simulation, _ = prepared(tmp_path, one_rank)
     seen = []
     for snapshot in simulation.run():
         sigma, epsilon_p, sigma_c = snapshot.sigma, snapshot.epsilon_p, snapshot.sigma_c
@@ -56,7 +58,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, team: Team) -> tuple[Path, Sim
                 "plastic_strain_variance": epsilon_p.var(),
                 "threshold_mean": sigma_c.mean(),
                 "threshold_variance": sigma_c.var(),
-                "localization": 1 / length if snapshot.strain == 0 else length * (e**4).sum() / (e**2).sum() ** 2,
+                "localization": 1 / length
+                if snapshot.strain == 0
+                else length * (e**4).sum() / (e**2).sum() ** 2,
                 "x_min": (sigma_c - sigma).min(),
                 "events": snapshot.n_events.sum(),
                 "strain": e.mean(),
@@ -68,23 +72,31 @@ def run(tmp_path_factory: pytest.TempPathFactory, team: Team) -> tuple[Path, Sim
     return tmp_path / "run", simulation, seen
 
 
-def test_observables_are_what_numpy_says(run: tuple[Path, Simulation, list[dict[str, Any]]]) -> None:
+def test_observables_are_what_numpy_says(
+    run: tuple[Path, Simulation, list[dict[str, Any]]],
+) -> None:
     directory, _, seen = run
     with h5py.File(directory / "run.h5", "r") as file:
         observables = file["observables"]
         assert observables["strain"][()] == pytest.approx([s["strain"] for s in seen], abs=1e-12)
         for name in set(seen[0]) - {"strain", "along_x", "along_y", "sigma"}:
             assert observables[name].shape == (1, len(seen))
-            assert observables[name][0] == pytest.approx([s[name] for s in seen], rel=1e-9, abs=1e-12), name
+            assert observables[name][0] == pytest.approx(
+                [s[name] for s in seen], rel=1e-9, abs=1e-12
+            ), name
         for axis in ("along_x", "along_y"):
-            assert file[f"profiles/{axis}"][0] == pytest.approx(np.array([s[axis] for s in seen]), rel=1e-12)
+            assert file[f"profiles/{axis}"][0] == pytest.approx(
+                np.array([s[axis] for s in seen]), rel=1e-12
+            )
         assert (observables["avalanches"][0, -1], observables["events"][0, -1]) == (
             len(file["avalanches/slip"]),
             file["avalanches/events"][()].sum(),
         )
 
 
-def test_fields_are_those_of_their_strain(run: tuple[Path, Simulation, list[dict[str, Any]]]) -> None:
+def test_fields_are_those_of_their_strain(
+    run: tuple[Path, Simulation, list[dict[str, Any]]],
+) -> None:
     directory, _, seen = run
     strains = [s["strain"] for s in seen]
     with h5py.File(directory / "run.h5", "r") as file:
@@ -97,7 +109,9 @@ def test_fields_are_those_of_their_strain(run: tuple[Path, Simulation, list[dict
             assert fields["n_events"][0, k].sum() == seen[record]["events"]
 
 
-def test_every_dataset_has_units_and_a_description(run: tuple[Path, Simulation, list[dict[str, Any]]]) -> None:
+def test_every_dataset_has_units_and_a_description(
+    run: tuple[Path, Simulation, list[dict[str, Any]]],
+) -> None:
     found = []
 
     def look(name: str, thing: Any) -> None:
@@ -108,19 +122,39 @@ def test_every_dataset_has_units_and_a_description(run: tuple[Path, Simulation, 
     with h5py.File(run[0] / "run.h5", "r") as file:
         file.visititems(look)
         assert (file.attrs["git_commit"] == "unknown") == (shutil.which("git") is None)
-        for name in ("hpcepm_version", "numpy_version", "mpi4py_version", "mpi_library", "fftw_version"):
-            assert isinstance(file.attrs[name], str) and file.attrs[name] not in ("", "unknown"), name
-        assert file.attrs["seed"] == 3 and file.attrs["ranks"] == 1 and file.attrs["layout_version"] == 1
-        assert "lattice" in file.attrs["input"] and '"shear_modulus":14.7' in file.attrs["input_resolved"]
+        for name in (
+            "hpcepm_version",
+            "numpy_version",
+            "mpi4py_version",
+            "mpi_library",
+            "fftw_version",
+        ):
+            assert isinstance(file.attrs[name], str) and file.attrs[name] not in ("", "unknown"), (
+                name
+            )
+        assert (
+            file.attrs["seed"] == 3
+            and file.attrs["ranks"] == 1
+            and file.attrs["layout_version"] == 1
+        )
+        assert (
+            "lattice" in file.attrs["input"]
+            and '"shear_modulus":14.7' in file.attrs["input_resolved"]
+        )
     assert {f"avalanches/{name}" for name in AVALANCHE_COLUMNS} <= set(found)
 
 
-def test_xarray_shows_named_dimensions_and_coordinates(run: tuple[Path, Simulation, list[dict[str, Any]]]) -> None:
+def test_xarray_shows_named_dimensions_and_coordinates(
+    run: tuple[Path, Simulation, list[dict[str, Any]]],
+) -> None:
     expected: dict[str, dict[str, tuple[str, ...]]] = {
         "observables": {"stress": ("realization", "record")},
         "avalanches": {"slip": ("avalanche",)},
         "fields": {"sigma": ("realization", "snapshot", "x", "y")},
-        "profiles": {"along_x": ("realization", "record", "x"), "along_y": ("realization", "record", "y")},
+        "profiles": {
+            "along_x": ("realization", "record", "x"),
+            "along_y": ("realization", "record", "y"),
+        },
     }
     for group, variables in expected.items():
         with xr.open_dataset(run[0] / "run.h5", group=group, engine="h5netcdf") as dataset:
@@ -131,16 +165,20 @@ def test_xarray_shows_named_dimensions_and_coordinates(run: tuple[Path, Simulati
 
 
 def test_run_file_can_be_opened_from_anywhere(
-    run: tuple[Path, Simulation, list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: tuple[Path, Simulation, list[dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with h5py.File(run[0] / "run.h5", "r") as file:
         assert not np.isnan(file["fields/sigma"][()]).any()
 
 
-def test_run_file_grows_and_is_complete_at_every_moment(tmp_path: Path, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpcepm.simulation.SECONDS_A_SAVE", 0.0)
-    simulation, _ = prepared(tmp_path, team)
+def test_run_file_grows_and_is_complete_at_every_moment(
+    tmp_path: Path, one_rank: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpcepm.run.simulation.SECONDS_A_SAVE", 0.0)
+    simulation, _ = prepared(tmp_path, one_rank)
     for number, _ in enumerate(simulation.run(), 1):
         with h5py.File(tmp_path / "run" / "run.h5", "r") as file:
             assert len(file["observables/strain"]) == number
@@ -151,8 +189,8 @@ def test_run_file_grows_and_is_complete_at_every_moment(tmp_path: Path, team: Te
         assert file.attrs["finished"]
 
 
-def test_leaving_out_avalanches_and_fields(tmp_path: Path, team: Team) -> None:
-    simulation, _ = prepared(tmp_path, team, output={"directory": "x", "avalanches": False})
+def test_leaving_out_avalanches_and_fields(tmp_path: Path, one_rank: Ranks) -> None:
+    simulation, _ = prepared(tmp_path, one_rank, output={"directory": "x", "avalanches": False})
     list(simulation.run())
     with h5py.File(tmp_path / "run" / "run.h5", "r") as file:
         assert set(file) == {"observables", "profiles"}
@@ -167,9 +205,13 @@ def test_records_lie_at_multiples_and_at_the_target() -> None:
     assert strains_of(2.0, 1.0) == [0, 1.0]
 
 
-def test_schedule_merges_records_and_snapshots(tmp_path: Path, team: Team) -> None:
-    _, read = prepared(tmp_path, team, output={"observables": {"every": 0.05}, "fields": {"every": 0.04}})
-    stops = [(round(stop.strain, 12), stop.record, stop.snapshot) for stop in schedule(read.settings)]
+def test_schedule_merges_records_and_snapshots(tmp_path: Path, one_rank: Ranks) -> None:
+    _, read = prepared(
+        tmp_path, one_rank, output={"observables": {"every": 0.05}, "fields": {"every": 0.04}}
+    )
+    stops = [
+        (round(stop.strain, 12), stop.record, stop.snapshot) for stop in schedule(read.settings)
+    ]
     assert stops == [
         (0, True, True),
         (0.04, False, True),
@@ -181,7 +223,7 @@ def test_schedule_merges_records_and_snapshots(tmp_path: Path, team: Team) -> No
 
 
 def test_table_in_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpcepm.tables.PIECE_BYTES", 300)
+    monkeypatch.setattr("hpcepm.storage.tables.PIECE_BYTES", 300)
     dtype = np.dtype([("a", "f8"), ("b", "i4", (3,))])
     rows = np.zeros(100, dtype)
     rows["a"], rows["b"] = np.arange(100), np.arange(300).reshape(100, 3)

@@ -1,4 +1,7 @@
-"""The comparison with the paper: its statistics and verdicts, on curves that are known; and its inputs."""
+"""The comparison with the paper: its statistics and verdicts, on curves that are known.
+
+And its inputs.
+"""
 
 from pathlib import Path
 
@@ -15,12 +18,18 @@ from tools.paper_reproduction.statistics import Ensemble, Estimate
 STRAIN = np.linspace(0, 1, 201)
 
 
-def ensemble(plateau: float, bump: float = 0.0, realizations: int = 300, noise: float = 0.02) -> Ensemble:
+def ensemble(
+    plateau: float, bump: float = 0.0, realizations: int = 300, noise: float = 0.02
+) -> Ensemble:
     """Return an ensemble whose stress rises to a plateau, with a bump of that height at strain 0.06 at first."""
     rng = np.random.default_rng(5)
-    stress = plateau * np.minimum(1, STRAIN / 0.04) + bump * np.exp(-(((STRAIN - 0.06) / 0.02) ** 2))
+    stress = plateau * np.minimum(1, STRAIN / 0.04) + bump * np.exp(
+        -(((STRAIN - 0.06) / 0.02) ** 2)
+    )
     offsets = noise * rng.standard_normal((realizations, 1))
-    return Ensemble(STRAIN, {"stress": stress + offsets, "threshold_mean": 1 + 0.1 * STRAIN + offsets})
+    return Ensemble(
+        STRAIN, {"stress": stress + offsets, "threshold_mean": 1 + 0.1 * STRAIN + offsets}
+    )
 
 
 def test_errors_are_those_of_the_mean() -> None:
@@ -39,11 +48,16 @@ def test_peak() -> None:
 
 def test_sharpness() -> None:
     wanted = 0.2 / (0.02 * np.sqrt(np.log(2)))  # of a Gaussian bump: half of 0.4, by its half width
-    assert ensemble(0.5, bump=0.2, noise=1e-6).estimate(st.sharpness).value == pytest.approx(wanted, rel=0.05)
+    assert ensemble(0.5, bump=0.2, noise=1e-6).estimate(st.sharpness).value == pytest.approx(
+        wanted, rel=0.05
+    )
 
 
 def test_an_error_is_told_with_two_digits() -> None:
-    assert str(Estimate(0.0426, 0.000071)) == "0.042600 ± 0.000071" and str(Estimate(12.3, 1.2)) == "12.3 ± 1.2"
+    assert (
+        str(Estimate(0.0426, 0.000071)) == "0.042600 ± 0.000071"
+        and str(Estimate(12.3, 1.2)) == "12.3 ± 1.2"
+    )
 
 
 def test_hardening() -> None:
@@ -53,8 +67,13 @@ def test_hardening() -> None:
 def test_crossing_and_its_error() -> None:
     rng, found = np.random.default_rng(1), []
     for _ in range(400):
-        y = [Estimate(2 - 10 * x + e * rng.standard_normal(), e) for x, e in ((0.0, 0.01), (0.1, 0.03), (0.2, 0.02))]
-        found.append(st.crossing([0.0, 0.1, 0.2], y, Estimate(1 + 0.02 * rng.standard_normal(), 0.02))[0])
+        y = [
+            Estimate(2 - 10 * x + e * rng.standard_normal(), e)
+            for x, e in ((0.0, 0.01), (0.1, 0.03), (0.2, 0.02))
+        ]
+        found.append(
+            st.crossing([0.0, 0.1, 0.2], y, Estimate(1 + 0.02 * rng.standard_normal(), 0.02))[0]
+        )
     values, errors = np.array(found).T
     assert values.mean() == pytest.approx(0.1, abs=5e-4)
     assert values.std() == pytest.approx(errors.mean(), rel=0.15)
@@ -94,7 +113,11 @@ def test_the_outlier_is_found_not_known(odd: str) -> None:
 def test_inputs() -> None:
     for name in NAMES:
         settings = read_input(str(read(name).input), []).settings
-        assert tuple(settings.lattice.shape) == (16, 16) and settings.realizations == 500 and settings.loading.target == 1
+        assert (
+            tuple(settings.lattice.shape) == (16, 16)
+            and settings.realizations == 500
+            and settings.loading.target == 1
+        )
     runs = all_runs()
     assert len({run.seed for run in runs}) == len({run.name for run in runs}) == 11
 

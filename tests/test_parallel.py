@@ -12,30 +12,56 @@ CASES = {
     "square direct": settings_for((32, 32), engine="direct"),
     "prime direct": settings_for((97, 61), engine="direct", loading={"target": 0.06}),
     "prime spectral": settings_for((97, 61), engine="spectral", loading={"target": 0.03}),
-    "odd spectral, another kernel": settings_for((15, 21), engine="spectral", kernel={"type": "cell_average"}),
-    "long spectral, pure shear": settings_for((8, 50), engine="spectral", kernel={"orientation": "pure"}),
+    "odd spectral, another kernel": settings_for(
+        (15, 21), engine="spectral", kernel={"type": "cell_average"}
+    ),
+    "long spectral, pure shear": settings_for(
+        (8, 50), engine="spectral", kernel={"orientation": "pure"}
+    ),
     "prime lazy": settings_for((97, 61), engine="lazy", loading={"target": 0.08}),
-    "square lazy, pure shear": settings_for((64, 64), engine="lazy", kernel={"orientation": "pure"}),
-    "long lazy, blocks larger than slabs": settings_for((9, 130), engine="lazy", loading={"target": 0.3}),
-    "more ranks than rows, lazy": settings_for((3, 70), engine="lazy", loading={"target": 0.5}, output=FEW_RECORDS),
+    "square lazy, pure shear": settings_for(
+        (64, 64), engine="lazy", kernel={"orientation": "pure"}
+    ),
+    "long lazy, blocks larger than slabs": settings_for(
+        (9, 130), engine="lazy", loading={"target": 0.3}
+    ),
+    "more ranks than rows, lazy": settings_for(
+        (3, 70), engine="lazy", loading={"target": 0.5}, output=FEW_RECORDS
+    ),
     "more ranks than rows": settings_for((3, 5), loading={"target": 2.0}, output=FEW_RECORDS),
-    "more ranks than rows, spectral": settings_for((3, 5), engine="spectral", loading={"target": 1.0}, output=FEW_RECORDS),
+    "more ranks than rows, spectral": settings_for(
+        (3, 5), engine="spectral", loading={"target": 1.0}, output=FEW_RECORDS
+    ),
     "fewer wavevectors than ranks, spectral": settings_for(
         (6, 4), engine="spectral", loading={"target": 1.0}, output=FEW_RECORDS
     ),
     **{
-        f"narrow {nx}×{ny}, {engine}": settings_for((nx, ny), engine=engine, loading={"target": 0.3}, output=FEW_RECORDS)
-        for nx, ny, engine in ((64, 4, "spectral"), (128, 3, "lazy"), (30, 5, "direct"), (2, 64, "spectral"), (40, 3, "direct"))
+        f"narrow {nx}×{ny}, {engine}": settings_for(
+            (nx, ny), engine=engine, loading={"target": 0.3}, output=FEW_RECORDS
+        )
+        for nx, ny, engine in (
+            (64, 4, "spectral"),
+            (128, 3, "lazy"),
+            (30, 5, "direct"),
+            (2, 64, "spectral"),
+            (40, 3, "direct"),
+        )
     },
     "sites unstable at the start": settings_for(
-        (40, 30), thresholds={"initial": {"distribution": "normal", "mean": 0.1, "std": 0.5, "allow_negative": True}}
+        (40, 30),
+        thresholds={
+            "initial": {"distribution": "normal", "mean": 0.1, "std": 0.5, "allow_negative": True}
+        },
     ),
 }
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the results of every case on 1, 2, 3 and 4 ranks; one launch for each number of ranks."""
+    """Return a folder with the results of every case on 1, 2, 3 and 4 ranks.
+
+    One launch for each number of ranks.
+    """
     folder = tmp_path_factory.mktemp("ranks")
     for name, settings in CASES.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(settings))

@@ -1,4 +1,7 @@
-"""What is measured, bit for bit by plain numpy; and realizations sheared in any order, each as it is alone."""
+"""What is measured, bit for bit by plain numpy.
+
+And realizations sheared in any order, each as it is alone.
+"""
 
 import itertools
 from math import sqrt
@@ -9,25 +12,36 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hpcepm.dynamics import Dynamics
-from hpcepm.lattice import Lattice
-from hpcepm.observables import RECORD, Series, Snapshot, measure, measure_profiles, profile_dtype
-from hpcepm.parallel import Team
-from hpcepm.preparation import Glass
-from hpcepm.realization import Realizations, Sheared, Stop
-from hpcepm.state import AVALANCHE
-from hpcepm.step_loop import Why
+from hpcepm.model.dynamics import Dynamics
+from hpcepm.model.glass import Glass
+from hpcepm.model.loop import LoopExit
+from hpcepm.model.observables import (
+    RECORD,
+    Series,
+    Snapshot,
+    measure,
+    measure_profiles,
+    profile_dtype,
+)
+from hpcepm.model.state import AVALANCHE
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.parallel.rows import Lattice
+from hpcepm.run.realization import RealizationResult, Realizations, SavePoint
 
 from .conftest import run_python
 from .test_dynamics import MU, glass
 
 Array = NDArray[np.float64]
 STRAINS = [0.02 * k for k in range(11)]
-STOPS = [Stop(strain) for strain in STRAINS]
+STOPS = [SavePoint(strain) for strain in STRAINS]
 GLASSES: dict[str, tuple[tuple[int, int], str, dict[str, Any]]] = {
     "default": ((16, 16), "direct", {}),
     "with initial stress": ((13, 7), "direct", {"initial_stress_std": 0.3}),
-    "thresholds of a field": ((9, 12), "direct", {"initial": np.random.default_rng(4).uniform(0.3, 2.0, (9, 12))}),
+    "thresholds of a field": (
+        (9, 12),
+        "direct",
+        {"initial": np.random.default_rng(4).uniform(0.3, 2.0, (9, 12))},
+    ),
     "lazy": ((40, 33), "lazy", {"initial_stress_std": 0.2}),
     "spectral": ((5, 8), "spectral", {"initial_stress_std": 0.2}),
 }
@@ -44,13 +58,16 @@ def in_order(columns: Array) -> Array:
 def plain_means(field: Array, centre: float) -> list[float]:
     """Return the means of (f − centre)^p: along each row, then over the rows."""
     d = field - centre
-    return [float(in_order(in_order(power)) / d.size) for power in (d, d * d, d * d * d, (d * d) * (d * d))]
+    return [
+        float(in_order(in_order(power)) / d.size)
+        for power in (d, d * d, d * d * d, (d * d) * (d * d))
+    ]
 
 
 def plain_record(dynamics: Dynamics, strain: float) -> NDArray[Any]:
     """Return what `measure` must, a number at a time."""
     state, n = dynamics.state, dynamics.lattice.n_sites
-    now = state.now[0]
+    now = state.macro[0]
     plastic_strain = float(now["total_slip"] / n)
     stress = 2 * MU * (strain - plastic_strain)
     sigma = dynamics.sigma_at(strain).copy()
@@ -60,8 +77,13 @@ def plain_record(dynamics: Dynamics, strain: float) -> NDArray[Any]:
         row[name] = now[name]
     row["strain"], row["stress"], row["plastic_strain"] = strain, stress, plastic_strain
     for name, field in (("stress", sigma), ("strain", e)):
-        _, row[f"{name}_variance"], row[f"{name}_m3"], row[f"{name}_m4"] = plain_means(field, plain_means(field, 0.0)[0])
-    for name, field in (("plastic_strain", state.fields.epsilon_p), ("threshold", state.fields.sigma_c)):
+        _, row[f"{name}_variance"], row[f"{name}_m3"], row[f"{name}_m4"] = plain_means(
+            field, plain_means(field, 0.0)[0]
+        )
+    for name, field in (
+        ("plastic_strain", state.fields.epsilon_p),
+        ("threshold", state.fields.sigma_c),
+    ):
         row[f"{name}_variance"] = plain_means(field, plain_means(field, 0.0)[0])[1]
     row["threshold_mean"] = plain_means(state.fields.sigma_c, 0.0)[0]
     _, second, _, fourth = plain_means(e, 0.0)
@@ -75,37 +97,42 @@ def plain_profiles(dynamics: Dynamics) -> NDArray[Any]:
     lattice, epsilon_p = dynamics.lattice, dynamics.state.fields.epsilon_p
     row = np.zeros(1, profile_dtype(lattice.shape))
     row["along_x"] = in_order(epsilon_p) / lattice.ny
-    strips = [in_order(epsilon_p[k : k + lattice.strip].T) for k in range(0, lattice.rows, lattice.strip)]
+    strips = [
+        in_order(epsilon_p[k : k + lattice.strip].T) for k in range(0, lattice.rows, lattice.strip)
+    ]
     row["along_y"] = in_order(np.array(strips).T) / lattice.shape[0]
     return row
 
 
-def alone(lattice: Lattice, some_glass: Glass, engine: str) -> Sheared:
+def alone(lattice: Lattice, some_glass: Glass, engine: str) -> RealizationResult:
     """Return a realization sheared by a `Dynamics` of its own, and measured plainly."""
     dynamics = Dynamics(lattice, some_glass, engine)
     records, profiles, avalanches = [], [], [np.zeros(0, AVALANCHE)]
     for strain in STRAINS:
-        while dynamics.shear(strain) is not Why.REACHED:
+        while dynamics.shear(strain) is not LoopExit.REACHED:
             avalanches.append(dynamics.take_avalanches())
         records.append(plain_record(dynamics, strain))
         profiles.append(plain_profiles(dynamics))
-    return Sheared(
-        np.concatenate(records), np.concatenate(profiles), np.concatenate([*avalanches, dynamics.take_avalanches()]), {}
+    return RealizationResult(
+        np.concatenate(records),
+        np.concatenate(profiles),
+        np.concatenate([*avalanches, dynamics.take_avalanches()]),
+        {},
     )
 
 
-def assert_same(one: Sheared | None, other: Sheared | None) -> None:
+def assert_same(one: RealizationResult | None, other: RealizationResult | None) -> None:
     assert one is not None and other is not None
-    for name, a, b in zip(Sheared._fields[:3], one[:3], other[:3], strict=True):
+    for name, a, b in zip(RealizationResult._fields[:3], one[:3], other[:3], strict=True):
         assert a.dtype == b.dtype and a.shape == b.shape, name
         for column in a.dtype.names or ():
             assert a[column].tobytes() == b[column].tobytes(), f"{name}/{column}"
 
 
 @pytest.mark.parametrize("name", GLASSES)
-def test_in_any_order_each_is_as_alone_and_measured_plainly(team: Team, name: str) -> None:
+def test_in_any_order_each_is_as_alone_and_measured_plainly(one_rank: Ranks, name: str) -> None:
     shape, engine, changes = GLASSES[name]
-    lattice = Lattice(shape, team)
+    lattice = Lattice(shape, one_rank)
     expected = [alone(lattice, glass(**changes, realization=r), engine) for r in range(3)]
     many = Realizations(lattice, glass(**changes), engine, STOPS)
     for order in itertools.permutations(range(3)):
@@ -113,33 +140,38 @@ def test_in_any_order_each_is_as_alone_and_measured_plainly(team: Team, name: st
             sheared = many.shear(r)
             assert sheared is not None
             assert_same(sheared, expected[r])
-            assert sheared.records["events"][-1] > 50 and (sheared.avalanches["realization"] == r).all()
+            assert (
+                sheared.records["events"][-1] > 50
+                and (sheared.avalanches["realization"] == r).all()
+            )
     assert expected[0].records["stress"].tobytes() != expected[1].records["stress"].tobytes()
 
 
-def test_after_an_interrupted_one(team: Team) -> None:
+def test_after_an_interrupted_one(one_rank: Ranks) -> None:
     """In the middle of an avalanche, with rows in the table and grown buffers."""
-    lattice = Lattice((16, 16), team)
+    lattice = Lattice((16, 16), one_rank)
     many = Realizations(lattice, glass(), "direct", STOPS)
     expected = many.shear(1)
     many.dynamics.begin(glass(realization=7))
-    while not many.dynamics.state.now["in_avalanche"][0]:
+    while not many.dynamics.state.macro["in_avalanche"][0]:
         many.dynamics.shear(0.3, 101)
     assert_same(many.shear(1), expected)
 
 
-def test_a_full_table_and_small_buffers_change_nothing(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    lattice = Lattice((16, 16), team)
+def test_a_full_table_and_small_buffers_change_nothing(
+    one_rank: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lattice = Lattice((16, 16), one_rank)
     expected = Realizations(lattice, glass(), "direct", STOPS).shear(2)
-    monkeypatch.setattr("hpcepm.dynamics.ROWS_OF_TABLE", 3)
-    monkeypatch.setattr("hpcepm.dynamics.EVENTS_AT_FIRST", 1)
+    monkeypatch.setattr("hpcepm.model.dynamics.ROWS_OF_TABLE", 3)
+    monkeypatch.setattr("hpcepm.model.dynamics.EVENTS_AT_FIRST", 1)
     tight = Realizations(lattice, glass(), "direct", STOPS)
     assert_same(tight.shear(0), alone(lattice, glass(), "direct"))
     assert_same(tight.shear(2), expected)
 
 
-def test_results_are_the_callers_own(team: Team) -> None:
-    many = Realizations(Lattice((16, 16), team), glass(), "direct", STOPS)
+def test_results_are_the_callers_own(one_rank: Ranks) -> None:
+    many = Realizations(Lattice((16, 16), one_rank), glass(), "direct", STOPS)
     first = many.shear(0)
     assert first is not None
     before = [part.tobytes() for part in first[:3]]
@@ -147,33 +179,39 @@ def test_results_are_the_callers_own(team: Team) -> None:
     assert [part.tobytes() for part in first[:3]] == before
 
 
-def test_snapshots_are_measured_alike_alone_and_together(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    lattice = Lattice((11, 6), team)
+def test_snapshots_are_measured_alike_alone_and_together(
+    one_rank: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lattice = Lattice((11, 6), one_rank)
     together = Realizations(lattice, glass(), "lazy", STOPS).shear(0)
     for at_once in (0, 4 * 66):
-        monkeypatch.setattr("hpcepm.realization.MEASURED_TOGETHER", at_once)
+        monkeypatch.setattr("hpcepm.run.realization.MEASURED_TOGETHER", at_once)
         assert_same(Realizations(lattice, glass(), "lazy", STOPS).shear(0), together)
 
 
-def test_a_snapshot_is_measured_the_same_twice(team: Team) -> None:
-    dynamics = Dynamics(Lattice((11, 6), team), glass(), "lazy")
+def test_a_snapshot_is_measured_the_same_twice(one_rank: Ranks) -> None:
+    dynamics = Dynamics(Lattice((11, 6), one_rank), glass(), "lazy")
     dynamics.shear(0.1)
     one, other = Snapshot(dynamics, 0.1), Snapshot(dynamics, 0.1)
     for of in (measure, measure_profiles):
-        assert of(Series.of(one)).tobytes() == of(Series.of(one)).tobytes() == of(Series.of(other)).tobytes()
+        assert (
+            of(Series.of(one)).tobytes()
+            == of(Series.of(one)).tobytes()
+            == of(Series.of(other)).tobytes()
+        )
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_a_team_of_several_ranks_gives_the_bits_of_one(tmp_path: Path, ranks: int) -> None:
     (tmp_path / "both.py").write_text(
         "from mpi4py import MPI\n"
-        "from hpcepm.lattice import Lattice\n"
-        "from hpcepm.parallel import Team\n"
-        "from hpcepm.realization import Realizations\n"
+        "from hpcepm.parallel.rows import Lattice\n"
+        "from hpcepm.parallel.ranks import Ranks\n"
+        "from hpcepm.run.realization import Realizations\n"
         "from tests.test_dynamics import glass\n"
         "from tests.test_realization import STOPS, assert_same\n"
         "for shape, engine, std in (((16, 16), 'direct', 0.0), ((13, 7), 'lazy', 0.3), ((3, 5), 'spectral', 0.0)):\n"
-        "    lattices = [Lattice(shape, Team(comm)) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD)]\n"
+        "    lattices = [Lattice(shape, Ranks(comm)) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD)]\n"
         "    alone, together = (Realizations(l, glass(initial_stress_std=std), engine, STOPS) for l in lattices)\n"
         "    for r in (3, 0):\n"
         "        assert_same(alone.shear(r), together.shear(r))\n"

@@ -12,7 +12,7 @@ import h5py
 import pytest
 import yaml
 
-from hpcepm.seal import SEAL_BYTES, broken_seal, seal
+from hpcepm.storage.checksum import SEAL_BYTES, broken_seal, seal
 
 from .conftest import assert_same_bits, end, run_python, settings_for, start
 
@@ -42,7 +42,9 @@ def kill_after_next_checkpoint(command: list[str], ranks: int, cwd: Path) -> Non
 
 
 @pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
-def test_three_interruptions_on_changing_numbers_of_ranks(tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_three_interruptions_on_changing_numbers_of_ranks(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump(settings))
     done = run_python(["-m", "hpcepm", "whole.yaml", "--output", "whole"], None, tmp_path)
     assert done.returncode == 0, done.stderr
@@ -60,28 +62,30 @@ def test_three_interruptions_on_changing_numbers_of_ranks(tmp_path: Path, settin
     assert_same_bits(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, team: Any) -> None:
+def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, one_rank: Any) -> None:
     """Save and take up at every single step of a run, in process."""
-    from hpcepm.checkpoint import read_state, write_checkpoint
-    from hpcepm.dynamics import Dynamics
-    from hpcepm.engines import ENGINES
-    from hpcepm.lattice import Lattice
-    from hpcepm.step_loop import Why
+    from hpcepm.model.dynamics import Dynamics
+    from hpcepm.model.engines import ENGINES
+    from hpcepm.model.loop import LoopExit
+    from hpcepm.parallel.rows import Lattice
+    from hpcepm.storage.checkpoint import read_state, write_checkpoint
 
     from .test_dynamics import glass, sheared
     from .test_lazy import evaluate_all
 
     for engine in ENGINES:
-        lattice = Lattice((8, 9), team)
-        whole, _ = sheared(team, (8, 9), engine, 0.08, initial_stress_std=0.2)
+        lattice = Lattice((8, 9), one_rank)
+        whole, _ = sheared(one_rank, (8, 9), engine, 0.08, initial_stress_std=0.2)
         parts, number, inside = Dynamics(lattice, glass(initial_stress_std=0.2), engine), 0, 0
-        while parts.shear(0.08, 1) is not Why.REACHED:
-            inside += int(parts.state.now[0]["in_avalanche"])
+        while parts.shear(0.08, 1) is not LoopExit.REACHED:
+            inside += int(parts.state.macro[0]["in_avalanche"])
             number += 1
             path = write_checkpoint(tmp_path, number, parts.complete_state(), lattice, {}, "{}")
-            parts = Dynamics(lattice, glass(initial_stress_std=0.2), engine, read_state(path, lattice))
+            parts = Dynamics(
+                lattice, glass(initial_stress_std=0.2), engine, read_state(path, lattice)
+            )
         assert number > 50 and inside > 20
-        assert parts.state.now.tobytes() == whole.state.now.tobytes()
+        assert parts.state.macro.tobytes() == whole.state.macro.tobytes()
         if engine == "lazy":
             evaluate_all(parts)
             evaluate_all(whole)
@@ -92,12 +96,19 @@ def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, team: Any) -
 def test_continue_starts_afresh_where_there_is_nothing(tmp_path: Path) -> None:
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings_for((10, 10))))
     for name, options in {"a": [], "b": ["--continue"]}.items():
-        assert run_python(["-m", "hpcepm", "input.yaml", "--output", name, *options], None, tmp_path).returncode == 0
+        assert (
+            run_python(
+                ["-m", "hpcepm", "input.yaml", "--output", name, *options], None, tmp_path
+            ).returncode
+            == 0
+        )
     assert_same_bits(tmp_path / "a", tmp_path / "b")
 
 
 def test_old_checkpoints_are_pruned(tmp_path: Path) -> None:
-    settings = settings_for((48, 48), loading={"target": 0.3}, checkpoint={"every": "0.01 s", "keep": 3})
+    settings = settings_for(
+        (48, 48), loading={"target": 0.3}, checkpoint={"every": "0.01 s", "keep": 3}
+    )
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings))
     assert run_python(["-m", "hpcepm", "input.yaml"], None, tmp_path).returncode == 0
     names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
@@ -108,7 +119,10 @@ def test_old_checkpoints_are_pruned(tmp_path: Path) -> None:
 def test_a_signal_stops_with_a_checkpoint_and_75(tmp_path: Path, name: str) -> None:
     settings = {**CASES["direct"], "loading": {"target": 1.5}}
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump(settings))
-    assert run_python(["-m", "hpcepm", "whole.yaml", "--output", "whole"], None, tmp_path).returncode == 0
+    assert (
+        run_python(["-m", "hpcepm", "whole.yaml", "--output", "whole"], None, tmp_path).returncode
+        == 0
+    )
     command = ["-m", "hpcepm", "whole.yaml", "--output", "parts", "--continue"]
     process = start(command, None, tmp_path)
     try:
@@ -120,13 +134,20 @@ def test_a_signal_stops_with_a_checkpoint_and_75(tmp_path: Path, name: str) -> N
         _, err = process.communicate(timeout=20)
     finally:
         end(process)
-    assert process.returncode == 75 and f"by {name}; a checkpoint was written" in err and "Traceback" not in err
+    assert (
+        process.returncode == 75
+        and f"by {name}; a checkpoint was written" in err
+        and "Traceback" not in err
+    )
     assert run_python(command, 2, tmp_path).returncode == 0
     assert_same_bits(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_a_signal_after_the_end_changes_nothing(tmp_path: Path) -> None:
-    """Python gives signals their deadly meaning back before MPI ends: here, before C has read the rest of the input."""
+    """Python gives signals their deadly meaning back before MPI ends.
+
+    Here, before C has read the rest of the input.
+    """
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings_for((8, 8))))
     os.mkfifo(tmp_path / "fifo")
     script = (
@@ -150,11 +171,16 @@ def test_a_signal_after_the_end_changes_nothing(tmp_path: Path) -> None:
     assert process.returncode == 0 and not err
 
 
-INTERRUPTED = settings_for((97, 61), engine="direct", loading={"target": 0.3}, checkpoint={"every": "0.05 s", "keep": 3})
+INTERRUPTED = settings_for(
+    (97, 61), engine="direct", loading={"target": 0.3}, checkpoint={"every": "0.05 s", "keep": 3}
+)
 
 
 def interrupted(tmp_path: Path, checkpoints: int) -> list[str]:
-    """Leave a run in ``parts`` that was killed after so many checkpoints; return the command that goes on with it."""
+    """Leave a run in ``parts`` that was killed after so many checkpoints.
+
+    Return the command that goes on with it.
+    """
     (tmp_path / "parts.yaml").write_text(yaml.safe_dump(INTERRUPTED))
     command = ["-m", "hpcepm", "parts.yaml", "--output", "parts", "--continue"]
     process = start(command, None, tmp_path)
@@ -179,13 +205,18 @@ def flip_a_byte(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_byte])
-def test_behind_a_damaged_checkpoint_the_one_before_is_used(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_behind_a_damaged_checkpoint_the_one_before_is_used(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
     command = interrupted(tmp_path, 2)
     path = tmp_path / "parts" / "checkpoints" / newest_checkpoint(tmp_path / "parts")
     damage(path)
     done = run_python(command, 2, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"{path.name}: is truncated, altered" in done.stderr and "an older checkpoint is used" in done.stderr
+    assert (
+        f"{path.name}: is truncated, altered" in done.stderr
+        and "an older checkpoint is used" in done.stderr
+    )
     assert run_python([*command[:-1], "--output", "whole"], None, tmp_path).returncode == 0
     assert_same_bits(tmp_path / "whole", tmp_path / "parts")
 
@@ -195,15 +226,25 @@ def test_where_every_checkpoint_is_damaged_none_is_used(tmp_path: Path) -> None:
     for path in (tmp_path / "parts" / "checkpoints").glob("*.h5"):
         truncate(path)
     done = run_python(command, 2, tmp_path, timeout=30)
-    assert done.returncode == 1 and "Traceback" not in done.stderr and "no checkpoint can be used" in done.stderr
+    assert (
+        done.returncode == 1
+        and "Traceback" not in done.stderr
+        and "no checkpoint can be used" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("damage", [truncate, Path.unlink])
-def test_output_that_is_gone_is_named_on_all_ranks(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_output_that_is_gone_is_named_on_all_ranks(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
     command = interrupted(tmp_path, 1)
     damage(tmp_path / "parts" / "pieces" / "observables-000000000000.h5")
     done = run_python(command, 2, tmp_path, timeout=30)
-    assert done.returncode == 1 and "Traceback" not in done.stderr and "observables-000000000000.h5" in done.stderr
+    assert (
+        done.returncode == 1
+        and "Traceback" not in done.stderr
+        and "observables-000000000000.h5" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_byte, Path.unlink])
@@ -223,18 +264,20 @@ def test_a_checkpoint_of_another_input_is_refused_even_alone(tmp_path: Path) -> 
     assert done.returncode == 3 and "seed: was 3, is now 4" in done.stderr
 
 
-def test_a_seal_shows_every_altered_byte_and_every_cut(tmp_path: Path, team: Any) -> None:
+def test_a_seal_shows_every_altered_byte_and_every_cut(tmp_path: Path, one_rank: Any) -> None:
     path = tmp_path / "file"
     whole = bytes(range(256)) * 20
     path.write_bytes(whole)
-    seal(path, team)
-    assert broken_seal(path, team) is None
+    seal(path, one_rank)
+    assert broken_seal(path, one_rank) is None
     sound = path.read_bytes()
     assert sound[SEAL_BYTES:] == whole[SEAL_BYTES:]
-    damaged = [sound[:k] + bytes([sound[k] ^ 1 << k % 8]) + sound[k + 1 :] for k in range(0, len(sound), 3)]
+    damaged = [
+        sound[:k] + bytes([sound[k] ^ 1 << k % 8]) + sound[k + 1 :] for k in range(0, len(sound), 3)
+    ]
     damaged += [sound[:k] for k in range(0, len(sound), 37)] + [sound + b"\0", b""]
     for content in damaged:
         path.write_bytes(content)
-        assert "truncated, altered" in str(broken_seal(path, team))
+        assert "truncated, altered" in str(broken_seal(path, one_rank))
     path.unlink()
-    assert "No such file" in str(broken_seal(path, team))
+    assert "No such file" in str(broken_seal(path, one_rank))

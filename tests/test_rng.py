@@ -3,12 +3,20 @@
 import numpy as np
 import pytest
 
-from hpcepm.rng import INITIAL_STRESS, YIELDING, draw, philox, uniform
+from hpcepm.model.rng import INITIAL_STRESS, YIELDING, draw, philox, uniform
 
 ONES = 2**64 - 1
 KNOWN = [  # kat_vectors of Random123, philox4x64 with 10 rounds
-    ((0, 0, 0, 0), (0, 0), (0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B)),
-    ((ONES,) * 4, (ONES,) * 2, (0x87B092C3013FE90B, 0x438C3C67BE8D0224, 0x9CC7D7C69CD777B6, 0xA09CAEBF594F0BA0)),
+    (
+        (0, 0, 0, 0),
+        (0, 0),
+        (0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B),
+    ),
+    (
+        (ONES,) * 4,
+        (ONES,) * 2,
+        (0x87B092C3013FE90B, 0x438C3C67BE8D0224, 0x9CC7D7C69CD777B6, 0xA09CAEBF594F0BA0),
+    ),
     (
         (0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0, 0x082EFA98EC4E6C89),
         (0x452821E638D01377, 0xBE5466CF34E90C6C),
@@ -18,7 +26,9 @@ KNOWN = [  # kat_vectors of Random123, philox4x64 with 10 rounds
 
 
 @pytest.mark.parametrize(("counter", "key", "words"), KNOWN)
-def test_known_answers(counter: tuple[int, ...], key: tuple[int, ...], words: tuple[int, ...]) -> None:
+def test_known_answers(
+    counter: tuple[int, ...], key: tuple[int, ...], words: tuple[int, ...]
+) -> None:
     assert philox(*map(np.uint64, counter), *map(np.uint64, key)) == words
 
 

@@ -47,14 +47,20 @@ def write_input(folder: Path, name: str, settings: dict[str, Any]) -> str:
     return name
 
 
-def submit(slurm: Cluster, folder: Path, template: str, sbatch_options: list[str], *arguments: str) -> str:
+def submit(
+    slurm: Cluster, folder: Path, template: str, sbatch_options: list[str], *arguments: str
+) -> str:
     """Submit a template of ``jobs/``; return the number of the job. Its log is ``N.log``."""
     options = ["--parsable", "--ntasks=2", "--output=%A.log", *sbatch_options]
     return slurm.ask("sbatch", *options, f"jobs/{template}.sh", *arguments, cwd=folder).strip()
 
 
 def assert_completed(job: dict[str, str], folder: Path) -> None:
-    log = (folder / f"{job['JobId']}.log").read_text() if (folder / f"{job['JobId']}.log").exists() else ""
+    log = (
+        (folder / f"{job['JobId']}.log").read_text()
+        if (folder / f"{job['JobId']}.log").exists()
+        else ""
+    )
     assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), f"{job}\n{log}"
 
 
@@ -67,7 +73,11 @@ def wait_for(there: Any, seconds: float, problem: str) -> None:
 
 def ranks_of(slurm: Cluster, name: str) -> list[int]:
     """Return the ranks that work on an input."""
-    return [pid for pid in slurm.processes() if name in (words := command_of(pid)) and words[0].endswith("python")]
+    return [
+        pid
+        for pid in slurm.processes()
+        if name in (words := command_of(pid)) and words[0].endswith("python")
+    ]
 
 
 def command_of(pid: int) -> list[str]:
@@ -107,30 +117,43 @@ def hold_back(slurm: Cluster, name: str) -> None:
 def test_a_chain_of_parts_ends_with_the_same_bits(slurm: Cluster, folder: Path) -> None:
     """Each part is cut off by its time limit: a real one, so this takes a while.
 
-    Two parts are slowed down until SLURM tells them to stop: so there are three, however fast the machine.
+    Two parts are slowed down until SLURM tells them to stop: so there are three, however fast the
+    machine.
     """
     name = write_input(folder, "long.yaml", {**STEADY, "loading": {"target": 3.0}})
     whole = run_python(["-m", "hpcepm", name, "--output", "whole"], 2, folder)
     assert whole.returncode == 0, whole.stderr
 
     # SLURM looks at time limits every half minute, and sends a signal up to half a minute early.
-    number = submit(slurm, folder, "requeue", ["--time=2", "--signal=USR1@75"], name, "--output", "parts")
+    number = submit(
+        slurm, folder, "requeue", ["--time=2", "--signal=USR1@75"], name, "--output", "parts"
+    )
     log = folder / f"{number}.log"
     for part in (1, 2):
-        wait_for(lambda part=part: log.exists() and log.read_text().count("on 2 ranks") == part, 90, f"no part {part}")
+        wait_for(
+            lambda part=part: log.exists() and log.read_text().count("on 2 ranks") == part,
+            90,
+            f"no part {part}",
+        )
         hold_back(slurm, name)
     job = slurm.wait(number, 90)
     assert_completed(job, folder)
     assert job["Restarts"] == "2"
     told = log.read_text()
-    assert told.count("by SIGUSR1; a checkpoint was written") == told.count("goes on from strain") == 2, told
+    assert (
+        told.count("by SIGUSR1; a checkpoint was written") == told.count("goes on from strain") == 2
+    ), told
     assert_same_bits(folder / "whole", folder / "parts")
 
 
 def test_one_node_and_an_array_of_two_seeds(slurm: Cluster, folder: Path) -> None:
     name = write_input(folder, "small.yaml", SMALL)
     for seed in (1, 2):
-        done = run_python(["-m", "hpcepm", name, "--set", f"seed={seed}", "--output", f"whole{seed}"], None, folder)
+        done = run_python(
+            ["-m", "hpcepm", name, "--set", f"seed={seed}", "--output", f"whole{seed}"],
+            None,
+            folder,
+        )
         assert done.returncode == 0, done.stderr
 
     one = submit(slurm, folder, "one-node", [], name, "--set", "seed=1", "--output", "one")
@@ -169,7 +192,11 @@ def test_a_chain_ends_where_it_is_cancelled_or_fails(slurm: Cluster, folder: Pat
     slurm.ask("scancel", number)
     job = slurm.wait(number, 60)
     log = folder / f"{number}.log"
-    wait_for(lambda: "by SIGTERM; a checkpoint was written" in log.read_text(), 20, "no checkpoint was written")
+    wait_for(
+        lambda: "by SIGTERM; a checkpoint was written" in log.read_text(),
+        20,
+        "no checkpoint was written",
+    )
     time.sleep(1)
     job = slurm.job(number)
     assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")

@@ -1,6 +1,9 @@
-"""Measures one lattice on the ranks that it is started on, and prints the numbers as JSON. Started by ``tools/benchmark.py``.
+"""Measures one lattice on the ranks that it is started on, and prints the numbers as JSON.
 
-Times of a shared machine are noisy: the sides of a ratio are measured alternately in this one run, several times each.
+Started by ``tools/benchmark.py``.
+
+Times of a shared machine are noisy: the sides of a ratio are measured alternately in this one run,
+several times each.
 """
 
 import copy
@@ -15,16 +18,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hpcepm import disorder
-from hpcepm.checkpoint import BadCheckpoint, newest_checkpoint, read_state, write_checkpoint
-from hpcepm.compiled import compiled
-from hpcepm.disorder import SlipLaw
-from hpcepm.dynamics import Dynamics
-from hpcepm.kernel import Kernel, wavevectors
-from hpcepm.lattice import Lattice
-from hpcepm.parallel import EVENT, Team, exchange_events
-from hpcepm.preparation import Glass
-from hpcepm.step_loop import Why
+from hpcepm.model import disorder
+from hpcepm.model.disorder import SlipLaw
+from hpcepm.model.dynamics import Dynamics
+from hpcepm.model.glass import Glass
+from hpcepm.model.kernel import Kernel, wavevectors
+from hpcepm.model.loop import LoopExit
+from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.exchange import EVENT, exchange_events
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.parallel.rows import Lattice
+from hpcepm.storage.checkpoint import BadCheckpoint, newest_checkpoint, read_state, write_checkpoint
 
 from mpi4py import MPI  # isort: skip
 from mpi4py_fft import PFFT  # isort: skip
@@ -39,17 +43,26 @@ def glass() -> Glass:
     """Return a glass that is rejuvenated from the start: at strain 0.1 it flows steadily."""
     renewal = disorder.preset("MCT")
     slip = SlipLaw(disorder.EXPONENTIAL_SLIP, 0.0276, 0.0206)
-    return Glass(Kernel("continuum", "simple", 14.7 / (1 + 14.7 / 52)), 14.7, renewal, renewal, slip, 0.0, 1, 0)
+    return Glass(
+        Kernel("continuum", "simple", 14.7 / (1 + 14.7 / 52)),
+        14.7,
+        renewal,
+        renewal,
+        slip,
+        0.0,
+        1,
+        0,
+    )
 
 
 def flowing(lattice: Lattice, strain: float, folder: Path) -> Dynamics:
     """Return the glass sheared to a strain, kept in a folder for the next time. Collective."""
     with suppress(BadCheckpoint):  # of an older version: made anew
-        header, _ = newest_checkpoint(folder, lattice.team)
+        header, _ = newest_checkpoint(folder, lattice.ranks)
         if header is not None:
             return Dynamics(lattice, glass(), "lazy", read_state(header.path, lattice))
     dynamics = Dynamics(lattice, glass(), "lazy")
-    while dynamics.shear(strain) is not Why.REACHED:
+    while dynamics.shear(strain) is not LoopExit.REACHED:
         dynamics.take_avalanches()
     write_checkpoint(folder, 1, dynamics.complete_state(), lattice, {}, "{}")
     return dynamics
@@ -59,23 +72,26 @@ def steps_for(dynamics: Dynamics, seconds: float) -> int:
     """Return how many steps take about so many seconds, code being compiled. Collective."""
     seconds_of(dynamics, 20)
     dynamics.engine.synchronize(dynamics.state)
-    return int(dynamics.lattice.team.from_leader(max(20, 500 * seconds / seconds_of(dynamics, 500)[0])))
+    return int(dynamics.lattice.ranks.bcast(max(20, 500 * seconds / seconds_of(dynamics, 500)[0])))
 
 
 def seconds_of(dynamics: Dynamics, steps: int) -> tuple[float, int, int]:
     """Return the seconds, events and steps of at least so many steps. Collective."""
-    before, began = dynamics.state.now[0].copy(), time.perf_counter()
+    before, began = dynamics.state.macro[0].copy(), time.perf_counter()
     goal = before["steps"] + steps
-    while (left := int(goal - dynamics.state.now[0]["steps"])) > 0:
+    while (left := int(goal - dynamics.state.macro[0]["steps"])) > 0:
         dynamics.shear(1e9, left)
         dynamics.take_avalanches()
     spent = time.perf_counter() - began
-    now = dynamics.state.now[0]
+    now = dynamics.state.macro[0]
     return spent, int(now["events"] - before["events"]), int(now["steps"] - before["steps"])
 
 
 def seconds_awake(dynamics: Dynamics, steps: int) -> tuple[float, int, int]:
-    """Return `seconds_of` twice the steps, after as many untimed: processors that slept are slow at first. Collective."""
+    """Return `seconds_of` twice the steps, after as many untimed.
+
+    Processors that slept are slow at first. Collective.
+    """
     seconds_of(dynamics, steps)
     return seconds_of(dynamics, 2 * steps)
 
@@ -87,10 +103,12 @@ class PlainLoop:
         state, shape = dynamics.state, dynamics.lattice.shape
         self.glass, self.two_mu = dynamics.glass, 2 * dynamics.glass.shear_modulus
         self.epsilon_p, self.sigma_c = state.fields.epsilon_p.copy(), state.fields.sigma_c.copy()
-        self.strain = float(state.now[0]["strain"])
+        self.strain = float(state.macro[0]["strain"])
         self.fft = PFFT(MPI.COMM_SELF, shape, dtype=float)
         qx, qy = wavevectors(shape)
-        self.kernel_hat = self.glass.kernel.fourier(qx[:, None], qy[None, : shape[1] // 2 + 1])[self.fft.local_slice(True)]
+        self.kernel_hat = self.glass.kernel.fourier(qx[:, None], qy[None, : shape[1] // 2 + 1])[
+            self.fft.local_slice(True)
+        ]
         self.random = np.random.default_rng(1)
 
     def step(self) -> None:
@@ -106,7 +124,9 @@ class PlainLoop:
             self.strain += strength[weakest] / self.two_mu
             unstable[weakest] = True
         overcome = self.sigma_c[unstable]
-        self.epsilon_p[unstable] += self.random.exponential(self.glass.slip.c0 + self.glass.slip.c1 * overcome**2)
+        self.epsilon_p[unstable] += self.random.exponential(
+            self.glass.slip.c0 + self.glass.slip.c1 * overcome**2
+        )
         scale, inverse_shape = self.glass.renewal.parameters
         self.sigma_c[unstable] = scale * self.random.weibull(1 / inverse_shape, overcome.size)
 
@@ -121,20 +141,20 @@ def seconds_a_step(plain: PlainLoop) -> float:
 
 
 @compiled
-def _exchange_often(link: Any, own: Any, n_own: int, events: Any, times: int) -> None:
+def _exchange_often(exchange: Any, own: Any, n_own: int, events: Any, times: int) -> None:
     for _ in range(times):
-        exchange_events(link, own, n_own, events)
+        exchange_events(exchange, own, n_own, events)
 
 
-def seconds_an_exchange(team: Team) -> float:
+def seconds_an_exchange(ranks: Ranks) -> float:
     """Return the time in which all ranks learn of one event. Collective."""
     own, events = np.zeros(64, EVENT), np.zeros(64, EVENT)
-    n_own = 1 if team.leads else 0
-    _exchange_often(team.link, own, n_own, events, 10)
+    n_own = 1 if ranks.is_root else 0
+    _exchange_often(ranks.exchange, own, n_own, events, 10)
     rounds = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
-        _exchange_often(team.link, own, n_own, events, 5000)
+        _exchange_often(ranks.exchange, own, n_own, events, 5000)
         rounds.append((time.perf_counter() - began) / 5000)
     return min(rounds)
 
@@ -148,44 +168,48 @@ def seconds_a_pair(fft: PFFT, times: int) -> float:
     return (time.perf_counter() - began) / times
 
 
-def alone(team: Team, measured: Callable[[], Thing]) -> Thing | None:
+def alone(ranks: Ranks, measured: Callable[[], Thing]) -> Thing | None:
     """Return what rank 0 measures while the others sleep, not spin; None there. Collective."""
     result = None
-    if team.leads:
+    if ranks.is_root:
         result = measured()
-        for rank in range(1, team.size):
-            team.comm.send(None, dest=rank)
+        for rank in range(1, ranks.size):
+            ranks.comm.send(None, dest=rank)
     else:
-        while not team.comm.iprobe(source=0):
+        while not ranks.comm.iprobe(source=0):
             time.sleep(0.001)
-        team.comm.recv(source=0)
-    team.comm.Barrier()
+        ranks.comm.recv(source=0)
+    ranks.comm.Barrier()
     return result
 
 
 def measure_speed_up(lazy: Dynamics, folder: Path) -> dict[str, Any]:
     """Return how much faster all ranks are than one of them alone, from the same state on, measured in turn. Collective."""
-    team, one_rounds, all_rounds = lazy.lattice.team, [], []
-    one = alone(team, lambda: flowing(Lattice(lazy.lattice.shape, Team(MPI.COMM_SELF)), 0.0, folder))
+    ranks, one_rounds, all_rounds = lazy.lattice.ranks, [], []
+    one = alone(
+        ranks, lambda: flowing(Lattice(lazy.lattice.shape, Ranks(MPI.COMM_SELF)), 0.0, folder)
+    )
     steps = steps_for(lazy, 2 * SECONDS)
     for _ in range(ROUNDS):
-        one_rounds.append(alone(team, lambda: seconds_awake(one, steps) if one else None))
+        one_rounds.append(alone(ranks, lambda: seconds_awake(one, steps) if one else None))
         all_rounds.append(seconds_awake(lazy, steps))
-    if not team.leads:
+    if not ranks.is_root:
         return {}
-    one_us, all_us = (median_us(s / e for s, e, _ in filter(None, rounds)) for rounds in (one_rounds, all_rounds))
+    one_us, all_us = (
+        median_us(s / e for s, e, _ in filter(None, rounds)) for rounds in (one_rounds, all_rounds)
+    )
     return {"one_rank_us_per_event": one_us, "speed_up": one_us / all_us}
 
 
 def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
     """Return the cost of an event by the lazy engine, and what it is to the others in the same run. Collective."""
-    n, team = lazy.lattice.n_sites**0.5, lazy.lattice.team
-    memory = team.comm.allreduce(lazy.nbytes)
+    n, ranks = lazy.lattice.n_sites**0.5, lazy.lattice.ranks
+    memory = ranks.comm.allreduce(lazy.nbytes)
     steps = steps_for(lazy, SECONDS)
     lazy.engine.synchronize(lazy.state)
     others = copy.deepcopy(lazy.state)
     direct = Dynamics(lazy.lattice, lazy.glass, "direct", others) if n <= 256 else None
-    plain = PlainLoop(lazy) if team.size == 1 and n <= 2048 else None
+    plain = PlainLoop(lazy) if ranks.size == 1 and n <= 2048 else None
     lazy_rounds, direct_rounds, plain_rounds = [], [], []
     for _ in range(ROUNDS):
         lazy_rounds.append(seconds_of(lazy, steps))
@@ -195,7 +219,7 @@ def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
             plain_rounds.append(seconds_a_step(plain))
     total = np.sum(lazy_rounds, axis=0)
     row = {
-        "strain": float(lazy.state.now[0]["strain"]),
+        "strain": float(lazy.state.macro[0]["strain"]),
         "events_per_step": float(total[1] / total[2]),
         "lazy_us_per_event": median_us(s / e for s, e, _ in lazy_rounds),
         "lazy_us_per_step": median_us(s / k for s, _, k in lazy_rounds),
@@ -206,7 +230,9 @@ def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
         row["direct_to_lazy"] = row["direct_us_per_event"] / row["lazy_us_per_event"]
     if plain:
         row["plain_us_per_step"] = median_us(plain_rounds)
-        row["plain_to_lazy"] = row["plain_us_per_step"] / row["events_per_step"] / row["lazy_us_per_event"]
+        row["plain_to_lazy"] = (
+            row["plain_us_per_step"] / row["events_per_step"] / row["lazy_us_per_event"]
+        )
     return row
 
 
@@ -214,9 +240,15 @@ def measure_spectral(lazy: Dynamics) -> dict[str, Any]:
     """Return the cost of a step by the spectral engine, and what it is to nothing but the pair of transforms. Collective."""
     lazy.engine.synchronize(lazy.state)
     dynamics = Dynamics(lazy.lattice, lazy.glass, "spectral", copy.deepcopy(lazy.state))
-    fft = PFFT(lazy.lattice.team.comm, lazy.lattice.shape, dtype=float, grid=(-1, 1), planner_effort="FFTW_ESTIMATE")
+    fft = PFFT(
+        lazy.lattice.ranks.comm,
+        lazy.lattice.shape,
+        dtype=float,
+        grid=(-1, 1),
+        planner_effort="FFTW_ESTIMATE",
+    )
     seconds, _, _ = seconds_of(dynamics, 20)
-    steps = lazy.lattice.team.from_leader(max(20, int(20 * SECONDS / seconds)))
+    steps = lazy.lattice.ranks.bcast(max(20, int(20 * SECONDS / seconds)))
     rounds = [(seconds_a_pair(fft, steps), seconds_of(dynamics, steps)) for _ in range(ROUNDS)]
     return {
         "spectral_us_per_step": median_us(s / k for _, (s, _, k) in rounds),
@@ -232,23 +264,30 @@ def median_us(seconds: Iterable[float]) -> float:
 
 def measure(shape: tuple[int, int], strain: float, folder: Path) -> dict[str, Any]:
     """Return all that can be said of a lattice. Collective."""
-    team = Team(MPI.COMM_WORLD)
-    row: dict[str, Any] = {"shape": shape, "ranks": team.size}
-    if team.size > 1:
-        row |= measure_speed_up(flowing(Lattice(shape, team), strain, folder), folder)
-    lazy = flowing(Lattice(shape, team), strain, folder)  # as stored: rows of different ranks are of the same state
+    ranks = Ranks(MPI.COMM_WORLD)
+    row: dict[str, Any] = {"shape": shape, "ranks": ranks.size}
+    if ranks.size > 1:
+        row |= measure_speed_up(flowing(Lattice(shape, ranks), strain, folder), folder)
+    lazy = flowing(
+        Lattice(shape, ranks), strain, folder
+    )  # as stored: rows of different ranks are of the same state
     row |= measure_lazy(lazy)
     if lazy.lattice.n_sites <= 512**2:
         row |= measure_spectral(lazy)
-    if team.size > 1:
-        row["exchange_us"] = seconds_an_exchange(team) * 1e6
+    if ranks.size > 1:
+        row["exchange_us"] = seconds_an_exchange(ranks) * 1e6
     row["peak_mib_per_rank"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return row
 
 
 def main() -> None:
     """Measure what the command line says: nx, ny, strain, folder of the stored state."""
-    nx, ny, strain, folder = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4])
+    nx, ny, strain, folder = (
+        int(sys.argv[1]),
+        int(sys.argv[2]),
+        float(sys.argv[3]),
+        Path(sys.argv[4]),
+    )
     if MPI.COMM_WORLD.rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
     MPI.COMM_WORLD.Barrier()

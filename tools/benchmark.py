@@ -1,7 +1,10 @@
-"""Speed of the engines for a list of lattices and ranks, as a table and as JSON. Started by ``tools/bench``.
+"""Speed of the engines for a list of lattices and ranks, as a table and as JSON.
 
-Each lattice is measured in steady flow (strain 0.1 of a glass that is rejuvenated from the start), or, where that is out of
-reach, at the strain that the table says. States are made once and kept in a folder.
+Started by ``tools/bench``.
+
+Each lattice is measured in steady flow (strain 0.1 of a glass that is rejuvenated from the start),
+or, where that is out of reach, at the strain that the table says. States are made once and kept in
+a folder.
 """
 
 import argparse
@@ -36,13 +39,21 @@ COLUMNS = {
 
 
 def strain_for(n_sites: int) -> float:
-    """Return how far a lattice is sheared before it is measured: into flow if that takes minutes at most."""
+    """Return how far a lattice is sheared before it is measured.
+
+    Into flow if that takes minutes at most.
+    """
     return 0.1 if n_sites <= 512**2 else 0.06 if n_sites <= 1024**2 else 0.02
 
 
 def measured(nx: int, ny: int, ranks: int, states: Path) -> dict[str, Any]:
     """Return what ``bench_worker.py`` says of a lattice on so many ranks."""
-    launcher = os.environ.get("MPIEXEC") or shutil.which("mpiexec.openmpi") or shutil.which("mpiexec") or "mpiexec"
+    launcher = (
+        os.environ.get("MPIEXEC")
+        or shutil.which("mpiexec.openmpi")
+        or shutil.which("mpiexec")
+        or "mpiexec"
+    )
     options = ["--allow-run-as-root"] if os.getuid() == 0 else []
     if (os.cpu_count() or 1) < ranks:
         options.append("--oversubscribe")
@@ -61,7 +72,8 @@ def width(title: str, form: str) -> int:
 def line(row: dict[str, Any]) -> str:
     """Return a row of the table."""
     return "  ".join(
-        (format(row[key], form) if key in row else "").rjust(width(title, form)) for key, (title, form) in COLUMNS.items()
+        (format(row[key], form) if key in row else "").rjust(width(title, form))
+        for key, (title, form) in COLUMNS.items()
     )
 
 
@@ -71,7 +83,9 @@ def scaling(results: list[dict[str, Any]]) -> list[str]:
     for row in results:
         (nx, ny), ranks = row["shape"], row["ranks"]
         if "speed_up" in row:
-            lines.append(f"strong: {row['lattice']:>9} on {ranks} ranks, {row['speed_up']:.2f} times as fast as on one")
+            lines.append(
+                f"strong: {row['lattice']:>9} on {ranks} ranks, {row['speed_up']:.2f} times as fast as on one"
+            )
         for one in results:
             if ranks > 1 and one["ranks"] == 1 and one["shape"] == [nx // ranks, ny]:
                 slower = ranks * row["lazy_us_per_event"] / one["lazy_us_per_event"]
@@ -90,18 +104,29 @@ def draw(results: list[dict[str, Any]], path: str) -> None:
     axes = figure.add_subplot(xlabel="N (lattice of N × N sites)", ylabel="time per event (µs)")
     square = [row for row in results if row["shape"][0] == row["shape"][1]]
 
-    def curve(label: str, ranks: int, value: Callable[[dict[str, Any]], float | None], style: str) -> None:
+    def curve(
+        label: str, ranks: int, value: Callable[[dict[str, Any]], float | None], style: str
+    ) -> None:
         points = [(row["shape"][0], value(row)) for row in square if row["ranks"] == ranks]
         x, y = zip(*((n, us) for n, us in points if us is not None), strict=True)
         axes.loglog(x, y, style, label=label, base=2)
 
     def plain(row: dict[str, Any]) -> float | None:
-        return row["plain_us_per_step"] / row["events_per_step"] if "plain_us_per_step" in row else None
+        return (
+            row["plain_us_per_step"] / row["events_per_step"]
+            if "plain_us_per_step" in row
+            else None
+        )
 
     curve("numpy and an FFT pair a step", 1, plain, "s:")
     curve("direct", 1, lambda row: row.get("direct_us_per_event"), "^--")
     curve("lazy", 1, lambda row: row["lazy_us_per_event"] if row["shape"][0] >= 64 else None, "o-")
-    curve("lazy, two ranks", 2, lambda row: row["lazy_us_per_event"] if row["shape"][0] >= 64 else None, "o-")
+    curve(
+        "lazy, two ranks",
+        2,
+        lambda row: row["lazy_us_per_event"] if row["shape"][0] >= 64 else None,
+        "o-",
+    )
     axes.set_yscale("log")
     axes.set_xticks([row["shape"][0] for row in square if row["ranks"] == 1], minor=False)
     axes.xaxis.set_major_formatter("{x:.0f}")
@@ -127,13 +152,23 @@ def seconds_to_start() -> float:
 def main() -> None:
     """Measure, print a table, and write the same as JSON."""
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
-    parser.add_argument("--sizes", default=SIZES, help="lattices, N for N × N or NXxNY (default: %(default)s)")
+    parser.add_argument(
+        "--sizes", default=SIZES, help="lattices, N for N × N or NXxNY (default: %(default)s)"
+    )
     parser.add_argument("--ranks", default="1,2", help="numbers of ranks (default: %(default)s)")
     parser.add_argument("--figure", help="draw what an event costs against N, into this file")
-    parser.add_argument("--json", default="bench.json", help="where the numbers go (default: %(default)s)")
-    parser.add_argument("--states", default="runs/bench", help="where sheared glasses are kept (default: %(default)s)")
+    parser.add_argument(
+        "--json", default="bench.json", help="where the numbers go (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--states",
+        default="runs/bench",
+        help="where sheared glasses are kept (default: %(default)s)",
+    )
     options = parser.parse_args()
-    print("  ".join(title.rjust(width(title, form)) for title, form in COLUMNS.values()), flush=True)
+    print(
+        "  ".join(title.rjust(width(title, form)) for title, form in COLUMNS.values()), flush=True
+    )
     results = []
     for size in options.sizes.split(","):
         nx, _, ny = size.partition("x")
@@ -143,7 +178,9 @@ def main() -> None:
     print(*scaling(results), sep="\n")
     start = seconds_to_start()
     print(f"start to finish of a run of a few steps: {start:.2f} s")
-    Path(options.json).write_text(json.dumps({"results": results, "start_seconds": start}, indent=1) + "\n")
+    Path(options.json).write_text(
+        json.dumps({"results": results, "start_seconds": start}, indent=1) + "\n"
+    )
     if options.figure:
         draw(results, options.figure)
 

@@ -10,12 +10,14 @@ import numpy as np
 from mpi4py import MPI
 from mpi4py_fft import PFFT
 
-from hpcepm.machine import Machine
+from hpcepm.parallel.node import Node
 
 comm = MPI.COMM_WORLD
 expected = int(sys.argv[1])
 if comm.size != expected:
-    sys.exit(f"MPI started {expected} ranks but each sees {comm.size}: mpiexec belongs to another MPI than mpi4py loads")
+    sys.exit(
+        f"MPI started {expected} ranks but each sees {comm.size}: mpiexec belongs to another MPI than mpi4py loads"
+    )
 
 fft = PFFT(comm, (12, 10), axes=(0, 1), dtype=float, planner_effort="FFTW_ESTIMATE")
 there = np.random.default_rng(comm.rank).random(fft.forward.input_array.shape)
@@ -23,11 +25,11 @@ back = fft.backward(fft.forward(there.copy(), np.zeros_like(fft.forward.output_a
 if not np.allclose(there, back):
     sys.exit("FFTW forward and back does not give the input again")
 
-machine = Machine(comm)
-word = machine.shared(1)
-if machine.rank == 0:
+node = Node(comm)
+word = node.shared(1)
+if node.rank == 0:
     word[0] = 1.0
-machine.wait()
+node.barrier()
 if word[0] != 1.0:
     sys.exit("ranks of one machine do not see the same memory")
 
@@ -37,4 +39,6 @@ if comm.rank == 0:
         if file["check"][3] != 3:
             sys.exit("HDF5 does not read back what was written")
     library = MPI.Get_library_version().split(",")[0].strip()
-    print(f"{comm.size} ranks, {library}, FFTW, HDF5 {h5py.version.hdf5_version}: all work; {machine.size} share memory")
+    print(
+        f"{comm.size} ranks, {library}, FFTW, HDF5 {h5py.version.hdf5_version}: all work; {node.size} share memory"
+    )

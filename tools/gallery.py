@@ -1,4 +1,6 @@
-"""Draw the README's picture of a large lattice: its plastic strain, and where its latest avalanches were.
+"""Draw the README's picture of a large lattice.
+
+Its plastic strain, and where its latest avalanches were.
 
 Usage: python tools/gallery.py runs/shear_band_1024 docs/gallery.png
 """
@@ -29,18 +31,31 @@ def draw(directory: Path, picture: Path) -> None:
     nx, ny = epsilon_p.shape
     low, high = np.percentile(epsilon_p, [0.5, 99.5])
     # x runs to the right and y upwards; a row of the array is one x.
-    place: dict[str, Any] = {"origin": "lower", "extent": (0, nx, 0, ny), "interpolation": "nearest"}
+    place: dict[str, Any] = {
+        "origin": "lower",
+        "extent": (0, nx, 0, ny),
+        "interpolation": "nearest",
+    }
     image = left.imshow(epsilon_p.T, cmap="magma", vmin=low, vmax=high, **place)
-    left.set(title=f"plastic strain ε$_p$ at ε = {strain:g}", xlabel="x (cells)", ylabel="y (cells)")
+    left.set(
+        title=f"plastic strain ε$_p$ at ε = {strain:g}", xlabel="x (cells)", ylabel="y (cells)"
+    )
     figure.colorbar(image, ax=left, shrink=0.9)
     # Each avalanche has a colour of a few that go round; what did not yield lately is white.
-    x, y = (int(np.clip(c - WINDOW // 2, 0, n - WINDOW)) for c, n in zip(_latest(last), last.shape, strict=True))
+    x, y = (
+        int(np.clip(c - WINDOW // 2, 0, n - WINDOW))
+        for c, n in zip(_latest(last), last.shape, strict=True)
+    )
     part = last[x : x + WINDOW, y : y + WINDOW]
     colours = ListedColormap(["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"])
     place["extent"] = (x, x + WINDOW, y, y + WINDOW)
     shown = np.where(part > last.max() - AVALANCHES, part % 6, np.nan)
     right.imshow(shown.T, cmap=colours, vmin=-0.5, vmax=5.5, **place)
-    right.set(title=f"sites of the last {AVALANCHES} avalanches, by colour", xlabel="x (cells)", ylabel="y (cells)")
+    right.set(
+        title=f"sites of the last {AVALANCHES} avalanches, by colour",
+        xlabel="x (cells)",
+        ylabel="y (cells)",
+    )
     figure.savefig(picture, dpi=90)
 
 

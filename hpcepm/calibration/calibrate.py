@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..parallel import Team
-from ..stopping import StopRequest
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.run.stopping import StopRequest
+
 from .ensemble import Ensemble
 from .progress import Progress
 from .search import Found, search
@@ -43,12 +44,14 @@ class Result:
     runs: int
 
 
-def calibrate(team: Team, target: Target, progress: Progress | None, stop_request: StopRequest) -> Result | None:
+def calibrate(
+    ranks: Ranks, target: Target, progress: Progress | None, stop_request: StopRequest
+) -> Result | None:
     """Return what was found on rank 0, None elsewhere. Collective.
 
     Parameters
     ----------
-    team
+    ranks
         All ranks.
     target
         The same on all ranks.
@@ -67,16 +70,22 @@ def calibrate(team: Team, target: Target, progress: Progress | None, stop_reques
         On rank 0: see there.
     """
     statistics = target.statistics
-    ensemble = Ensemble(team, target.settings.realizations, statistics.strains, statistics.observables, stop_request)
+    ensemble = Ensemble(
+        ranks,
+        target.settings.realizations,
+        statistics.strains,
+        statistics.observables,
+        stop_request,
+    )
 
     def curves_at(points: Floats | None) -> Floats | None:
-        points = team.from_leader(points)
+        points = ranks.bcast(points)
         if points is None:
             return None
         tell = progress.update if progress else lambda _: None
         return ensemble.curves([target.input_at(point) for point in points], tell)
 
-    if not team.leads:
+    if not ranks.is_root:
         while curves_at(None) is not None:
             pass
         return None
@@ -90,7 +99,9 @@ def calibrate(team: Team, target: Target, progress: Progress | None, stop_reques
         return statistics.pseudo_values(curves)
 
     try:
-        found = search(target.start, target.bounds, target.goal, target.settings.confidence, observe)
+        found = search(
+            target.start, target.bounds, target.goal, target.settings.confidence, observe
+        )
         if progress:
             progress.begin(None, 1)
         at_best = curves_at(found.fit.best[None])

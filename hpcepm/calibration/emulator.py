@@ -1,7 +1,10 @@
-"""A smooth stand-in for an ensemble: polynomials in the fitted keys, with the error they have from sampling and from their shape.
+"""A smooth stand-in for an ensemble.
 
-All points are simulated with the same random numbers, so their errors go together. Therefore a polynomial is fitted to each
-group of realizations by itself: the scatter of the polynomials holds all such correlations, of points and of observables.
+Polynomials in the fitted keys, with the error they have from sampling and from their shape.
+
+All points are simulated with the same random numbers, so their errors go together. Therefore a
+polynomial is fitted to each group of realizations by itself: the scatter of the polynomials holds
+all such correlations, of points and of observables.
 """
 
 from collections.abc import Sequence
@@ -95,8 +98,13 @@ class Emulator:
         return terms @ self.coefficients.mean(axis=0).T
 
     def variance(self, point: Floats) -> Floats:
-        """Return the variance of the emulated observables at a point (p,), shape (S,): of sampling and of the model."""
-        return self.of_groups(point).var(axis=0, ddof=1) / len(self.coefficients) + self.model_variance
+        """Return the variance of the emulated observables at a point (p,), shape (S,).
+
+        Of sampling and of the model.
+        """
+        return (
+            self.of_groups(point).var(axis=0, ddof=1) / len(self.coefficients) + self.model_variance
+        )
 
     def gradient(self, point: Floats) -> Floats:
         """Return ∂ observable / ∂ key at a point (p,), shape (S, p)."""
@@ -106,12 +114,20 @@ class Emulator:
             factor = self.exponents[:, k]
             lowered = self.exponents.copy()
             lowered[:, k] = np.maximum(factor - 1, 0)
-            columns.append(self.coefficients.mean(axis=0) @ (factor * _terms(scaled, lowered)) / self.box.half[k])
+            columns.append(
+                self.coefficients.mean(axis=0)
+                @ (factor * _terms(scaled, lowered))
+                / self.box.half[k]
+            )
         return np.stack(columns, axis=-1)
 
 
-def fit_emulator(box: Box, points: Floats, values: Floats, degrees: Sequence[int] = (1, 2, 3)) -> Emulator:
-    """Return polynomials through what was simulated: of the lowest degree above which points left out are foretold little better.
+def fit_emulator(
+    box: Box, points: Floats, values: Floats, degrees: Sequence[int] = (1, 2, 3)
+) -> Emulator:
+    """Return polynomials through what was simulated.
+
+    Of the lowest degree above which points left out are foretold little better.
 
     Parameters
     ----------
@@ -122,13 +138,18 @@ def fit_emulator(box: Box, points: Floats, values: Floats, degrees: Sequence[int
     values
         The observables at each point for each group of realizations, (P, G, S).
     degrees
-        To choose from; only those with half as many points again as monomials are tried (but always the first).
+        To choose from; only those with half as many points again as monomials are tried (but always
+        the first).
     """
-    worth_trying = [d for d in degrees if len(points) >= 1.5 * len(monomials(points.shape[1], d))] or [degrees[0]]
+    worth_trying = [
+        d for d in degrees if len(points) >= 1.5 * len(monomials(points.shape[1], d))
+    ] or [degrees[0]]
     tried = [_fit_degree(box, points, values, degree) for degree in worth_trying]
     best, its_error = tried[0]
     for emulator, error in tried[1:]:
-        if error < CLEARLY_BETTER * its_error:  # else the bends may be those of the noise, and errors at a fold have no bounds
+        if (
+            error < CLEARLY_BETTER * its_error
+        ):  # else the bends may be those of the noise, and errors at a fold have no bounds
             best, its_error = emulator, error
     return best
 
@@ -143,7 +164,8 @@ def _fit_degree(box: Box, points: Floats, values: Floats, degree: int) -> tuple[
     for s in range(n_values):
         observed = values[:, :, s]
         sampling = observed.var(axis=1, ddof=1) / groups
-        # Noise does not vary by much more than this; a point that happens to show little must not rule the fit.
+        # Noise does not vary by much more than this; a point that happens to show little must not
+        # rule the fit.
         weight = 1 / np.sqrt(sampling + sampling.mean() + 1e-300)
         solution = np.linalg.pinv(weight[:, None] * terms) * weight
         coefficients[:, s] = (solution @ observed).T
@@ -151,7 +173,9 @@ def _fit_degree(box: Box, points: Floats, values: Floats, degree: int) -> tuple[
         unexplained = residuals.mean(axis=1) ** 2 - residuals.var(axis=1, ddof=1) / groups
         model_variance[s] = max(0.0, unexplained.sum() / max(n_points - len(exponents), 1))
         leverage = np.minimum(np.einsum("pm,mp->p", terms, solution), 1 - 1e-6)
-        left_out += np.mean((residuals.mean(axis=1) / (1 - leverage)) ** 2) / (observed.mean(axis=1).var() + 1e-300)
+        left_out += np.mean((residuals.mean(axis=1) / (1 - leverage)) ** 2) / (
+            observed.mean(axis=1).var() + 1e-300
+        )
     return Emulator(box, exponents, coefficients, model_variance), left_out
 
 

@@ -1,4 +1,7 @@
-"""The model at points of a search: mean curves of groups of realizations, shared out over the ranks."""
+"""The model at points of a search.
+
+Mean curves of groups of realizations, shared out over the ranks.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -8,15 +11,16 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from ..dynamics import Dynamics, NotFinite
-from ..engines.choice import choose
-from ..input import ReadInput
-from ..input.glass import glass_of
-from ..lattice import Lattice, rows_of_rank
-from ..parallel import Team
-from ..realization import Realizations, Stop
-from ..step_loop import Why
-from ..stopping import StopRequest
+from hpcepm.input import ReadInput
+from hpcepm.input.glass import glass_of
+from hpcepm.model.dynamics import Dynamics, NotFinite
+from hpcepm.model.engines.choice import choose_engine
+from hpcepm.model.loop import LoopExit
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.parallel.rows import Lattice, rows_of_rank
+from hpcepm.run.realization import Realizations, SavePoint
+from hpcepm.run.stopping import StopRequest
+
 from .statistics import STRESS
 
 Floats = NDArray[np.float64]
@@ -28,8 +32,12 @@ class Interrupted(Exception):
     """The user asked to stop."""
 
 
-def mean_curves(read: ReadInput, realizations: range, strains: Floats, observables: Sequence[str], team: Team) -> Floats:
-    """Return the mean of realizations of an input at ascending strains, (observables, strains). Collective.
+def mean_curves(
+    read: ReadInput, realizations: range, strains: Floats, observables: Sequence[str], ranks: Ranks
+) -> Floats:
+    """Return the mean of realizations of an input at ascending strains, (observables, strains).
+
+    Collective.
 
     Raises
     ------
@@ -37,11 +45,13 @@ def mean_curves(read: ReadInput, realizations: range, strains: Floats, observabl
         A field holds NaN or infinity.
     """
     nx, ny = read.settings.lattice.shape
-    lattice = Lattice((nx, ny), team)
-    glass, engine = glass_of(read, lattice), choose(read.settings.engine, (nx, ny)).engine
+    lattice = Lattice((nx, ny), ranks)
+    glass, engine = glass_of(read, lattice), choose_engine(read.settings.engine, (nx, ny)).engine
     if list(observables) == [STRESS]:  # it needs no look at the fields, and so half the time
-        return np.mean([_stress_of(Dynamics(lattice, glass, engine), realizations, strains)], axis=1)
-    many = Realizations(lattice, glass, engine, [Stop(float(strain)) for strain in strains])
+        return np.mean(
+            [_stress_of(Dynamics(lattice, glass, engine), realizations, strains)], axis=1
+        )
+    many = Realizations(lattice, glass, engine, [SavePoint(float(strain)) for strain in strains])
     kept = [sheared.records for sheared in map(many.shear, realizations) if sheared is not None]
     return np.mean([[records[name] for name in observables] for records in kept], axis=0)
 
@@ -52,21 +62,24 @@ def _stress_of(dynamics: Dynamics, realizations: range, strains: Floats) -> Floa
     for row, realization in enumerate(realizations):
         dynamics.begin(dynamics.glass._replace(realization=realization))
         for k, strain in enumerate(strains):
-            while dynamics.shear(strain) == Why.TABLE_FULL:
+            while dynamics.shear(strain) == LoopExit.TABLE_FULL:
                 dynamics.take_avalanches()
             stress[row, k] = dynamics.stress_at(strain)
     return stress
 
 
 class Ensemble:
-    """Realizations 0, 1, … of inputs, in groups; a group at a point is a task, and tasks are dealt out to the ranks.
+    """Realizations 0, 1, … of inputs, in groups.
+
+    A group at a point is a task, and tasks are dealt out to the ranks.
 
     Parameters
     ----------
-    team
+    ranks
         All ranks. Making an `Ensemble` is Collective.
     realizations
-        How many at each point; the same ones at all, so that the differences between points show little noise.
+        How many at each point; the same ones at all, so that the differences between points show
+        little noise.
     strains, observables
         Where what is recorded.
     stop_request
@@ -74,10 +87,15 @@ class Ensemble:
     """
 
     def __init__(
-        self, team: Team, realizations: int, strains: Floats, observables: Sequence[str], stop_request: StopRequest
+        self,
+        ranks: Ranks,
+        realizations: int,
+        strains: Floats,
+        observables: Sequence[str],
+        stop_request: StopRequest,
     ) -> None:
-        self.team = team
-        self.alone = Team(MPI.COMM_SELF)
+        self.ranks = ranks
+        self.alone = Ranks(MPI.COMM_SELF)
         self.strains, self.observables = strains, observables
         self.stop_request = stop_request
         n = min(realizations, MOST_GROUPS)
@@ -85,7 +103,9 @@ class Ensemble:
         self.groups = [range(int(a), int(b)) for a, b in pairwise(ends)]
 
     def curves(self, inputs: list[ReadInput], tell: Callable[[float], None]) -> Floats:
-        """Return the mean curves of each group of each input, (inputs, G, observables, strains). Collective.
+        """Return the mean curves of each group of each input, (inputs, G, observables, strains).
+
+        Collective.
 
         The bits are the same on any number of ranks.
 
@@ -103,22 +123,32 @@ class Ensemble:
         ProblemOnRank
             A glass is not stable.
         """
-        tasks = [(point, group) for point in range(len(inputs)) for group in range(len(self.groups))]
-        mine = tasks[self.team.rank :: self.team.size]
+        tasks = [
+            (point, group) for point in range(len(inputs)) for group in range(len(self.groups))
+        ]
+        mine = tasks[self.ranks.rank :: self.ranks.size]
         done, problem = [], None
         try:
             for k, (point, group) in enumerate(mine):
                 if self.stop_request.name is not None:
                     break  # the others hear of it below
-                done.append(mean_curves(inputs[point], self.groups[group], self.strains, self.observables, self.alone))
+                done.append(
+                    mean_curves(
+                        inputs[point],
+                        self.groups[group],
+                        self.strains,
+                        self.observables,
+                        self.alone,
+                    )
+                )
                 tell((k + 1) / len(mine))
         except NotFinite as error:
             problem = str(error)
-        self.team.all_good(problem)
-        if any(self.team.comm.allgather(len(done) < len(mine))):
+        self.ranks.raise_together(problem)
+        if any(self.ranks.comm.allgather(len(done) < len(mine))):
             raise Interrupted
         everything = np.empty((len(tasks), len(self.observables), self.strains.size))
-        for rank, curves in enumerate(self.team.comm.allgather(done)):
+        for rank, curves in enumerate(self.ranks.comm.allgather(done)):
             if curves:
-                everything[rank :: self.team.size] = curves
+                everything[rank :: self.ranks.size] = curves
         return everything.reshape(len(inputs), len(self.groups), *everything.shape[1:])

@@ -47,7 +47,10 @@ class Fit:
     gain: Floats
 
     def half_widths(self, confidence: float, attainable: bool = False) -> Floats:
-        """Return half the width of the interval of each key alone, (p,): Student's t, as the errors are estimates."""
+        """Return half the width of the interval of each key alone, (p,).
+
+        Student's t, as the errors are estimates.
+        """
         covariance = self.smallest_covariance if attainable else self.covariance
         return np.sqrt(np.diag(covariance)) * scipy.stats.t.ppf((1 + confidence) / 2, self.freedom)
 
@@ -59,8 +62,8 @@ class Fit:
     def distance(self, keys: Floats) -> Floats:
         """Return δᵀ covariance⁻¹ δ, (...,), of keys (..., p).
 
-        δ = A·(observables at the keys − observables at the best): keys − best where observables are linear, and where they are
-        not, the region follows their curves.
+        δ = A·(observables at the keys − observables at the best): keys − best where observables are
+        linear, and where they are not, the region follows their curves.
         """
         delta = (self.emulator.at(keys) - self.emulated) @ self.gain.T
         inverse = np.linalg.pinv(self.covariance, hermitian=True)
@@ -71,10 +74,14 @@ class Fit:
         """Return the outline of the joint region of the first two keys, the others at their best, (120, 2)."""
         angle = np.linspace(0, 2 * np.pi, 120)
         squares, directions = np.linalg.eigh(self.covariance[:2, :2])
-        root = directions * np.sqrt(np.maximum(squares, 0))  # a key that no target depends on leaves nothing to take a root of
+        root = directions * np.sqrt(
+            np.maximum(squares, 0)
+        )  # a key that no target depends on leaves nothing to take a root of
         far = np.linspace(0, 4, 801) * np.sqrt(self.region(confidence))
         rays = np.tile(self.best, (120, far.size, 1))
-        rays[..., :2] += far[:, None] * (np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ root.T)[:, None]
+        rays[..., :2] += (
+            far[:, None] * (np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ root.T)[:, None]
+        )
         outside = self.distance(rays) > self.region(confidence)
         first = np.where(outside.any(axis=1), outside.argmax(axis=1), far.size - 1)
         return rays[np.arange(120), first, :2]
@@ -95,7 +102,10 @@ def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
     best = starts[0]
     for from_where in (starts, None, None):  # the errors depend on the place, but weakly
         compared = _compared(emulator, goal, best)
-        ends = [_descend(emulator, goal, compared, start, box) for start in (best[None] if from_where is None else from_where)]
+        ends = [
+            _descend(emulator, goal, compared, start, box)
+            for start in (best[None] if from_where is None else from_where)
+        ]
         best = min(ends, key=lambda end: end[1])[0]
     errors = np.sqrt(goal.errors**2 + emulator.variance(best))
     gain = _gain(emulator, _compared(emulator, goal, best), best)
@@ -106,18 +116,25 @@ def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
 
 
 def modes_of(emulator: Emulator, goal: Goal, best: Floats) -> Floats | None:
-    """Return what to compare of the curves of a goal, (modes, S): for each key the sum of their points that tells it best.
+    """Return what to compare of the curves of a goal, (modes, S).
 
-    These are the rows of (JᵀWJ)⁻¹JᵀW. Slopes J against the keys have noise at each point; in a least-squares fit to many points
-    that noise adds up and passes for knowledge, the more so the smaller the box. So the sums are found once, in the box of all
-    ranges, where slopes are known well, and after that they are but numbers as plateau and peak are.
+    For each key the sum of their points that tells it best.
+
+    These are the rows of (JᵀWJ)⁻¹JᵀW. Slopes J against the keys have noise at each point; in a
+    least-squares fit to many points that noise adds up and passes for knowledge, the more so the
+    smaller the box. So the sums are found once, in the box of all ranges, where slopes are known
+    well, and after that they are but numbers as plateau and peak are.
     """
     if goal.curve is None or not goal.curve.any():
         return None
     curve = goal.curve > 0
     errors = goal.errors.copy()
-    for k in range(1, goal.curve.max() + 1):  # the smallest errors are of points where nothing happens, and known worst
-        errors[goal.curve == k] = np.hypot(errors[goal.curve == k], np.median(errors[goal.curve == k]))
+    for k in range(
+        1, goal.curve.max() + 1
+    ):  # the smallest errors are of points where nothing happens, and known worst
+        errors[goal.curve == k] = np.hypot(
+            errors[goal.curve == k], np.median(errors[goal.curve == k])
+        )
     slopes = emulator.gradient(best)[curve] * emulator.box.half / errors[curve, None]
     sums = np.zeros((best.size, curve.size))
     sums[:, curve] = np.linalg.pinv(slopes) / errors[curve]
@@ -133,7 +150,9 @@ def _compared(emulator: Emulator, goal: Goal, best: Floats) -> Floats:
     return weighted
 
 
-def _descend(emulator: Emulator, goal: Goal, compared: Floats, start: Floats, box: Box) -> tuple[Floats, float]:
+def _descend(
+    emulator: Emulator, goal: Goal, compared: Floats, start: Floats, box: Box
+) -> tuple[Floats, float]:
     """Return a minimum of the weighted squares and its value."""
 
     def scaled_back(scaled: Floats) -> Floats:
@@ -154,11 +173,16 @@ def _gain(emulator: Emulator, compared: Floats, best: Floats) -> Floats:
     return gain
 
 
-def _covariance(emulator: Emulator, goal: Goal, gain: Floats, best: Floats, model_variance: Floats) -> Floats:
-    """Return the covariance of the best keys: how errors of goal, sampling and model move the minimum.
+def _covariance(
+    emulator: Emulator, goal: Goal, gain: Floats, best: Floats, model_variance: Floats
+) -> Floats:
+    """Return the covariance of the best keys.
 
-    The minimum moves by δ = A·(error of the goal − error of the emulator), A the gain. For the sampling error A is applied
-    to each group of realizations, so that no correlation between observables is missed.
+    How errors of goal, sampling and model move the minimum.
+
+    The minimum moves by δ = A·(error of the goal − error of the emulator), A the gain. For the
+    sampling error A is applied to each group of realizations, so that no correlation between
+    observables is missed.
     """
     groups = emulator.of_groups(best)
     deviations = groups - groups.mean(axis=0)
@@ -167,6 +191,10 @@ def _covariance(emulator: Emulator, goal: Goal, gain: Floats, best: Floats, mode
     alone = gain[:, ~goal.correlated] * others[~goal.correlated]
     # Errors of neighbouring points of a curve go together; how, the realizations of the model show.
     scatter = deviations.std(axis=0, ddof=1)
-    alike = np.divide(deviations, scatter, out=np.zeros_like(deviations), where=scatter > 0) * others
-    together = np.cov(alike[:, goal.correlated] @ gain[:, goal.correlated].T, rowvar=False).reshape(best.size, best.size)
+    alike = (
+        np.divide(deviations, scatter, out=np.zeros_like(deviations), where=scatter > 0) * others
+    )
+    together = np.cov(alike[:, goal.correlated] @ gain[:, goal.correlated].T, rowvar=False).reshape(
+        best.size, best.size
+    )
     return sampling + alone @ alone.T + together

@@ -1,4 +1,7 @@
-"""``calibration.png``: target and best curves, and the fitted surface with its confidence region. Needs matplotlib."""
+"""``calibration.png``: target and best curves, and the fitted surface with its confidence region.
+
+Needs matplotlib.
+"""
 
 from pathlib import Path
 
@@ -7,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..observables import OBSERVABLES
+from hpcepm.model.observables import OBSERVABLES
+
 from .calibrate import Result
 from .statistics import STRESS
 from .target import Target
@@ -38,7 +42,9 @@ def _draw_curve(axes: Axes, target: Target, result: Result, name: str) -> None:
     axes.plot(strains, mean, color="C0", label="best, simulated (± 2 standard errors)")
     if name in target.curves:
         strain, value, error = target.curves[name].T
-        axes.errorbar(strain, value, 2 * error, fmt=".", color="k", ms=4, lw=0.8, label="target (± 2 errors)")
+        axes.errorbar(
+            strain, value, 2 * error, fmt=".", color="k", ms=4, lw=0.8, label="target (± 2 errors)"
+        )
     units = next(observable.units for observable in OBSERVABLES if observable.name == name)
     axes.set(xlabel="strain ε", ylabel=f"{name} ({units})", xlim=(0, strains[-1]))
     axes.legend(fontsize=8)
@@ -48,21 +54,43 @@ def _draw_curve(axes: Axes, target: Target, result: Result, name: str) -> None:
 def _draw_stress(axes: Axes, target: Target, result: Result) -> None:
     """Draw the stress, with its plateau and peak."""
     _draw_curve(axes, target, result, STRESS)
-    strains, wanted = target.statistics.strains, dict(zip(target.goal.names, range(len(target.goal.names)), strict=True))
+    strains, wanted = (
+        target.statistics.strains,
+        dict(zip(target.goal.names, range(len(target.goal.names)), strict=True)),
+    )
     values, errors = target.goal.values, target.goal.errors
     if "plateau" in wanted:
         k, window = wanted["plateau"], target.statistics.window
-        axes.fill_between(window, values[k] - 2 * errors[k], values[k] + 2 * errors[k], color="C1", alpha=0.4)
+        axes.fill_between(
+            window, values[k] - 2 * errors[k], values[k] + 2 * errors[k], color="C1", alpha=0.4
+        )
         axes.plot(window, [values[k]] * 2, color="C1", label="plateau wanted (± 2 errors)")
     if "peak" in wanted:
         k = wanted["peak"]
-        at = values[wanted["peak_strain"]] if "peak_strain" in wanted else strains[np.argmax(result.curves[0])]
+        at = (
+            values[wanted["peak_strain"]]
+            if "peak_strain" in wanted
+            else strains[np.argmax(result.curves[0])]
+        )
         across = 2 * errors[wanted["peak_strain"]] if "peak_strain" in wanted else None
-        axes.errorbar(at, values[k], 2 * errors[k], across, fmt="s", color="C3", ms=4, label="peak wanted (± 2 errors)")
+        axes.errorbar(
+            at,
+            values[k],
+            2 * errors[k],
+            across,
+            fmt="s",
+            color="C3",
+            ms=4,
+            label="peak wanted (± 2 errors)",
+        )
     elif "peak_strain" in wanted:
         k = wanted["peak_strain"]
         axes.axvspan(
-            values[k] - 2 * errors[k], values[k] + 2 * errors[k], color="C3", alpha=0.3, label="strain of the peak wanted"
+            values[k] - 2 * errors[k],
+            values[k] + 2 * errors[k],
+            color="C3",
+            alpha=0.3,
+            label="strain of the peak wanted",
         )
     axes.set(ylabel="stress Σ (Lennard-Jones units)", ylim=(0, None))
     axes.legend(fontsize=8)
@@ -76,12 +104,25 @@ def _draw_line(axes: Axes, target: Target, result: Result) -> None:
     line = groups.mean(axis=0)
     error = np.sqrt(groups.var(axis=0, ddof=1) / len(groups) + found.emulator.model_variance[0])
     axes.fill_between(x, line - 2 * error, line + 2 * error, color="C0", alpha=0.25)
-    axes.plot(x, line, color="C0", label=f"fitted, of degree {found.emulator.degree} (± 2 standard errors)")
+    axes.plot(
+        x,
+        line,
+        color="C0",
+        label=f"fitted, of degree {found.emulator.degree} (± 2 standard errors)",
+    )
     near = found.emulator.box.holds(found.points)
     axes.plot(found.points[near, 0], found.values[near].mean(axis=1)[:, 0], "k.", label="simulated")
-    axes.axhspan(goal.values[0] - 2 * goal.errors[0], goal.values[0] + 2 * goal.errors[0], color="C1", alpha=0.3, label="wanted")
+    axes.axhspan(
+        goal.values[0] - 2 * goal.errors[0],
+        goal.values[0] + 2 * goal.errors[0],
+        color="C1",
+        alpha=0.3,
+        label="wanted",
+    )
     half = found.fit.half_widths(target.settings.confidence)[0]
-    axes.axvspan(found.fit.best[0] - half, found.fit.best[0] + half, color="C3", alpha=0.2, label="best")
+    axes.axvspan(
+        found.fit.best[0] - half, found.fit.best[0] + half, color="C3", alpha=0.2, label="best"
+    )
     axes.set(xlabel=target.keys[0], ylabel=goal.names[0])
     axes.legend(fontsize=8)
 
@@ -99,7 +140,9 @@ def _draw_surface(figure: Figure, axes: Axes, target: Target, result: Result) ->
     figure.colorbar(filled, ax=axes, label="misfit: r.m.s. of (fitted surface − wanted)/error")
     if len(goal.names) <= 3:
         for k, colour in zip(range(len(goal.names)), ("w", "C1", "C3"), strict=False):
-            axes.contour(x, y, found.emulator.at(grid)[..., k], [goal.values[k]], colors=colour, linewidths=1)
+            axes.contour(
+                x, y, found.emulator.at(grid)[..., k], [goal.values[k]], colors=colour, linewidths=1
+            )
     near = box.holds(found.points)
     axes.plot(found.points[near, 0], found.points[near, 1], "k.", ms=4, label="simulated")
     axes.plot(best[0], best[1], "r+", ms=10, label="best")

@@ -5,7 +5,8 @@ import sys
 import time
 from typing import TextIO
 
-from ..progress import bar, duration, is_terminal
+from hpcepm.run.terminal import bar, duration, is_terminal
+
 from .search import MOST_ROUNDS, most_points
 
 BAR_EVERY = 0.2
@@ -25,7 +26,9 @@ class Progress:
         Where to; standard output if None.
     """
 
-    def __init__(self, keys: int, realizations: int, quiet: bool, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, keys: int, realizations: int, quiet: bool, stream: TextIO | None = None
+    ) -> None:
         self.realizations = realizations
         self.quiet = quiet
         self.stream = stream or sys.stdout
@@ -34,16 +37,22 @@ class Progress:
         self._done = self._points = 0
         self._label = ""
         self._width = 0
-        self._first: tuple[float, float] | None = None  # when the first task was done, and how much that was: it compiles
+        self._first: tuple[float, float] | None = (
+            None  # when the first task was done, and how much that was: it compiles
+        )
         self._shown = time.monotonic()
 
     def begin(self, number: int | None, points: int) -> None:
         """Begin a round of so many points; None is the last word, the curve at the optimum."""
         self._done += self._points
         self._points = points
-        self._label = "curve at the optimum" if number is None else f"round {number} of at most {MOST_ROUNDS}"
+        self._label = (
+            "curve at the optimum" if number is None else f"round {number} of at most {MOST_ROUNDS}"
+        )
         if not self.live:
-            self.say(f"{self._label}: {points} point{'s'[: points > 1]} × {self.realizations} realizations")
+            self.say(
+                f"{self._label}: {points} point{'s'[: points > 1]} × {self.realizations} realizations"
+            )
 
     def update(self, fraction: float) -> None:
         """Show that a fraction of the round is done, if it is time to."""
@@ -58,7 +67,9 @@ class Progress:
         a_point = (now - self._first[0]) / max(done - self._first[1], 1e-9)
         left = duration((1 - fraction) * self._points * a_point)
         at_most = duration((self._most - done) * a_point)
-        text = f"{self._label}  {bar(fraction)}  {left} left in this round, at most {at_most} in all"
+        text = (
+            f"{self._label}  {bar(fraction)}  {left} left in this round, at most {at_most} in all"
+        )
         if self.live:
             text = text[: shutil.get_terminal_size().columns - 1]
             self._write("\r" + text.ljust(self._width))

@@ -1,4 +1,7 @@
-"""What a calibration leaves behind: a text, ``calibration.json``, ``calibrated.yaml`` and a picture."""
+"""What a calibration leaves behind.
+
+A text, ``calibration.json``, ``calibrated.yaml`` and a picture.
+"""
 
 import json
 import os
@@ -9,8 +12,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from .. import __version__
-from ..input.strict_yaml import parse
+from hpcepm import __version__
+from hpcepm.input.strict_yaml import parse
+
 from .calibrate import Result
 from .target import Target, settings_as_json
 
@@ -26,7 +30,9 @@ def text_of(target: Target, result: Result) -> str:
     for key, best, half, stuck in zip(
         target.keys, found.fit.best, found.fit.half_widths(confidence), found.at_bound, strict=True
     ):
-        lines.append(f"  {key:<24}{best:>12.6g} ± {half:.2g}{'   at a bound of its range' if stuck else ''}")
+        lines.append(
+            f"  {key:<24}{best:>12.6g} ± {half:.2g}{'   at a bound of its range' if stuck else ''}"
+        )
     if len(target.keys) > 1:
         deviation = np.sqrt(np.diag(found.fit.covariance))
         correlation = found.fit.covariance[0, 1] / (deviation[0] * deviation[1])
@@ -35,10 +41,16 @@ def text_of(target: Target, result: Result) -> str:
     for k in _scalars(target):
         wanted = f"{target.goal.values[k]:.5g} ± {target.goal.errors[k]:.2g}"
         simulated = f"{result.simulated[k]:.5g} ± {result.simulated_error[k]:.2g}"
-        lines.append(f"  {target.goal.names[k]:<24}{wanted:>20}{found.fit.emulated[k]:>12.5g}{simulated:>24}")
+        lines.append(
+            f"  {target.goal.names[k]:<24}{wanted:>20}{found.fit.emulated[k]:>12.5g}{simulated:>24}"
+        )
     if target.curves:
-        said = ", ".join(f"{name}: {len(target.statistics.curves[name])} points" for name in target.curves)
-        lines.append(f"  curves ({said}), r.m.s. of (emulated − wanted)/error, of all targets: {_misfit(target, result):.2f}")
+        said = ", ".join(
+            f"{name}: {len(target.statistics.curves[name])} points" for name in target.curves
+        )
+        lines.append(
+            f"  curves ({said}), r.m.s. of (emulated − wanted)/error, of all targets: {_misfit(target, result):.2f}"
+        )
     n = target.settings.realizations
     lines.append(
         f"{result.runs} runs: {len(found.points)} points in {found.rounds} rounds and the optimum, {n} realizations each"
@@ -53,14 +65,20 @@ def notes(target: Target, result: Result) -> list[str]:
     wide = found.fit.half_widths(target.settings.confidence) > target.bounds.half
     said = []
     if not found.settled:
-        said.append("the search ended before its box settled around the optimum; start there again, in a narrower range")
+        said.append(
+            "the search ended before its box settled around the optimum; start there again, in a narrower range"
+        )
     if found.at_bound.any():
-        said.append("an optimum at a bound: the best keys may lie beyond it, and errors are only those along the other keys")
+        said.append(
+            "an optimum at a bound: the best keys may lie beyond it, and errors are only those along the other keys"
+        )
     if wide.any():
         keys = ", ".join(np.array(target.keys)[wide])
         said.append(f"the targets hardly tell {keys}: its interval is wider than its range")
     if _misfit(target, result) > LARGE_MISFIT:
-        said.append("even the best keys do not meet the target within its errors: the model cannot, or a range excludes it")
+        said.append(
+            "even the best keys do not meet the target within its errors: the model cannot, or a range excludes it"
+        )
     return said
 
 
@@ -82,7 +100,9 @@ def as_json(target: Target, result: Result, seconds: float) -> dict[str, Any]:
         "hpcepm_version": __version__,
         "keys": {
             key: {"best": best, "half_width": width, "at_bound": bool(stuck)}
-            for key, best, width, stuck in zip(target.keys, found.fit.best.tolist(), half.tolist(), found.at_bound, strict=True)
+            for key, best, width, stuck in zip(
+                target.keys, found.fit.best.tolist(), half.tolist(), found.at_bound, strict=True
+            )
         },
         "confidence": confidence,
         "covariance": found.fit.covariance.tolist(),
@@ -102,7 +122,13 @@ def as_json(target: Target, result: Result, seconds: float) -> dict[str, Any]:
                 "simulated_error": float(d),
             }
             for name, v, e, m, s, d in zip(
-                goal.names, goal.values, goal.errors, found.fit.emulated, result.simulated, result.simulated_error, strict=True
+                goal.names,
+                goal.values,
+                goal.errors,
+                found.fit.emulated,
+                result.simulated,
+                result.simulated_error,
+                strict=True,
             )
         ],
         "misfit": _misfit(target, result),
@@ -125,7 +151,9 @@ def as_json(target: Target, result: Result, seconds: float) -> dict[str, Any]:
             "strain": target.statistics.strains.tolist(),
             **{
                 name: {"mean": mean.tolist(), "error": error.tolist()}
-                for name, mean, error in zip(target.statistics.observables, result.curves, result.curve_errors, strict=True)
+                for name, mean, error in zip(
+                    target.statistics.observables, result.curves, result.curve_errors, strict=True
+                )
             },
         },
         "seconds": round(seconds, 1),
@@ -143,10 +171,16 @@ def calibrated_input(target: Target, result: Result) -> str:
             inside = inside.setdefault(section, {})
         inside[last] = float(f"{best:.6g}")
     for thresholds in content.get("thresholds", {}).values():
-        if isinstance(thresholds, dict) and "file" in thresholds:  # a file is looked for beside the input
-            thresholds["file"] = os.path.relpath(os.path.join(target.read.folder, thresholds["file"]), target.settings.output)
+        if (
+            isinstance(thresholds, dict) and "file" in thresholds
+        ):  # a file is looked for beside the input
+            thresholds["file"] = os.path.relpath(
+                os.path.join(target.read.folder, thresholds["file"]), target.settings.output
+            )
     head = f"# {target.settings.input}, calibrated by hpcepm {__version__}: {', '.join(target.keys)}. Errors: calibration.json\n"
-    return head + str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None))
+    return head + str(
+        yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    )
 
 
 def write_report(target: Target, result: Result, seconds: float) -> list[Path]:
@@ -159,7 +193,10 @@ def write_report(target: Target, result: Result, seconds: float) -> list[Path]:
     """
     folder = Path(target.settings.output)
     made = [folder / "calibration.json", folder / "calibrated.yaml"]
-    made[0].write_text(json.dumps(as_json(target, result, seconds), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    made[0].write_text(
+        json.dumps(as_json(target, result, seconds), indent=1, ensure_ascii=False) + "\n",
+        encoding="utf-8",
+    )
     made[1].write_text(calibrated_input(target, result), encoding="utf-8")
     try:
         from .picture import draw

@@ -1,4 +1,7 @@
-"""From starting values to a fit: points, emulator, least squares, and again in a smaller box around the optimum."""
+"""From starting values to a fit.
+
+Points, emulator, least squares, and again in a smaller box around the optimum.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +17,10 @@ from .statistics import Goal
 
 Floats = NDArray[np.float64]
 Observe = Callable[[Floats, int], Floats]
-"""Returns the observables at points (P, p), for each group of realizations: (P, G, S). The second number is the round."""
+"""Returns the observables at points (P, p), for each group of realizations: (P, G, S).
+
+The second number is the round.
+"""
 
 MOST_ROUNDS: Final = 6
 POINTS_PER_COEFFICIENT: Final = 2.5
@@ -69,12 +75,24 @@ def search(start: Floats, bounds: Box, goal: Goal, confidence: float, observe: O
     guess, points, values = start, np.empty((0, start.size)), None
     while not settled and rounds < MOST_ROUNDS:
         rounds += 1
-        new = _new_points(box, points) if rounds > 1 else np.concatenate([start[None], _new_points(box, start[None])])
+        new = (
+            _new_points(box, points)
+            if rounds > 1
+            else np.concatenate([start[None], _new_points(box, start[None])])
+        )
         seen = observe(new, rounds)
-        points, values = np.concatenate([points, new]), seen if values is None else np.concatenate([values, seen])
+        points, values = (
+            np.concatenate([points, new]),
+            seen if values is None else np.concatenate([values, seen]),
+        )
         near = box.holds(points)
         emulator = fit_emulator(box, points[near], values[near])
-        fit = fit_keys(emulator, goal, np.array([guess, box.centre, _nearest(points[near], values[near], goal)]), box)
+        fit = fit_keys(
+            emulator,
+            goal,
+            np.array([guess, box.centre, _nearest(points[near], values[near], goal)]),
+            box,
+        )
         if rounds == 1:
             goal = replace(goal, modes=modes_of(emulator, goal, fit.best))
         guess = fit.best
@@ -95,7 +113,10 @@ def _enough(p: int) -> int:
 
 
 def _new_points(box: Box, points: Floats) -> Floats:
-    """Return Sobol points that make up enough in a box, (new, p); always some, so that each round learns something."""
+    """Return Sobol points that make up enough in a box, (new, p).
+
+    Always some, so that each round learns something.
+    """
     p = points.shape[1]
     wanted = max(_enough(p) - int(box.holds(points).sum()), _enough(p) // 3)
     sequence = scipy.stats.qmc.Sobol(p, scramble=False)
@@ -114,15 +135,28 @@ def _at_edge(point: Floats, box: Box) -> NDArray[np.bool_]:
 
 
 def _is_settled(fit: Fit, box: Box, following: Box, bounds: Box, confidence: float) -> bool:
-    """Return whether a smaller box is of no use: the error forbids it, or polynomials are exact in a box that has shrunk."""
-    if np.any(_at_edge(fit.best, box) & ~_at_edge(fit.best, bounds)) or np.any(fit.half_widths(confidence) > bounds.half):
+    """Return whether a smaller box is of no use.
+
+    The error forbids it, or polynomials are exact in a box that has shrunk.
+    """
+    if np.any(_at_edge(fit.best, box) & ~_at_edge(fit.best, bounds)) or np.any(
+        fit.half_widths(confidence) > bounds.half
+    ):
         return False
     exact = np.all(fit.half_widths(confidence) < 1.1 * fit.half_widths(confidence, attainable=True))
-    return bool(np.all(following.half >= 0.7 * box.half) or (exact and np.all(box.half <= SHRINK_AT_MOST * bounds.half)))
+    return bool(
+        np.all(following.half >= 0.7 * box.half)
+        or (exact and np.all(box.half <= SHRINK_AT_MOST * bounds.half))
+    )
 
 
 def _next_box(box: Box, bounds: Box, fit: Fit, confidence: float) -> Box:
-    """Return the next box: around the optimum, as wide as the attainable error asks; where it hit an edge, no smaller."""
-    half = np.clip(MARGIN * fit.half_widths(confidence, attainable=True), SHRINK_AT_MOST * box.half, box.half)
+    """Return the next box: around the optimum, as wide as the attainable error asks.
+
+    Where it hit an edge, no smaller.
+    """
+    half = np.clip(
+        MARGIN * fit.half_widths(confidence, attainable=True), SHRINK_AT_MOST * box.half, box.half
+    )
     half = np.where(_at_edge(fit.best, box) & ~_at_edge(fit.best, bounds), box.half, half)
     return Box(fit.best - half, fit.best + half).within(bounds)

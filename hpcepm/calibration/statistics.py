@@ -24,11 +24,14 @@ class Goal:
     values, errors
         Shape (S,).
     correlated
-        Which errors go together as those of neighbouring points of a curve do, (S,); the others are independent.
+        Which errors go together as those of neighbouring points of a curve do, (S,); the others are
+        independent.
     curve
-        Of which curve each is a point, (S,): 1, 2, …; 0 for a number of its own. None if there are no curves.
+        Of which curve each is a point, (S,): 1, 2, …; 0 for a number of its own. None if there are
+        no curves.
     modes
-        What is compared instead of the numbers themselves, (modes, S): sums of them. None for the numbers.
+        What is compared instead of the numbers themselves, (modes, S): sums of them. None for the
+        numbers.
     """
 
     names: list[str]
@@ -40,7 +43,10 @@ class Goal:
 
 
 def plateau(strains: Floats, curves: Floats, window: tuple[float, float]) -> Floats:
-    """Return the mean stress in a window of strain, shape (...,), of curves (..., strains): the area below, by its width."""
+    """Return the mean stress in a window of strain, shape (...,), of curves (..., strains).
+
+    The area below, by its width.
+    """
     inside = (strains >= window[0] - 1e-9) & (strains <= window[1] + 1e-9)
     x = strains[inside]
     y = curves[..., inside]
@@ -54,7 +60,10 @@ def highest(curves: Floats) -> NDArray[np.int64]:
 
 
 def peak(strains: Floats, curves: Floats, top: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return height and strain of the peak, each (...,): of the parabola through the record ``top`` (...,) and its neighbours."""
+    """Return height and strain of the peak, each (...,).
+
+    Of the parabola through the record ``top`` (...,) and its neighbours.
+    """
     k = np.clip(top, 1, strains.size - 2)
     around = k[..., None] + np.array([-1, 0, 1])
     x, y = strains[around], np.take_along_axis(curves, around, axis=-1)
@@ -63,7 +72,9 @@ def peak(strains: Floats, curves: Floats, top: NDArray[np.int64]) -> tuple[Float
     bend = (rise - fall) / (right - left)
     slope = rise - bend * right
     to_top = np.divide(-slope, 2 * bend, out=np.zeros_like(slope), where=bend < 0)
-    to_top = np.where(top < k, left, np.where(top > k, right, to_top))  # highest at the first or last record
+    to_top = np.where(
+        top < k, left, np.where(top > k, right, to_top)
+    )  # highest at the first or last record
     return y[..., 1] + (slope + bend * to_top) * to_top, x[..., 1] + to_top
 
 
@@ -80,7 +91,8 @@ class Statistics:
     names
         Which of `NAMES` are wanted.
     curves
-        Of each observable that is itself wanted, after those: at which strains, each one of ``strains``.
+        Of each observable that is itself wanted, after those: at which strains, each one of
+        ``strains``.
     """
 
     strains: Floats
@@ -90,7 +102,10 @@ class Statistics:
 
     @property
     def observables(self) -> tuple[str, ...]:
-        """What must be measured, in the order that curves have it: the stress, and what else is wanted."""
+        """What must be measured, in the order that curves have it.
+
+        The stress, and what else is wanted.
+        """
         return (STRESS, *(name for name in self.curves if name != STRESS))
 
     def of(self, curves: Floats, top: NDArray[np.int64] | None = None) -> Floats:
@@ -106,15 +121,18 @@ class Statistics:
         columns = [found[name] for name in self.names]
         for name, strains in self.curves.items():
             k = self.observables.index(name)
-            columns += [curves[..., k, np.argmin(np.abs(self.strains - strain))] for strain in strains]
+            columns += [
+                curves[..., k, np.argmin(np.abs(self.strains - strain))] for strain in strains
+            ]
         return np.stack(columns, axis=-1)
 
     def pseudo_values(self, group_curves: Floats) -> Floats:
         """Return what each group of realizations says of the numbers of their common mean curve.
 
-        The jackknife: T(all) + (G − 1)·(mean of T(all but one group) − T(all but this group)). Their mean is T(all), and their
-        scatter gives its error, also where T, as a peak, is no mean over realizations. Which record is the highest is decided
-        by all groups: the jackknife would blow up its jumps.
+        The jackknife: T(all) + (G − 1)·(mean of T(all but one group) − T(all but this group)).
+        Their mean is T(all), and their scatter gives its error, also where T, as a peak, is no mean
+        over realizations. Which record is the highest is decided by all groups: the jackknife would
+        blow up its jumps.
 
         Parameters
         ----------

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
-from ..input import Input, InputError, ReadInput, read_input
-from ..input.problems import Path, did_you_mean, dotted, shorten
-from ..input.read import bytes_of, validated
-from ..input.schema import FileName, NotNegative, Number, Positive, Section
-from ..input.strict_yaml import Document, parse
-from ..observables import OBSERVABLES
-from ..schedule import SAME_STRAIN, strains_of
+from hpcepm.input import Input, InputError, ReadInput, read_input
+from hpcepm.input.problems import Path, did_you_mean, dotted, shorten
+from hpcepm.input.read import bytes_of, validated
+from hpcepm.input.schema import FileName, NotNegative, Number, Positive, Section
+from hpcepm.input.strict_yaml import Document, parse
+from hpcepm.model.observables import OBSERVABLES
+from hpcepm.run.save_points import SAME_STRAIN, strains_of
+
 from .emulator import Box
 from .statistics import NAMES, Goal, Statistics
 
@@ -135,10 +136,15 @@ class Target:
         """
         try:
             return replace(
-                self.read, settings=with_keys(self.read.settings, dict(zip(self.keys, map(float, point), strict=True)))
+                self.read,
+                settings=with_keys(
+                    self.read.settings, dict(zip(self.keys, map(float, point), strict=True))
+                ),
             )
         except ValidationError as error:
-            at = ", ".join(f"{key} = {value:.6g}" for key, value in zip(self.keys, point, strict=True))
+            at = ", ".join(
+                f"{key} = {value:.6g}" for key, value in zip(self.keys, point, strict=True)
+            )
             raise InputError([f"{self.settings.input}: at {at}: {_said(error)}"]) from None
 
 
@@ -189,13 +195,21 @@ def read_target(path: str, assignments: list[str], directory: str | None) -> Tar
     ]
     if problems:
         raise InputError(problems)
-    curves = {name: _read_curve(document, settings, name, read, folder) for name in settings.target.curves}
+    curves = {
+        name: _read_curve(document, settings, name, read, folder) for name in settings.target.curves
+    }
     statistics, goal = _compared(settings, read, curves)
     if len(goal.names) < len(settings.fit):
         said = f"{len(settings.fit)} keys cannot be found from {len(goal.names)} number{'s'[: len(goal.names) > 1]}"
-        raise InputError([f"{document.place(('target',))}: target: {said}; give more targets, or fit fewer keys"])
-    low, start, high = np.array([(key.lowest, key.start, key.highest) for key in settings.fit.values()]).T
-    return Target(settings, read, tuple(settings.fit), start, Box(low, high), statistics, goal, curves)
+        raise InputError(
+            [f"{document.place(('target',))}: target: {said}; give more targets, or fit fewer keys"]
+        )
+    low, start, high = np.array(
+        [(key.lowest, key.start, key.highest) for key in settings.fit.values()]
+    ).T
+    return Target(
+        settings, read, tuple(settings.fit), start, Box(low, high), statistics, goal, curves
+    )
 
 
 def _said(error: ValidationError) -> str:
@@ -204,14 +218,21 @@ def _said(error: ValidationError) -> str:
 
 
 def _problems_of_keys(document: Document, settings: TargetInput, read: ReadInput) -> Iterator[str]:
-    """Yield what is wrong with the keys to fit: unknown, no number, or a range that no input may have."""
+    """Yield what is wrong with the keys to fit.
+
+    Unknown, no number, or a range that no input may have.
+    """
     numbers = dict(_numbers(read.settings.model_dump(include=set(FITTABLE))))
     for key, fitted in settings.fit.items():
         path: Path = ("fit", key)
         if key not in numbers:
             yield f"{document.place(path, of_key=True)}: {dotted(path)}: {_why_not(key, read.settings, list(numbers))}"
             continue
-        for name, value in (("from", fitted.lowest), ("start", fitted.start), ("to", fitted.highest)):
+        for name, value in (
+            ("from", fitted.lowest),
+            ("start", fitted.start),
+            ("to", fitted.highest),
+        ):
             try:
                 with_keys(read.settings, {key: value})
             except ValidationError as error:
@@ -239,7 +260,9 @@ def _why_not(key: str, settings: Input, numbers: list[str]) -> str:
     return f"is not a number that can be fitted{known}"
 
 
-def _problems_of_strains(document: Document, settings: TargetInput, read: ReadInput) -> Iterator[str]:
+def _problems_of_strains(
+    document: Document, settings: TargetInput, read: ReadInput
+) -> Iterator[str]:
     """Yield what the runs of the input will not show."""
     plateau, last = settings.target.plateau, read.settings.loading.target
     if plateau is None:
@@ -263,7 +286,9 @@ def _problems_of_observables(document: Document, settings: TargetInput) -> Itera
             yield f"{document.place(path, of_key=True)}: {dotted(path)}: unknown observable{hint}"
 
 
-def _read_curve(document: Document, settings: TargetInput, observable: str, read: ReadInput, folder: str) -> Floats:
+def _read_curve(
+    document: Document, settings: TargetInput, observable: str, read: ReadInput, folder: str
+) -> Floats:
     """Return strain, value and error of the points of a target curve, (rows, 3)."""
     path: Path = ("target", "curves", observable, "file")
     place = f"{document.place(path)}: {dotted(path)}"
@@ -276,13 +301,17 @@ def _read_curve(document: Document, settings: TargetInput, observable: str, read
         raise InputError([f"{place}: {error}"]) from None
     last = read.settings.loading.target
     if curve[-1, 0] > last + SAME_STRAIN:
-        said = f"goes to strain {curve[-1, 0]:g}, but loading.target of {settings.input} is {last:g}"
+        said = (
+            f"goes to strain {curve[-1, 0]:g}, but loading.target of {settings.input} is {last:g}"
+        )
         raise InputError([f"{place}: {said}"])
     return curve
 
 
 def read_curve(name: str, observable: str) -> Floats:
-    """Return the rows of a CSV file with the columns strain, observable, error, (rows, 3); a heading and # lines are skipped.
+    """Return the rows of a CSV file with the columns strain, observable, error, (rows, 3).
+
+    A heading and # lines are skipped.
 
     Raises
     ------
@@ -294,7 +323,11 @@ def read_curve(name: str, observable: str) -> Floats:
     try:
         with open(name, newline="", encoding="utf-8-sig") as file:
             for number, row in enumerate(csv.reader(file), 1):
-                if not row or row[0].lstrip().startswith("#") or (not rows and [c.strip() for c in row] == columns):
+                if (
+                    not row
+                    or row[0].lstrip().startswith("#")
+                    or (not rows and [c.strip() for c in row] == columns)
+                ):
                     continue
                 rows.append(_row(row, columns, f"{name}:{number}", rows[-1][0] if rows else -1.0))
                 if len(rows) > MOST_ROWS:
@@ -308,15 +341,21 @@ def read_curve(name: str, observable: str) -> Floats:
 
 def _row(row: list[str], columns: list[str], place: str, strain_before: float) -> list[float]:
     if len(row) != 3:
-        raise ValueError(f"{place}: has {len(row)} column{'s'[: len(row) > 1]}; three are expected: {', '.join(columns)}")
+        raise ValueError(
+            f"{place}: has {len(row)} column{'s'[: len(row) > 1]}; three are expected: {', '.join(columns)}"
+        )
     try:
         strain, value, error = (float(cell) for cell in row)
     except ValueError:
-        raise ValueError(f"{place}: '{shorten(','.join(row))}' are not three numbers: {', '.join(columns)}") from None
+        raise ValueError(
+            f"{place}: '{shorten(','.join(row))}' are not three numbers: {', '.join(columns)}"
+        ) from None
     if not all(abs(number) <= 1e12 for number in (strain, value, error)):
         raise ValueError(f"{place}: numbers must be finite")
     if strain < 0 or strain <= strain_before + SAME_STRAIN:
-        raise ValueError(f"{place}: strain {strain:g} is not above the one before; rows must ascend from 0")
+        raise ValueError(
+            f"{place}: strain {strain:g} is not above the one before; rows must ascend from 0"
+        )
     if not error > LEAST_ERROR:
         raise ValueError(
             f"{place}: the error is {error:g}; it must be above {LEAST_ERROR:g} (leave out points that are exact, as strain 0)"
@@ -324,21 +363,31 @@ def _row(row: list[str], columns: list[str], place: str, strain_before: float) -
     return [strain, value, error]
 
 
-def _compared(settings: TargetInput, read: ReadInput, curves: dict[str, Floats]) -> tuple[Statistics, Goal]:
+def _compared(
+    settings: TargetInput, read: ReadInput, curves: dict[str, Floats]
+) -> tuple[Statistics, Goal]:
     wanted = settings.target
     scalars = [(name, getattr(wanted, name)) for name in NAMES if getattr(wanted, name) is not None]
     every, last = read.settings.output.observables.every, read.settings.loading.target
-    strains = np.sort(np.concatenate([strains_of(every, last), *(curve[:, 0] for curve in curves.values())]))
+    strains = np.sort(
+        np.concatenate([strains_of(every, last), *(curve[:, 0] for curve in curves.values())])
+    )
     strains = strains[np.concatenate([[True], np.diff(strains) > SAME_STRAIN])]
-    window = wanted.plateau.window if wanted.plateau else MeasuredPlateau.model_fields["window"].default
+    window = (
+        wanted.plateau.window if wanted.plateau else MeasuredPlateau.model_fields["window"].default
+    )
     at = {name: curve[:, 0] for name, curve in curves.items()}
     statistics = Statistics(strains, (window[0], window[1]), tuple(name for name, _ in scalars), at)
-    names = [name for name, _ in scalars] + [f"{name} at {strain:g}" for name in at for strain in at[name]]
+    names = [name for name, _ in scalars] + [
+        f"{name} at {strain:g}" for name in at for strain in at[name]
+    ]
     numbers = np.reshape([(one.value, one.error) for _, one in scalars], (-1, 2))
     values, errors = np.concatenate([numbers, *(curve[:, 1:] for curve in curves.values())]).T
     together = [wanted.curves[name].errors == "correlated" for name in at for _ in at[name]]
     of_curve = [0] * len(scalars) + [k for k, name in enumerate(at, 1) for _ in at[name]]
-    return statistics, Goal(names, values, errors, np.array([False] * len(scalars) + together, bool), np.array(of_curve))
+    return statistics, Goal(
+        names, values, errors, np.array([False] * len(scalars) + together, bool), np.array(of_curve)
+    )
 
 
 def settings_as_json(settings: TargetInput) -> dict[str, Any]:

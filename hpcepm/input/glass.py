@@ -1,9 +1,10 @@
 """From a valid input to the glass that it describes."""
 
-from ..disorder import CONSTANT_SLIP, EXPONENTIAL_SLIP, Distribution, SlipLaw, preset
-from ..kernel import Kernel
-from ..lattice import Field, Lattice
-from ..preparation import Glass
+from hpcepm.model.disorder import CONSTANT_SLIP, EXPONENTIAL_SLIP, Distribution, SlipLaw, preset
+from hpcepm.model.glass import Glass
+from hpcepm.model.kernel import Kernel
+from hpcepm.parallel.rows import Field, Lattice
+
 from .named_files import read_field_rows
 from .read import ReadInput
 from .schema import FieldInput, ThresholdInput
@@ -19,7 +20,16 @@ def glass_of(read: ReadInput, lattice: Lattice) -> Glass:
     slip_kind = EXPONENTIAL_SLIP if settings.slip.distribution == "exponential" else CONSTANT_SLIP
     slip = SlipLaw(slip_kind, settings.slip.c0, settings.slip.c1)
     initial = _thresholds(read, lattice, "initial")
-    return Glass(kernel, mu, initial, renewal, slip, settings.initial_stress.std, settings.seed, realization=0)
+    return Glass(
+        kernel,
+        mu,
+        initial,
+        renewal,
+        slip,
+        settings.initial_stress.std,
+        settings.seed,
+        realization=0,
+    )
 
 
 def _thresholds(read: ReadInput, lattice: Lattice, which: str) -> Distribution | Field:

@@ -1,4 +1,7 @@
-"""The files that an input may name: samples and fields of thresholds. They are a stranger's, and treated as such."""
+"""The files that an input may name: samples and fields of thresholds.
+
+They are a stranger's, and treated as such.
+"""
 
 import csv
 import os
@@ -10,14 +13,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ..lattice import Field, Lattice
-from ..slab_files import read_slab
+from hpcepm.parallel.rows import Field, Lattice
+from hpcepm.storage.fields import read_local_field
+
 from .problems import shorten
 
 MOST_SAMPLES = 50_000_000
 LARGEST = 1e12
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
-HEADING = re.compile(r"[^\W\d]|[\"'(\[{<⟨$\\]")  # a letter or a bracket; what begins as a number should be one
+HEADING = re.compile(
+    r"[^\W\d]|[\"'(\[{<⟨$\\]"
+)  # a letter or a bracket; what begins as a number should be one
 
 
 class BadFile(Exception):
@@ -25,7 +31,10 @@ class BadFile(Exception):
 
 
 def split_name(name: str, folder: str) -> tuple[str, str]:
-    """Return the path of a file and, of ``f.h5:/path``, the dataset in it; relative paths start at ``folder``."""
+    """Return the path of a file and, of ``f.h5:/path``, the dataset in it.
+
+    Relative paths start at ``folder``.
+    """
     file, colon, dataset = name.rpartition(":/")
     if not colon:
         file, dataset = name, ""
@@ -38,7 +47,9 @@ def read_samples(name: str, folder: str) -> NDArray[np.float64]:
     if dataset or path.endswith((".h5", ".hdf5")):
         with _opened(path, dataset) as found:
             if found.size is not None and found.size > MOST_SAMPLES:
-                raise BadFile(f"{path}:/{dataset}: has {found.size} values; at most {MOST_SAMPLES} can be used")
+                raise BadFile(
+                    f"{path}:/{dataset}: has {found.size} values; at most {MOST_SAMPLES} can be used"
+                )
             values = np.asarray(found[()], np.float64).ravel()
     else:
         values = _read_column(path)
@@ -46,7 +57,9 @@ def read_samples(name: str, folder: str) -> NDArray[np.float64]:
         raise BadFile(f"{path}: holds no values")
     bad = _first_bad(values)
     if bad is not None:
-        raise BadFile(f"{path}: value {bad + 1} is {values[bad]}; thresholds must be numbers of at most {LARGEST:g}")
+        raise BadFile(
+            f"{path}: value {bad + 1} is {values[bad]}; thresholds must be numbers of at most {LARGEST:g}"
+        )
     return values
 
 
@@ -55,7 +68,9 @@ def check_field_file(name: str, folder: str, shape: tuple[int, int]) -> None:
     path, dataset = split_name(name, folder)
     with _opened(path, dataset) as found:
         if found.shape != shape:
-            raise BadFile(f"{path}:/{dataset}: has shape {found.shape}, but lattice.shape is {shape}")
+            raise BadFile(
+                f"{path}:/{dataset}: has shape {found.shape}, but lattice.shape is {shape}"
+            )
         for start in range(0, shape[0], 256):
             values = np.asarray(found[start : start + 256], np.float64)
             bad = _first_bad(values)
@@ -69,7 +84,7 @@ def read_field_rows(name: str, folder: str, lattice: Lattice) -> Field:
     """Return this rank's slab of a checked field file."""
     path, dataset = split_name(name, folder)
     with _opened(path, dataset) as found:
-        return read_slab(found, lattice).astype(np.float64)
+        return read_local_field(found, lattice).astype(np.float64)
 
 
 def _first_bad(values: NDArray[np.float64]) -> int | None:
@@ -94,7 +109,9 @@ def _read_column(path: str) -> NDArray[np.float64]:
                     raise BadFile(f"{path}:{number}: '{shorten(row[0])}' is not a number")
                 heading_allowed = False
                 if len(values) > MOST_SAMPLES:
-                    raise BadFile(f"{path}: has more than {MOST_SAMPLES} values; so many cannot be used")
+                    raise BadFile(
+                        f"{path}: has more than {MOST_SAMPLES} values; so many cannot be used"
+                    )
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -104,7 +121,10 @@ def _read_column(path: str) -> NDArray[np.float64]:
 
 @contextmanager
 def _opened(path: str, dataset: str) -> Iterator[h5py.Dataset]:
-    """Open a dataset that lies whole in its own file: links and storage elsewhere could show other files of this machine."""
+    """Open a dataset that lies whole in its own file.
+
+    Links and storage elsewhere could show other files of this machine.
+    """
     if not dataset:
         raise BadFile(f"{path}: name the dataset too, as {os.path.basename(path)}:/path")
     if not os.path.exists(path):
@@ -120,7 +140,9 @@ def _opened(path: str, dataset: str) -> Iterator[h5py.Dataset]:
                 raise BadFile(f"{path}: name a dataset, not /{dataset}")
             link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
             if isinstance(link, h5py.ExternalLink | h5py.SoftLink):
-                raise BadFile(f"{path}:/{dataset}: is a link; only data in the file itself are read")
+                raise BadFile(
+                    f"{path}:/{dataset}: is a link; only data in the file itself are read"
+                )
             if link is None:
                 raise BadFile(f"{path}: has no dataset /{dataset}")
             here = here[part]
@@ -129,13 +151,19 @@ def _opened(path: str, dataset: str) -> Iterator[h5py.Dataset]:
         if here.shape is None:
             raise BadFile(f"{path}:/{dataset}: is empty")
         if here.external or here.is_virtual:
-            raise BadFile(f"{path}:/{dataset}: keeps its data in other files; only data in the file itself are read")
+            raise BadFile(
+                f"{path}:/{dataset}: keeps its data in other files; only data in the file itself are read"
+            )
         if here.dtype.kind not in "fiu":
             raise BadFile(f"{path}:/{dataset}: holds {here.dtype}, not numbers")
         stored = here.id.get_storage_size()
         if stored < here.size * here.dtype.itemsize and here.compression is None:
-            raise BadFile(f"{path}:/{dataset}: declares {here.size} values but stores only {stored} bytes")
+            raise BadFile(
+                f"{path}:/{dataset}: declares {here.size} values but stores only {stored} bytes"
+            )
         try:
             yield here
         except OSError as error:
-            raise BadFile(f"{path}:/{dataset}: cannot be read ({shorten(str(error), 80)})") from None
+            raise BadFile(
+                f"{path}:/{dataset}: cannot be read ({shorten(str(error), 80)})"
+            ) from None

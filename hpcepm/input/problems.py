@@ -18,7 +18,13 @@ def dotted(path: Path) -> str:
     """Return a path as the user writes it: ``lattice.shape[0]``."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{shorten(part, 60)}" if text else shorten(part, 60)
+        text += (
+            f"[{part}]"
+            if isinstance(part, int)
+            else f".{shorten(part, 60)}"
+            if text
+            else shorten(part, 60)
+        )
     return text
 
 
@@ -38,7 +44,9 @@ def shown(value: object) -> str:
         return "nothing"
     if isinstance(value, int) and abs(value) > 10**30:
         return (
-            f"a number of about {len(str(abs(value) // 10**20)) + 20} digits" if value.bit_length() < 10000 else "a huge number"
+            f"a number of about {len(str(abs(value) // 10**20)) + 20} digits"
+            if value.bit_length() < 10000
+            else "a huge number"
         )
     return shorten(repr(value))
 

@@ -1,4 +1,7 @@
-"""From a file to a valid input: read, override, validate, and load what it names. On one rank; nothing here is collective."""
+"""From a file to a valid input: read, override, validate, and load what it names.
+
+On one rank; nothing here is collective.
+"""
 
 import os
 import re
@@ -77,15 +80,22 @@ def read_input(path: str, assignments: list[str], directory: str | None = None) 
         raise InputError([f"{shorten(directory or path)}: is not a name in UTF-8"])
     if directory is not None or not settings.output.directory:
         stem = os.path.splitext(os.path.basename(path))[0]
-        output = settings.output.model_copy(update={"directory": directory or os.path.join("runs", stem)})
+        output = settings.output.model_copy(
+            update={"directory": directory or os.path.join("runs", stem)}
+        )
         settings = settings.model_copy(update={"output": output})
     folder = os.path.dirname(os.path.abspath(path))
     samples = _load_named_files(document, settings, folder)
-    return ReadInput(raw.decode("utf-8-sig"), settings, samples, folder, document.place(("lattice", "shape")))
+    return ReadInput(
+        raw.decode("utf-8-sig"), settings, samples, folder, document.place(("lattice", "shape"))
+    )
 
 
 def refuse_too_large(read: ReadInput, memory: int) -> None:
-    """Raise `InputError` if a run cannot fit into so many bytes of memory: of all its machines together."""
+    """Raise `InputError` if a run cannot fit into so many bytes of memory.
+
+    Of all its machines together.
+    """
     nx, ny = read.settings.lattice.shape
     needed = nx * ny * BYTES_PER_SITE
     if needed > memory:
@@ -114,7 +124,9 @@ def bytes_of(path: str) -> bytes:
     except FileNotFoundError:
         raise InputError([f"{path}: no such file"]) from None
     except (OSError, ValueError) as error:
-        raise InputError([f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
+        raise InputError(
+            [f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]
+        ) from None
 
 
 def validated(document: Document, model: type[Model]) -> Model:
@@ -140,18 +152,32 @@ def _line(document: Document, model: type[Section], details: ErrorDetails) -> st
         return f"{document.place(path[:-1])}: {dotted(path)}: is required"
     if kind == "extra_forbidden":
         known = _known_keys(model, path[:-1], document.content)
-        hint = did_you_mean(path[-1], known) or (f" (known here: {', '.join(known)})" if known else "")
+        hint = did_you_mean(path[-1], known) or (
+            f" (known here: {', '.join(known)})" if known else ""
+        )
         return f"{document.place(path, of_key=True)}: {dotted(path)}: unknown key{hint}"
     where = f"{document.place(path)}: {dotted(path) or 'input'}: "
     if kind == "literal_error":
         expected = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        return where + f"must be {context['expected']}, not {shown(value)}{did_you_mean(value, expected)}"
+        return (
+            where
+            + f"must be {context['expected']}, not {shown(value)}{did_you_mean(value, expected)}"
+        )
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        known = [tag for tag in context.get("expected_tags", "").replace("'", "").split(", ") if tag != "preset"]
+        known = [
+            tag
+            for tag in context.get("expected_tags", "").replace("'", "").split(", ")
+            if tag != "preset"
+        ]
         name = value.get("distribution") if isinstance(value, dict) else value
         if not isinstance(name, str):
-            return where + "name a distribution, such as {distribution: weibull, shape: 2, scale: 1}"
-        return where + f"unknown distribution {shown(name)}{did_you_mean(name, known) or ' (known: ' + ', '.join(known) + ')'}"
+            return (
+                where + "name a distribution, such as {distribution: weibull, shape: 2, scale: 1}"
+            )
+        return (
+            where
+            + f"unknown distribution {shown(name)}{did_you_mean(name, known) or ' (known: ' + ', '.join(known) + ')'}"
+        )
     if kind == "value_error":
         return where + str(context["error"])
     message = details["msg"].removeprefix("Input ")
@@ -161,11 +187,18 @@ def _line(document: Document, model: type[Section], details: ErrorDetails) -> st
 
 
 def _as_written(content: Any, location: tuple[int | str, ...], last_is_missing: bool) -> Path:
-    """Return a location without the names of union members that pydantic puts in: they are in no input."""
+    """Return a location without the names of union members that pydantic puts in.
+
+    They are in no input.
+    """
     path: list[int | str] = []
     inside = content
     for k, part in enumerate(location):
-        present = part in inside if isinstance(inside, dict) else isinstance(inside, list) and isinstance(part, int)
+        present = (
+            part in inside
+            if isinstance(inside, dict)
+            else isinstance(inside, list) and isinstance(part, int)
+        )
         if present:
             inside = inside[part]
         if present or (last_is_missing and k == len(location) - 1):
@@ -180,16 +213,22 @@ def _known_keys(model: Any, path: Path, content: Any) -> list[str]:
     inside = content
     for part in path:
         inside = inside[part]
-        if part not in model.model_fields:  # a name of the user's own choice, of the same schema as its neighbours
+        if (
+            part not in model.model_fields
+        ):  # a name of the user's own choice, of the same schema as its neighbours
             continue
         annotation = model.model_fields[part].annotation
         choices = [annotation, *getattr(annotation, "__args__", ())]
         sections = [c for c in choices if isinstance(c, type) and issubclass(c, Section)]
-        model = sections[0] if len(sections) == 1 else INITIALS.get(inside.get("distribution"), Section)
+        model = (
+            sections[0] if len(sections) == 1 else INITIALS.get(inside.get("distribution"), Section)
+        )
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _load_named_files(document: Document, settings: Input, folder: str) -> dict[str, NDArray[np.float64]]:
+def _load_named_files(
+    document: Document, settings: Input, folder: str
+) -> dict[str, NDArray[np.float64]]:
     samples: dict[str, NDArray[np.float64]] = {}
     problems: list[str] = []
     for which in ("initial", "renewal"):

@@ -5,12 +5,21 @@ from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal
 
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
-from .. import disorder
-from ..disorder import Distribution
-from ..engines import ENGINES
-from ..kernel import KERNELS
+from hpcepm.model import disorder
+from hpcepm.model.disorder import Distribution
+from hpcepm.model.engines import ENGINES
+from hpcepm.model.kernel import KERNELS
 
 MOST_RECORDS = 10_000_000
 FIELD_NAMES = ("sigma", "epsilon_p", "sigma_c", "n_events")
@@ -32,7 +41,11 @@ FileName = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_
 def _is_no_truth(value: Any) -> Any:
     """Refuse ``true`` and ``1.0``, which Python takes for 1."""
     if isinstance(value, bool | float):
-        raise ValueError(f"must be a whole number, not {value!r}".replace("True", "true").replace("False", "false"))
+        raise ValueError(
+            f"must be a whole number, not {value!r}".replace("True", "true").replace(
+                "False", "false"
+            )
+        )
     return value
 
 
@@ -49,7 +62,9 @@ class LatticeInput(Section):
 
     @model_validator(mode="after")
     def _wide_enough(self) -> "LatticeInput":
-        if self.shape[1] < 3:  # mpi4py-fft takes two columns of wavevectors for a row of real numbers
+        if (
+            self.shape[1] < 3
+        ):  # mpi4py-fft takes two columns of wavevectors for a row of real numbers
             raise ValueError("shape: the second number (along y) must be at least 3")
         return self
 
@@ -136,7 +151,9 @@ class NormalInput(ThresholdInput):
     @model_validator(mode="after")
     def _something_is_left(self) -> "NormalInput":
         if not self.allow_negative and self.mean < -5 * self.std:
-            raise ValueError("next to nothing of this distribution lies above 0; raise mean, or set allow_negative: true")
+            raise ValueError(
+                "next to nothing of this distribution lies above 0; raise mean, or set allow_negative: true"
+            )
         return self
 
     def build(self, values: NDArray[Any] | None) -> Distribution:  # noqa: D102
@@ -243,7 +260,9 @@ class SlipInput(Section):
     @model_validator(mode="after")
     def _sites_slip(self) -> "SlipInput":
         if self.c0 + self.c1 == 0:
-            raise ValueError("c0 and c1 are both 0: a site that yields would not slip, and an avalanche would never end")
+            raise ValueError(
+                "c0 and c1 are both 0: a site that yields would not slip, and an avalanche would never end"
+            )
         return self
 
 
@@ -288,7 +307,9 @@ class OutputInput(Section):
     avalanches: bool = True
 
 
-_DURATION = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)\s*")
+_DURATION = re.compile(
+    r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)\s*"
+)
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -324,9 +345,9 @@ class Input(Section):
     engine: Literal[("auto", *ENGINES)] = "auto"  # type: ignore[valid-type]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
     realizations: Annotated[int, Field(ge=1, le=10**7), BeforeValidator(_is_no_truth)] = 1
-    ranks_per_realization: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=10**6)], BeforeValidator(_is_no_truth)] = (
-        "auto"
-    )
+    ranks_per_realization: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=1, le=10**6)], BeforeValidator(_is_no_truth)
+    ] = "auto"
     output: OutputInput = OutputInput()
     checkpoint: CheckpointInput = CheckpointInput()
 
@@ -337,5 +358,7 @@ class Input(Section):
             cadences["output.fields.every"] = self.output.fields.every
         for key, every in cadences.items():
             if self.loading.target / every > MOST_RECORDS:
-                raise ValueError(f"{key} is so small that there would be more than {MOST_RECORDS:,} records; raise it")
+                raise ValueError(
+                    f"{key} is so small that there would be more than {MOST_RECORDS:,} records; raise it"
+                )
         return self

@@ -1,7 +1,8 @@
 """Strict YAML: what PyYAML guesses, this refuses or reads as YAML 1.2 does.
 
-PyYAML reads ``1e-3`` as a string, ``on`` as true, ``010`` as 8 and ``12:00:00`` as 43200, lets the last of two equal keys win,
-and expands aliases without bound. An input is data: scalars, lists and mappings, no aliases, no tags.
+PyYAML reads ``1e-3`` as a string, ``on`` as true, ``010`` as 8 and ``12:00:00`` as 43200, lets the
+last of two equal keys win, and expands aliases without bound. An input is data: scalars, lists and
+mappings, no aliases, no tags.
 """
 
 import re
@@ -31,7 +32,9 @@ for _tag, _pattern, _first in (
     ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
 ):
     _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first) + ([""] if _tag == "null" else [])
+        f"tag:yaml.org,2002:{_tag}",
+        re.compile(_pattern),
+        list(_first) + ([""] if _tag == "null" else []),
     )
 
 
@@ -75,7 +78,9 @@ class Document:
         inside = self.content
         for depth, part in enumerate(path[:-1], 1):
             if isinstance(inside.get(part), list):
-                raise InputError([f"{option}: {dotted(path[:depth])} is a list; set all of it, as [256, 256]"])
+                raise InputError(
+                    [f"{option}: {dotted(path[:depth])} is a list; set all of it, as [256, 256]"]
+                )
             if not isinstance(inside.get(part), dict):
                 inside[part] = {}
             inside = inside[part]
@@ -103,12 +108,16 @@ def parse(raw: bytes, name: str) -> Document:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise InputError([f"{name}:{line}: is not UTF-8 (byte 0x{raw[error.start]:02x}); save it as UTF-8"]) from None
+        raise InputError(
+            [f"{name}:{line}: is not UTF-8 (byte 0x{raw[error.start]:02x}); save it as UTF-8"]
+        ) from None
     node = _compose(text, name)
     if node is None:
         raise InputError([f"{name}: is empty; at the least give lattice.shape and loading.target"])
     if not isinstance(node, yaml.MappingNode):
-        raise InputError([f"{_at(name, node.start_mark)}: expected keys and values, such as 'seed: 1'"])
+        raise InputError(
+            [f"{_at(name, node.start_mark)}: expected keys and values, such as 'seed: 1'"]
+        )
     builder = _Builder(name)
     content = builder.build(node, ())
     if builder.problems:
@@ -129,17 +138,26 @@ def _compose(text: str, name: str) -> yaml.Node | None:
         where = _at(name, mark) if mark else name
         said = error.problem or error.context or "cannot be read"
         raise InputError([f"{where}: not YAML: {shorten(said, 100)}"]) from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two for escapes beyond Unicode
+    except (
+        yaml.YAMLError,
+        ValueError,
+        OverflowError,
+    ) as error:  # the last two for escapes beyond Unicode
         raise InputError([f"{name}: not YAML: {shorten(str(error), 120)}"]) from None
 
 
 def _refuse_tricks(text: str, name: str) -> None:
-    """Refuse what an input does not need and an attacker might: aliases, tags, deep nesting, a second document."""
+    """Refuse what an input does not need and an attacker might.
+
+    Aliases, tags, deep nesting, a second document.
+    """
     depth = documents = 0
     for event in yaml.parse(text, Loader=_Loader):
         where = _at(name, event.start_mark)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise InputError([f"{where}: aliases and anchors (* and &) are not allowed; write the value out"])
+            raise InputError(
+                [f"{where}: aliases and anchors (* and &) are not allowed; write the value out"]
+            )
         if getattr(event, "tag", None):
             raise InputError([f"{where}: tags (!…) are not allowed"])
         if isinstance(event, yaml.CollectionStartEvent):
@@ -184,7 +202,9 @@ class _Builder:
             key = str(key_node.value)
             here = (*path, key)
             if key in result:
-                self.problems.append(f"{where}: {dotted(here)}: given twice; first at {self.key_places[here]}")
+                self.problems.append(
+                    f"{where}: {dotted(here)}: given twice; first at {self.key_places[here]}"
+                )
                 continue
             self.key_places[here] = where
             result[key] = self.build(value_node, here)
@@ -197,7 +217,9 @@ class _Builder:
         if kind == "null":
             return None
         if kind in ("int", "float") and len(text) > MOST_DIGITS:
-            self.problems.append(f"{self._where(node)}: {dotted(path)}: a number of {len(text)} characters is too long")
+            self.problems.append(
+                f"{self._where(node)}: {dotted(path)}: a number of {len(text)} characters is too long"
+            )
             return 0
         if kind == "int":
             return int(text, 16 if text.startswith("0x") else 10)

@@ -39,7 +39,9 @@ CASES: Final[Mapping[str, Settings]] = {
     "prime direct": case((97, 61), 0.06, engine="direct"),
     "prime spectral": case((97, 61), 0.03, engine="spectral"),
     "prime lazy": case((97, 61), 0.08, engine="lazy"),
-    "odd spectral, cell average": case((15, 21), engine="spectral", kernel={"type": "cell_average"}),
+    "odd spectral, cell average": case(
+        (15, 21), engine="spectral", kernel={"type": "cell_average"}
+    ),
     "long spectral, pure shear": case((8, 50), engine="spectral", kernel={"orientation": "pure"}),
     "square lazy, pure shear": case((64, 64), engine="lazy", kernel={"orientation": "pure"}),
     "lazy, finite difference": case(

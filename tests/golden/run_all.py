@@ -1,4 +1,6 @@
-"""Run every golden input, into directories named after it: ``mpiexec -n P python -m tests.golden.run_all P``.
+"""Run every golden input, into directories named after it.
+
+``mpiexec -n P python -m tests.golden.run_all P``.
 
 The present folder holds the inputs. A chain is one run in many parts.
 """
@@ -22,7 +24,10 @@ def run_all(ranks: str) -> None:
     for name in CASES:
         run(name, f"{name} on {ranks}")
     for name in CHAINS:
-        while run(name, f"{name} in parts on {ranks}", "--continue", "--max-walltime", "0.001") == STOPPED:
+        while (
+            run(name, f"{name} in parts on {ranks}", "--continue", "--max-walltime", "0.001")
+            == STOPPED
+        ):
             pass
     for name, few in GROWN.items():
         for options in (["--set", f"realizations={few}"], []):

@@ -38,7 +38,11 @@ def platform_bits() -> str:
     numbers = np.random.default_rng(0).random((36, 50))
     functions = (math.log1p, math.exp, math.log, lambda x: x**0.37, math.sin)
     by_libm = [f(x) for f in functions for x in numbers.ravel().tolist()]
-    by_scipy = scipy.special.ndtri(numbers), scipy.special.gammaincinv(2.5, numbers), scipy.fft.irfft(numbers)
+    by_scipy = (
+        scipy.special.ndtri(numbers),
+        scipy.special.gammaincinv(2.5, numbers),
+        scipy.fft.irfft(numbers),
+    )
     there, back = fftw.aligned((36, 50), dtype=float), fftw.aligned((36, 26), dtype=complex)
     transform = fftw.rfftn(there, axes=(1,), flags=(fftw.FFTW_ESTIMATE,), output_array=back)
     there[...] = numbers
@@ -47,18 +51,29 @@ def platform_bits() -> str:
     along_x = fftw.fftn(columns, axes=(1,), flags=(fftw.FFTW_ESTIMATE,), output_array=columns)
     columns[...] = back.T
     along_x()
-    return digest(np.array(by_libm).tobytes(), *(a.tobytes() for a in by_scipy), back.tobytes(), columns.tobytes())
+    return digest(
+        np.array(by_libm).tobytes(),
+        *(a.tobytes() for a in by_scipy),
+        back.tobytes(),
+        columns.tobytes(),
+    )
 
 
 def exact(found: dict[str, Any]) -> dict[str, str]:
     """Return a digest of each dataset."""
-    return {name: digest(str(values.dtype).encode(), repr(values.shape).encode(), values.tobytes()) for name, values in found.items()}
+    return {
+        name: digest(str(values.dtype).encode(), repr(values.shape).encode(), values.tobytes())
+        for name, values in found.items()
+    }
 
 
 def everywhere(found: dict[str, Any]) -> dict[str, Any]:
     """Return what does not depend on the last bits of a processor's arithmetic."""
     whole = [values.tobytes() for name, values in sorted(found.items()) if values.dtype.kind == "i"]
-    last = {name: np.asarray(found[f"observables/{name}"])[:, -1].tolist() for name in ("stress", "plastic_strain")}
+    last = {
+        name: np.asarray(found[f"observables/{name}"])[:, -1].tolist()
+        for name in ("stress", "plastic_strain")
+    }
     return {"whole numbers": digest(*whole), **last}
 
 
@@ -73,7 +88,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make(folder: Path, all_ranks: tuple[int, ...] = RANKS) -> None:
     write_inputs(folder)
     for ranks in all_ranks:
-        done = run_python(["-m", "tests.golden.run_all", str(ranks)], ranks, folder, timeout=400, PYTHONPATH=str(ROOT))
+        done = run_python(
+            ["-m", "tests.golden.run_all", str(ranks)],
+            ranks,
+            folder,
+            timeout=400,
+            PYTHONPATH=str(ROOT),
+        )
         assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -87,14 +108,22 @@ def test_every_input_is_recorded() -> None:
 def test_golden_bits(results: Path, name: str) -> None:
     recorded = json.loads(RECORDED.read_text())
     parts = ["", " in parts"] if name in (*CHAINS, *GROWN) else [""]
-    found = {f"{name}{part} on {ranks}": datasets(results / f"{name}{part} on {ranks}" / "run.h5") for part in parts for ranks in RANKS}
+    found = {
+        f"{name}{part} on {ranks}": datasets(results / f"{name}{part} on {ranks}" / "run.h5")
+        for part in parts
+        for ranks in RANKS
+    }
     first = found[f"{name} on 1"]
-    assert first["observables/events"].max() > 0 and not any(np.isnan(v).any() for v in first.values())
+    assert first["observables/events"].max() > 0 and not any(
+        np.isnan(v).any() for v in first.values()
+    )
     said = everywhere(first)
     assert said.pop("whole numbers") == recorded["everywhere"][name].pop("whole numbers")
     for key, values in said.items():
         assert values == pytest.approx(recorded["everywhere"][name][key], rel=1e-9), key
-    expected = recorded["exact"].get(platform_bits(), {}).get(name) or exact(first)  # elsewhere: ranks and parts agree
+    expected = recorded["exact"].get(platform_bits(), {}).get(name) or exact(
+        first
+    )  # elsewhere: ranks and parts agree
     for run, those in found.items():
         assert exact(those) == expected, run
 

@@ -88,12 +88,21 @@ class Cluster:
         key.chmod(0o600)
         munge = self.folder / "munge"
         files = (f"--{name}-file={munge}.{name}" for name in ("key", "pid", "seed"))
-        self._daemon("munged", "--foreground", "--force", f"--socket={munge}.socket", f"--log-file={munge}d.log", *files)
+        self._daemon(
+            "munged",
+            "--foreground",
+            "--force",
+            f"--socket={munge}.socket",
+            f"--log-file={munge}d.log",
+            *files,
+        )
         self._wait_for((self.folder / "munge.socket").exists, 10, "munged does not answer")
         self._daemon("slurmctld", "-D", "-c", "-f", str(self.configuration))
         self._daemon("slurmd", "-D", "-f", str(self.configuration), "-N", host)
         self._wait_for(
-            lambda: self.ask("sinfo", "-h", "-o", "%T", check=False).strip() == "idle", 30, "the node does not come up"
+            lambda: self.ask("sinfo", "-h", "-o", "%T", check=False).strip() == "idle",
+            30,
+            "the node does not come up",
         )
 
     def _daemon(self, name: str, *options: str) -> None:
@@ -102,7 +111,12 @@ class Cluster:
             # A session of its own: Ctrl-C is for the tests, which then end the daemons in order.
             self._daemons.append(
                 subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, start_new_session=True
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=self.environment,
+                    start_new_session=True,
                 )
             )
 
@@ -116,12 +130,21 @@ class Cluster:
 
     def logs(self) -> str:
         """Return the ends of the logs of the daemons."""
-        return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("*.log")))
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text()[-3000:]}"
+            for path in sorted(self.folder.glob("*.log"))
+        )
 
     def ask(self, command: str, *options: str, cwd: Path | None = None, check: bool = True) -> str:
         """Run a command of SLURM; return what it prints."""
         done = subprocess.run(
-            [program(command), *options], env=self.environment, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+            [program(command), *options],
+            env=self.environment,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         if check and done.returncode:
             raise RuntimeError(f"{command} {' '.join(options)}: {done.stderr}\n{self.logs()}")

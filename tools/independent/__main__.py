@@ -1,4 +1,7 @@
-"""Run hpcepm and the second program on the same glasses, and compare their numbers. Started by ``tools/verify-independent``."""
+"""Run hpcepm and the second program on the same glasses, and compare their numbers.
+
+Started by ``tools/verify-independent``.
+"""
 
 import argparse
 from collections.abc import Iterator, Mapping
@@ -54,7 +57,10 @@ def report(found: list[Compared]) -> str:
         "",
         "| case | number | hpcepm | second program | difference / error |",
         "| --- | --- | --- | --- | --- |",
-        *(f"| {one.case} | {one.quantity} | {one.ours} | {one.theirs} | {one.off:+.1f} |" for one in found),
+        *(
+            f"| {one.case} | {one.quantity} | {one.ours} | {one.theirs} | {one.off:+.1f} |"
+            for one in found
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -62,17 +68,35 @@ def report(found: list[Compared]) -> str:
 def main() -> None:
     """Do all of it."""
     parser = argparse.ArgumentParser(prog="tools/verify-independent", description=__doc__)
-    parser.add_argument("--runs", default="runs/independent", type=Path, help="where runs are kept (default: %(default)s)")
     parser.add_argument(
-        "--seed", type=int, default=0, help="another number makes other glasses, in another folder (default: %(default)s)"
+        "--runs",
+        default="runs/independent",
+        type=Path,
+        help="where runs are kept (default: %(default)s)",
     )
-    parser.add_argument("--cases", nargs="+", metavar="CASE", help="only these; their names are the first column of the table")
-    parser.add_argument("--docs", action="store_true", help="put the table into docs/independent.md, too")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="another number makes other glasses, in another folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cases",
+        nargs="+",
+        metavar="CASE",
+        help="only these; their names are the first column of the table",
+    )
+    parser.add_argument(
+        "--docs", action="store_true", help="put the table into docs/independent.md, too"
+    )
     options = parser.parse_args()
     if options.seed:
         options.runs = options.runs / f"seed-{options.seed}"
     cases: list[tuple[Run, Mapping[str, Statistic]]] = [
-        *((run, PAPER if run.path.name in PEAKLESS else {**PAPER, **PEAK}) for run in paper_cases(options.runs)),
+        *(
+            (run, PAPER if run.path.name in PEAKLESS else {**PAPER, **PEAK})
+            for run in paper_cases(options.runs)
+        ),
         *((run, AVALANCHES) for run in flow_cases(options.runs)),
         (band_case(options.runs), BANDS),
     ]
@@ -80,8 +104,13 @@ def main() -> None:
     for number, (run, quantities) in enumerate(cases):
         if options.cases and run.path.name not in options.cases:
             continue
-        found += compare(with_seed(run, options.seed), quantities, 1000 * (options.seed + 1) + number)
-        print(f"{run.path.name}: {', '.join(f'{one.off:+.1f}' for one in found if one.case == run.path.name)}", flush=True)
+        found += compare(
+            with_seed(run, options.seed), quantities, 1000 * (options.seed + 1) + number
+        )
+        print(
+            f"{run.path.name}: {', '.join(f'{one.off:+.1f}' for one in found if one.case == run.path.name)}",
+            flush=True,
+        )
     text = report(found)
     print(text)
     (options.runs / "independent.md").write_text(text)

@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from hpcepm.disorder import PRESETS
+from hpcepm.model.disorder import PRESETS
 
 from ..paper_reproduction.sets import INPUTS, NAMES
 from ..paper_reproduction.statistics import Ensemble
@@ -26,7 +26,14 @@ FLOW_REALIZATIONS: Final = {
 }
 BAND_SIZE: Final = 64
 BAND_REALIZATIONS: Final = 24
-RECORDED: Final = ("stress", "threshold_mean", "localization", "strain_variance", "x_min", "avalanches")
+RECORDED: Final = (
+    "stress",
+    "threshold_mean",
+    "localization",
+    "strain_variance",
+    "x_min",
+    "avalanches",
+)
 OUTPUT: Final = {"observables": {"every": 0.025}, "avalanches": True}
 
 
@@ -35,7 +42,10 @@ def paper_cases(folder: Path) -> list[Run]:
     cases = []
     for name in NAMES:
         settings = yaml.safe_load((INPUTS / f"{name}.yaml").read_text())
-        (size, _), settings["output"] = settings.pop("lattice")["shape"], {"observables": {"every": 0.005}, "avalanches": False}
+        (size, _), settings["output"] = (
+            settings.pop("lattice")["shape"],
+            {"observables": {"every": 0.005}, "avalanches": False},
+        )
         settings.pop("realizations")
         cases.append(Run(folder / name, "continuum", size, PAPER_REALIZATIONS, settings))
     return cases
@@ -44,7 +54,10 @@ def paper_cases(folder: Path) -> list[Run]:
 def flow_cases(folder: Path) -> list[Run]:
     """Return the runs whose avalanches are compared."""
     glass = {**FLOW, "output": OUTPUT}
-    return [Run(folder / f"flow-{kernel}-{size}", kernel, size, n, glass) for (kernel, size), n in FLOW_REALIZATIONS.items()]
+    return [
+        Run(folder / f"flow-{kernel}-{size}", kernel, size, n, glass)
+        for (kernel, size), n in FLOW_REALIZATIONS.items()
+    ]
 
 
 def band_case(folder: Path) -> Run:
@@ -61,14 +74,22 @@ def ours(run: Run) -> Ensemble:
         strain: NDArray[np.float64] = observables["strain"][()]
         of = {name: observables[name][()] for name in RECORDED}
         of["slip"] = observables["plastic_strain"][()] * run.size**2
-        of["rise"] = _rises(file["avalanches"], strain, run.realizations) if "avalanches" in file else np.zeros_like(of["slip"])
+        of["rise"] = (
+            _rises(file["avalanches"], strain, run.realizations)
+            if "avalanches" in file
+            else np.zeros_like(of["slip"])
+        )
         profiles = np.stack([file["profiles/along_x"][()], file["profiles/along_y"][()]])
     return _ensemble(strain, of, profiles)
 
 
-def _rises(avalanches: h5py.Group, strain: NDArray[np.float64], realizations: int) -> NDArray[np.float64]:
+def _rises(
+    avalanches: h5py.Group, strain: NDArray[np.float64], realizations: int
+) -> NDArray[np.float64]:
     """Return by how much the stress was raised up to all triggers so far, (realization, record)."""
-    table = {name: avalanches[name][()] for name in ("realization", "strain", "stress", "stress_drop")}
+    table = {
+        name: avalanches[name][()] for name in ("realization", "strain", "stress", "stress_drop")
+    }
     rises = np.zeros((realizations, strain.size))
     for realization in range(realizations):
         own = {name: column[table["realization"] == realization] for name, column in table.items()}
@@ -81,7 +102,9 @@ def _rises(avalanches: h5py.Group, strain: NDArray[np.float64], realizations: in
 def theirs(run: Run, seed: int) -> Ensemble:
     """Run the second program, unless it is done; return what it measured."""
     kept = run.path.with_name(f"{run.path.name}-second.npz")
-    strain = np.arange(0, run.glass["loading"]["target"] + 1e-9, run.glass["output"]["observables"]["every"])
+    strain = np.arange(
+        0, run.glass["loading"]["target"] + 1e-9, run.glass["output"]["observables"]["every"]
+    )
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         measured = shear(_glass(run), run.realizations, strain, seed)
@@ -95,14 +118,18 @@ def theirs(run: Run, seed: int) -> Ensemble:
 
 
 def _glass(run: Run) -> Glass:
-    elasticity, thresholds, slip = (run.glass[name] for name in ("elasticity", "thresholds", "slip"))
+    elasticity, thresholds, slip = (
+        run.glass[name] for name in ("elasticity", "thresholds", "slip")
+    )
     initial, renewal = PRESETS[thresholds["initial"]], PRESETS[thresholds["renewal"]]
     kernel: Any = run.kernel
     mu, bulk = elasticity["shear_modulus"], elasticity["bulk_modulus"]
     return Glass(run.size, mu, bulk, initial, renewal, slip["c0"], slip["c1"], kernel)
 
 
-def _ensemble(strain: NDArray[np.float64], of: dict[str, Any], profiles: NDArray[np.float64]) -> Ensemble:
+def _ensemble(
+    strain: NDArray[np.float64], of: dict[str, Any], profiles: NDArray[np.float64]
+) -> Ensemble:
     middle, width = widths(strain, profiles)
     of["band_width"] = np.array([np.interp(strain, middle, row) for row in width])
     return Ensemble(strain, of)

@@ -17,7 +17,9 @@ def at_end(name: str) -> Statistic:
 
 def between(name: str, first: float, last: float) -> Statistic:
     """Return the statistic that is the mean of an observable between two strains."""
-    return lambda curves: float(curves.of[name][(curves.strain > first - 1e-9) & (curves.strain < last + 1e-9)].mean())
+    return lambda curves: float(
+        curves.of[name][(curves.strain > first - 1e-9) & (curves.strain < last + 1e-9)].mean()
+    )
 
 
 def each_avalanche(name: str) -> Statistic:

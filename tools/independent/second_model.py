@@ -1,6 +1,9 @@
-"""The model once more, by an author who had read the contract and not hpcepm: numpy alone, many realizations at once.
+"""The model once more, by an author who had read the contract and not hpcepm.
 
-Shares no line, table or random number with hpcepm, so the two agree within their errors or one of them is wrong.
+Numpy alone, many realizations at once.
+
+Shares no line, table or random number with hpcepm, so the two agree within their errors or one of
+them is wrong.
 """
 
 from collections.abc import Callable
@@ -66,10 +69,13 @@ class Glass:
 
 @dataclass
 class _State:
-    """Realizations that have not reached the target; the first axis of every field is the realization.
+    """Realizations that have not reached the target.
 
-    The local stress is ``load + tau`` with `tau` of zero mean, so that loading touches no field. Instead of `tau` the
-    load at which each site yields, ``limit = threshold - tau``, is kept: a site is unstable when ``limit <= load``.
+    The first axis of every field is the realization.
+
+    The local stress is ``load + tau`` with `tau` of zero mean, so that loading touches no field.
+    Instead of `tau` the load at which each site yields, ``limit = threshold - tau``, is kept: a
+    site is unstable when ``limit <= load``.
     """
 
     who: Integers
@@ -170,7 +176,9 @@ def _measure(glass: Glass, state: _State, at: Integers, out: dict[str, NDArray[A
         "stress_variance": stress.var(axis=(1, 2)),
         "strain_variance": total.var(axis=(1, 2)),
         "plastic_strain_variance": plastic.var(axis=(1, 2)),
-        "localization": np.where(deformed, peaks / np.where(deformed, energy, 1.0) ** 2, 1.0 / glass.n),
+        "localization": np.where(
+            deformed, peaks / np.where(deformed, energy, 1.0) ** 2, 1.0 / glass.n
+        ),
         "x_min": (threshold - stress).min(axis=(1, 2)),
         "events": state.events[at],
         "avalanches": state.avalanches[at],
@@ -210,8 +218,13 @@ def _load(glass: Glass, state: _State, strains: Floats, out: dict[str, NDArray[A
     return state
 
 
-def _sweep(glass: Glass, state: _State, rng: np.random.Generator, redistribute: Callable[[Floats], Floats]) -> None:
-    """Let every unstable site slip once, all at the same time; each realization must have at least one."""
+def _sweep(
+    glass: Glass, state: _State, rng: np.random.Generator, redistribute: Callable[[Floats], Floats]
+) -> None:
+    """Let every unstable site slip once, all at the same time.
+
+    Each realization must have at least one.
+    """
     sites = glass.n * glass.n
     unstable = np.flatnonzero(state.limit.reshape(-1, sites) <= state.load[:, None])
     owner = unstable // sites
@@ -258,10 +271,17 @@ def shear(glass: Glass, realizations: int, strains: Floats, seed: int) -> dict[s
         `SCALARS` of shape (R, K), `PROFILES` of shape (R, K, n).
     """
     strains = np.asarray(strains, dtype=np.float64)
-    if strains.ndim != 1 or strains.size == 0 or strains[0] < 0.0 or np.any(np.diff(strains) <= 0.0):
+    if (
+        strains.ndim != 1
+        or strains.size == 0
+        or strains[0] < 0.0
+        or np.any(np.diff(strains) <= 0.0)
+    ):
         raise ValueError("strains must be a non-empty increasing sequence of values >= 0")
     shape = realizations, strains.size
-    out: dict[str, NDArray[Any]] = {name: np.full(shape, -1 if name in COUNTS else np.nan) for name in SCALARS}
+    out: dict[str, NDArray[Any]] = {
+        name: np.full(shape, -1 if name in COUNTS else np.nan) for name in SCALARS
+    }
     out |= {name: np.full((*shape, glass.n), np.nan) for name in PROFILES}
     rng = np.random.default_rng(seed)
     redistribute = redistributor(glass)

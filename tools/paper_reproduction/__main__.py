@@ -1,4 +1,7 @@
-"""Run the paper's parameter sets where they are missing, and write the page. Started by ``tools/paper``."""
+"""Run the paper's parameter sets where they are missing, and write the page.
+
+Started by ``tools/paper``.
+"""
 
 import argparse
 import os
@@ -15,7 +18,7 @@ from .statistics import Ensemble, load
 
 def second_moment(renewal: str) -> float:
     """Return ⟨σ_c²⟩ of a preset."""
-    from hpcepm.disorder import preset
+    from hpcepm.model.disorder import preset
 
     distribution = preset(renewal)
     return float(distribution.mean**2 + distribution.std**2)
@@ -38,18 +41,30 @@ def write(ensembles: dict[str, Ensemble], folder: Path) -> list[Statement]:
     write_page(rows, said, plateau, twin_slip, size, folder / "index.html")
     for name, number in plateau.of.items():
         print(f"{name:28s} plateau {number}  ({number.value / plateau.common.value - 1:+.2%})")
-    print(f"common plateau, without {plateau.outlier}: {plateau.common}; c0 of {SUSPECT}: {plateau.c0}; twin: {twin_slip:.4f}")
+    print(
+        f"common plateau, without {plateau.outlier}: {plateau.common}; c0 of {SUSPECT}: {plateau.c0}; twin: {twin_slip:.4f}"
+    )
     return said
 
 
 def main() -> int:
     """Carry out the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="tools/paper", description="Run the paper's parameter sets and write paper/index.html.")
-    parser.add_argument(
-        "-n", "--ranks", type=int, default=os.cpu_count() or 1, help="ranks of each ensemble (default: all cores)"
+    parser = argparse.ArgumentParser(
+        prog="tools/paper", description="Run the paper's parameter sets and write paper/index.html."
     )
-    parser.add_argument("--realizations", type=int, default=2000, help="of each set (default: 2000)")
-    parser.add_argument("--output", type=Path, default=Path("paper"), help="where to (default: paper)")
+    parser.add_argument(
+        "-n",
+        "--ranks",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="ranks of each ensemble (default: all cores)",
+    )
+    parser.add_argument(
+        "--realizations", type=int, default=2000, help="of each set (default: 2000)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("paper"), help="where to (default: paper)"
+    )
     options = parser.parse_args()
     if options.ranks < 1 or options.realizations < 2:
         parser.error("-n wants at least one rank, --realizations at least two")
@@ -57,7 +72,10 @@ def main() -> int:
     try:
         runs.make(every, options.output / "runs", options.realizations, options.ranks)
     except runs.RunFailed as error:
-        print(f"tools/paper: {error}; what was done stands, the same command goes on with it", file=sys.stderr)
+        print(
+            f"tools/paper: {error}; what was done stands, the same command goes on with it",
+            file=sys.stderr,
+        )
         return error.code
     except KeyboardInterrupt:
         return 130

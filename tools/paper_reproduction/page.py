@@ -41,12 +41,19 @@ CLASS: Final = {Verdict.HOLDS: "holds", Verdict.FAILS: "fails", Verdict.OPEN: "o
 
 
 def rows_of_table(ensembles: Mapping[str, Ensemble]) -> list[dict[str, str | Estimate]]:
-    """Return the table: a row a run, each number an `Estimate`. s and r follow from the input, without an error."""
+    """Return the table: a row a run, each number an `Estimate`.
+
+    S and r follow from the input, without an error.
+    """
     rows: list[dict[str, str | Estimate]] = []
     for run in all_runs():
         ensemble = ensembles[run.name]
         numbers = {column: ensemble.estimate(statistic) for column, statistic in COLUMNS.items()}
-        numbers |= {column: _of_a_record(numbers[column], ensemble) for column in COLUMNS if column.startswith("strain of")}
+        numbers |= {
+            column: _of_a_record(numbers[column], ensemble)
+            for column in COLUMNS
+            if column.startswith("strain of")
+        }
         exact = {"s": Estimate(ensemble.strength, 0.0), "r": Estimate(ensemble.age, 0.0)}
         rows.append({"run": run.name, "c0": f"{run.c0:g}", "c1": f"{run.c1:g}", **numbers, **exact})
     return rows
@@ -76,7 +83,12 @@ def _flat(row: Mapping[str, str | Estimate]) -> Iterable[tuple[str, str]]:
 
 
 def write_page(
-    rows: list[dict[str, str | Estimate]], said: list[Statement], plateau: Plateau, twin_slip: float, size: int, path: Path
+    rows: list[dict[str, str | Estimate]],
+    said: list[Statement],
+    plateau: Plateau,
+    twin_slip: float,
+    size: int,
+    path: Path,
 ) -> None:
     """Write the page; the figures lie beside it."""
     parts = [
@@ -93,7 +105,11 @@ def write_page(
     ]
     head = '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     title = "<title>hpcepm: the paper's eight parameter sets</title>"
-    path.write_text(f"{head}{title}<style>{STYLE}</style></head><body>\n" + "\n".join(parts) + "\n</body></html>\n")
+    path.write_text(
+        f"{head}{title}<style>{STYLE}</style></head><body>\n"
+        + "\n".join(parts)
+        + "\n</body></html>\n"
+    )
 
 
 def _introduction(size: int, plateau: Plateau) -> str:
@@ -119,10 +135,17 @@ def _suspect(plateau: Plateau, twin_slip: float, rows: list[dict[str, str | Esti
     freedom = len(plateau.scan) - 2
 
     def strength(run: str) -> str:
-        return next(f"{row['s'].value:.3f}" for row in rows if row["run"] == run and isinstance(row["s"], Estimate))
+        return next(
+            f"{row['s'].value:.3f}"
+            for row in rows
+            if row["run"] == run and isinstance(row["s"], Estimate)
+        )
 
     twins = [name for name in NAMES if f"{name}_correlated" in NAMES and name != SUSPECT]
-    pairs = ", ".join(f"{strength(name)} and {strength(f'{name}_correlated')} ({read(name).label})" for name in twins)
+    pairs = ", ".join(
+        f"{strength(name)} and {strength(f'{name}_correlated')} ({read(name).label})"
+        for name in twins
+    )
     (first, high), *_, (last, low) = plateau.scan.items()
     allowed = SAME_PLATEAU * plateau.common.value * abs((last - first) / (low.value - high.value))
     return (
@@ -168,7 +191,9 @@ def _statement(statement: Statement) -> str:
 
 
 def _check(check: Check) -> str:
-    return f'<tr><td><code>{escape(check.what)}</code><td class="n">{check.number}<td>{check.verdict}'
+    return (
+        f'<tr><td><code>{escape(check.what)}</code><td class="n">{check.number}<td>{check.verdict}'
+    )
 
 
 def _table(rows: list[dict[str, str | Estimate]]) -> str:

@@ -22,7 +22,10 @@ SCANNED: Final = (0.040, 0.043, 0.046)
 
 @dataclass(frozen=True)
 class Run:
-    """An ensemble: its name, which is that of its directory; its input; and what of the input is changed."""
+    """An ensemble: its name, which is that of its directory; its input.
+
+    And what of the input is changed.
+    """
 
     name: str
     input: Path
@@ -54,14 +57,30 @@ def read(name: str) -> Run:
     path = INPUTS / f"{name}.yaml"
     settings = yaml.safe_load(path.read_text())
     thresholds, slip = settings["thresholds"], settings["slip"]
-    return Run(name, path, settings["seed"], thresholds["initial"], thresholds["renewal"], slip["c0"], slip["c1"])
+    return Run(
+        name,
+        path,
+        settings["seed"],
+        thresholds["initial"],
+        thresholds["renewal"],
+        slip["c0"],
+        slip["c1"],
+    )
 
 
 def scanned(c0: float) -> Run:
     """Return the suspect set with another c0."""
     printed = read(SUSPECT)
     seed = 100 + round(1000 * c0)
-    return Run(f"{SUSPECT}_c0_{c0:.3f}", printed.input, seed, printed.glass, printed.renewal, c0, printed.c1)
+    return Run(
+        f"{SUSPECT}_c0_{c0:.3f}",
+        printed.input,
+        seed,
+        printed.glass,
+        printed.renewal,
+        c0,
+        printed.c1,
+    )
 
 
 def all_runs() -> list[Run]:

@@ -1,4 +1,7 @@
-"""What the paper says, as numbers that must lie in an interval; the verdicts follow from standard errors alone."""
+"""What the paper says, as numbers that must lie in an interval.
+
+The verdicts follow from standard errors alone.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,7 +50,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Statement:
-    """What the paper says, where it is seen, how it is measured, and the checks; it holds if all of them do."""
+    """What the paper says, where it is seen, how it is measured, and the checks.
+
+    It holds if all of them do.
+    """
 
     figure: str
     text: str
@@ -58,7 +64,9 @@ class Statement:
     def verdict(self) -> Verdict:
         """The worst of the checks."""
         found = {check.verdict for check in self.checks}
-        return next(verdict for verdict in (Verdict.FAILS, Verdict.OPEN, Verdict.HOLDS) if verdict in found)
+        return next(
+            verdict for verdict in (Verdict.FAILS, Verdict.OPEN, Verdict.HOLDS) if verdict in found
+        )
 
 
 class Plateau(NamedTuple):
@@ -96,7 +104,9 @@ def mean_slip_of_twin(twin: Run, second_moment: float) -> float:
     return twin.c0 + twin.c1 * second_moment
 
 
-def statements(ensembles: Mapping[str, Ensemble], plateau: Plateau, twin_slip: float) -> list[Statement]:
+def statements(
+    ensembles: Mapping[str, Ensemble], plateau: Plateau, twin_slip: float
+) -> list[Statement]:
     """Return the paper's statements, each with its checks.
 
     Parameters
@@ -119,7 +129,9 @@ def statements(ensembles: Mapping[str, Ensemble], plateau: Plateau, twin_slip: f
 
 def _of_plateau(plateau: Plateau, twin_slip: float) -> list[Statement]:
     others = [name for name in NAMES if name != plateau.outlier]
-    deviations = [Check(name, _deviation(plateau, name), -SAME_PLATEAU, SAME_PLATEAU) for name in NAMES]
+    deviations = [
+        Check(name, _deviation(plateau, name), -SAME_PLATEAU, SAME_PLATEAU) for name in NAMES
+    ]
     return [
         Statement(
             "plateau",
@@ -137,7 +149,14 @@ def _of_plateau(plateau: Plateau, twin_slip: float) -> list[Statement]:
             "plateau",
             f"The c0 that puts {SUSPECT} on the common plateau is the mean slip of its correlated twin, {TWIN}.",
             "corrected c0 / (c0 + c1⟨σ_c²⟩ of the twin) − 1; within ±3 %",
-            [Check(SUSPECT, Estimate(plateau.c0.value / twin_slip - 1, plateau.c0.error / twin_slip), -0.03, 0.03)],
+            [
+                Check(
+                    SUSPECT,
+                    Estimate(plateau.c0.value / twin_slip - 1, plateau.c0.error / twin_slip),
+                    -0.03,
+                    0.03,
+                )
+            ],
         ),
     ]
 
@@ -168,17 +187,27 @@ def _of_stress(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
             "4a",
             "ESL with correlation: the stress has a peak.",
             f"{how}; above {NO_PEAK:.0%}",
-            [Check(name, of[name], NO_PEAK) for name in ("esl_plain_correlated", "esl_rejuvenated_correlated")],
+            [
+                Check(name, of[name], NO_PEAK)
+                for name in ("esl_plain_correlated", "esl_rejuvenated_correlated")
+            ],
         ),
-        *(_sharper(figure, pair.format("plain"), pair.format("rejuvenated"), ensembles) for figure, pair in pairs.items()),
+        *(
+            _sharper(figure, pair.format("plain"), pair.format("rejuvenated"), ensembles)
+            for figure, pair in pairs.items()
+        ),
     ]
 
 
-def _sharper(figure: str, plain: str, rejuvenated: str, ensembles: Mapping[str, Ensemble]) -> Statement:
+def _sharper(
+    figure: str, plain: str, rejuvenated: str, ensembles: Mapping[str, Ensemble]
+) -> Statement:
     """Return the statement that the peak of the rejuvenated glass is sharper than that of the plain one."""
 
     def more(statistic: st.Statistic) -> Estimate:
-        return st.difference(ensembles[rejuvenated].estimate(statistic), ensembles[plain].estimate(statistic))
+        return st.difference(
+            ensembles[rejuvenated].estimate(statistic), ensembles[plain].estimate(statistic)
+        )
 
     return Statement(
         figure,
@@ -193,11 +222,28 @@ def _of_thresholds(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
     of = {name: ensembles[name].estimate(st.hardening) for name in NAMES}
     how = "mean threshold in flow / at the start − 1"
     esl = [name for name in NAMES if name.startswith("esl")]
-    plain, rejuvenated = ([f"gq_{kind}{more}" for more in ("", "_correlated")] for kind in ("plain", "rejuvenated"))
+    plain, rejuvenated = (
+        [f"gq_{kind}{more}" for more in ("", "_correlated")] for kind in ("plain", "rejuvenated")
+    )
     return [
-        Statement("5a", "ESL hardens: weak sites are weeded out.", f"{how}; above 0", [Check(n, of[n], 0) for n in esl]),
-        Statement("5b", "The plain GQ glass hardens.", f"{how}; above 0", [Check(n, of[n], 0) for n in plain]),
-        Statement("5b", "The rejuvenated GQ glass softens.", f"{how}; below 0", [Check(n, of[n], high=0) for n in rejuvenated]),
+        Statement(
+            "5a",
+            "ESL hardens: weak sites are weeded out.",
+            f"{how}; above 0",
+            [Check(n, of[n], 0) for n in esl],
+        ),
+        Statement(
+            "5b",
+            "The plain GQ glass hardens.",
+            f"{how}; above 0",
+            [Check(n, of[n], 0) for n in plain],
+        ),
+        Statement(
+            "5b",
+            "The rejuvenated GQ glass softens.",
+            f"{how}; below 0",
+            [Check(n, of[n], high=0) for n in rejuvenated],
+        ),
     ]
 
 
@@ -226,7 +272,10 @@ def _of_localization(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
     found = []
     for figure, glass in (("7a", "esl"), ("7b", "gq")):
         names = [name for name in NAMES if name.startswith(glass)]
-        rise, decay = ({n: ensembles[n].estimate(what) for n in names} for what in (st.localization_rise, st.localization_decay))
+        rise, decay = (
+            {n: ensembles[n].estimate(what) for n in names}
+            for what in (st.localization_rise, st.localization_decay)
+        )
         found += [
             Statement(
                 figure,

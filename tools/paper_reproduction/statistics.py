@@ -1,4 +1,7 @@
-"""Numbers with error bars. Errors are of the ensemble: by resampling whole realizations, which are independent."""
+"""Numbers with error bars. Errors are of the ensemble.
+
+By resampling whole realizations, which are independent.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -78,7 +81,10 @@ class Ensemble:
         n = self.size
         weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
         means = {name: weights @ values for name, values in self.of.items()}
-        return [Curves(self.strain, {name: mean[k] for name, mean in means.items()}) for k in range(RESAMPLES)]
+        return [
+            Curves(self.strain, {name: mean[k] for name, mean in means.items()})
+            for k in range(RESAMPLES)
+        ]
 
     def error_of_mean(self, name: str) -> Array:
         """Return the standard error of a mean curve."""
@@ -95,7 +101,12 @@ def load(run_file: Path) -> Ensemble:
     with h5py.File(run_file, "r") as file:
         observables = file["observables"]
         of = {name: observables[name][()] for name in OBSERVABLES}
-        return Ensemble(observables["strain"][()], of, float(file.attrs["disorder_strength"]), float(file.attrs["age"]))
+        return Ensemble(
+            observables["strain"][()],
+            of,
+            float(file.attrs["disorder_strength"]),
+            float(file.attrs["age"]),
+        )
 
 
 # Statistics
@@ -122,7 +133,11 @@ def peak(curves: Curves) -> tuple[float, float]:
     near = slice(middle - 2, middle + 3)
     offset = strain[near] - strain[middle]
     c, b, a = np.polynomial.polynomial.polyfit(offset, stress[near], 2)
-    at = float(np.clip(-b / (2 * a), offset[0], offset[-1])) if a < 0 else float(offset[stress[near].argmax()])
+    at = (
+        float(np.clip(-b / (2 * a), offset[0], offset[-1]))
+        if a < 0
+        else float(offset[stress[near].argmax()])
+    )
     return float(strain[middle]) + at, float(c + b * at + a * at**2)
 
 
@@ -132,7 +147,10 @@ def overshoot(curves: Curves) -> float:
 
 
 def sharpness(curves: Curves) -> float:
-    """Return how fast the stress falls behind its peak: half the overshoot, by the strain in which it is lost."""
+    """Return how fast the stress falls behind its peak.
+
+    Half the overshoot, by the strain in which it is lost.
+    """
     at, height = peak(curves)
     flow = plateau(curves)
     half = (height + flow) / 2
@@ -161,7 +179,10 @@ def localization_decay(curves: Curves) -> float:
 
 def localization_rise(curves: Curves) -> float:
     """Return how many times as high LOC is at the stress peak as at the start."""
-    return float(np.interp(peak(curves)[0], curves.strain, curves.of["localization"]) / curves.of["localization"][0])
+    return float(
+        np.interp(peak(curves)[0], curves.strain, curves.of["localization"])
+        / curves.of["localization"][0]
+    )
 
 
 def final_strain_variance(curves: Curves) -> float:

@@ -1,4 +1,7 @@
-"""Run what is missing, estimate exponents, and write them as tables and a figure. Started by ``tools/verify-physics``."""
+"""Run what is missing, estimate exponents, and write them as tables and a figure.
+
+Started by ``tools/verify-physics``.
+"""
 
 import argparse
 import re
@@ -23,7 +26,10 @@ def make(runs: Sequence[Run]) -> None:
     for run in runs:
         began = time.monotonic()
         run.make()
-        print(f"{run.path.name}: {run.realizations} realizations, {time.monotonic() - began:.0f} s", flush=True)
+        print(
+            f"{run.path.name}: {run.realizations} realizations, {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
 
 
 def into_docs(text: str, page: Path) -> None:
@@ -34,7 +40,12 @@ def into_docs(text: str, page: Path) -> None:
 def main() -> None:
     """Do all of it."""
     parser = argparse.ArgumentParser(prog="tools/verify-physics", description=__doc__)
-    parser.add_argument("--runs", default="runs/verify", type=Path, help="where runs are kept (default: %(default)s)")
+    parser.add_argument(
+        "--runs",
+        default="runs/verify",
+        type=Path,
+        help="where runs are kept (default: %(default)s)",
+    )
     parser.add_argument("--docs", action="store_true", help="put tables and figure into docs/, too")
     options = parser.parse_args()
     results = []

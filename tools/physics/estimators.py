@@ -1,12 +1,13 @@
-"""Exponents from samples, with errors: maximum likelihood and the observed information, by numpy and scipy alone.
+"""Exponents from samples, with errors.
 
-A density exp(−Σ θ_k t_k(s) − ln Z) needs no more of a sample than the means of its t_k, and its observed information is their
-covariance under the density, a derivative of ln Z. So a fit costs the same for a thousand avalanches as for a million.
+Maximum likelihood and the observed information, by numpy and scipy alone.
 
-References
-----------
-Clauset, Shalizi and Newman, SIAM Review 51, 661 (2009), section 3 and appendix B; Lehmann and Casella, Theory of Point
-Estimation, chapter 6.
+A density exp(−Σ θ_k t_k(s) − ln Z) needs no more of a sample than the means of its t_k, and its
+observed information is their covariance under the density, a derivative of ln Z. So a fit costs the
+same for a thousand avalanches as for a million.
+
+References ---------- Clauset, Shalizi and Newman, SIAM Review 51, 661 (2009), section 3 and
+appendix B; Lehmann and Casella, Theory of Point Estimation, chapter 6.
 """
 
 from collections.abc import Sequence
@@ -78,7 +79,9 @@ def _moments(density: Density) -> tuple[float, Array, Array]:
 
 
 def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.0) -> CutOff:
-    """Fit P(s) ~ s^−τ exp(−(s/s_c)^b) to the s ≥ ``at_least`` of several samples: one τ, a cut-off s_c for each.
+    """Fit P(s) ~ s^−τ exp(−(s/s_c)^b) to the s ≥ ``at_least`` of several samples.
+
+    One τ, a cut-off s_c for each.
 
     Parameters
     ----------
@@ -125,9 +128,12 @@ def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.
 
 
 def fit_rising_power(x: Array, low: float, high: float) -> Measured:
-    """Fit P(x) ~ x^θ between two bounds: θ, by maximum likelihood, and its error by the observed information.
+    """Fit P(x) ~ x^θ between two bounds.
 
-    With y = ln(high/x) in (0, L), L = ln(high/low), the density of y is that of an exponential of rate 1 + θ, truncated at L.
+    Θ, by maximum likelihood, and its error by the observed information.
+
+    With y = ln(high/x) in (0, L), L = ln(high/low), the density of y is that of an exponential of
+    rate 1 + θ, truncated at L.
     """
     y = np.log(high / x[(x > low) & (x < high)])
     length, mean = np.log(high / low), y.mean()
@@ -153,8 +159,9 @@ def fit_power_of_size(sizes: Array, values: Array, covariance: Array) -> tuple[M
     Returns
     -------
     tuple
-        p, and χ² per degree of freedom. Where this exceeds 1 the error is enlarged by its root (Particle Data Group, Review of
-        Particle Physics, "Introduction", scale factors), for a power law that holds but approximately.
+        p, and χ² per degree of freedom. Where this exceeds 1 the error is enlarged by its root
+        (Particle Data Group, Review of Particle Physics, "Introduction", scale factors), for a
+        power law that holds but approximately.
     """
     weight = np.linalg.inv(np.diag(covariance) if covariance.ndim == 1 else covariance)
     design = np.stack([np.ones(len(sizes)), np.log(sizes)], axis=1)

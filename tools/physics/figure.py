@@ -32,7 +32,9 @@ def draw(results: Sequence[Results], path: Path) -> None:
     for ax in (axes[1], axes[2], axes[4]):
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter("{x:.0f}")
-    figure.suptitle(f"coloured lines and ○: {results[0].kernel}; dotted and ×: {', '.join(r.kernel for r in results[1:])}")
+    figure.suptitle(
+        f"coloured lines and ○: {results[0].kernel}; dotted and ×: {', '.join(r.kernel for r in results[1:])}"
+    )
     figure.savefig(path, dpi=100)
 
 
@@ -44,11 +46,17 @@ def _density(sample: Array, edges: Array, n: int) -> tuple[Array, Array]:
 
 
 def _avalanches(ax: "Axes", r: Results, faint: bool) -> None:
-    ax.set(xlabel="S", ylabel="P(S)", xscale="log", yscale="log", ylim=(1e-7, 10), title="avalanches")
+    ax.set(
+        xlabel="S", ylabel="P(S)", xscale="log", yscale="log", ylim=(1e-7, 10), title="avalanches"
+    )
     fits = dict(zip([flow.size for flow in r.large], r.avalanches.densities, strict=True))
     for k, flow in enumerate(r.flows):
-        s, p = _density(flow.slips, np.geomspace(0.01, flow.slips.max() * 1.01, 45), len(flow.slips))
-        ax.plot(s, p, ":" if faint else ".", color=f"C{k}", label=None if faint else f"N = {flow.size}")
+        s, p = _density(
+            flow.slips, np.geomspace(0.01, flow.slips.max() * 1.01, 45), len(flow.slips)
+        )
+        ax.plot(
+            s, p, ":" if faint else ".", color=f"C{k}", label=None if faint else f"N = {flow.size}"
+        )
         if flow.size in fits and not faint:
             share = np.mean(flow.slips >= AT_LEAST)
             above = np.geomspace(AT_LEAST, s[-1], 100)
@@ -61,7 +69,9 @@ def _sizes(ax: "Axes", r: Results, symbol: str) -> None:
     sizes = [flow.size for flow in r.flows]
     x_min = np.array([flow.balance.x_min.value for flow in r.flows])
     relaxed = x_min / [flow.balance.ratio.value for flow in r.flows]
-    ax.plot(sizes, x_min, symbol, color="C0", mfc="none", label=f"⟨x_min⟩ ~ N^({r.loading}), {r.kernel}")
+    ax.plot(
+        sizes, x_min, symbol, color="C0", mfc="none", label=f"⟨x_min⟩ ~ N^({r.loading}), {r.kernel}"
+    )
     ax.plot(sizes, relaxed, "-", color="C1", lw=0.8, label=f"2μ⟨S⟩/N², {r.kernel}")
 
 
@@ -72,37 +82,74 @@ def _cut_offs(ax: "Axes", results: Sequence[Results]) -> None:
         fit = r.avalanches
         label = f"{r.kernel}: N^({r.fractal_dimension(fit)})"
         ax.errorbar(
-            sizes, fit.cut_offs, fit.cut_offs * np.sqrt(np.diag(fit.covariance)), fmt="ox+"[k], color=f"C{k}", label=label
+            sizes,
+            fit.cut_offs,
+            fit.cut_offs * np.sqrt(np.diag(fit.covariance)),
+            fmt="ox+"[k],
+            color=f"C{k}",
+            label=label,
         )
-    ax.plot(sizes, results[0].avalanches.cut_offs[0] * (sizes / sizes[0]) ** 1.1, "k:", label="N^1.1")
+    ax.plot(
+        sizes, results[0].avalanches.cut_offs[0] * (sizes / sizes[0]) ** 1.1, "k:", label="N^1.1"
+    )
 
 
 def _strengths(ax: "Axes", r: Results, faint: bool) -> None:
     ax.set(xlabel="x", ylabel="P(x)", xscale="log", yscale="log", title="distance to yield")
     for k, flow in enumerate(r.flows):
         x, p = _density(flow.x, np.geomspace(flow.balance.x_min.value / 5, 0.5, 30), flow.n_x)
-        ax.plot(x, p, ":" if faint else ".-", color=f"C{k}", lw=0.8, label=None if faint else f"N = {flow.size}")
+        ax.plot(
+            x,
+            p,
+            ":" if faint else ".-",
+            color=f"C{k}",
+            lw=0.8,
+            label=None if faint else f"N = {flow.size}",
+        )
     if not faint:
         x = np.array(BETWEEN)
         ax.plot(x, 0.6 * (x / BETWEEN[1]) ** 0.6, "k--", label="x^0.6")
 
 
 def _diffusion(ax: "Axes", r: Results, symbol: str) -> None:
-    ax.set(xlabel="N", ylabel="mean square displacement / ⟨Δε_p⟩", xscale="log", yscale="log", title="diffusion")
+    ax.set(
+        xlabel="N",
+        ylabel="mean square displacement / ⟨Δε_p⟩",
+        xscale="log",
+        yscale="log",
+        title="diffusion",
+    )
     sizes = np.array([flow.size for flow in r.flows])
     for k, lag in enumerate((1, 10)):
         values = [flow.diffusion[lag - 1] for flow in r.flows]
         label = f"lag {r.flows[0].lags[lag - 1]:.3f}, {r.kernel}"
         ax.errorbar(
-            sizes, [m.value for m in values], [m.error for m in values], fmt=symbol, mfc="none", color=f"C{k}", label=label
+            sizes,
+            [m.value for m in values],
+            [m.error for m in values],
+            fmt=symbol,
+            mfc="none",
+            color=f"C{k}",
+            label=label,
         )
     if symbol == "o":
         for power, style in ((1.05, "k:"), (1.6, "k--")):
-            ax.plot(sizes, r.flows[0].diffusion[0].value * (sizes / sizes[0]) ** power, style, label=f"N^{power}")
+            ax.plot(
+                sizes,
+                r.flows[0].diffusion[0].value * (sizes / sizes[0]) ** power,
+                style,
+                label=f"N^{power}",
+            )
 
 
 def _bands(ax: "Axes", r: Results, color: str) -> None:
-    ax.set(xlabel="strain", ylabel="width (cells)", xscale="log", yscale="log", title="shear band, GQ, N = 128")
+    ax.set(
+        xlabel="strain",
+        ylabel="width (cells)",
+        xscale="log",
+        yscale="log",
+        title="shear band, GQ, N = 128",
+    )
     width, error = (np.array([m[k] for m in r.bands.width]) for k in (0, 1))
     label = f"{r.kernel}: strain^({r.bands.growth})"
     ax.errorbar(r.bands.strain, width, error, fmt=".", color=color, label=label)

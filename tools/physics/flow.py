@@ -23,7 +23,8 @@ class Balance:
     x_min: Measured
     slip: Measured
     ratio: Measured  # of the two
-    residual: float  # |Σ x_min − Σ stress drops − change of stress| / Σ x_min, the largest of all realizations
+    # |Σ x_min − Σ stress drops − change of stress| / Σ x_min, the largest of all realizations
+    residual: float
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,12 @@ class Flow:
     x: Array  # plastic strengths below SMALL_X, of all sites at all snapshots
     n_x: int  # how many there were
     lags: Array  # of strain
-    spread: list[Measured]  # at each lag: variance over sites of the increment of ε_p, over its mean
-    diffusion: list[Measured]  # at each lag: mean square displacement, over the mean increment of ε_p
+    spread: list[
+        Measured
+    ]  # at each lag: variance over sites of the increment of ε_p, over its mean
+    diffusion: list[
+        Measured
+    ]  # at each lag: mean square displacement, over the mean increment of ε_p
 
     @property
     def p0(self) -> Measured:
@@ -60,7 +65,10 @@ def read_flow(run: Run) -> Flow:
 
 
 def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
-    """Return slips, and the balance of loading and relaxation; avalanches are in order, one realization after the other."""
+    """Return slips, and the balance of loading and relaxation.
+
+    Avalanches are in order, one realization after the other.
+    """
     realization, strain, stress, drop, slip = (
         table[name][:] for name in ("realization", "strain", "stress", "stress_drop", "slip")
     )
@@ -72,17 +80,25 @@ def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
     def totals(values: Array) -> Array:
         return np.bincount(of, values).astype(float)
 
-    first, last = steady[np.searchsorted(of, range(of[-1] + 1))], steady[np.searchsorted(of, range(of[-1] + 1), "right") - 1]
+    first, last = (
+        steady[np.searchsorted(of, range(of[-1] + 1))],
+        steady[np.searchsorted(of, range(of[-1] + 1), "right") - 1],
+    )
     x_min, slipped, counts = totals(loaded), totals(slip[steady]), totals(np.ones(len(of)))
     relaxed = run.two_mu * slipped / run.size**2
     residual = abs(x_min - relaxed - (after[last] - after[first - 1])) / x_min
     balance = Balance(
-        ratio_of_groups(x_min, counts), ratio_of_groups(slipped, counts), ratio_of_groups(x_min, relaxed), float(residual.max())
+        ratio_of_groups(x_min, counts),
+        ratio_of_groups(slipped, counts),
+        ratio_of_groups(x_min, relaxed),
+        float(residual.max()),
     )
     return slip[steady], balance
 
 
-def _spread(run: Run, epsilon_p: Array, strain: Array) -> tuple[Array, list[Measured], list[Measured]]:
+def _spread(
+    run: Run, epsilon_p: Array, strain: Array
+) -> tuple[Array, list[Measured], list[Measured]]:
     """Return lags, and for each the mean squares of the increments of plastic strain and of displacement, over its mean.
 
     A plastic strain ε_p, a shear, moves matter by u(q) with q²|u|² = 4|ε_p|² (cos² 2θ + (μ/(K + μ))² sin² 2θ): a force
@@ -100,5 +116,7 @@ def _spread(run: Run, epsilon_p: Array, strain: Array) -> tuple[Array, list[Meas
         mean = moved.mean(axis=(2, 3))
         power = abs(np.fft.fft2(moved) / run.size**2) ** 2
         strains.append(mean_of_groups((moved.var(axis=(2, 3)) / mean).mean(axis=1)))
-        displacements.append(mean_of_groups(((power * weight).sum(axis=(2, 3)) / mean).mean(axis=1)))
+        displacements.append(
+            mean_of_groups(((power * weight).sum(axis=(2, 3)) / mean).mean(axis=1))
+        )
     return strain[1:] - strain[0], strains, displacements

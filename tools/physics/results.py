@@ -18,7 +18,10 @@ SCALING_FROM: Final = 64
 """Smallest N whose avalanches follow a power law for a while before their cut-off."""
 
 EVEN_UP_TO: Final = 128
-"""Largest N whose plastic strain is about as even at the end as on smaller lattices: larger ones localize."""
+"""Largest N whose plastic strain is about as even at the end as on smaller lattices.
+
+Larger ones localize.
+"""
 
 EXPONENTIAL: Final = 1.0
 GAUSSIAN: Final = 2.0

@@ -58,7 +58,10 @@ class Run:
     @property
     def longitudinal(self) -> float:
         """μ/(K + μ): how much stiffer matter is against pressure waves than against shear, inverted."""
-        mu, bulk = float(self.glass["elasticity"]["shear_modulus"]), float(self.glass["elasticity"]["bulk_modulus"])
+        mu, bulk = (
+            float(self.glass["elasticity"]["shear_modulus"]),
+            float(self.glass["elasticity"]["bulk_modulus"]),
+        )
         return mu / (bulk + mu)
 
     def make(self) -> None:
@@ -80,7 +83,16 @@ class Run:
         source = self.path.with_suffix(".yaml")
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(yaml.safe_dump(settings, sort_keys=False))
-        command = [sys.executable, "-m", "hpcepm", str(source), "--output", str(self.path), "--continue", "--quiet"]
+        command = [
+            sys.executable,
+            "-m",
+            "hpcepm",
+            str(source),
+            "--output",
+            str(self.path),
+            "--continue",
+            "--quiet",
+        ]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if done.returncode:
             sys.stderr.write(done.stderr)
@@ -89,14 +101,18 @@ class Run:
     def _is_done(self, settings: dict[str, Any]) -> bool:
         try:
             with h5py.File(self.file, "r") as file:
-                return bool(file.attrs["finished"] and yaml.safe_load(file.attrs["input"]) == settings)
+                return bool(
+                    file.attrs["finished"] and yaml.safe_load(file.attrs["input"]) == settings
+                )
         except (OSError, KeyError):
             return False
 
 
 def flow_runs(folder: Path, kernel: str) -> list[Run]:
     """Return the runs of steady flow, N ascending."""
-    return [Run(folder / f"{kernel}-{size}", kernel, size, n, FLOW) for size, n in REALIZATIONS.items()]
+    return [
+        Run(folder / f"{kernel}-{size}", kernel, size, n, FLOW) for size, n in REALIZATIONS.items()
+    ]
 
 
 def band_run(folder: Path, kernel: str) -> Run:

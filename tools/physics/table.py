@@ -9,15 +9,35 @@ from .results import AT_LEAST, BETWEEN, EXPONENTIAL, GAUSSIAN, Results
 ROWS: Final[tuple[tuple[str, Callable[[Results], Measured], str], ...]] = (
     ("τ, cut-off exp(−(S/S_c)²)", lambda r: r.fit(GAUSSIAN).tau, "1.25 to 1.36 [1–4]"),
     ("τ, cut-off exp(−S/S_c)", lambda r: r.fit(EXPONENTIAL).tau, "1.25 to 1.36 [1–4]"),
-    ("d_f of S_c ~ N^d_f, cut-off exp(−(S/S_c)²)", lambda r: r.fractal_dimension(r.fit(GAUSSIAN)), "≈ 1.1 [1]"),
-    ("d_f of S_c ~ N^d_f, cut-off exp(−S/S_c)", lambda r: r.fractal_dimension(r.fit(EXPONENTIAL)), "≈ 1.1 [1]"),
+    (
+        "d_f of S_c ~ N^d_f, cut-off exp(−(S/S_c)²)",
+        lambda r: r.fractal_dimension(r.fit(GAUSSIAN)),
+        "≈ 1.1 [1]",
+    ),
+    (
+        "d_f of S_c ~ N^d_f, cut-off exp(−S/S_c)",
+        lambda r: r.fractal_dimension(r.fit(EXPONENTIAL)),
+        "≈ 1.1 [1]",
+    ),
     ("power of N in ⟨S⟩", lambda r: r.slip, "d_f (2 − τ) ≈ 0.7"),
     ("power of N in ⟨x_min⟩", lambda r: r.loading, "−2/(1 + θ) ≈ −1.3"),
     ("θ of ⟨x_min⟩ ~ N^(−2/(1 + θ))", lambda r: r.theta_of_loading, "≈ 0.5 to 0.6 [1, 3]"),
-    (f"θ of P(x) ~ x^θ, {BETWEEN[0]} < x < {BETWEEN[1]}, largest N", lambda r: r.theta(), "≈ 0.6 [1]; not a power law [5]"),
+    (
+        f"θ of P(x) ~ x^θ, {BETWEEN[0]} < x < {BETWEEN[1]}, largest N",
+        lambda r: r.theta(),
+        "≈ 0.6 [1]; not a power law [5]",
+    ),
     ("power of N in P(x → 0)", lambda r: r.plateau, "≈ −0.6 [4]"),
-    ("power of N in D, N ≤ 128, lag 0.025", lambda r: r.diffusion(1), "1.05 at short, 1.5 to 1.6 at long times [6]"),
-    ("power of N in D, N ≤ 128, lag 0.25", lambda r: r.diffusion(10), "1.05 at short, 1.5 to 1.6 at long times [6]"),
+    (
+        "power of N in D, N ≤ 128, lag 0.025",
+        lambda r: r.diffusion(1),
+        "1.05 at short, 1.5 to 1.6 at long times [6]",
+    ),
+    (
+        "power of N in D, N ≤ 128, lag 0.25",
+        lambda r: r.diffusion(10),
+        "1.05 at short, 1.5 to 1.6 at long times [6]",
+    ),
     ("power of strain in the width of a band, GQ", lambda r: r.bands.growth, "≈ 0.5 [7]"),
 )
 
@@ -25,7 +45,9 @@ ROWS: Final[tuple[tuple[str, Callable[[Results], Measured], str], ...]] = (
 def exponents(results: Sequence[Results]) -> list[str]:
     """Return the table of exponents."""
     head = ["", *(r.kernel for r in results), "literature"]
-    return _table(head, [[name, *(str(value(r)) for r in results), known] for name, value, known in ROWS])
+    return _table(
+        head, [[name, *(str(value(r)) for r in results), known] for name, value, known in ROWS]
+    )
 
 
 def sizes(results: Sequence[Results]) -> list[str]:
@@ -46,7 +68,15 @@ def sizes(results: Sequence[Results]) -> list[str]:
     for r in results:
         for flow in r.flows:
             b = flow.balance
-            measured = (b.slip, b.x_min, b.ratio, f"{b.residual:.0e}", flow.p0, flow.diffusion[0], flow.diffusion[-1])
+            measured = (
+                b.slip,
+                b.x_min,
+                b.ratio,
+                f"{b.residual:.0e}",
+                flow.p0,
+                flow.diffusion[0],
+                flow.diffusion[-1],
+            )
             rows.append([r.kernel, f"{flow.size}", f"{len(flow.slips)}", *map(str, measured)])
     return _table(head, rows)
 
@@ -57,7 +87,10 @@ def sensitivity(results: Sequence[Results]) -> list[str]:
     for sharpness, name in ((EXPONENTIAL, "exp(−S/S_c)"), (GAUSSIAN, "exp(−(S/S_c)²)")):
         for at_least in (AT_LEAST / 2, AT_LEAST, 2 * AT_LEAST, 4 * AT_LEAST):
             fits = [(r, r.fit(sharpness, at_least)) for r in results]
-            said = (f"{fit.tau}; {r.fractal_dimension(fit)}; {fit.log_likelihood:.4f}" for r, fit in fits)
+            said = (
+                f"{fit.tau}; {r.fractal_dimension(fit)}; {fit.log_likelihood:.4f}"
+                for r, fit in fits
+            )
             rows.append([f"τ; d_f; ln L/n, {name}, S ≥ {at_least:g}", *said])
     for low, high in ((0.005, 0.05), (0.01, 0.1), BETWEEN, (0.04, 0.4)):
         rows.append([f"θ, {low} < x < {high}", *(str(r.theta(low, high)) for r in results)])

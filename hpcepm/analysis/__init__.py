@@ -1,0 +1,1 @@
+"""What is read from the files of a run, and shown: without MPI, without numba."""

@@ -1,0 +1,224 @@
+"""Athermal quasi-static shear under strain control.
+
+The weakest site yields, and the avalanche that it starts runs out.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.parallel.compiled import compiled_for
+from hpcepm.parallel.exchange import EVENT
+from hpcepm.parallel.rows import Field, Lattice, all_finite
+
+from .engines import ENGINES, Engine
+from .glass import Glass, equilibrated_stress, prepare, stress_scale
+from .loop import Buffers, LoopExit, LoopParameters, advance
+from .state import AVALANCHE, State
+
+ROWS_OF_TABLE: Final = 65536
+EVENTS_AT_FIRST: Final = 4096
+MOST_EVENTS: Final = 2**31 // EVENT.itemsize  # MPI counts bytes in 32 bits
+
+
+class NotFinite(Exception):
+    """A field holds NaN or infinity."""
+
+
+class Dynamics:
+    """The shearing of one realization by one ranks of ranks.
+
+    Parameters
+    ----------
+    lattice, glass
+        Where and what. Making a `Dynamics` is Collective; it can `begin` again.
+    engine
+        A name in `hpcepm.engines.ENGINES`.
+    state
+        Where to go on from; None prepares the glass afresh.
+
+    Attributes
+    ----------
+    state
+        The state between two calls; for a restart use `complete_state`.
+    """
+
+    def __init__(
+        self, lattice: Lattice, glass: Glass, engine: str, state: State | None = None
+    ) -> None:
+        self.lattice = lattice
+        self.engine: Engine = ENGINES[engine](lattice, glass.kernel, stress_scale(lattice, glass))
+        self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
+        self._finished = np.zeros(1, np.int64)
+        self._buffers = Buffers.of_capacity(EVENTS_AT_FIRST)
+        self._step_loop: Callable[..., Any] | None = None
+        self.begin(glass, state)
+
+    def begin(self, glass: Glass, state: State | None = None) -> None:
+        """Take up a glass that differs from the one before in seed and realization alone.
+
+        Nothing else is remembered. Collective.
+
+        Tables, buffers and what was compiled are kept. For the parameters see the class.
+        """
+        lattice, engine = self.lattice, self.engine
+        self.glass = glass
+        wanted = glass.initial_stress_std > 0
+        engine.initial_stress = (
+            equilibrated_stress(lattice, glass, engine.convolution) if wanted else None
+        )
+        self.state = prepare(lattice, glass, engine.initial_stress) if state is None else state
+        engine.load(self.state)
+        self._finished[0] = 0
+        self._buffers.reach[0] = np.inf
+        self._parameters = LoopParameters(
+            np.uint64(glass.seed),
+            np.uint64(glass.realization),
+            2 * glass.shear_modulus,
+            *lattice.shape,
+            lattice.row_map,
+            glass.renewal.kind,
+            glass.renewal.parameters,
+            glass.slip.kind,
+            glass.slip.c0,
+            glass.slip.c1,
+        )
+
+    def shear(self, stop_strain: float, steps: int = 2**62) -> LoopExit:
+        """Shear to a strain, on the elastic branch, or for a number of synchronous steps.
+
+        Collective.
+
+        Parameters
+        ----------
+        stop_strain
+            Where to stop; a site that would yield exactly there does not yet.
+        steps
+            How many steps at the most, the same on all ranks.
+
+        Returns
+        -------
+        LoopExit
+            ``REACHED`` the strain; ``PAUSED`` after the steps, perhaps in the middle of an
+            avalanche; or ``TABLE_FULL``, when `take_avalanches` must be called before going on.
+            Where a call stops changes no number.
+
+        Raises
+        ------
+        NotFinite
+            A field holds NaN or infinity; looked for at the beginning and at the end.
+        """
+        self._check_finite()
+        pause_at = int(self.state.macro["steps"][0]) + steps
+        while True:
+            why = self._advance(stop_strain, pause_at)
+            if why == LoopExit.SYNCHRONIZE:
+                self.engine.synchronize(self.state)
+            elif why == LoopExit.GROW:
+                if self._buffers.found.size > MOST_EVENTS // 4:
+                    raise NotFinite(
+                        f"more than {MOST_EVENTS // 4} sites yield in one step: the glass is not stable"
+                    )
+                reach, self._buffers = (
+                    self._buffers.reach,
+                    Buffers.of_capacity(4 * self._buffers.found.size),
+                )
+                self._buffers.reach[:] = reach
+            else:
+                self._check_finite()
+                return LoopExit(why)
+
+    def _advance(self, stop_strain: float, pause_at: int) -> int:
+        """Run the compiled loop; return a `LoopExit`."""
+        state = self.state
+        arguments = (
+            self.engine.arrays,
+            state.fields,
+            state.macro[0],
+            state.avalanche[0],
+            self._table,
+            self._finished,
+            self._buffers,
+            self._parameters,
+            self.lattice.ranks.exchange,
+            float(stop_strain),
+            pause_at,
+        )
+        if self._step_loop is None:
+            self._step_loop = compiled_for(advance, *arguments)
+        why: int = self._step_loop(*arguments)
+        return why
+
+    def take_avalanches(self) -> NDArray[Any]:
+        """Return the rows, dtype `AVALANCHE`, of the avalanches that ended since the last call.
+
+        The same on all ranks.
+        """
+        rows = self._table[: self._finished[0]].copy()
+        self._finished[0] = 0
+        return rows
+
+    def stress_at(self, strain: float) -> float:
+        """Return Σ at a strain on the present elastic branch."""
+        return 2 * self.glass.shear_modulus * (strain - self.state.plastic_strain(self.lattice))
+
+    def sigma_at(self, strain: float) -> Field:
+        """Return σ on the slab at a strain on the present elastic branch, in units of stress.
+
+        Valid until the run goes on.
+
+        Collective.
+        """
+        sigma = self.engine.internal_stress(self.state)
+        sigma += self.stress_at(strain)
+        return sigma
+
+    def lowest_yields_at(self) -> float:
+        """Return the macroscopic stress at which the weakest site yields. Collective."""
+        stress, reach = self.stress_at(float(self.state.macro["strain"][0])), self._buffers.reach[0]
+        while True:
+            lowest = min(
+                self.lattice.ranks.allgather(
+                    self.engine.lowest_yields_at(self.state, stress + reach)
+                )
+            )
+            if lowest < np.inf or stress + reach == np.inf:
+                return lowest
+            reach *= 2
+
+    def complete_state(self) -> State:
+        """Return the state, complete: what a checkpoint must hold.
+
+        The run may go on, and changes it.
+        """
+        self.engine.complete(self.state)
+        return self.state
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of state, engine and buffers on this rank, in bytes."""
+        arrays = [*self.state.fields, *self._buffers, self._table]
+        return self.engine.nbytes + sum(a.nbytes for a in arrays)
+
+    def _check_finite(self) -> None:
+        fields = self.state.fields
+        good = all_finite(fields.epsilon_p, fields.sigma_c, fields.yields_at)
+        problem = self.lattice.ranks.first_not_none(None if good else self._bad_number())
+        if problem is not None:
+            raise NotFinite(problem)
+
+    def _bad_number(self) -> str | None:
+        """Say which number of the slab is not finite, if one is."""
+        lattice, fields = self.lattice, self.state.fields
+        for name in ("epsilon_p", "sigma_c", "yields_at"):  # yields_at follows from the others
+            site = lattice.first_bad_site(getattr(fields, name))
+            if site is not None:
+                x, y = divmod(site, lattice.ny)
+                value, step = (
+                    getattr(fields, name)[lattice.row_map.local_row[x], y],
+                    self.state.macro[0]["steps"],
+                )
+                return f"{name} is {value} at site ({x}, {y}) of rank {lattice.ranks.rank}, found after step {step}"
+        return None

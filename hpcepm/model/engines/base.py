@@ -1,0 +1,213 @@
+"""What the step loop asks of an engine."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from hpcepm.model.convolution import Convolution
+from hpcepm.model.kernel import Kernel
+from hpcepm.model.state import Fields, State
+from hpcepm.parallel.compiled import compiled, compiled_minimum
+from hpcepm.parallel.rows import Field, Lattice, RowMap
+
+
+class Engine(ABC):
+    """Redistributes stress on one rank's slab, together with the other ranks.
+
+    Parameters
+    ----------
+    lattice, kernel
+        Where, and how.
+    scale
+        The size of stresses in this glass.
+
+    Attributes
+    ----------
+    initial_stress
+        Equilibrated stress at strain 0 of the glass at hand, or None for none; units of stress.
+    arrays
+        What the compiled loop works on; its type selects the compiled functions.
+    """
+
+    name: str
+    arrays: NamedTuple
+
+    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
+        self.lattice = lattice
+        self.kernel = kernel
+        self.scale = scale
+        self.initial_stress: Field | None = None
+
+    @cached_property
+    def convolution(self) -> Convolution:
+        """G * ε_p; made when it is first asked for, if it is."""
+        return Convolution(self.lattice, self.kernel)
+
+    @abstractmethod
+    def load(self, state: State) -> None:
+        """Make the working arrays fit a state that was prepared or read. Collective.
+
+        Raises
+        ------
+        ValueError
+            Another engine put something off in this state.
+        """
+        if state.pending.size > 0:
+            raise ValueError(
+                f"the state holds {state.pending.size} events that {self.name} does not know how to put off"
+            )
+
+    def synchronize(self, state: State) -> None:
+        """Do what `redistribute` left to Python. Collective."""
+        raise NotImplementedError(f"{self.name} leaves nothing to Python")
+
+    def find_yields_at(self, state: State) -> None:
+        """Set ``yields_at`` from the plastic strain. Collective."""
+        fields = state.fields
+        self.convolution.stress_of(fields.epsilon_p, fields.yields_at, fields.sigma_c)
+        if self.initial_stress is not None:
+            fields.yields_at[...] -= self.initial_stress
+
+    def internal_stress(self, state: State) -> Field:
+        """Return σ − Σ on the slab, in units of stress, without touching the state.
+
+        Valid until the run goes on. Collective.
+        """
+        return state.fields.sigma_c - state.fields.yields_at
+
+    def complete(self, state: State) -> None:  # noqa: B027 (most engines put nothing off)
+        """Bring into the state what only the engine knows, so that the state says all.
+
+        Changes no number of the run.
+        """
+
+    def lowest_yields_at(self, state: State, limit: float) -> float:
+        """Return the smallest ``yields_at`` of this slab.
+
+        Inf if it has no site, or perhaps if it is above a limit.
+        """
+        return smallest(state.fields.yields_at.ravel())
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the engine on this rank, in bytes.
+
+        Of what the ranks of its machine share, its share.
+        """
+        convolution = self.convolution.nbytes if "convolution" in self.__dict__ else 0
+        return convolution + sum(a.nbytes for a in self.arrays if isinstance(a, np.ndarray))
+
+
+# The three questions of the step loop. Each engine binds its own answers to the type of its arrays.
+
+
+def redistribute(
+    engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
+) -> bool:
+    """Let the first ``n`` events change ``yields_at`` on this slab, the mean stress apart.
+
+    Returns True if Python must `Engine.synchronize` before the next question is asked.
+    """
+    raise NotImplementedError
+
+
+def unstable_sites(
+    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+) -> int:
+    """Put the local indices of this slab's sites with Σ ≥ yields_at into ``found``.
+
+    Return how many there are.
+
+    There may be more than ``found`` holds: then only the first are put.
+    """
+    raise NotImplementedError
+
+
+def weakest_site(engine: Any, fields: Fields, limit: float, row_map: RowMap) -> tuple[float, int]:
+    """Return the smallest ``yields_at`` of this slab and its local index, the lowest among equals.
+
+    (inf, −1) if the slab has no site, or none up to ``limit`` and the engine does not care to know
+    more.
+    """
+    raise NotImplementedError
+
+
+def bind(
+    question: Callable[..., Any], arrays: type
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a compiled function the answer to a question for engines whose arrays are of a type."""
+
+    def decorate(answer: Callable[..., Any]) -> Callable[..., Any]:
+        function = answer.py_func if hasattr(answer, "py_func") else answer
+
+        def select(engine: Any, *_: Any) -> Any:
+            applies = isinstance(engine, types.BaseNamedTuple) and engine.instance_class is arrays
+            return function if applies else None
+
+        overload(question, strict=False, jit_options={"forceinline": True})(select)
+        return answer
+
+    return decorate
+
+
+# Engines that know yields_at at every site after every step find both answers from the smallest
+# value of each row.
+
+
+@compiled_minimum
+def smallest(row: NDArray[np.float64]) -> float:
+    """Return the smallest element of a row."""
+    lowest = np.inf
+    for value in row:
+        lowest = min(lowest, value)
+    return lowest
+
+
+@compiled
+def unstable_by_rows(
+    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+) -> int:
+    """Answer `unstable_sites` from ``engine.row_minimum``."""
+    rows, ny = fields.yields_at.shape
+    n = 0
+    for i in range(rows):
+        if engine.row_minimum[i] <= stress:
+            for j in range(ny):
+                if fields.yields_at[i, j] <= stress:
+                    if n < found.size:
+                        found[n] = i * ny + j
+                    n += 1
+    return n
+
+
+@compiled
+def weakest_by_rows(
+    engine: Any, fields: Fields, limit: float, row_map: RowMap
+) -> tuple[float, int]:
+    """Answer `weakest_site` from ``engine.row_minimum``."""
+    rows, ny = fields.yields_at.shape
+    lowest = np.inf
+    i = -1
+    for k in range(rows):
+        if engine.row_minimum[k] < lowest:
+            lowest = engine.row_minimum[k]
+            i = k
+    if i < 0:
+        return np.inf, -1
+    for j in range(ny):
+        if fields.yields_at[i, j] == lowest:
+            return lowest, i * ny + j
+    return np.nan, i * ny  # a row whose minimum is not in it holds a NaN
+
+
+@compiled
+def find_row_minima(yields_at: Field, row_minimum: NDArray[np.float64]) -> None:
+    """Set the smallest value of each row."""
+    for i in range(yields_at.shape[0]):
+        row_minimum[i] = smallest(yields_at[i])

@@ -1,0 +1,1 @@
+"""The lazy engine: evaluates only sites that could yield."""

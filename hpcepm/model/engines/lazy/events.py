@@ -1,0 +1,231 @@
+"""What the lazy engine does at an event.
+
+The window at once, bounds for all that is further away.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.model.engines.base import bind, redistribute
+from hpcepm.model.state import Fields
+from hpcepm.parallel.compiled import compiled, inlined
+from hpcepm.parallel.rows import Field, RowMap
+
+from .arrays import ROUNDING, LazyArrays, at, rounded_down
+from .sums import evaluate
+
+EVENTS_BETWEEN_LOOKS: Final = 128  # at the largest bound
+
+
+@bind(redistribute, LazyArrays)
+@compiled
+def _redistribute(
+    engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
+) -> bool:
+    m = engine.n_pending[0]
+    if (
+        macro.pending_cost > engine.max_pending_cost
+        or n > engine.max_events_per_step
+        or m + n > engine.slips.size
+    ):
+        return True
+    macro.pending_cost += m + n
+    ny = fields.yields_at.shape[1]
+    for k in range(n):
+        i, j = events[k].site // ny, events[k].site % ny
+        _append(engine, i, j, events[k].slip)
+        if row_map.local_row[i] >= 0:
+            _put_on_grid(engine, fields.yields_at, row_map.local_row[i], j)
+    for k in range(m, m + n):
+        i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
+        _change_window(engine, fields.yields_at, i, j, slip, row_map)
+        _lower_near_blocks(engine, engine.block_i[k], engine.block_j[k], slip)
+    _raise_bounds(engine, m, m + n)
+    if engine.n_pending[0] // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
+        engine.rounding_error[0] = _largest(engine.bound)
+    return False
+
+
+@inlined
+def _append(engine: Any, i: int, j: int, slip: float) -> None:
+    """Put an event on the list."""
+    m = engine.n_pending[0]
+    engine.pending_i[m] = i
+    engine.pending_j[m] = j
+    engine.block_i[m] = i // engine.block
+    engine.block_j[m] = j // engine.block
+    engine.slips[m] = slip
+    engine.n_pending[0] = m + 1
+    engine.rounding_error[0] += slip * engine.most
+    engine.rounding_error[1] += (
+        engine.rounding_error[0] * ROUNDING + engine.rounding_constant * 2.0**-51
+    )
+
+
+@inlined
+def _put_on_grid(engine: Any, yields_at: Field, i: int, j: int) -> None:
+    """Round the yields_at of a site that has a new threshold."""
+    value = (yields_at[i, j] + engine.rounding_constant) - engine.rounding_constant
+    yields_at[i, j] = value
+    block_i, block_j = i // engine.block, j // engine.block
+    engine.lowest[block_i, block_j] = min(
+        engine.lowest[block_i, block_j], rounded_down(value + engine.bound_at[i, j])
+    )
+
+
+@inlined
+def _change_window(
+    engine: Any, yields_at: Field, i: int, j: int, slip: float, row_map: RowMap
+) -> None:
+    """Change yields_at at once in the window around (i, j), where it is on this slab."""
+    ny = yields_at.shape[1]
+    wx, wy = engine.near.shape
+    start = (j - engine.half_window) % ny
+    first_part = min(wy, ny - start)
+    row = (i - engine.half_window) % row_map.nx
+    for k in range(wx):
+        here = row_map.local_row[at(row)]
+        if here >= 0:
+            _subtract(
+                yields_at[here, start : start + first_part],
+                engine.near[k],
+                slip,
+                engine.rounding_constant,
+            )
+            if first_part < wy:
+                _subtract(
+                    yields_at[here, : wy - first_part],
+                    engine.near[k, first_part:],
+                    slip,
+                    engine.rounding_constant,
+                )
+        row += 1
+        if row == row_map.nx:
+            row = 0
+
+
+@compiled
+def _subtract(
+    yields_at: NDArray[np.float64], near: NDArray[np.float64], slip: float, grid: float
+) -> None:
+    for j in range(yields_at.size):
+        yields_at[at(j)] -= (slip * near[at(j)] + grid) - grid
+
+
+@inlined
+def _lower_near_blocks(engine: Any, block_i: int, block_j: int, slip: float) -> None:
+    """Lower the minima of the blocks that the window overlaps by the largest stress it can add."""
+    columns, all_rows = engine.lowest.shape[1], engine.near_bound.shape[0]
+    size, rank = engine.exchange.size, engine.exchange.rank
+    lost = np.float32(slip * (1.0 + ROUNDING))
+    width = min(2 * engine.window_blocks + 1, columns)
+    start = (block_j - engine.window_blocks) % columns
+    first_part = min(width, columns - start)
+    row = (block_i - engine.window_blocks) % all_rows
+    for _ in range(min(2 * engine.window_blocks + 1, all_rows)):
+        if row % size == rank:
+            here, difference = row // size, row - block_i
+            if difference < 0:
+                difference += all_rows
+            lowest, most = engine.lowest[here], engine.near_bound[difference, columns - block_j :]
+            _lower_some(lowest[start : start + first_part], most[start:], lost)
+            if first_part < width:
+                _lower_some(lowest[: width - first_part], most, lost)
+        row += 1
+        if row == all_rows:
+            row = 0
+
+
+@compiled
+def _lower_some(lowest: NDArray[np.float32], most: NDArray[np.float32], slip: Any) -> None:
+    for j in range(lowest.size):
+        value = lowest[at(j)] - slip * most[at(j)]
+        lowest[at(j)] = value - abs(value) * np.float32(ROUNDING)
+
+
+@inlined
+def _raise_bounds(engine: Any, first: int, last: int) -> None:
+    """Let the bounds of all blocks grow by what events of the list can add to a site there from outside the window."""
+    size, (all_rows, _), columns = (
+        engine.exchange.size,
+        engine.far_bound.shape,
+        engine.bound.shape[1],
+    )
+    for k in range(first, last):
+        slip, shift = np.float32(engine.slips[k]), columns - engine.block_j[k]
+        row = (engine.exchange.rank - engine.block_i[k]) % all_rows
+        for block_i in range(engine.bound.shape[0]):
+            _raise_row(engine.bound[at(block_i)], engine.far_bound[at(row), shift:], slip)
+            row += size
+            if row >= all_rows:
+                row -= all_rows
+
+
+@compiled
+def _raise_row(bound: NDArray[np.float32], largest: NDArray[np.float32], slip: Any) -> None:
+    for j in range(bound.size):
+        bound[at(j)] += slip * largest[at(j)]
+
+
+@compiled
+def _largest(bound: NDArray[np.float32]) -> float:
+    """Return the largest |U|: what it could be grows with each event, and much faster than what it is."""
+    largest = np.float32(0.0)
+    for i in range(bound.shape[0]):
+        for j in range(bound.shape[1]):
+            largest = max(largest, abs(bound[at(i), at(j)]))
+    return float(largest)
+
+
+@compiled
+def begin(engine: Any, fields: Fields, pending: NDArray[Any], row_map: RowMap) -> None:
+    """Round ``yields_at`` to the grid, and find all bounds anew from the list of pending events."""
+    engine.n_pending[0] = 0
+    engine.rounding_error[:] = 0.0
+    engine.bound[:] = 0.0
+    for first in range(0, pending.size, EVENTS_BETWEEN_LOOKS):
+        last = min(first + EVENTS_BETWEEN_LOOKS, pending.size)
+        for k in range(first, last):
+            _append(engine, pending[k].i, pending[k].j, pending[k].slip)
+        _raise_bounds(engine, first, last)
+        engine.rounding_error[0] = _largest(engine.bound)
+    for block_i in range(engine.bound.shape[0]):
+        _begin_row(engine, fields, block_i, row_map)
+
+
+@inlined
+def _begin_row(engine: Any, fields: Fields, block_i: int, row_map: RowMap) -> None:
+    """Begin with a row of blocks: they know best what is still in the cache."""
+    b, column_min = engine.block, engine.column_min
+    rows, ny = fields.yields_at.shape
+    column_min[:] = np.inf
+    for i in range(block_i * b, min((block_i + 1) * b, rows)):
+        _round(fields.yields_at[i], engine.rounding_constant)
+        engine.bound_at[i] = 0.0
+        if engine.n_pending[0] > 0:
+            for j in range(ny):
+                if fields.evaluated[at(i), at(j)] > 0:
+                    evaluate(engine, fields, i, j, row_map, engine.bound[block_i, j // b])
+        _lower_to(column_min, fields.yields_at[i], engine.bound_at[i])
+    for block_j in range(engine.lowest.shape[1]):
+        lowest = np.inf
+        for j in range(block_j * b, min((block_j + 1) * b, ny)):
+            lowest = min(lowest, column_min[at(j)])
+        engine.lowest[at(block_i), at(block_j)] = rounded_down(lowest)
+
+
+@compiled
+def _round(values: NDArray[np.float64], grid: float) -> None:
+    for j in range(values.size):
+        values[at(j)] = (values[at(j)] + grid) - grid
+
+
+@compiled
+def _lower_to(
+    column_min: NDArray[np.float64], yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]
+) -> None:
+    for j in range(column_min.size):
+        key = yields_at[at(j)] + bound_at[at(j)]
+        column_min[at(j)] = key if key < column_min[at(j)] else column_min[at(j)]

@@ -1,0 +1,143 @@
+"""Sums of pending events, added up by whichever rank of a machine has time.
+
+A step has a few sites to evaluate, and the rank that happens to own most would keep all others
+waiting. So each posts its sites in memory that all ranks of the machine see. Their pending events
+are counted there, site after site, by as many as vectors hold, and taken from the list a chunk at a
+time, by its owner or by a rank that has done its own. Sums are exact in any order: it makes no
+difference who adds what.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from hpcepm.parallel import atomics
+from hpcepm.parallel.compiled import inlined
+from hpcepm.parallel.node import Node
+
+from .arrays import LINE, TO_EVALUATE, WorkPool
+from .sums import LANES, sum_of_pending
+
+CHUNK: Final = 32  # times LANES look-ups are taken at once: some microseconds
+
+
+def make_pool(node: Node, capacity: int) -> WorkPool:
+    """Return a pool for lists of so many sites. Collective."""
+    epoch, n_to_evaluate, work, next_group, done = (
+        node.shared((node.size, LINE), np.int64) for _ in range(5)
+    )
+    to_evaluate, sums = (
+        node.shared((node.size, capacity), TO_EVALUATE),
+        node.shared((node.size, capacity)),
+    )
+    return WorkPool(
+        node.size,
+        node.rank,
+        np.zeros(1, np.int64),
+        epoch,
+        n_to_evaluate,
+        work,
+        next_group,
+        done,
+        to_evaluate,
+        sums,
+    )
+
+
+_give_way = types.ExternalFunction("sched_yield", types.intc())
+
+
+@inlined
+def sum_shared(engine: Any, n_to_evaluate: int, nx: int, ny: int) -> None:
+    """Sum the pending events of the sites of this rank's list, with the help of others, and help them. Collective on the machine.
+
+    The next round may begin once all ranks have met in some other collective call: only then has each left the lists of others.
+    """
+    pool, own = engine.pool, engine.pool.rank
+    _post(engine, n_to_evaluate)
+    unfinished = 1
+    while unfinished > 0:
+        unfinished = 0
+        for k in range(pool.size):
+            rank = (own + k) % pool.size
+            if atomics.load_acquire(pool.epoch[rank], 0) < pool.current_epoch[0]:
+                unfinished += 1
+            else:
+                _help(engine, rank, nx, ny)
+        if unfinished > 0:
+            _give_way()
+    while atomics.load_acquire(pool.done[own], 0) < pool.work[own, 0]:
+        _give_way()
+
+
+@inlined
+def _post(engine: Any, n_to_evaluate: int) -> None:
+    pool, last, work = engine.pool, engine.n_pending[0], 0
+    to_evaluate, sums = pool.to_evaluate[pool.rank], pool.sums[pool.rank]
+    for k in range(n_to_evaluate):
+        work += _groups(to_evaluate[k].first, last)
+        to_evaluate[k].until = work
+        sums[k] = 0.0
+    pool.n_to_evaluate[pool.rank, 0] = n_to_evaluate
+    pool.work[pool.rank, 0] = work
+    pool.next_group[pool.rank, 0] = 0
+    pool.done[pool.rank, 0] = 0
+    pool.current_epoch[0] += 1
+    atomics.store_release(pool.epoch[pool.rank], 0, pool.current_epoch[0])
+
+
+@inlined
+def _help(engine: Any, rank: int, nx: int, ny: int) -> None:
+    """Take on what is left of a list."""
+    pool = engine.pool
+    work = pool.work[rank, 0]
+    while atomics.load_acquire(pool.next_group[rank], 0) < work:
+        begins = atomics.fetch_add(pool.next_group[rank], 0, CHUNK)
+        if begins < work:
+            ends = min(begins + CHUNK, work)
+            _add_up(engine, rank, begins, ends, nx, ny)
+            atomics.fetch_add(pool.done[rank], 0, ends - begins)
+
+
+@inlined
+def _add_up(engine: Any, rank: int, begins: int, ends: int, nx: int, ny: int) -> None:
+    """Do the groups of look-ups of a list that have these numbers."""
+    pool, last = engine.pool, engine.n_pending[0]
+    to_evaluate, sums = pool.to_evaluate[rank], pool.sums[rank]
+    k = _site_of(to_evaluate, pool.n_to_evaluate[rank, 0], begins)
+    while begins < ends:
+        first, until = to_evaluate[k].first, min(to_evaluate[k].until, ends)
+        zeroth = to_evaluate[k].until - _groups(first, last)
+        change = sum_of_pending(
+            engine,
+            to_evaluate[k].site // ny,
+            to_evaluate[k].site % ny,
+            first + (begins - zeroth) * LANES,
+            min(first + (until - zeroth) * LANES, last),
+            nx,
+            ny,
+        )
+        atomics.fetch_add(sums, k, change)
+        begins = until
+        k += 1
+
+
+@inlined
+def _groups(first: int, last: int) -> int:
+    """Return in how many groups of `LANES` events are taken, the last group perhaps smaller."""
+    return (last - first + LANES - 1) // LANES
+
+
+@inlined
+def _site_of(to_evaluate: NDArray[Any], n_to_evaluate: int, number: int) -> int:
+    """Return which site of a list a group is for, by bisection."""
+    low, high = 0, n_to_evaluate - 1
+    while low < high:
+        middle = (low + high) // 2
+        if to_evaluate[middle].until > number:
+            high = middle
+        else:
+            low = middle + 1
+    return low

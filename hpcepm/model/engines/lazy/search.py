@@ -1,0 +1,179 @@
+"""Which sites yield: what the lazy engine looks at in a search."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.model.engines.base import bind, unstable_sites, weakest_site
+from hpcepm.model.state import Fields
+from hpcepm.parallel.compiled import compiled, compiled_minimum, inlined
+from hpcepm.parallel.rows import RowMap
+
+from .arrays import ROUNDING, LazyArrays, at, rounded_down
+from .pool import sum_shared
+from .sums import apply_pending, sum_of_pending
+
+
+@bind(unstable_sites, LazyArrays)
+@compiled
+def _unstable_sites(
+    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+) -> int:
+    yields_at, ny = fields.yields_at, fields.yields_at.shape[1]
+    limit = _search_limit(engine, stress)
+    n_blocks = _list_blocks(engine, limit)
+    n = block = 0
+    while True:
+        n_candidates, block = _evaluate_blocks(engine, fields, block, n_blocks, limit, row_map)
+        for k in range(n_candidates):
+            if yields_at[engine.candidates[k] // ny, engine.candidates[k] % ny] <= stress:
+                if n < found.size:
+                    found[n] = engine.candidates[k]
+                n += 1
+        if block == n_blocks:
+            return n
+
+
+@bind(weakest_site, LazyArrays)
+@compiled
+def weakest_below(engine: Any, fields: Fields, stress: float, row_map: RowMap) -> tuple[float, int]:
+    """Answer `weakest_site`. Collective."""
+    yields_at, ny = fields.yields_at, fields.yields_at.shape[1]
+    limit = _search_limit(engine, stress)
+    n_blocks = _list_blocks(engine, limit)
+    lowest, site, block = np.inf, -1, 0
+    while True:
+        n_candidates, block = _evaluate_blocks(engine, fields, block, n_blocks, limit, row_map)
+        for k in range(n_candidates):
+            value = yields_at[engine.candidates[k] // ny, engine.candidates[k] % ny]
+            if value <= stress and (
+                value < lowest or (value == lowest and engine.candidates[k] < site)
+            ):
+                lowest, site = value, engine.candidates[k]
+        if block == n_blocks:
+            return lowest, site
+
+
+@inlined
+def _search_limit(engine: Any, stress: float) -> Any:
+    """Return up to where a lower bound must be for the site to be looked at: bounds are rounded."""
+    return np.float32(
+        stress
+        + engine.rounding_error[1]
+        + (abs(stress) + engine.rounding_error[0] + engine.rounding_error[1]) * ROUNDING
+    )
+
+
+@inlined
+def _list_blocks(engine: Any, limit: Any) -> int:
+    """List the blocks whose lower bound is up to a limit; return how many there are."""
+    lowest, bound, candidate_blocks = engine.lowest, engine.bound, engine.candidate_blocks
+    columns = lowest.shape[1]
+    n = 0
+    for block_i in range(lowest.shape[0]):
+        in_row = np.int32(0)  # a count as wide as what it counts fills vector registers
+        for j in range(columns):
+            in_row = np.int32(
+                in_row + np.int32(lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit)
+            )
+        if in_row > 0:
+            for j in range(columns):  # without a branch: no processor can predict which they are
+                candidate_blocks[at(n)] = block_i * columns + j
+                n += lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit
+    return n
+
+
+@inlined
+def _evaluate_blocks(
+    engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any, row_map: RowMap
+) -> tuple[int, int]:
+    """Evaluate the sites with a lower bound up to a limit, of listed blocks from one on.
+
+    Collective on the machine at the first.
+
+    Returns how many they are, in ``candidates``, and the block to go on from, for there may be more
+    than the list holds.
+    """
+    n_to_evaluate, n_candidates, following = _list_to_evaluate(
+        engine, fields, block, n_blocks, limit, row_map
+    )
+    last, ny = engine.n_pending[0], fields.yields_at.shape[1]
+    pool, to_evaluate, sums = (
+        engine.pool,
+        engine.pool.to_evaluate[engine.pool.rank],
+        engine.pool.sums[engine.pool.rank],
+    )
+    together = block == 0 and pool.size > 1
+    if together:
+        sum_shared(engine, n_to_evaluate, row_map.nx, ny)
+    for k in range(n_to_evaluate):
+        i, j = row_map.local_row[to_evaluate[k].site // ny], to_evaluate[k].site % ny
+        if not together:
+            sums[k] = sum_of_pending(
+                engine, row_map.global_row[i], j, to_evaluate[k].first, last, row_map.nx, ny
+            )
+        block_i, block_j = i // engine.block, j // engine.block
+        bound = engine.bound[block_i, block_j]
+        apply_pending(engine, fields, i, j, sums[k], bound)
+        engine.lowest[block_i, block_j] = min(
+            engine.lowest[block_i, block_j], rounded_down(fields.yields_at[i, j] + bound)
+        )
+        engine.candidates[n_candidates + k] = i * ny + j
+    return n_candidates + n_to_evaluate, following
+
+
+@inlined
+def _list_to_evaluate(
+    engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any, row_map: RowMap
+) -> tuple[int, int, int]:
+    """List the sites to evaluate in ``to_evaluate``, and in ``candidates`` those that are so already; find what is lowest of the others.
+
+    Returns how many they are of either, and the block to go on from.
+    """
+    b, to_evaluate, last = (
+        engine.block,
+        engine.pool.to_evaluate[engine.pool.rank],
+        engine.n_pending[0],
+    )
+    (rows, ny), columns = fields.yields_at.shape, engine.bound.shape[1]
+    n_to_evaluate = n_candidates = 0
+    while block < n_blocks and n_to_evaluate + n_candidates + b * b <= to_evaluate.size:
+        block_i, block_j = (
+            engine.candidate_blocks[block] // columns,
+            engine.candidate_blocks[block] % columns,
+        )
+        highest = limit + np.float64(engine.bound[block_i, block_j])
+        lowest = np.inf
+        first, behind = block_j * b, min((block_j + 1) * b, ny)
+        for i in range(block_i * b, min((block_i + 1) * b, rows)):
+            least = _least_key(fields.yields_at[i, first:behind], engine.bound_at[i, first:behind])
+            if least > highest:
+                lowest = min(lowest, least)
+                continue
+            for j in range(first, behind):
+                key = fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
+                if key <= highest and fields.evaluated[at(i), at(j)] < last:
+                    to_evaluate[n_to_evaluate].site = row_map.global_row[i] * ny + j
+                    to_evaluate[n_to_evaluate].first = fields.evaluated[at(i), at(j)]
+                    n_to_evaluate += 1
+                else:
+                    lowest = min(lowest, key)
+                    if key <= highest:
+                        engine.candidates[n_candidates] = i * ny + j
+                        n_candidates += 1
+        engine.lowest[at(block_i), at(block_j)] = rounded_down(lowest)
+        block += 1
+    return n_to_evaluate, n_candidates, block
+
+
+@compiled_minimum
+def _least_key(yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]) -> float:
+    """Return the least of a row of a block.
+
+    Most rows have no site to evaluate, and nothing else need be known of them.
+    """
+    least = np.inf
+    for j in range(yields_at.size):
+        least = min(least, yields_at[at(j)] + bound_at[at(j)])
+    return least

@@ -1,0 +1,70 @@
+"""The spectral engine: σ = G * ε_p by a distributed FFT after every step.
+
+The reference, and best for large avalanches.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.model.convolution import Convolution
+from hpcepm.model.kernel import Kernel
+from hpcepm.model.state import Fields, State
+from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.rows import Lattice, RowMap
+
+from .base import (
+    Engine,
+    bind,
+    find_row_minima,
+    redistribute,
+    unstable_by_rows,
+    unstable_sites,
+    weakest_by_rows,
+    weakest_site,
+)
+
+
+class SpectralArrays(NamedTuple):
+    """Arrays of the spectral engine."""
+
+    row_minimum: NDArray[np.float64]  # (rows,) smallest yields_at
+
+
+class SpectralEngine(Engine):
+    """Redistribution by convolution of the whole plastic strain.
+
+    No rounding drift, however long the run.
+    """
+
+    name = "spectral"
+
+    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
+        super().__init__(lattice, kernel, scale)
+        self.convolution = Convolution(
+            lattice, kernel
+        )  # at once: its memory is that of this engine
+        self.arrays: SpectralArrays = SpectralArrays(np.zeros(lattice.rows))
+
+    def load(self, state: State) -> None:
+        """Make the row minima fit a state. Collective."""
+        super().load(state)
+        find_row_minima(state.fields.yields_at, self.arrays.row_minimum)
+
+    def synchronize(self, state: State) -> None:
+        """Set ``yields_at`` from the plastic strain. Collective."""
+        self.find_yields_at(state)
+        find_row_minima(state.fields.yields_at, self.arrays.row_minimum)
+
+
+@bind(redistribute, SpectralArrays)
+@compiled
+def _redistribute(
+    engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
+) -> bool:
+    return True
+
+
+bind(unstable_sites, SpectralArrays)(unstable_by_rows)
+bind(weakest_site, SpectralArrays)(weakest_by_rows)

@@ -1,0 +1,143 @@
+"""How a slip changes the stress around it: the Eshelby kernel in Fourier space (SPEC 2.
+
+The paper's Eqs 1, 2).
+
+Conventions. Sites lie at integer r = (i, j) of an nx × ny periodic lattice; wavevectors are q = 2π
+(kx/nx, ky/ny) in (−π, π]; the transform is ĥ(q) = Σ_r h(r) exp(−i q·r) and its inverse carries
+1/(nx ny). A field δε_p of slips changes the stress by δσ̂ = Ĝ δε̂_p with
+
+    Ĝ(q) = −2 μ* S(q),    S = sin²2θ = 4 a b / (a + b)²  (simple)    or    cos²2θ = 1 − sin²2θ
+    (pure),
+
+a and b being what the kernel type takes for qx² and qy². Ĝ(0) = 0 here: the mean stress, 2μ(ε −
+⟨ε_p⟩) under strain control, is kept as one number, never added to a field.
+
+A new kernel is one more function ``sin2_2theta(qx, qy)`` in `KERNELS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from scipy.special import zeta
+
+Array = NDArray[np.float64]
+
+
+def continuum(qx: Array, qy: Array) -> Array:
+    """sin²2θ of the wavevectors themselves: the continuum, cut off at the Brillouin zone."""
+    return _sin2_2theta(qx**2, qy**2)
+
+
+def finite_difference(qx: Array, qy: Array) -> Array:
+    """sin²2θ with q_i² → 2 − 2 cos q_i, the lattice Laplacian: a clean far field."""
+    return _sin2_2theta(2 - 2 * np.cos(qx), 2 - 2 * np.cos(qy))
+
+
+def _sin2_2theta(a: Array, b: Array) -> Array:
+    a, b = np.broadcast_arrays(a, b)
+    total = a + b
+    return np.divide(4 * a * b, total**2, out=np.zeros_like(total), where=total > 0)
+
+
+def cell_average(qx: Array, qy: Array) -> Array:
+    """sin²2θ for an eigenstrain that fills a square cell and a stress averaged over one.
+
+    The continuum kernel weighted by sinc²(qx/2) sinc²(qy/2) and summed over q + 2π(m, n). With A =
+    qx + 2πm, B = qy + 2πn the weights are 16 sin²(qx/2) sin²(qy/2)/(A²B²), so the sum is 64 sin²
+    sin² Σ_m Σ_n (A² + B²)⁻². The sum over n is closed,
+
+        Σ_n (A² + B²)⁻² = −(1/2A) d/dA [ sinh A / (2A (cosh A − cos qy)) ]  =  1/(4|A|³) +
+        O(e^−|A|),
+
+    and the tail of the sum over m is then a Hurwitz zeta function: exact to rounding, where plain
+    summation needs 10⁵ terms.
+    """
+    terms = 7  # e^(−2π·7) ≈ 1e-19
+    qx, qy = np.broadcast_arrays(qx, qy)
+    total = (zeta(3, terms + 1 + qx / (2 * np.pi)) + zeta(3, terms + 1 - qx / (2 * np.pi))) / (
+        4 * (2 * np.pi) ** 3
+    )
+    for m in range(-terms, terms + 1):
+        total = total + _inverse_fourth_powers(np.abs(qx + 2 * np.pi * m), qy)
+    result: Array = 64 * np.sin(qx / 2) ** 2 * np.sin(qy / 2) ** 2 * total
+    return result
+
+
+def _inverse_fourth_powers(a: Array, qy: Array) -> Array:
+    """Return Σ_n (a² + (qy + 2πn)²)⁻² for a ≥ 0.
+
+    0 where a = 0 (its prefactor sin²(qx/2) vanishes there).
+    """
+    safe = np.where(a > 0, a, 1.0)
+    # Both numerator and denominator times e^−a: cosh overflows at a ≈ 710, and only tanh-like
+    # ratios matter.
+    decay = np.exp(-safe)
+    sinh, cosh, cos = (1 - decay**2) / 2, (1 + decay**2) / 2, np.cos(qy) * decay
+    gap = np.where(safe < 1e-2, 2 * np.sinh(safe / 2) ** 2 + 2 * np.sin(qy / 2) ** 2, 1.0)
+    difference = np.where(safe < 1e-2, gap * decay, cosh - cos)
+    ratio = sinh / difference
+    slope = (cosh - ratio * sinh) / difference
+    return np.where(a > 0, (ratio / safe - slope) / (4 * safe**2), 0.0)
+
+
+KERNELS: dict[str, Callable[[Array, Array], Array]] = {
+    "continuum": continuum,
+    "finite_difference": finite_difference,
+    "cell_average": cell_average,
+}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The stress redistribution of one event.
+
+    Parameters
+    ----------
+    type
+        A name in `KERNELS`.
+    orientation
+        ``"simple"`` shear, or ``"pure"`` (bands at 45°).
+    mu_star
+        μ* = μ/(1 + μ/K), in units of stress.
+    """
+
+    type: str
+    orientation: str
+    mu_star: float
+
+    def fourier(self, qx: Array, qy: Array) -> Array:
+        """Return Ĝ at wavevectors that broadcast together, in units of stress.
+
+        Real, even, ≤ 0, and 0 at q = 0.
+        """
+        angular = KERNELS[self.type](qx, qy)
+        if self.orientation == "pure":
+            angular = np.where((qx == 0) & (qy == 0), 0.0, 1 - angular)
+        return -2 * self.mu_star * angular
+
+    def quarter_table(self, shape: tuple[int, int]) -> Array:
+        """Return G(i, j) for 0 ≤ i ≤ nx/2, 0 ≤ j ≤ ny/2, in units of stress.
+
+        Symmetry gives the rest. Zero mean.
+        """
+        nx, ny = shape
+        qx, qy = wavevectors(shape)
+        quarter = np.empty((nx // 2 + 1, ny // 2 + 1))
+        for some in np.array_split(
+            np.arange(len(quarter)), -(-len(quarter) // 256)
+        ):  # even either way: each row for itself
+            rows = self.fourier(qx[some, None], qy[None, : ny // 2 + 1])
+            quarter[some] = scipy.fft.irfft(rows, ny, axis=1)[:, : ny // 2 + 1]
+        for columns in np.array_split(quarter, -(-quarter.shape[1] // 256), axis=1):
+            columns[...] = scipy.fft.irfft(columns, nx, axis=0)[: nx // 2 + 1]
+        return quarter
+
+
+def wavevectors(shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Return qx, shape (nx,), and qy, shape (ny,), in the order of the discrete Fourier transform."""
+    nx, ny = shape
+    qx, qy = (2 * np.pi * np.fft.fftfreq(n).astype(np.float64) for n in (nx, ny))
+    return qx, qy

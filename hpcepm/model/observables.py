@@ -1,0 +1,367 @@
+"""What is measured at a record: one line each in `OBSERVABLES`.
+
+Definitions are those of SPEC 5. The local total strain is e = ε_p + σ/2μ, with mean ε. Every mean
+over the lattice is taken row by row and has the same bits on any number of ranks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import sqrt
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.rows import NO_POWERS, Field, Lattice, add_powers
+
+from .dynamics import Dynamics
+
+STRESS_UNIT: Final = "Lennard-Jones stress"
+NO_UNIT: Final = "1"
+
+
+@dataclass
+class Snapshot:
+    """A glass at an exact strain on an elastic branch; what it is asked for is computed once.
+
+    All of it is Collective.
+
+    Its fields are those of the run, not copies: they hold until the run goes on, which `release`s
+    it.
+    """
+
+    dynamics: Dynamics
+    strain: float
+
+    @property
+    def lattice(self) -> Lattice:
+        """The lattice."""
+        return self.dynamics.lattice
+
+    @property
+    def stress(self) -> float:
+        """Σ."""
+        return self.dynamics.stress_at(self.strain)
+
+    @property
+    def plastic_strain(self) -> float:
+        """⟨ε_p⟩."""
+        return self.dynamics.state.plastic_strain(self.lattice)
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float, int, int]:
+        """What `NUMBERS` names; x_min is the stress to add until the weakest site yields."""
+        now, stress = self.dynamics.state.macro, self.stress
+        x_min = self.dynamics.lowest_yields_at() - stress
+        return (
+            self.strain,
+            stress,
+            self.plastic_strain,
+            x_min,
+            now["events"][0],
+            now["avalanches"][0],
+        )
+
+    @cached_property
+    def sigma(self) -> Field:
+        """Local stress on the slab."""
+        return self.dynamics.sigma_at(self.strain)
+
+    @property
+    def sigma_c(self) -> Field:
+        """Local thresholds on the slab."""
+        return self.dynamics.state.fields.sigma_c
+
+    @property
+    def epsilon_p(self) -> Field:
+        """Local plastic strain on the slab."""
+        return self.dynamics.state.fields.epsilon_p
+
+    @property
+    def n_events(self) -> Field:
+        """How many times each site of the slab has yielded."""
+        return self.dynamics.state.fields.n_events
+
+    def release(self) -> None:
+        """Give back the memory of the stress."""
+        self.__dict__.pop("sigma", None)
+
+
+NUMBERS: Final = np.dtype(
+    [
+        ("strain", "f8"),
+        ("stress", "f8"),
+        ("plastic_strain", "f8"),
+        ("x_min", "f8"),
+        ("events", "i8"),
+        ("avalanches", "i8"),
+    ]
+)
+"""What is known of a snapshot without looking at its fields."""
+
+AVERAGED: Final = ("sigma", "local_strain", "epsilon_p", "sigma_c")
+"""What `Series.moments` knows, in the order of `_row_power_sums`."""
+
+Values = NDArray[Any]
+"""One value for each snapshot of a series."""
+
+
+@dataclass
+class Series:
+    """Snapshots to be measured together.
+
+    One of a large lattice, or hundreds of a small one, where calls are what costs.
+
+    What it is asked for is computed once, has shape (snapshots, ...), and is the same on all ranks.
+    All of it is Collective.
+
+    Attributes
+    ----------
+    lattice, shear_modulus
+        Of the glass.
+    numbers
+        Shape (snapshots,), dtype `NUMBERS`.
+    sigma, epsilon_p, sigma_c
+        Shape (snapshots, rows, ny): each slab of fields.
+    """
+
+    lattice: Lattice
+    shear_modulus: float
+    numbers: NDArray[Any]
+    sigma: NDArray[np.float64]
+    epsilon_p: NDArray[np.float64]
+    sigma_c: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Series":
+        """Return a series of one snapshot, which must hold as long as this.
+
+        Its fields are not copied.
+        """
+        return cls(
+            snapshot.lattice,
+            snapshot.dynamics.glass.shear_modulus,
+            np.array([snapshot.numbers], NUMBERS),
+            snapshot.sigma[None],
+            snapshot.epsilon_p[None],
+            snapshot.sigma_c[None],
+        )
+
+    @classmethod
+    def blank(cls, lattice: Lattice, shear_modulus: float, size: int) -> "Series":
+        """Return room for so many snapshots, to be `put` there."""
+        fields = np.empty((3, size, lattice.rows, lattice.ny))
+        return cls(lattice, shear_modulus, np.zeros(size, NUMBERS), *fields)
+
+    def put(self, k: int, snapshot: Snapshot) -> None:
+        """Copy a snapshot to place ``k``; before anything is asked for."""
+        self.numbers[k] = snapshot.numbers
+        self.sigma[k], self.epsilon_p[k], self.sigma_c[k] = (
+            snapshot.sigma,
+            snapshot.epsilon_p,
+            snapshot.sigma_c,
+        )
+
+    def first(self, size: int) -> "Series":
+        """Return the first so many snapshots; not copied, and nothing of them is computed yet."""
+        fields = (field[:size] for field in (self.sigma, self.epsilon_p, self.sigma_c))
+        return Series(self.lattice, self.shear_modulus, self.numbers[:size], *fields)
+
+    @cached_property
+    def _plain_sums(self) -> NDArray[np.float64]:
+        return self._row_sums_about(np.zeros((len(self.numbers), len(AVERAGED), 4)))
+
+    @cached_property
+    def _plain_means(self) -> NDArray[np.float64]:
+        return self.lattice.means(self._plain_sums)
+
+    @cached_property
+    def _moments(self) -> NDArray[np.float64]:
+        moments = self.lattice.means(self._row_sums_about(self._plain_means))
+        moments[:, :, 0] = self._plain_means[:, :, 0]
+        return moments
+
+    def _row_sums_about(self, centres: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sums over each row of (f − centre)^p, p = 1, 2, 3, 4, of all that is `AVERAGED`, in one pass.
+
+        The centres have shape (snapshots, 4, 4); the first of each four is used, so that means can be centres. The sums have
+        shape (rows, snapshots, 4, 4).
+        """
+        sums = np.empty((self.lattice.rows, *centres.shape))
+        _row_power_sums(
+            self.sigma, self.epsilon_p, self.sigma_c, 1 / (2 * self.shear_modulus), centres, sums
+        )
+        return sums
+
+    def moments(self, name: str) -> NDArray[np.float64]:
+        """Return the mean and the second, third and fourth central moments of what is `AVERAGED`, shape (4, snapshots)."""
+        return self._moments[:, AVERAGED.index(name)].T
+
+    @property
+    def localization(self) -> Values:
+        """LOC = N_ℓ Σe⁴/(Σe²)², N_ℓ = √(nx ny).
+
+        1 for one row, 1/N_ℓ when homogeneous, and so at strain 0 (paper, Eq 13).
+        """
+        length, n_sites = sqrt(self.lattice.n_sites), self.lattice.n_sites
+        _, second, _, fourth = self._plain_means[:, AVERAGED.index("local_strain")].T
+        strained = (self.numbers["strain"] != 0) & (second != 0)
+        return np.divide(
+            length * fourth,
+            n_sites * (second * second),
+            out=np.full(second.shape, 1 / length),
+            where=strained,
+        )
+
+    @property
+    def along_x(self) -> NDArray[np.float64]:
+        """⟨ε_p⟩ for each x, shape (snapshots, nx)."""
+        sums = np.ascontiguousarray(self._plain_sums[:, :, AVERAGED.index("epsilon_p"), 0])
+        return self.lattice.all_rows(sums).T / self.lattice.ny
+
+    @property
+    def along_y(self) -> NDArray[np.float64]:
+        """⟨ε_p⟩ for each y, shape (snapshots, ny)."""
+        return self.lattice.column_sums(np.moveaxis(self.epsilon_p, 0, 1)) / self.lattice.shape[0]
+
+
+@compiled
+def _row_power_sums(
+    sigma: NDArray[np.float64],
+    epsilon_p: NDArray[np.float64],
+    sigma_c: NDArray[np.float64],
+    per_two_mu: float,
+    centres: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> None:
+    """See `Series._row_sums_about`."""
+    for k, centre in enumerate(centres[:, :, 0]):
+        for i in range(sums.shape[0]):
+            a = b = c = d = NO_POWERS
+            for j in range(sigma.shape[2]):
+                a = add_powers(a, sigma[k, i, j] - centre[0])
+                b = add_powers(b, (epsilon_p[k, i, j] + per_two_mu * sigma[k, i, j]) - centre[1])
+                c = add_powers(c, epsilon_p[k, i, j] - centre[2])
+                d = add_powers(d, sigma_c[k, i, j] - centre[3])
+            for p in range(4):
+                sums[i, k, 0, p], sums[i, k, 1, p], sums[i, k, 2, p], sums[i, k, 3, p] = (
+                    a[p],
+                    b[p],
+                    c[p],
+                    d[p],
+                )
+
+
+@dataclass(frozen=True)
+class Observable:
+    """A number measured at each record.
+
+    Its name, units, description, and how it comes from a `Series`.
+    """
+
+    name: str
+    units: str
+    description: str
+    measure: Callable[[Series], Values]
+
+
+OBSERVABLES: Final = (
+    Observable("stress", STRESS_UNIT, "macroscopic shear stress", lambda s: s.numbers["stress"]),
+    Observable(
+        "plastic_strain", NO_UNIT, "mean plastic strain", lambda s: s.numbers["plastic_strain"]
+    ),
+    Observable(
+        "stress_variance",
+        f"({STRESS_UNIT})^2",
+        "variance of the local stress",
+        lambda s: s.moments("sigma")[1],
+    ),
+    Observable(
+        "stress_m3",
+        f"({STRESS_UNIT})^3",
+        "third central moment of the local stress",
+        lambda s: s.moments("sigma")[2],
+    ),
+    Observable(
+        "stress_m4",
+        f"({STRESS_UNIT})^4",
+        "fourth central moment of the local stress",
+        lambda s: s.moments("sigma")[3],
+    ),
+    Observable(
+        "strain_variance",
+        NO_UNIT,
+        "variance of the local total strain",
+        lambda s: s.moments("local_strain")[1],
+    ),
+    Observable(
+        "strain_m3",
+        NO_UNIT,
+        "third central moment of the local total strain",
+        lambda s: s.moments("local_strain")[2],
+    ),
+    Observable(
+        "strain_m4",
+        NO_UNIT,
+        "fourth central moment of the local total strain",
+        lambda s: s.moments("local_strain")[3],
+    ),
+    Observable(
+        "plastic_strain_variance",
+        NO_UNIT,
+        "variance of the local plastic strain",
+        lambda s: s.moments("epsilon_p")[1],
+    ),
+    Observable("threshold_mean", STRESS_UNIT, "mean threshold", lambda s: s.moments("sigma_c")[0]),
+    Observable(
+        "threshold_variance",
+        f"({STRESS_UNIT})^2",
+        "variance of the thresholds",
+        lambda s: s.moments("sigma_c")[1],
+    ),
+    Observable(
+        "localization",
+        NO_UNIT,
+        "localization LOC: 1 for one row, 1/sqrt(nx ny) if homogeneous",
+        lambda s: s.localization,
+    ),
+    Observable(
+        "x_min", STRESS_UNIT, "plastic strength of the weakest site", lambda s: s.numbers["x_min"]
+    ),
+    Observable("events", NO_UNIT, "events since the start", lambda s: s.numbers["events"]),
+    Observable(
+        "avalanches", NO_UNIT, "avalanches since the start", lambda s: s.numbers["avalanches"]
+    ),
+)
+COUNTS: Final = frozenset({"events", "avalanches"})
+RECORD: Final = np.dtype(
+    [("strain", "f8")] + [(o.name, "i8" if o.name in COUNTS else "f8") for o in OBSERVABLES]
+)
+"""A row of the table of observables."""
+
+
+@cache
+def profile_dtype(shape: tuple[int, int]) -> np.dtype:
+    """Return the row of the table of profiles: mean plastic strain along x and along y."""
+    return np.dtype([("along_x", "f8", (shape[0],)), ("along_y", "f8", (shape[1],))])
+
+
+def measure(series: Series) -> NDArray[np.void]:
+    """Return the rows of observables, shape (snapshots,), dtype `RECORD`, the same on all ranks.
+
+    Collective.
+    """
+    rows = np.zeros(len(series.numbers), RECORD)
+    rows["strain"] = series.numbers["strain"]
+    for observable in OBSERVABLES:
+        rows[observable.name] = observable.measure(series)
+    return rows
+
+
+def measure_profiles(series: Series) -> NDArray[np.void]:
+    """Return the rows of profiles, shape (snapshots,), dtype `profile_dtype`, the same on all ranks. Collective."""
+    rows = np.zeros(len(series.numbers), profile_dtype(series.lattice.shape))
+    rows["along_x"], rows["along_y"] = series.along_x, series.along_y
+    return rows

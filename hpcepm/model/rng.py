@@ -1,0 +1,90 @@
+"""Random numbers that depend on where and when an event happens and on nothing else (SPEC 3).
+
+Philox4x64-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC'11), is a
+bijection of a counter under a key. With the counter ``(site, n, purpose, 0)`` and the key ``(seed,
+realization)`` a draw knows nothing of ranks, order or restarts, and there is no generator state to
+keep.
+
+==========================  =======  =================  ==================
+purpose                     n        word 0             word 1
+==========================  =======  =================  ==================
+``YIELDING``                0        initial threshold
+``YIELDING``                m >= 1   renewed threshold  slip of event m
+``INITIAL_STRESS``          0        normal deviate
+==========================  =======  =================  ==================
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from hpcepm.parallel.compiled import compiled
+
+YIELDING: Final = 0
+INITIAL_STRESS: Final = 1
+
+_MULTIPLIER_0 = np.uint64(0xD2E7470EE14C6C93)
+_MULTIPLIER_1 = np.uint64(0xCA5A826395121157)
+_WEYL_0 = np.uint64(0x9E3779B97F4A7C15)
+_WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
+_ROUNDS = 10
+_HALF_SPACING = 2.0**-53
+_BELOW_ONE = 1 - 2.0**-53
+
+
+@intrinsic
+def _high_word(typing_context: Any, a: Any, b: Any) -> Any:
+    """Return the upper 64 bits of the 128-bit product of two uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(builder.zext(arguments[0], wide), builder.zext(arguments[1], wide))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+@compiled
+def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, int, int, int]:
+    """Return the four words of Philox4x64-10 for counter ``c`` and key ``k`` (all uint64)."""
+    x0, x1, x2, x3 = np.uint64(c0), np.uint64(c1), np.uint64(c2), np.uint64(c3)
+    key0, key1 = np.uint64(k0), np.uint64(k1)
+    for _ in range(_ROUNDS):
+        high0, low0 = _high_word(_MULTIPLIER_0, x0), _MULTIPLIER_0 * x0
+        high1, low1 = _high_word(_MULTIPLIER_1, x2), _MULTIPLIER_1 * x2
+        x0, x1, x2, x3 = high1 ^ x1 ^ key0, low1, high0 ^ x3 ^ key1, low0
+        key0 += _WEYL_0
+        key1 += _WEYL_1
+    return x0, x1, x2, x3  # type: ignore[return-value]
+
+
+@compiled
+def uniform(word: int) -> float:
+    """Return the point of (0, 1) that a word stands for: never 0, never 1.
+
+    The upper half of the points are rounded to even; the last would be 1, where quantiles are
+    infinite, and is the one below.
+    """
+    return min(float((np.uint64(word) >> np.uint64(11)) + 0.5) * _HALF_SPACING, _BELOW_ONE)
+
+
+@compiled
+def draw(site: int, n: int, purpose: int, seed: int, realization: int) -> tuple[float, float]:
+    """Return two uniform deviates for the ``n``-th use of a site.
+
+    Parameters
+    ----------
+    site
+        Global index i·ny + j.
+    n
+        Which event of the site; 0 before the first.
+    purpose
+        `YIELDING` or `INITIAL_STRESS`.
+    seed, realization
+        The key.
+    """
+    word0, word1, _, _ = philox(site, n, purpose, 0, seed, realization)
+    return uniform(word0), uniform(word1)

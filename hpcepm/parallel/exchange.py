@@ -1,0 +1,193 @@
+"""The exchange of events and minima between ranks, for the compiled step loop.
+
+It is called thousands of times a second: `EventExchange` carries what ``MPI_Allgather`` wants, so
+that the loop is the same machine code on one rank and on many, and needs no visit to the
+interpreter.
+"""
+
+import ctypes
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+import numpy as np
+from mpi4py import MPI
+from numba import types
+from numpy.typing import NDArray
+
+from .compiled import compiled
+
+EVENT = np.dtype([("site", "i8"), ("slip", "f8"), ("first", "i8")])
+"""One event: global site, slip, and 1 if it is the site's first in this avalanche."""
+
+
+class EventExchange(NamedTuple):
+    """What the compiled exchange needs of MPI; two small messages of fixed size."""
+
+    size: int
+    rank: int
+    comm: int  # the handle of the communicator, as the C functions take it
+    byte: int  # the handle of MPI_BYTE
+    sent: NDArray[Any]  # (1 + capacity,) EVENT; the site of the first is the number of events
+    received: NDArray[Any]  # (size, 1 + capacity) EVENT
+    counts: NDArray[np.int32]  # (size,) bytes from each rank, in the overflow round
+    offsets: NDArray[np.int32]
+
+
+def make_exchange(comm: Any) -> EventExchange:
+    """Return what the compiled exchange needs of a communicator."""
+    # A failed exchange cannot be mended, and the compiled loop is no place to try.
+    comm.Set_errhandler(MPI.ERRORS_ARE_FATAL)
+    _export_mpi_symbols()
+    capacity = 8 if comm.size <= 32 else 2
+    return EventExchange(
+        comm.size,
+        comm.rank,
+        _handle(comm),
+        _handle(MPI.BYTE),
+        np.zeros(1 + capacity, EVENT),
+        np.zeros((comm.size, 1 + capacity), EVENT),
+        np.zeros(comm.size, np.int32),
+        np.zeros(comm.size, np.int32),
+    )
+
+
+def _handle(thing: Any) -> int:
+    """Return an MPI handle as an integer: a pointer in Open MPI, a C int in MPICH.
+
+    Both fit in a register.
+    """
+    kind = ctypes.c_int if MPI._sizeof(thing) == ctypes.sizeof(ctypes.c_int) else ctypes.c_ssize_t
+    return int(kind.from_address(MPI._addressof(thing)).value)
+
+
+def _export_mpi_symbols() -> None:
+    library = ctypes.CDLL(
+        MPI.__file__
+    )  # finds the functions of the MPI library that mpi4py is linked to
+    for name in ("MPI_Allgather", "MPI_Allgatherv"):
+        llvm.add_symbol(
+            f"hpcepm_{name}", ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+        )
+
+
+_int, _handle_type, _buffer = types.intc, types.intp, types.voidptr
+_allgather = types.ExternalFunction(
+    "hpcepm_MPI_Allgather",
+    _int(_buffer, _int, _handle_type, _buffer, _int, _handle_type, _handle_type),
+)
+_allgatherv = types.ExternalFunction(
+    "hpcepm_MPI_Allgatherv",
+    _int(_buffer, _int, _handle_type, _buffer, _buffer, _buffer, _handle_type, _handle_type),
+)
+_EVENT_BYTES = EVENT.itemsize
+
+
+@compiled
+def exchange_events(
+    exchange: EventExchange, own: NDArray[Any], n_own: int, events: NDArray[Any]
+) -> int:
+    """Put the events of all ranks, in rank order, into ``events``. Collective.
+
+    Parameters
+    ----------
+    exchange
+        To the other ranks.
+    own, n_own
+        This rank's events, shape (capacity,), dtype `EVENT`. Only the first ``capacity`` of
+        ``n_own`` need be there.
+    events
+        Where all go, shape (capacity,).
+
+    Returns
+    -------
+    int
+        How many events there are in all. If that is more than ``events`` holds, none was exchanged.
+    """
+    if exchange.size == 1:
+        for k in range(min(n_own, events.size)):
+            events[k] = own[k]
+        return n_own
+    room = exchange.sent.size - 1
+    exchange.sent[0].site = n_own
+    for k in range(min(n_own, room)):
+        exchange.sent[1 + k] = own[k]
+    message = exchange.sent.size * _EVENT_BYTES
+    _allgather(
+        exchange.sent.ctypes,
+        message,
+        exchange.byte,
+        exchange.received.ctypes,
+        message,
+        exchange.byte,
+        exchange.comm,
+    )
+    total = 0
+    overflow = False
+    for rank in range(exchange.size):
+        n = exchange.received[rank, 0].site
+        exchange.counts[rank] = n * _EVENT_BYTES
+        exchange.offsets[rank] = total * _EVENT_BYTES
+        total += n
+        overflow |= n > room
+    if total > events.size:
+        return total
+    if overflow:
+        _allgatherv(
+            own.ctypes, n_own * _EVENT_BYTES, exchange.byte,
+            events.ctypes, exchange.counts.ctypes, exchange.offsets.ctypes, exchange.byte, exchange.comm,
+        )  # fmt: skip
+        return total
+    k = 0
+    for rank in range(exchange.size):
+        for m in range(exchange.received[rank, 0].site):
+            events[k] = exchange.received[rank, 1 + m]
+            k += 1
+    return total
+
+
+@compiled
+def sort_by_site(events: NDArray[Any], n: int) -> None:
+    """Sort the first n events by site: the order in which every rank takes them (Shell's way.
+
+    Numba's own sort allocates).
+    """
+    gap = n // 2
+    while gap > 0:
+        for k in range(gap, n):
+            site, slip, first, place = events[k].site, events[k].slip, events[k].first, k
+            while place >= gap and events[place - gap].site > site:
+                events[place] = events[place - gap]
+                place -= gap
+            events[place].site, events[place].slip, events[place].first = site, slip, first
+        gap //= 2
+
+
+@compiled
+def exchange_minimum(exchange: EventExchange, value: float, site: int) -> tuple[float, int]:
+    """Return the smallest value of all ranks and its site, the lowest site among equals.
+
+    Collective.
+
+    A NaN, which is smaller than nothing and would leave ranks of different minds, counts as −inf.
+    """
+    if np.isnan(value):
+        value = -np.inf
+    if exchange.size == 1:
+        return value, site
+    exchange.sent[0].site = site
+    exchange.sent[0].slip = value
+    flat = exchange.received.reshape(exchange.received.size)
+    _allgather(
+        exchange.sent.ctypes,
+        _EVENT_BYTES,
+        exchange.byte,
+        flat.ctypes,
+        _EVENT_BYTES,
+        exchange.byte,
+        exchange.comm,
+    )
+    for rank in range(exchange.size):
+        other = flat[rank]
+        if other.slip < value or (other.slip == value and other.site < site):
+            value, site = other.slip, other.site
+    return value, site

@@ -1,0 +1,90 @@
+"""The ranks of one machine: they see the same memory, and so can share what a message would only copy.
+
+The memory has no name on any disk (Linux's memfd): nothing is left of a run that is killed, and no file system need be large
+enough. Where ranks cannot see each other's memory, each is a machine of its own: results are the same, some come later.
+"""
+
+import mmap
+import os
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import DTypeLike, NDArray
+
+NAME: Final = "hpcepm"
+
+
+class Node:
+    """The ranks of a communicator that share memory with this one. Collective.
+
+    Attributes
+    ----------
+    rank, size
+        Which of them this is, and how many they are.
+    """
+
+    def __init__(self, comm: Any) -> None:
+        self._comm = comm.Split_type(MPI.COMM_TYPE_SHARED)
+        if not self._can_share():
+            self._comm = MPI.COMM_SELF
+        self.rank: int = self._comm.rank
+        self.size: int = self._comm.size
+
+    def shared(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+        """Return an array of zeros that all ranks of the machine see. Collective.
+
+        Raises `MemoryError` on all ranks if the machine refuses one of them.
+        """
+        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if self._comm.size == 1 or n_bytes == 0:
+            return np.zeros(shape, dtype)
+        memory = self._map(n_bytes)
+        if not self._comm.allreduce(memory is not None, MPI.LAND):
+            raise MemoryError(f"this machine does not give its ranks {n_bytes} bytes to share")
+        return np.frombuffer(memory, dtype).reshape(shape)  # type: ignore[arg-type]
+
+    def barrier(self) -> None:
+        """Wait for the other ranks of the machine. Collective."""
+        if self._comm.size > 1:
+            self._comm.Barrier()
+
+    def _can_share(self) -> bool:
+        """Return whether all others read what rank 0 writes. Collective."""
+        if self._comm.size == 1:
+            return True
+        word, memory = self._comm.bcast(os.urandom(16)), self._map(mmap.PAGESIZE)
+        if self._comm.rank == 0 and memory:
+            memory[: len(word)] = word
+        self._comm.Barrier()
+        agreed: bool = self._comm.allreduce(
+            memory is not None and memory[: len(word)] == word, MPI.LAND
+        )
+        return agreed
+
+    def _map(self, n_bytes: int) -> mmap.mmap | None:
+        """Return memory of rank 0 as seen from here, or None if it cannot be had. Collective."""
+        descriptor, memory = -1, None
+        with suppress(OSError, AttributeError):  # only Linux has memfd_create
+            if self._comm.rank == 0:
+                descriptor = os.memfd_create(NAME)
+                os.ftruncate(descriptor, n_bytes)
+        process, number = self._comm.bcast((os.getpid(), descriptor))
+        with suppress(
+            OSError, ValueError
+        ):  # in a container of its own this rank finds no such process, or another
+            if self._comm.rank > 0:
+                descriptor = _open(f"/proc/{process}/fd/{number}")
+            memory = mmap.mmap(descriptor, n_bytes)
+        self._comm.Barrier()
+        with suppress(OSError):
+            os.close(descriptor)
+        return memory
+
+
+def _open(path: str) -> int:
+    """Open the memory of another rank, and nothing else."""
+    if not os.readlink(path).startswith(f"/memfd:{NAME}"):
+        raise FileNotFoundError(path)
+    return os.open(path, os.O_RDWR)

@@ -1,0 +1,232 @@
+"""The lattice and the slab of it that each rank owns.
+
+Axis 0 (x) is cut into strips of a few rows, which are dealt out to the ranks in turn: an avalanche,
+or a shear band, covers strips of many ranks, and they share its work. A rank's strips, one below
+the other, are its slab. A row is never split: a sum over the lattice is a sum over each row
+followed by a sum over all rows in ascending order, whatever the ranks, and so has the same bits on
+any number of them.
+"""
+
+from math import prod
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .compiled import compiled
+from .ranks import Ranks
+
+Field = NDArray[Any]
+"""One value for each site of this rank's slab, shape (rows, ny)."""
+
+
+class RowMap(NamedTuple):
+    """Which rows of the lattice a rank owns, for compiled loops."""
+
+    nx: int
+    global_row: NDArray[
+        np.int32
+    ]  # (rows,): which row of the lattice each row of the slab is; ascending
+    local_row: NDArray[np.int32]  # (nx,): which local row each row of the lattice is; −1 elsewhere
+
+
+class Strip(NamedTuple):
+    """Rows that lie together in the lattice and in a slab."""
+
+    start: int  # in the lattice
+    here: int  # in the slab
+    rows: int
+
+
+def strip_height(shape: tuple[int, int]) -> int:
+    """Return how many rows a strip has, which is also the size of the blocks of the lazy engine.
+
+    As measured, see docs.
+    """
+    n = (shape[0] * shape[1]) ** 0.5
+    return 4 if n < 384 else 8 if n < 1536 else 16
+
+
+def rows_of_rank(nx: int, size: int, rank: int) -> int:
+    """Return how many of nx things a rank of ``size`` gets when they are shared out evenly."""
+    whole, left_over = divmod(nx, size)
+    return whole + (rank < left_over)
+
+
+class Lattice:
+    """An nx × ny lattice, periodic both ways, shared out over a ranks.
+
+    Parameters
+    ----------
+    shape
+        (nx, ny).
+    ranks
+        The ranks that share it.
+    strip
+        Height of a strip, if not `strip_height`.
+
+    Attributes
+    ----------
+    row_map
+        The rows of this rank.
+    rows, rows_of
+        How many they are, and how many each rank has.
+    """
+
+    def __init__(self, shape: tuple[int, int], ranks: Ranks, strip: int | None = None) -> None:
+        self.shape = shape
+        self.ranks = ranks
+        self.strip = strip or strip_height(shape)
+        nx, ny = shape
+        self.n_sites = nx * ny
+        self.ny = ny
+        self.rows_of = [sum(s.rows for s in self.strips_of(rank)) for rank in range(ranks.size)]
+        self.rows = self.rows_of[ranks.rank]
+        row, here = np.zeros(self.rows, np.int32), np.full(nx, -1, np.int32)
+        for s in self.strips_of(ranks.rank):
+            row[s.here : s.here + s.rows] = np.arange(s.start, s.start + s.rows)
+            here[s.start : s.start + s.rows] = np.arange(s.here, s.here + s.rows)
+        self.row_map = RowMap(nx, row, here)
+
+    def strips_of(self, rank: int) -> list[Strip]:
+        """Return the strips of a rank."""
+        nx, size = self.shape[0], self.ranks.size
+        if size == 1:
+            return [Strip(0, 0, nx)]
+        starts = range(rank * self.strip, nx, size * self.strip)
+        return [
+            Strip(start, k * self.strip, min(self.strip, nx - start))
+            for k, start in enumerate(starts)
+        ]
+
+    def field(self, dtype: DTypeLike = np.float64) -> Field:
+        """Return a new field of zeros."""
+        return np.zeros((self.rows, self.ny), dtype)
+
+    def all_rows(self, mine: NDArray[Any]) -> NDArray[Any]:
+        """Return the per-row values of all rows, shape (nx, ...), from those of mine, (rows, ...).
+
+        Collective.
+
+        Not a copy if all are mine.
+        """
+        if self.ranks.size == 1:
+            return mine
+        everything = np.zeros((self.shape[0], *mine.shape[1:]), mine.dtype)
+        for rank, values in enumerate(self.ranks.allgather(mine)):
+            for s in self.strips_of(rank):
+                everything[s.start : s.start + s.rows] = values[s.here : s.here + s.rows]
+        return everything
+
+    def column_sums(self, mine: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sums over x, shape (...), of the values of my rows, (rows, ...). Collective.
+
+        Strips are summed up where they are, and then added in ascending order, each rank for its
+        share of the columns.
+        """
+        size, columns = self.ranks.size, mine.reshape(self.rows, prod(mine.shape[1:]))
+        parts = _sums_of_rows(columns, self.strip)
+        if size == 1:
+            return _sums_of_rows(parts, len(parts))[0].reshape(mine.shape[1:])
+        columns_of = [rows_of_rank(columns.shape[1], size, rank) for rank in range(size)]
+        pieces = self.ranks.comm.alltoall(np.split(parts, np.cumsum(columns_of)[:-1], axis=1))
+        n_strips = sum(map(len, pieces))
+        by_strip = np.zeros((n_strips, columns_of[self.ranks.rank]))
+        for rank, piece in enumerate(pieces):
+            by_strip[rank::size] = piece
+        return np.concatenate(self.ranks.allgather(_sums_of_rows(by_strip, n_strips)[0])).reshape(
+            mine.shape[1:]
+        )
+
+    def power_means(self, field: Field, centre: float = 0.0) -> tuple[float, float, float, float]:
+        """Return the lattice means of (f − centre)^p for p = 1, 2, 3, 4. Collective."""
+        sums = np.empty((self.rows, 4))
+        _row_power_sums(field, centre, sums)
+        first, second, third, fourth = self.means(sums).tolist()
+        return first, second, third, fourth
+
+    def means(self, row_sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return lattice means, shape (...), from the sums over each of my rows, (rows, ...).
+
+        Collective.
+        """
+        means = np.empty(row_sums.shape[1:])
+        _mean_of_rows(
+            self.all_rows(row_sums).reshape(self.shape[0], -1), self.n_sites, means.reshape(-1)
+        )
+        return means
+
+    def first_bad_site(self, field: Field) -> int | None:
+        """Return the lowest global index of a site of this slab that holds NaN or infinity, if any."""
+        if all_finite(field):
+            return None
+        i, j = divmod(int(np.flatnonzero(~np.isfinite(field))[0]), self.ny)
+        return int(self.row_map.global_row[i]) * self.ny + j
+
+
+def _sums_of_rows(rows: NDArray[np.float64], height: int) -> NDArray[np.float64]:
+    """Return the sum of the first ``height`` rows, of the next, and so on.
+
+    Each in ascending order.
+    """
+    sums = np.zeros((-(-len(rows) // height), rows.shape[1]))
+    _add_rows(rows, height, sums)
+    return sums
+
+
+@compiled
+def _add_rows(rows: NDArray[np.float64], height: int, sums: NDArray[np.float64]) -> None:
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            sums[i // height, j] += rows[i, j]
+
+
+@compiled
+def _mean_of_rows(rows: NDArray[np.float64], n_sites: int, means: NDArray[np.float64]) -> None:
+    """Set ``means`` to the sums of all rows, in ascending order, divided by the number of sites."""
+    means[:] = 0.0
+    for i in range(rows.shape[0]):
+        means += rows[i]
+    means /= n_sites
+
+
+@compiled
+def _row_power_sums(field: Field, centre: float, sums: NDArray[np.float64]) -> None:
+    for i in range(field.shape[0]):
+        s = NO_POWERS
+        for j in range(field.shape[1]):
+            s = add_powers(s, field[i, j] - centre)
+        sums[i, 0], sums[i, 1], sums[i, 2], sums[i, 3] = s
+
+
+Powers = tuple[float, float, float, float]
+NO_POWERS: Final[Powers] = (0.0, 0.0, 0.0, 0.0)
+
+
+@compiled
+def add_powers(s: Powers, d: float) -> Powers:
+    """Return four sums with d, d², d³ and d⁴ added.
+
+    Every sum of powers is made so, for its bits.
+    """
+    return s[0] + d, s[1] + d * d, s[2] + d * d * d, s[3] + (d * d) * (d * d)
+
+
+_EXPONENT = 0x7FF0000000000000  # of a double; all ones in NaN and infinity alone
+
+
+@compiled
+def all_finite(*fields: Field) -> bool:
+    """Return whether no double of some fields is NaN or infinite.
+
+    Without a branch, so that it runs at the speed of memory.
+    """
+    for field in fields:
+        bits = field.view(np.int64)
+        largest = 0
+        for i in range(bits.shape[0]):
+            for j in range(bits.shape[1]):
+                largest = max(largest, bits[i, j] & _EXPONENT)
+        if largest == _EXPONENT:
+            return False
+    return True

@@ -1,0 +1,81 @@
+"""What a result came from: versions of everything that touches its bits, and the commit of this program."""
+
+import ctypes
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import mpi4py_fft.fftw.fftw_xfftn as fftw
+import numpy as np
+from mpi4py import MPI
+
+from hpcepm import __version__
+from hpcepm.input import ReadInput
+from hpcepm.model.disorder import age, disorder_strength
+from hpcepm.model.glass import Glass
+from hpcepm.parallel.ranks import Ranks
+
+
+def of_run(
+    read: ReadInput,
+    glass: Glass,
+    ranks: Ranks,
+    engine: str,
+    mean_initial: float,
+    created: str,
+    software: dict[str, str],
+) -> dict[str, Any]:
+    """Return the root attributes of a ``run.h5``."""
+    return {
+        **software,
+        "input": read.text,
+        "input_resolved": read.settings.model_dump_json(),
+        "seed": np.uint64(glass.seed),
+        "ranks": ranks.size,
+        "engine": engine,
+        "disorder_strength": disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star),
+        "age": age(mean_initial, glass.renewal),
+        "created": created,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the software stack, by name."""
+    return {
+        "hpcepm_version": __version__,
+        "git_commit": _git_commit(),
+        "numpy_version": np.__version__,
+        "mpi4py_version": version("mpi4py"),
+        "mpi_library": MPI.Get_library_version().split(",")[0].split("\n")[0].strip("\0 "),
+        "fftw_version": _fftw_version(),
+        "hdf5_version": h5py.version.hdf5_version,
+    }
+
+
+def _fftw_version() -> str:
+    try:
+        text = ctypes.c_char * 64
+        return text.in_dll(ctypes.CDLL(fftw.__file__), "fftw_version").value.decode()
+    except (OSError, ValueError):
+        return "unknown"
+
+
+def _git_commit() -> str:
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"

@@ -1,0 +1,183 @@
+"""Stopping a run from outside without losing anything.
+
+Signals, an end of time, and files left in its directory.
+
+A signal is noted at once on the rank that it reaches. All else is rank 0's to see: its clock and
+its eyes decide for all. What was asked for is done when the run pauses, on all ranks alike.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+ONE_REQUEST: Final = 0.5
+"""Seconds within which signals are one.
+
+A launcher may pass on what the rank was also sent itself.
+"""
+
+SCHEDULER_NEEDS: Final = 20.0
+"""Seconds at the end of a job for what comes after this program.
+
+Other ranks, the rest of the job script.
+"""
+
+
+class StopRequest:
+    """Notes that this process was asked to stop, by Ctrl-C (SIGINT), SIGTERM or SIGUSR1.
+
+    The first request stops the run with a checkpoint, a second at once and without; a third ends
+    the process.
+
+    Attributes
+    ----------
+    name
+        The signal that came, if one did.
+    urgency
+        How many requests came.
+    """
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.urgency = 0
+        self._last = -ONE_REQUEST
+
+    def listen(self) -> "StopRequest":
+        """Note signals from now on, for the rest of the process."""
+        for number in SIGNALS:
+            signal.signal(number, self._note)
+        return self
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._last < ONE_REQUEST:
+            return
+        self._last = now
+        self.name = signal.Signals(number).name
+        self.urgency += 1
+        if self.urgency > 2:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+def ignore_requests() -> None:
+    """Ignore requests to stop: Python, as it leaves, restores the signals' deadly defaults before MPI has ended."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+class Deadline:
+    """When a run must have ended, by its own ``--max-walltime`` and by the scheduler's. On rank 0.
+
+    Parameters
+    ----------
+    max_walltime
+        Seconds from the start of this process; None for no limit.
+    """
+
+    def __init__(self, max_walltime: float | None) -> None:
+        now = time.time()
+        ends = {
+            "--max-walltime": None
+            if max_walltime is None
+            else now - _age_of_process() + max_walltime
+        }
+        end_of_job = job_ends_at()
+        ends["the end of the job's time"] = (
+            None if end_of_job is None else end_of_job - SCHEDULER_NEEDS
+        )
+        self._ends = {
+            name: time.monotonic() + end - now for name, end in ends.items() if end is not None
+        }
+
+    def reached(self, seconds_to_stop: float) -> str | None:
+        """Return which limit is so near that stopping must begin, if it takes so long.
+
+        None if there is time.
+        """
+        now = time.monotonic()
+        return next(
+            (name for name, end in self._ends.items() if now + seconds_to_stop >= end), None
+        )
+
+
+def job_ends_at() -> float | None:
+    """Return when SLURM will end the job that this process is part of, in seconds since the epoch.
+
+    None if it is in none.
+    """
+    if (told := os.environ.get("SLURM_JOB_END_TIME", "")).isdigit():
+        return float(told)
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return None
+    try:
+        command = ["squeue", "--noheader", "--jobs", job, "--format", "%e"]
+        said = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.split()
+        return datetime.fromisoformat(said[0]).timestamp()
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+
+
+def _age_of_process() -> float:
+    """Return how many seconds ago this process began.
+
+    Interpreter and libraries take their time too.
+    """
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+_WALLTIME: Final = re.compile(r"(?:(\d{1,4})-)?(?:(\d{1,5}):)?(\d{1,5}):(\d{1,5})")
+
+
+def seconds_of_walltime(text: str) -> float:
+    """Return the seconds of ``23:50:00``, ``50:00`` or ``1-12:00:00``, as schedulers write times, or of a plain number.
+
+    Raises
+    ------
+    ValueError
+        It is no such time.
+    """
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+        return float(text)
+    if found := _WALLTIME.fullmatch(text):
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        return ((24 * days + hours) * 60 + minutes) * 60 + seconds
+    raise ValueError(
+        f"'{text}' is no time; write 23:50:00, 1-12:00:00 (days-hours:minutes:seconds) or seconds"
+    )
+
+
+class Files:
+    """Files by which a user speaks to a run: ``STOP`` and ``CHECKPOINT`` in its directory.
+
+    On rank 0.
+
+    ``STOP`` stays, so that a chain of jobs can see that it was meant to end, until the run is gone
+    on with.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.stop, self.checkpoint = directory / "STOP", directory / "CHECKPOINT"
+
+    @staticmethod
+    def take(file: Path) -> bool:
+        """Return whether a file is there, and remove it."""
+        try:
+            file.unlink()
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,159 @@
+"""What a user sees while a run goes on: a header, a line of progress, a summary. On rank 0."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from typing import TextIO
+
+LINE_A_MINUTE = 60.0
+BAR_EVERY = 0.2
+
+
+class Progress:
+    """Reports on a run: a live bar on a terminal, a line a minute in a log.
+
+    Parameters
+    ----------
+    target
+        The strain to reach.
+    quiet
+        Say nothing but warnings.
+    stream
+        Where to; standard output if None.
+    """
+
+    def __init__(self, target: float, quiet: bool, stream: TextIO | None = None) -> None:
+        self.target = target
+        self.quiet = quiet
+        self.stream = stream or sys.stdout
+        self.live = is_terminal(self.stream)
+        self._shown = time.monotonic()
+        self._began: float | None = None
+        self._first: tuple[float, int] | None = None
+        self._width = 0
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Print whole lines."""
+        if not self.quiet:
+            self._write(self._blank() + "".join(f"{line}\n" for line in lines))
+
+    def warn(self, lines: Iterable[str]) -> None:
+        """Print what is wrong but stops nothing, even if quiet, on standard error."""
+        sys.stderr.write("".join(f"hpcepm: warning: {line}\n" for line in lines))
+        sys.stderr.flush()
+
+    def update(
+        self, strain: float, stress: float, events: int, steps: int, force: bool = False
+    ) -> None:
+        """Show where the run is, if it is time to."""
+        if self._first is None:
+            self._first = (strain, events)
+        if not (elapsed := self._due(force)):
+            return
+        rate = (events - self._first[1]) / elapsed
+        left = _time_left(strain - self._first[0], self.target - strain, elapsed)
+        self._show(
+            strain / self.target,
+            f"strain {strain:.4f}/{self.target:g}  stress {stress:.4f}  {count(events)} events  "
+            f"{count(rate)} events/s  {count(steps)} steps  {duration(left)} left",
+        )
+
+    def realizations(self, begun_with: int, done: int, of: int) -> None:
+        """Show how many realizations are done, if it is time to."""
+        if elapsed := self._due():
+            left = _time_left(done - begun_with, of - done, elapsed)
+            rate = (done - begun_with) / elapsed
+            self._show(
+                done / of,
+                f"{done}/{of} realizations  {count(rate) if rate >= 1 else f'{rate:.2g}'}/s  {duration(left)} left",
+            )
+
+    def _due(self, force: bool = False) -> float:
+        """Return the seconds since the first call if it is time to show something, else 0."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+        due = BAR_EVERY if self.live else LINE_A_MINUTE
+        if self.quiet or not (force or now - self._shown >= due):
+            return 0.0
+        self._shown = now
+        return max(now - self._began, 1e-9)
+
+    def _show(self, fraction: float, numbers: str) -> None:
+        if self.live:
+            line = f"{bar(fraction)} {numbers}"[: shutil.get_terminal_size().columns - 1]
+            self._write(self._blank() + line)
+            self._width = len(line)
+        else:
+            self._write(f"{time.strftime('%H:%M:%S')}  {numbers}\n")
+
+    def _blank(self) -> str:
+        """Return what wipes the live line."""
+        width, self._width = self._width, 0
+        return "\r" + " " * width + "\r" if width else ""
+
+    def _write(self, text: str) -> None:
+        """Write; a reader that is gone is no reason to stop a run."""
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:
+            self.quiet = True
+            if self.stream is sys.stdout:  # else Python complains of it again at its end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _time_left(done: float, to_do: float, elapsed: float) -> float:
+    return to_do * elapsed / done if done > 0 else float("inf")
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Return whether a person watches.
+
+    Open MPI gives its ranks a terminal of their own, whatever its output goes to.
+    """
+    if not stream.isatty():
+        return False
+    if "OMPI_COMM_WORLD_SIZE" not in os.environ:
+        return True
+    try:
+        return os.readlink(f"/proc/{os.getppid()}/fd/1").startswith(("/dev/pts/", "/dev/tty"))
+    except OSError:
+        return False
+
+
+def bar(fraction: float, width: int = 20) -> str:
+    """Return a bar that is filled to a fraction."""
+    full = round(width * min(max(fraction, 0.0), 1.0))
+    return f"[{'█' * full}{'░' * (width - full)}] {100 * min(fraction, 1.0):3.0f}%"
+
+
+def count(number: float) -> str:
+    """Return a count of four characters or so: 950, 12.3k, 4.56M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time a person can read."""
+    if seconds == float("inf"):
+        return "unknown time"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds % 60:.0f} s"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def memory(n_bytes: float) -> str:
+    """Return an amount of memory a person can read."""
+    for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.3g} {unit}"
+    return f"{n_bytes:.0f} B"

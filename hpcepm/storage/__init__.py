@@ -1,0 +1,1 @@
+"""Files of a run: fields, tables, checkpoints, and the directory that holds them."""
