@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba import types
 
 
 def _cache_directory() -> str:
@@ -86,6 +87,12 @@ def compiled_for(function: Callable[..., Any], *arguments: Any) -> Callable[...,
         tuple(numba.typeof(argument) for argument in arguments)
     )
     return entry
+
+
+def external(name: str, signature: Any, in_python: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a C function for compiled loops; its equivalent where ``NUMBA_DISABLE_JIT`` is set."""
+    function: Callable[..., Any] = types.ExternalFunction(name, signature)
+    return in_python if numba.config.DISABLE_JIT else function
 
 
 def cache_is_cold() -> bool:

@@ -20,7 +20,8 @@ import scipy.fft
 import scipy.special
 from mpi4py_fft import fftw
 
-from ..conftest import datasets, run_python
+from tests.conftest import datasets, run_python
+
 from .cases import CASES, CHAINS, GROWN, write_inputs
 
 RECORDED: Final = Path(__file__).with_name("golden.json")

@@ -7,8 +7,7 @@ from hpcepm.model.convolution import Convolution
 from hpcepm.model.kernel import KERNELS, Kernel, cell_average, wavevectors
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-
-from .plain_model import kernel_hat
+from tests.model.plain_model import kernel_hat
 
 EVERY = [(kind, orientation) for kind in KERNELS for orientation in ("simple", "pure")]
 TABLE = {

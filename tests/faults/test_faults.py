@@ -25,8 +25,7 @@ from hpcepm.parallel.ranks import Ranks
 from hpcepm.storage.checkpoint import BadCheckpoint, newest_checkpoint
 from hpcepm.storage.checksum import broken_seal
 from hpcepm.storage.tables import DamagedOutput, Table
-
-from .conftest import (
+from tests.conftest import (
     Count,
     assert_same_bits,
     datasets,
@@ -36,7 +35,7 @@ from .conftest import (
     settings_for,
     start,
 )
-from .faults import ON_RANK_0, PHASES, STAGES
+from tests.faults.faults import ON_RANK_0, PHASES, STAGES
 
 SETTINGS = settings_for(
     (97, 61), engine="lazy", loading={"target": 0.25}, checkpoint={"every": "0.1 s"}
@@ -160,11 +159,14 @@ def test_kill_9_at_each_stage_of_a_checkpoint(
 
 def faulty(folder: Path, ranks: int | None, **fault: Any) -> subprocess.CompletedProcess[str]:
     return run_python(
-        ["-m", "tests.faults", json.dumps(fault), *COMMAND[2:]], ranks, folder, PYTHONPATH=str(ROOT)
+        ["-m", "tests.faults.faults", json.dumps(fault), *COMMAND[2:]],
+        ranks,
+        folder,
+        PYTHONPATH=str(ROOT),
     )
 
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("deed", ["full disk", "broken disk", "read-only disk", "directory gone"])

@@ -14,8 +14,8 @@ import h5py
 import pytest
 import yaml
 
-from .conftest import assert_same_bits, run_python, settings_for
-from .slurm.cluster import Cluster, cluster
+from tests.cli.slurm.cluster import Cluster, cluster
+from tests.conftest import assert_same_bits, run_python, settings_for
 
 pytestmark = pytest.mark.slurm
 
@@ -37,7 +37,7 @@ def slurm() -> Iterator[Cluster]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder that is to the templates what a checkout of hpcepm is, and where they may write."""
-    (tmp_path / "jobs").symlink_to(Path(__file__).parents[1] / "jobs")
+    (tmp_path / "jobs").symlink_to(Path(__file__).parents[2] / "jobs")
     (tmp_path / ".venv").symlink_to(sys.prefix)
     return tmp_path
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import Run, assert_same_bits, run_python, settings_for
+from tests.conftest import Run, assert_same_bits, run_python, settings_for
 
 FEW_RECORDS = {"directory": "run", "observables": {"every": 0.1}, "fields": {"every": 0.5}}
 CASES = {

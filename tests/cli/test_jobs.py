@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import end, settings_for
+from tests.conftest import end, settings_for
 
-JOBS = Path(__file__).parents[1] / "jobs"
+JOBS = Path(__file__).parents[2] / "jobs"
 NEW_CHECKPOINT = "mkdir -p run/checkpoints; touch run/checkpoints/00000002.h5; exit 75"
 UNTIL_TOLD = (
     "trap 'echo told >> told' USR1; touch started; until [ -e told ]; do sleep 0.05; done; sleep 0.5; "

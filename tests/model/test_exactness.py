@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from .conftest import assert_same_bits, datasets, run_python, settings_for
+from tests.conftest import assert_same_bits, datasets, run_python, settings_for
 
 SHAPES = {(64, 64): 1.6, (97, 61): 1.2, (128, 128): 0.5, (256, 256): 0.15}
 WHOLE_NUMBERS = ("events", "sites", "duration", "x", "y")

@@ -13,8 +13,7 @@ import pytest
 import yaml
 
 from hpcepm.storage.checksum import SEAL_BYTES, broken_seal, seal
-
-from .conftest import assert_same_bits, end, run_python, settings_for, start
+from tests.conftest import assert_same_bits, end, run_python, settings_for, start
 
 CASES = {
     "direct": settings_for((97, 61), engine="direct", loading={"target": 0.5}),
@@ -69,9 +68,8 @@ def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, one_rank: An
     from hpcepm.model.loop import LoopExit
     from hpcepm.parallel.rows import Lattice
     from hpcepm.storage.checkpoint import read_state, write_checkpoint
-
-    from .test_dynamics import glass, sheared
-    from .test_lazy import evaluate_all
+    from tests.model.test_dynamics import glass, sheared
+    from tests.model.test_lazy import evaluate_all
 
     for engine in ENGINES:
         lattice = Lattice((8, 9), one_rank)

@@ -13,8 +13,7 @@ from hpcepm.input import InputError, ReadInput, read_input, refuse_too_large
 from hpcepm.input.named_files import read_field_rows
 from hpcepm.input.schema import Input
 from hpcepm.parallel.rows import Lattice
-
-from .test_lattice import OneOfMany
+from tests.parallel.test_rows import OneOfMany
 
 MINIMAL = "lattice: {shape: [8, 6]}\nloading: {target: 0.1}\n"
 
@@ -58,11 +57,11 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(path.name for path in (Path(__file__).parents[1] / "inputs").glob("*.yaml"))
+    "name", sorted(path.name for path in (Path(__file__).parents[2] / "inputs").glob("*.yaml"))
 )
 def test_the_inputs_that_we_ship_are_valid(name: str) -> None:
     assert (
-        read_input(str(Path(__file__).parents[1] / "inputs" / name), []).settings.loading.target > 0
+        read_input(str(Path(__file__).parents[2] / "inputs" / name), []).settings.loading.target > 0
     )
 
 

@@ -17,8 +17,7 @@ from hpcepm.run.simulation import Simulation
 from hpcepm.storage.directory import NoRun, RunDirectory
 from hpcepm.storage.output import AVALANCHE_COLUMNS, view_of_table
 from hpcepm.storage.tables import Table
-
-from .conftest import settings_for
+from tests.conftest import settings_for
 
 MU = 14.7
 

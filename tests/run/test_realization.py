@@ -27,9 +27,8 @@ from hpcepm.model.state import AVALANCHE
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.run.realization import RealizationResult, Realizations, SavePoint
-
-from .conftest import run_python
-from .test_dynamics import MU, glass
+from tests.conftest import run_python
+from tests.model.test_dynamics import MU, glass
 
 Array = NDArray[np.float64]
 STRAINS = [0.02 * k for k in range(11)]
@@ -208,13 +207,13 @@ def test_a_team_of_several_ranks_gives_the_bits_of_one(tmp_path: Path, ranks: in
         "from hpcepm.parallel.rows import Lattice\n"
         "from hpcepm.parallel.ranks import Ranks\n"
         "from hpcepm.run.realization import Realizations\n"
-        "from tests.test_dynamics import glass\n"
-        "from tests.test_realization import STOPS, assert_same\n"
+        "from tests.model.test_dynamics import glass\n"
+        "from tests.run.test_realization import STOPS, assert_same\n"
         "for shape, engine, std in (((16, 16), 'direct', 0.0), ((13, 7), 'lazy', 0.3), ((3, 5), 'spectral', 0.0)):\n"
         "    lattices = [Lattice(shape, Ranks(comm)) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD)]\n"
         "    alone, together = (Realizations(l, glass(initial_stress_std=std), engine, STOPS) for l in lattices)\n"
         "    for r in (3, 0):\n"
         "        assert_same(alone.shear(r), together.shear(r))\n"
     )
-    done = run_python(["both.py"], ranks, tmp_path, PYTHONPATH=str(Path(__file__).parents[1]))
+    done = run_python(["both.py"], ranks, tmp_path, PYTHONPATH=str(Path(__file__).parents[2]))
     assert done.returncode == 0, done.stderr

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 from hpcepm.cli import STOPPED, main
 from hpcepm.input import InputError, read_input
-
-from .conftest import Count
+from tests.conftest import Count
 
 INPUTS = [
-    path.read_text() for path in sorted((Path(__file__).parents[1] / "inputs").glob("*.yaml"))
+    path.read_text() for path in sorted((Path(__file__).parents[2] / "inputs").glob("*.yaml"))
 ]
 WHOLE = """\
 lattice:      {shape: [16, 12]}

@@ -16,8 +16,7 @@ from hpcepm.model.loop import LoopExit
 from hpcepm.model.state import AVALANCHE
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-
-from .plain_model import PlainModel
+from tests.model.plain_model import PlainModel
 
 MU, BULK = 14.7, 52.0
 

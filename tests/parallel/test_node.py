@@ -10,10 +10,9 @@ import pytest
 from mpi4py import MPI
 
 from hpcepm.parallel.node import Node
+from tests.conftest import run_python
 
-from .conftest import run_python
-
-ROOT = str(Path(__file__).parents[1])
+ROOT = str(Path(__file__).parents[2])
 
 MACHINES = """
 from mpi4py import MPI
@@ -132,7 +131,7 @@ def test_sums_are_the_same_whoever_adds_them_up(tmp_path: Path) -> None:
         "from hpcepm.model.engines.lazy.sums import sum_of_pending\n"
         "from hpcepm.parallel.rows import Lattice\n"
         "from hpcepm.parallel.ranks import Ranks\n"
-        "from tests.test_dynamics import glass\n"
+        "from tests.model.test_dynamics import glass\n"
         "nx, ny, pending = 60, 47, 9000\n"
         "one_rank = Ranks(MPI.COMM_WORLD)\n"
         "engine = Dynamics(Lattice((nx, ny), one_rank), glass(), 'lazy').engine.arrays\n"
@@ -169,7 +168,7 @@ def test_a_cluster_gives_the_bits_of_one_machine(tmp_path: Path) -> None:
     """
     assert_on_ranks(
         MACHINES + "from hpcepm.parallel.ranks import Ranks\n"
-        "from tests.test_dynamics import sheared\n"
+        "from tests.model.test_dynamics import sheared\n"
         "one, rows = sheared(Ranks(MPI.COMM_SELF), (50, 41), 'lazy', 0.3)\n"
         "assert one.state.macro[0]['events'] > 2000\n"
         "for Cluster.per_machine in (1, 2, 3, 4):\n"

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 import yaml
 
-from .conftest import assert_same_bits, datasets, end, run_python, settings_for, start
+from tests.conftest import assert_same_bits, datasets, end, run_python, settings_for, start
 
 SETTINGS: dict[str, Any] = {**settings_for((9, 8), loading={"target": 0.1}), "realizations": 7}
 COMMAND = ["-m", "hpcepm", "input.yaml", "--output"]

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from hpcepm.calibration.emulator import Box, fit_emulator, monomials
 from hpcepm.calibration.search import search
 from hpcepm.calibration.statistics import Goal, Statistics, highest, peak, plateau
-
-from .conftest import end, run_python, start
+from tests.conftest import end, run_python, start
 
 Floats = NDArray[np.float64]
 EXAMPLES = Path(__file__).parent.parent / "inputs" / "calibrate"

@@ -11,8 +11,7 @@ import pytest
 
 from hpcepm.model import rng
 from hpcepm.parallel import compiled
-
-from .conftest import run_python
+from tests.conftest import run_python
 
 
 def test_it_is_where_it_belongs_even_if_numba_was_imported_before(tmp_path: Path) -> None:

@@ -23,9 +23,8 @@ from hpcepm.model.engines.lazy.sums import evaluate
 from hpcepm.model.kernel import Array, Kernel
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-
-from .conftest import run_python
-from .test_dynamics import glass, sheared
+from tests.conftest import run_python
+from tests.model.test_dynamics import glass, sheared
 
 
 @settings(max_examples=60, deadline=None)
@@ -150,8 +149,8 @@ def test_bounds_hold_where_blocks_straddle_slabs(tmp_path: Path) -> None:
         "from hpcepm.model.engines import lazy\n"
         "from hpcepm.parallel.rows import Lattice\n"
         "from hpcepm.parallel.ranks import Ranks\n"
-        "from tests.test_dynamics import glass\n"
-        "from tests.test_lazy import assert_certified\n"
+        "from tests.model.test_dynamics import glass\n"
+        "from tests.model.test_lazy import assert_certified\n"
         "pending_cost = 0\n"
         "for shape, lazy.MOST_EVALUATED in (((50, 41), 4096), ((13, 70), 4096), ((50, 41), 1)):\n"
         "    dynamics = Dynamics(Lattice(shape, Ranks(MPI.COMM_WORLD)), glass(initial_stress_std=0.3), 'lazy')\n"
@@ -160,7 +159,7 @@ def test_bounds_hold_where_blocks_straddle_slabs(tmp_path: Path) -> None:
         "        pending_cost += assert_certified(dynamics)\n"
         "assert pending_cost > 0\n"
     )
-    done = run_python(["certify.py"], 3, tmp_path, PYTHONPATH=str(Path(__file__).parents[1]))
+    done = run_python(["certify.py"], 3, tmp_path, PYTHONPATH=str(Path(__file__).parents[2]))
     assert done.returncode == 0, done.stderr
 
 

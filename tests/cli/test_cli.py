@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from .conftest import Run, end, run_python, settings_for, start
+from tests.conftest import Run, end, run_python, settings_for, start
 
 GOOD = settings_for((12, 10))
 

@@ -1,0 +1,60 @@
+"""Names, units and dtypes of ``run.h5``: what its writers and its readers agree on."""
+
+from typing import Final
+
+import numpy as np
+
+LAYOUT_VERSION: Final = 1
+
+STRESS_UNIT: Final = "Lennard-Jones stress"
+NO_UNIT: Final = "1"
+
+SAME_STRAIN: Final = 1e-9
+"""Strains that differ by less are one."""
+
+AVALANCHE: Final = np.dtype(
+    [
+        ("realization", "i4"),
+        ("strain", "f8"),
+        ("stress", "f8"),
+        ("stress_drop", "f8"),
+        ("slip", "f8"),
+        ("events", "i8"),
+        ("sites", "i8"),
+        ("duration", "i8"),
+        ("x", "i4"),
+        ("y", "i4"),
+    ]
+)
+"""A row of the table of avalanches."""
+
+AVALANCHE_COLUMNS: Final = {
+    "realization": (NO_UNIT, "realization"),
+    "strain": (NO_UNIT, "macroscopic strain at the trigger"),
+    "stress": (STRESS_UNIT, "macroscopic stress at the trigger"),
+    "stress_drop": (STRESS_UNIT, "macroscopic stress lost in the avalanche, 2 mu slip/(nx ny)"),
+    "slip": (NO_UNIT, "sum of the slips of all events"),
+    "events": (NO_UNIT, "events"),
+    "sites": (NO_UNIT, "distinct sites that yielded"),
+    "duration": (NO_UNIT, "synchronous steps"),
+    "x": ("cells", "row of the trigger site"),
+    "y": ("cells", "column of the trigger site"),
+}
+"""Units and description of each of its columns."""
+
+FIELDS: Final = {
+    "sigma": (STRESS_UNIT, "local shear stress"),
+    "epsilon_p": (NO_UNIT, "local plastic strain"),
+    "sigma_c": (STRESS_UNIT, "local yield stress"),
+    "n_events": (NO_UNIT, "how many times a site has yielded"),
+}
+"""Units and description of each field that a snapshot can hold; ``n_events`` is int32."""
+
+PROFILES: Final = {
+    "along_x": (NO_UNIT, "plastic strain of each x, averaged over y"),
+    "along_y": (NO_UNIT, "plastic strain of each y, averaged over x"),
+}
+
+
+class NoRun(Exception):
+    """There is no run that could be looked at; the message says where, and why not."""
