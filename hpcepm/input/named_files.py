@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.parallel.rows import Field, Lattice
-from hpcepm.storage.fields import read_local_field
 
 from .problems import shorten
 
@@ -84,7 +83,7 @@ def read_field_rows(name: str, folder: str, lattice: Lattice) -> Field:
     """Return this rank's slab of a checked field file."""
     path, dataset = split_name(name, folder)
     with _opened(path, dataset) as found:
-        return read_local_field(found, lattice).astype(np.float64)
+        return lattice.local_rows(found).astype(np.float64)
 
 
 def _first_bad(values: NDArray[np.float64]) -> int | None:

@@ -13,13 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.layout import NO_UNIT, STRESS_UNIT
 from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.rows import NO_POWERS, Field, Lattice, add_powers
 
 from .dynamics import Dynamics
-
-STRESS_UNIT: Final = "Lennard-Jones stress"
-NO_UNIT: Final = "1"
 
 
 @dataclass

@@ -9,23 +9,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.layout import AVALANCHE
 from hpcepm.parallel.rows import Field, Lattice
-
-AVALANCHE: Final = np.dtype(
-    [
-        ("realization", "i4"),
-        ("strain", "f8"),
-        ("stress", "f8"),
-        ("stress_drop", "f8"),
-        ("slip", "f8"),
-        ("events", "i8"),
-        ("sites", "i8"),
-        ("duration", "i8"),
-        ("x", "i4"),
-        ("y", "i4"),
-    ]
-)
-"""A row of the avalanche table (SPEC 5)."""
 
 MACRO: Final = np.dtype(
     [

@@ -103,6 +103,13 @@ class Lattice:
         """Return a new field of zeros."""
         return np.zeros((self.rows, self.ny), dtype)
 
+    def local_rows(self, whole: Any) -> Field:
+        """Return this rank's rows of an array (nx, ny), which may be a dataset of a file."""
+        local = self.field(whole.dtype)
+        for s in self.strips_of(self.ranks.rank):
+            local[s.here : s.here + s.rows] = whole[s.start : s.start + s.rows]
+        return local
+
     def all_rows(self, mine: NDArray[Any]) -> NDArray[Any]:
         """Return the per-row values of all rows, shape (nx, ...), from those of mine, (rows, ...).
 
