@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from hpcepm.parallel.ranks import ProblemOnRank
-from hpcepm.parallel.rows import Field, Lattice
+from hpcepm.parallel.rows import Lattice, LocalField
 
 from .checksum import SEAL_BYTES, seal
 
@@ -38,7 +38,7 @@ class Skeleton(NamedTuple):
 
 
 def write_fields(
-    path: Path, lattice: Lattice, fields: Mapping[str, Field], describe: Describe
+    path: Path, lattice: Lattice, fields: Mapping[str, LocalField], describe: Describe
 ) -> None:
     """Write fields, each (rows, ny) here, as datasets (nx, ny). Collective.
 
@@ -82,7 +82,7 @@ def write_fields(
         raise
 
 
-def read_local_field(dataset: h5py.Dataset, lattice: Lattice) -> Field:
+def read_local_field(dataset: h5py.Dataset, lattice: Lattice) -> LocalField:
     """Return this rank's rows of a dataset (nx, ny)."""
     field = lattice.field(dataset.dtype)
     for s in lattice.strips_of(lattice.ranks.rank):
@@ -112,7 +112,9 @@ def fsync_and_rename(partial: Path, path: Path) -> None:
         os.close(folder)
 
 
-def _skeleton(shape: tuple[int, int], fields: Mapping[str, Field], describe: Describe) -> Skeleton:
+def _skeleton(
+    shape: tuple[int, int], fields: Mapping[str, LocalField], describe: Describe
+) -> Skeleton:
     """Let HDF5 lay out a file in memory; the places of the rows stay holes there."""
     memory = _SparseFile()
     with h5py.File(
@@ -196,7 +198,7 @@ def _write_skeleton(path: Path, skeleton: Skeleton) -> None:
 
 
 def _pieces(
-    lattice: Lattice, fields: Mapping[str, Field], start_of: Mapping[str, int]
+    lattice: Lattice, fields: Mapping[str, LocalField], start_of: Mapping[str, int]
 ) -> Iterator[tuple[int, memoryview]]:
     """Return the bytes of this rank's rows, and where in the file they belong."""
     for name, field in fields.items():
@@ -208,7 +210,7 @@ def _pieces(
 
 
 def _write_rows(
-    path: Path, lattice: Lattice, fields: Mapping[str, Field], start_of: Mapping[str, int]
+    path: Path, lattice: Lattice, fields: Mapping[str, LocalField], start_of: Mapping[str, int]
 ) -> None:
     with open(path, "rb+", buffering=0) as file:
         for start, rows in _pieces(lattice, fields, start_of):
@@ -223,7 +225,7 @@ def _write_at(descriptor: int, data: memoryview, start: int) -> None:
 
 
 def _compare_rows(
-    path: Path, lattice: Lattice, fields: Mapping[str, Field], start_of: Mapping[str, int]
+    path: Path, lattice: Lattice, fields: Mapping[str, LocalField], start_of: Mapping[str, int]
 ) -> None:
     with open(path, "rb", buffering=0) as file:
         for start, rows in _pieces(lattice, fields, start_of):

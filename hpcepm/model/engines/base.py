@@ -1,20 +1,17 @@
 """What the step loop asks of an engine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, singledispatch
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 from numpy.typing import NDArray
 
 from hpcepm.model.convolution import Convolution
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import Fields, State
 from hpcepm.parallel.compiled import compiled, compiled_minimum
-from hpcepm.parallel.rows import Field, Lattice, RowMap
+from hpcepm.parallel.rows import Lattice, LocalField, RowMap
 
 
 class Engine(ABC):
@@ -42,7 +39,7 @@ class Engine(ABC):
         self.lattice = lattice
         self.kernel = kernel
         self.scale = scale
-        self.initial_stress: Field | None = None
+        self.initial_stress: LocalField | None = None
 
     @cached_property
     def convolution(self) -> Convolution:
@@ -74,7 +71,7 @@ class Engine(ABC):
         if self.initial_stress is not None:
             fields.yields_at[...] -= self.initial_stress
 
-    def internal_stress(self, state: State) -> Field:
+    def internal_stress(self, state: State) -> LocalField:
         """Return σ − Σ on the slab, in units of stress, without touching the state.
 
         Valid until the run goes on. Collective.
@@ -107,6 +104,7 @@ class Engine(ABC):
 # The three questions of the step loop. Each engine binds its own answers to the type of its arrays.
 
 
+@singledispatch
 def redistribute(
     engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
 ) -> bool:
@@ -117,6 +115,7 @@ def redistribute(
     raise NotImplementedError
 
 
+@singledispatch
 def unstable_sites(
     engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
 ) -> int:
@@ -129,6 +128,7 @@ def unstable_sites(
     raise NotImplementedError
 
 
+@singledispatch
 def weakest_site(engine: Any, fields: Fields, limit: float, row_map: RowMap) -> tuple[float, int]:
     """Return the smallest ``yields_at`` of this slab and its local index, the lowest among equals.
 
@@ -136,24 +136,6 @@ def weakest_site(engine: Any, fields: Fields, limit: float, row_map: RowMap) -> 
     more.
     """
     raise NotImplementedError
-
-
-def bind(
-    question: Callable[..., Any], arrays: type
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a compiled function the answer to a question for engines whose arrays are of a type."""
-
-    def decorate(answer: Callable[..., Any]) -> Callable[..., Any]:
-        function = answer.py_func if hasattr(answer, "py_func") else answer
-
-        def select(engine: Any, *_: Any) -> Any:
-            applies = isinstance(engine, types.BaseNamedTuple) and engine.instance_class is arrays
-            return function if applies else None
-
-        overload(question, strict=False, jit_options={"forceinline": True})(select)
-        return answer
-
-    return decorate
 
 
 # Engines that know yields_at at every site after every step find both answers from the smallest
@@ -207,7 +189,7 @@ def weakest_by_rows(
 
 
 @compiled
-def find_row_minima(yields_at: Field, row_minimum: NDArray[np.float64]) -> None:
+def find_row_minima(yields_at: LocalField, row_minimum: NDArray[np.float64]) -> None:
     """Set the smallest value of each row."""
     for i in range(yields_at.shape[0]):
         row_minimum[i] = smallest(yields_at[i])
