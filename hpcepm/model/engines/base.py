@@ -15,21 +15,23 @@ from hpcepm.parallel.rows import Lattice, LocalField, RowMap
 
 
 class Engine(ABC):
-    """Redistributes stress on one rank's slab, together with the other ranks.
+    """Redistributes stress on the rows of one rank, together with the other ranks.
 
     Parameters
     ----------
-    lattice, kernel
-        Where, and how.
+    lattice
+        The lattice, and which of its rows this rank has.
+    kernel
+        The stress that a slip causes at each distance.
     scale
-        The size of stresses in this glass.
+        A typical stress of this glass.
 
     Attributes
     ----------
     initial_stress
-        Equilibrated stress at strain 0 of the glass at hand, or None for none; units of stress.
+        The stress field at strain 0, units of stress; None if it is zero.
     arrays
-        What the compiled loop works on; its type selects the compiled functions.
+        The arrays of the compiled loop. Their type selects the compiled functions.
     """
 
     name: str
@@ -53,11 +55,11 @@ class Engine(ABC):
         Raises
         ------
         ValueError
-            Another engine put something off in this state.
+            The state has pending events, which only the lazy engine can have.
         """
         if state.pending.size > 0:
             raise ValueError(
-                f"the state holds {state.pending.size} events that {self.name} does not know how to put off"
+                f"{self.name} cannot have pending events, and this state has {state.pending.size}"
             )
 
     def synchronize(self, state: State) -> None:
@@ -72,45 +74,43 @@ class Engine(ABC):
             fields.yields_at[...] -= self.initial_stress
 
     def internal_stress(self, state: State) -> LocalField:
-        """Return σ − Σ on the slab, in units of stress, without touching the state.
+        """Return σ − Σ on the rows of this rank, in units of stress. The state is not changed.
 
         Valid until the run goes on. Collective.
         """
         return state.fields.sigma_c - state.fields.yields_at
 
-    def complete(self, state: State) -> None:  # noqa: B027 (most engines put nothing off)
-        """Bring into the state what only the engine knows, so that the state says all.
+    def complete(self, state: State) -> None:  # noqa: B027 (most engines defer nothing)
+        """Copy into the state what only the engine knows, so that the state is complete.
 
-        Changes no number of the run.
+        This changes no number of the run.
         """
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
-        """Return the smallest ``yields_at`` of this slab.
+        """Return the smallest ``yields_at`` of this rank.
 
-        Inf if it has no site, or perhaps if it is above a limit.
+        It is inf if the rank has no site. It may be inf if it is above ``limit``.
         """
         return smallest(state.fields.yields_at.ravel())
 
     @property
     def nbytes(self) -> int:
-        """Memory of the engine on this rank, in bytes.
-
-        Of what the ranks of its machine share, its share.
-        """
+        """Memory of the engine on this rank, in bytes, with its part of what a node shares."""
         convolution = self.convolution.nbytes if "convolution" in self.__dict__ else 0
         return convolution + sum(a.nbytes for a in self.arrays if isinstance(a, np.ndarray))
 
 
-# The three questions of the step loop. Each engine binds its own answers to the type of its arrays.
+# The three questions of the step loop. Each engine binds its answers to the type of its arrays.
 
 
 @singledispatch
 def redistribute(
     engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
 ) -> bool:
-    """Let the first ``n`` events change ``yields_at`` on this slab, the mean stress apart.
+    """Change ``yields_at`` on the rows of this rank by the first ``n`` events.
 
-    Returns True if Python must `Engine.synchronize` before the next question is asked.
+    The mean stress is not part of it. Returns True if Python must call `Engine.synchronize` before
+    the next question is asked.
     """
     raise NotImplementedError
 
@@ -119,21 +119,18 @@ def redistribute(
 def unstable_sites(
     engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
 ) -> int:
-    """Put the local indices of this slab's sites with Σ ≥ yields_at into ``found``.
+    """Put the local indices of the sites of this rank with Σ ≥ yields_at into ``found``.
 
-    Return how many there are.
-
-    There may be more than ``found`` holds: then only the first are put.
+    Returns how many there are. If these are more than ``found`` can hold, only the first are put.
     """
     raise NotImplementedError
 
 
 @singledispatch
 def weakest_site(engine: Any, fields: Fields, limit: float, row_map: RowMap) -> tuple[float, int]:
-    """Return the smallest ``yields_at`` of this slab and its local index, the lowest among equals.
+    """Return the smallest ``yields_at`` of this rank and its local index, the lowest among equals.
 
-    (inf, −1) if the slab has no site, or none up to ``limit`` and the engine does not care to know
-    more.
+    (inf, −1) if the rank has no site. An engine may also return it if no site is up to ``limit``.
     """
     raise NotImplementedError
 
