@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.parallel.rows import Field, Lattice
+from hpcepm.parallel.rows import Lattice, LocalField
 
 from .problems import shorten
 
@@ -79,7 +79,7 @@ def check_field_file(name: str, folder: str, shape: tuple[int, int]) -> None:
                 raise BadFile(f"{path}:/{dataset}: {told}")
 
 
-def read_field_rows(name: str, folder: str, lattice: Lattice) -> Field:
+def read_field_rows(name: str, folder: str, lattice: Lattice) -> LocalField:
     """Return this rank's slab of a checked field file."""
     path, dataset = split_name(name, folder)
     with _opened(path, dataset) as found:
