@@ -153,3 +153,10 @@ def test_checkpoints_are_looked_at(many: Path, tmp_path: Path) -> None:
     assert "00000009.h5: says no format_version" in verdict(copy)
     (copy / "checkpoints" / "00000009.h5").rename(copy / "checkpoints" / "9.h5")
     assert "is sound" in verdict(copy)
+
+
+def test_a_run_at_work_may_remove_files_meanwhile(many: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(many, copy)
+    (copy / "checkpoints" / "00000009.h5").symlink_to("gone")  # listed, and not there when read
+    assert "is sound" in verdict(copy)
