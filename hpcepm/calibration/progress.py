@@ -5,7 +5,8 @@ import sys
 import time
 from typing import TextIO
 
-from hpcepm.run.terminal import bar, duration, is_terminal
+from hpcepm.run.terminal import is_terminal
+from hpcepm.text import bar, duration
 
 from .search import MOST_ROUNDS, most_points
 

@@ -23,6 +23,7 @@ from hpcepm.parallel.rows import Lattice
 from hpcepm.storage.directory import DirectoryTaken, RunDirectory, read_identity
 from hpcepm.storage.ensemble_output import EnsembleOutput
 from hpcepm.storage.tables import DamagedOutput
+from hpcepm.text import duration
 
 from . import provenance
 from .realization import RealizationResult, Realizations
@@ -30,7 +31,7 @@ from .report import ensemble_header
 from .save_points import schedule
 from .simulation import SECONDS_A_PAUSE, SECONDS_A_SAVE, OutputFailed, Stopped, differences
 from .stopping import Deadline, Files, StopRequest
-from .terminal import Progress, duration
+from .terminal import Progress
 
 FREE_TO_CHANGE: Final = ("checkpoint", "output.directory", "realizations", "ranks_per_realization")
 SMALL: Final = 256**2

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from hpcepm.model.disorder import Distribution, age, disorder_strength
+from hpcepm.text import count, duration, memory
 
 from .save_points import schedule
-from .terminal import count, duration, memory
 
 if TYPE_CHECKING:
     from .ensemble import Ensemble

@@ -7,9 +7,9 @@ from pathlib import Path
 from hpcepm.input import Input, InputError
 from hpcepm.model.observables import RECORD, profile_dtype
 from hpcepm.model.state import KINDS
+from hpcepm.text import memory as in_words
 
 from .save_points import schedule
-from .terminal import memory as in_words
 
 
 def free_bytes(path: Path) -> int:

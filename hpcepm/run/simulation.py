@@ -35,6 +35,7 @@ from hpcepm.storage.checkpoint import (
 )
 from hpcepm.storage.directory import DirectoryTaken, RunDirectory, read_identity
 from hpcepm.storage.output import Output
+from hpcepm.text import memory
 
 from . import provenance
 from .realization import SavePoint
@@ -42,7 +43,7 @@ from .report import header, summary
 from .resources import bytes_of_checkpoint, free_bytes
 from .save_points import SAME_STRAIN, schedule
 from .stopping import Deadline, Files, StopRequest
-from .terminal import Progress, memory
+from .terminal import Progress
 
 SECONDS_A_PAUSE: Final = 0.25
 SECONDS_A_SAVE: Final = 5.0

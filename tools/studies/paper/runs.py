@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import yaml
 
-from hpcepm.run.terminal import bar, duration
+from hpcepm.text import bar, duration
 
 from .sets import Run
 

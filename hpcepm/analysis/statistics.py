@@ -1,0 +1,194 @@
+"""What is said of an ensemble in numbers: its plateau, its peak, and how well they are known.
+
+Realizations are independent, so errors come from their scatter. Arrays have the realization on the
+first axis and the record, where there is one, on the last.
+"""
+
+from collections.abc import Callable
+from math import floor, log10
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.layout import SAME_STRAIN
+
+Floats = NDArray[np.float64]
+
+PLATEAU: Final = (0.5, 1.0)
+"""The strains between which the mean stress is the plateau, as in the paper."""
+
+RESAMPLES: Final = 400
+
+
+class Estimate(NamedTuple):
+    """A number and its standard error; NaN if one realization tells no error."""
+
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        """Write as many digits as the error allows: two of its own."""
+        if not 0 < self.error < np.inf:
+            return f"{self.value:.4g}"
+        digits = min(6, max(0, 1 - floor(log10(self.error))))
+        return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
+
+
+# The plateau and the peak
+
+
+def interpolate(strain: Floats, curves: Floats, at: Floats) -> Floats:
+    """Return the values of curves (..., record) at strains, (..., at), on straight lines.
+
+    Beyond the first and the last record a curve is as high as there.
+    """
+    right = np.clip(np.searchsorted(strain, at), 1, len(strain) - 1)
+    part = np.clip((at - strain[right - 1]) / (strain[right] - strain[right - 1]), 0, 1)
+    return curves[..., right - 1] * (1 - part) + curves[..., right] * part
+
+
+def plateau_window(last: float) -> tuple[float, float]:
+    """Return between which strains the plateau of a run to strain ``last`` lies.
+
+    `PLATEAU`, or of a shorter run its second half.
+    """
+    return PLATEAU if last >= PLATEAU[1] - SAME_STRAIN else (last / 2, last)
+
+
+def plateau(strain: Floats, curves: Floats, window: tuple[float, float] | None = None) -> Floats:
+    """Return the mean of curves (..., record) over a window of strain, (...,).
+
+    It is the area below the curve by the width of the window. So it does not depend on where the
+    records lie, as their plain mean does, in which the ends of the window count for too much.
+    Without a window: that of `plateau_window`.
+    """
+    low, high = window or plateau_window(float(strain[-1]))
+    inside = (strain > low + SAME_STRAIN) & (strain < high - SAME_STRAIN)
+    at = np.concatenate([[low], strain[inside], [high]])
+    return np.asarray(np.trapezoid(interpolate(strain, curves, at), at) / (high - low))
+
+
+def highest(curves: Floats) -> NDArray[np.int64]:
+    """Return which record of curves (..., record) is the highest, (...,)."""
+    return np.argmax(curves, axis=-1)
+
+
+def peak(
+    strain: Floats, curves: Floats, top: NDArray[np.int64] | None = None
+) -> tuple[Floats, Floats]:
+    """Return height and strain of the highest point of curves (..., record), each (...,).
+
+    It is the vertex of the parabola through the highest record and its two neighbours; or this
+    record itself if it is the first or the last (is it a peak then? `has_peak`). A record alone
+    is too low by chance of where records lie. A fit through more than three is too low wherever
+    the elastic rise, as steep as 2μ, lies among them: it can fall below the highest record.
+
+    Take the curve that is the mean of all realizations: the highest points of single ones are
+    higher, and their mean says more of the scatter than of the glass.
+
+    Parameters
+    ----------
+    strain, curves
+        Shapes (record,) and (..., record).
+    top
+        Which record is the highest, (...,), if this was decided elsewhere (`pseudo_values`).
+    """
+    top = highest(curves) if top is None else top
+    middle = np.clip(top, 1, strain.size - 2)
+    around = middle[..., None] + np.array([-1, 0, 1])
+    x, y = strain[around], np.take_along_axis(curves, around, axis=-1)
+    left, right = x[..., 0] - x[..., 1], x[..., 2] - x[..., 1]
+    fall, rise = (y[..., 0] - y[..., 1]) / left, (y[..., 2] - y[..., 1]) / right
+    bend = (rise - fall) / (right - left)
+    slope = rise - bend * right
+    to_top = np.divide(-slope, 2 * bend, out=np.zeros_like(slope), where=bend < 0)
+    to_top = np.select([top < middle, top > middle], [left, right], to_top)
+    return y[..., 1] + (slope + bend * to_top) * to_top, x[..., 1] + to_top
+
+
+def has_peak(strain: Floats, curves: Floats, before: float) -> NDArray[np.bool_]:
+    """Return of which curves (..., record) the highest record comes before a strain, (...,).
+
+    And is not the first or the last one.
+    """
+    top = highest(curves)
+    return (top > 0) & (top < strain.size - 1) & (strain[top] < before)
+
+
+# Errors
+
+
+def standard_error(values: NDArray[Any]) -> Floats:
+    """Return the standard error of the mean over the first axis; NaN of one value alone."""
+    n = len(values)
+    return values.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(values.shape[1:], np.nan)
+
+
+def mean(values: NDArray[Any]) -> Estimate:
+    """Return the mean of independent numbers, (realization,), and its error."""
+    return Estimate(float(values.mean()), float(standard_error(values)))
+
+
+def pseudo_values(values: Floats, of: Callable[[Floats], Floats]) -> Floats:
+    """Return what each realization says of a function of the mean over all: the jackknife.
+
+    f(all) + (n − 1)·(mean of f(all but one) − f(all but this one)). Their mean is f(all), and
+    their scatter gives its error, also where f, as the height of a peak, is no mean.
+
+    Parameters
+    ----------
+    values
+        Shape (realization, ...), at least two realizations (or groups of equal size).
+    of
+        The function, of means (k, ...) for any k; its result has shape (k, ...). It should be
+        smooth: let a peak stay at the record ``top`` that is the highest of the mean over all.
+
+    References
+    ----------
+    Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 11.
+    """
+    n, total = len(values), values.mean(axis=0, keepdims=True)
+    without = of((n * total - values) / (n - 1))
+    return of(total) + (n - 1) * (without.mean(axis=0, keepdims=True) - without)
+
+
+def ratio(sums: Floats, counts: Floats) -> Estimate:
+    """Return Σ sums / Σ counts, of each (realization,), and its error by the jackknife."""
+    both = np.stack([sums, counts], axis=1)
+    return mean(pseudo_values(both, lambda means: means[:, 0] / means[:, 1]))
+
+
+def bootstrap(values: Floats) -> Floats:
+    """Return means over as many realizations drawn with repetition, (`RESAMPLES`, ...).
+
+    Their scatter is the error of what is no smooth function of the mean, as where a curve is the
+    highest. The draws are the same each time, so that several observables are drawn together.
+
+    Parameters
+    ----------
+    values
+        Shape (realization, ...).
+    """
+    n = len(values)
+    weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
+    return np.tensordot(weights, values, axes=1)
+
+
+# Curves
+
+
+QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class Band(NamedTuple):
+    """An observable over realizations; each (record,), the quantiles (`QUANTILES`, record)."""
+
+    mean: Floats
+    error: Floats  # standard error of the mean; NaN for one realization
+    quantiles: Floats
+
+
+def band(values: NDArray[Any]) -> Band:
+    """Return mean, standard error and quantiles over realizations of values (realization, record)."""
+    return Band(values.mean(axis=0), standard_error(values), np.quantile(values, QUANTILES, axis=0))

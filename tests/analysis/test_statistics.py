@@ -1,0 +1,86 @@
+"""Plateau, peak and errors: of curves that are known, and of many ensembles whose scatter is."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hpcepm.analysis import statistics as st
+from hpcepm.analysis.statistics import Estimate
+
+Floats = NDArray[np.float64]
+STRAIN = np.linspace(0, 1, 101)
+
+
+def test_a_plateau_is_the_area_by_the_width() -> None:
+    curves = np.stack([np.ones(101), 2 * STRAIN])
+    np.testing.assert_allclose(st.plateau(STRAIN, curves), [1, 1.5])
+    np.testing.assert_allclose(st.plateau(STRAIN, curves, (0.333, 0.444)), [1, 0.777])
+    uneven = np.array([0, 0.5, 0.51, 0.52, 1.0])
+    np.testing.assert_allclose(st.plateau(uneven, 3 * uneven), 2.25)
+
+
+def test_the_plateau_of_a_shorter_run_is_its_second_half() -> None:
+    assert st.plateau_window(2.0) == st.plateau_window(1 - 1e-12) == (0.5, 1.0)
+    assert st.plateau_window(0.3) == (0.15, 0.3)
+    np.testing.assert_allclose(st.plateau(0.3 * STRAIN, STRAIN), 0.75)
+
+
+def test_a_peak_is_the_vertex_of_a_parabola() -> None:
+    strain = np.sort(np.append(STRAIN, 0.333))
+    height, where = st.peak(strain, np.stack([1 - (strain - 0.237) ** 2, 2 * strain, -strain]))
+    np.testing.assert_allclose(height, [1, 2, 0], atol=1e-12)
+    np.testing.assert_allclose(where, [0.237, 1, 0], atol=1e-12)
+
+
+def test_whether_there_is_a_peak() -> None:
+    curves = np.stack([-((STRAIN - 0.2) ** 2), -((STRAIN - 0.7) ** 2), STRAIN, -STRAIN])
+    assert st.has_peak(STRAIN, curves, 0.5).tolist() == [True, False, False, False]
+
+
+def height_of_peak(values: Floats) -> Estimate:
+    top = np.broadcast_to(st.highest(values.mean(axis=0)), len(values))
+    return st.mean(st.pseudo_values(values, lambda c: st.peak(STRAIN, c, top[: len(c)])[0]))
+
+
+def ratio_of_two(values: Floats) -> Estimate:
+    return st.ratio(values[:, 50] + 3, values[:, 0] + 5)
+
+
+def mean_of_one(values: Floats) -> Estimate:
+    return st.mean(values[:, 50])
+
+
+@pytest.mark.parametrize("estimate", [height_of_peak, ratio_of_two, mean_of_one])
+def test_a_stated_error_is_the_scatter(estimate: Callable[[Floats], Estimate]) -> None:
+    rng = np.random.default_rng(0)
+    smooth_noise = rng.normal(size=(300, 40, 6)) @ np.cos(np.arange(6)[:, None] * 3 * STRAIN)
+    found = [estimate(v) for v in 1 - 4 * (STRAIN - 0.3) ** 2 + 0.1 * smooth_noise]
+    values, errors = np.array(found).T
+    assert values.std() == pytest.approx(np.sqrt((errors**2).mean()), rel=0.15)
+
+
+def test_pseudo_values_of_a_mean_are_the_values() -> None:
+    values = np.random.default_rng(0).normal(size=(8, 3))
+    np.testing.assert_allclose(st.pseudo_values(values, lambda means: 2 * means), 2 * values)
+
+
+def test_a_bootstrap_scatters_as_the_mean_does() -> None:
+    values = np.random.default_rng(1).normal(size=(300, 2)) * [1, 7]
+    drawn = st.bootstrap(values)
+    assert drawn.shape == (st.RESAMPLES, 2)
+    np.testing.assert_allclose(drawn.std(axis=0), st.standard_error(values), rtol=0.15)
+    np.testing.assert_allclose(drawn[:, :1], st.bootstrap(values[:, :1]), atol=1e-14)
+
+
+def test_one_realization_tells_no_error() -> None:
+    assert np.isnan(st.standard_error(np.ones((1, 3)))).all()
+    assert str(st.mean(np.array([0.25]))) == "0.25"
+
+
+def test_digits_follow_the_error() -> None:
+    assert str(Estimate(1.23456, 0.0123)) == "1.235 ± 0.012"
+    assert str(Estimate(0.0426, 0.000071)) == "0.042600 ± 0.000071"
+    assert str(Estimate(123.4, 56)) == "123 ± 56"
+    assert str(Estimate(0.5, 0.0)) == "0.5"
