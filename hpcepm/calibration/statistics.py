@@ -144,9 +144,7 @@ def compared(
     strains = strains[np.diff(strains, prepend=-1.0) > SAME_STRAIN]
     low, high = wanted.plateau.window if wanted.plateau else PLATEAU
     scalars = wanted.scalars
-    rows = [
-        (name, number.value, number.error, False, 0) for name, number in scalars.items()
-    ]
+    rows = [(name, number.value, number.error, False, 0) for name, number in scalars.items()]
     for k, (name, curve) in enumerate(curves.items(), 1):
         together = wanted.curves[name].errors == "correlated"
         rows += [(f"{name} at {x:g}", value, error, together, k) for x, value, error in curve]

@@ -88,9 +88,9 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in SUBCOMMANDS:
         return _look_at(arguments[0], arguments[1:])
     if arguments[:1] == ["calibrate"]:
-        from hpcepm.calibration import command
+        from . import calibrate
 
-        return command.main(arguments[1:])
+        return calibrate.main(arguments[1:])
     return _run(arguments)
 
 
