@@ -1,1 +1,1 @@
-"""Calibration: finds the keys of an input for which an ensemble of glasses has the stress–strain curve that was measured."""
+"""Calibration: find the keys of an input with which an ensemble has the curve that was measured."""

@@ -1,23 +1,24 @@
 """A calibration: rank 0 searches, all ranks simulate what it asks for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.analysis.statistics import standard_error
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.run.stopping import StopRequest
 
 from .ensemble import Ensemble
-from .progress import Progress
-from .search import Found, search
+from .search import MOST_ROUNDS, Found, most_points, search
 from .target import Target
 
 Floats = NDArray[np.float64]
 
 
 class NoPeak(Exception):
-    """A peak was asked of glasses whose stress rises to none."""
+    """A peak was asked of glasses whose stress has none."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,16 @@ class Result:
     runs: int
 
 
+def silent(*_: object) -> None:
+    """Say nothing."""
+
+
 def calibrate(
-    ranks: Ranks, target: Target, progress: Progress | None, stop_request: StopRequest
+    ranks: Ranks,
+    target: Target,
+    stop_request: StopRequest,
+    say: Callable[[str], None] = silent,
+    show: Callable[[int, int], None] = silent,
 ) -> Result | None:
     """Return what was found on rank 0, None elsewhere. Collective.
 
@@ -55,10 +64,12 @@ def calibrate(
         All ranks.
     target
         The same on all ranks.
-    progress
-        Rank 0's reports; None elsewhere.
     stop_request
-        Heeded between two groups of realizations.
+        Obeyed between two groups of realizations.
+    say
+        Is told of each round, in words.
+    show
+        Is told again and again how many realizations are done, and how many there are at most.
 
     Raises
     ------
@@ -67,71 +78,62 @@ def calibrate(
     ProblemOnRank, InputError
         A point that was tried makes no stable glass, or no valid input.
     NoPeak
-        On rank 0: see there.
+        On rank 0 alone: a peak is wanted, and most points have none.
     """
-    statistics = target.statistics
-    ensemble = Ensemble(
-        ranks,
-        target.settings.realizations,
-        statistics.strains,
-        statistics.observables,
-        stop_request,
-    )
+    statistics, n = target.statistics, target.settings.realizations
+    ensemble = Ensemble(ranks, n, statistics.strains, statistics.observables, stop_request)
+    most, done = n * (most_points(len(target.keys)) + 1), 0
 
     def curves_at(points: Floats | None) -> Floats | None:
+        nonlocal done
         points = ranks.bcast(points)
         if points is None:
             return None
-        tell = progress.update if progress else lambda _: None
+        before, done = done, done + n * len(points)
+
+        def tell(part: float) -> None:
+            show(before + round(part * n * len(points)), most)
+
         return ensemble.curves([target.input_at(point) for point in points], tell)
 
-    if not ranks.is_root:
-        while curves_at(None) is not None:
-            pass
-        return None
-
     def observe(points: Floats, number: int) -> Floats:
-        if progress:
-            progress.begin(number, len(points))
+        plural = "s"[: len(points) > 1]
+        say(
+            f"round {number} of at most {MOST_ROUNDS}: {len(points)} point{plural} "
+            f"× {n} realizations"
+        )
         curves = curves_at(points)
         assert curves is not None
         _refuse_no_peak(target, curves.mean(axis=1))
         return statistics.pseudo_values(curves)
 
+    if not ranks.is_root:
+        while curves_at(None) is not None:
+            pass
+        return None
     try:
         found = search(
             target.start, target.bounds, target.goal, target.settings.confidence, observe
         )
-        if progress:
-            progress.begin(None, 1)
+        say("curve at the optimum")
         at_best = curves_at(found.fit.best[None])
         assert at_best is not None
     except NoPeak:
         curves_at(None)
         raise
     curves_at(None)
-    return _result(target, found, at_best[0])
+    curves, pseudo = at_best[0], statistics.pseudo_values(at_best[0])
+    mean, error = curves.mean(axis=0), standard_error(curves)
+    return Result(found, mean, error, pseudo.mean(axis=0), standard_error(pseudo), done)
 
 
 def _refuse_no_peak(target: Target, curves: Floats) -> None:
-    """Raise `NoPeak` if a peak is wanted and most curves (points, observables, strains) have none."""
+    """Raise `NoPeak` if a peak is wanted and most of curves (points, ...) have none."""
     wanted = [name for name in target.statistics.names if name != "plateau"]
-    with_peak = int(target.statistics.has_peak(curves).sum())
-    if wanted and 2 * with_peak < len(curves):
+    without = int((~target.statistics.has_peak(curves)).sum())
+    if wanted and 2 * without > len(curves):
         raise NoPeak(
-            f"target.{wanted[0]}: at {len(curves) - with_peak} of {len(curves)} points tried the stress has no peak before its "
-            "plateau: take an older glass (thresholds.initial), more records, a narrower range of the keys, or leave the peak out"
+            f"target.{wanted[0]}: at {without} of {len(curves)} points tried the stress has no "
+            "peak before its plateau: take an older glass (thresholds.initial), more records, "
+            "a narrower range of the keys, or leave the peak out"
         )
-
-
-def _result(target: Target, found: Found, group_curves: Floats) -> Result:
-    groups = len(group_curves)
-    pseudo = target.statistics.pseudo_values(group_curves)
-    return Result(
-        found,
-        group_curves.mean(axis=0),
-        group_curves.std(axis=0, ddof=1) / np.sqrt(groups),
-        pseudo.mean(axis=0),
-        pseudo.std(axis=0, ddof=1) / np.sqrt(groups),
-        (len(found.points) + 1) * target.settings.realizations,
-    )

@@ -1,6 +1,6 @@
-"""A smooth stand-in for an ensemble.
+"""A smooth stand-in for an ensemble: polynomials in the fitted keys.
 
-Polynomials in the fitted keys, with the error they have from sampling and from their shape.
+They come with their errors, of sampling and of their shape.
 
 All points are simulated with the same random numbers, so their errors go together. Therefore a
 polynomial is fitted to each group of realizations by itself: the scatter of the polynomials holds
@@ -52,7 +52,10 @@ class Box:
 
 
 def monomials(p: int, degree: int) -> NDArray[np.int64]:
-    """Return the exponents of all monomials in p variables up to a degree, (monomials, p), the constant first."""
+    """Return the exponents of all monomials in p variables up to a degree, (monomials, p).
+
+    The constant comes first.
+    """
     rows = [
         [chosen.count(k) for k in range(p)]
         for total in range(degree + 1)
@@ -98,28 +101,17 @@ class Emulator:
         return terms @ self.coefficients.mean(axis=0).T
 
     def variance(self, point: Floats) -> Floats:
-        """Return the variance of the emulated observables at a point (p,), shape (S,).
-
-        Of sampling and of the model.
-        """
-        return (
-            self.of_groups(point).var(axis=0, ddof=1) / len(self.coefficients) + self.model_variance
-        )
+        """Return the variance of the observables at a point (p,), of sampling and model, (S,)."""
+        sampling = self.of_groups(point).var(axis=0, ddof=1) / len(self.coefficients)
+        return sampling + self.model_variance
 
     def gradient(self, point: Floats) -> Floats:
         """Return ∂ observable / ∂ key at a point (p,), shape (S, p)."""
         scaled = self.box.scaled(point)
-        columns = []
-        for k in range(point.size):
-            factor = self.exponents[:, k]
-            lowered = self.exponents.copy()
-            lowered[:, k] = np.maximum(factor - 1, 0)
-            columns.append(
-                self.coefficients.mean(axis=0)
-                @ (factor * _terms(scaled, lowered))
-                / self.box.half[k]
-            )
-        return np.stack(columns, axis=-1)
+        lowered = np.maximum(self.exponents - np.eye(point.size, dtype=int)[:, None], 0)
+        slopes = self.exponents.T * _terms(scaled, lowered)
+        columns = [self.coefficients.mean(axis=0) @ slope for slope in slopes]
+        return np.stack(columns, axis=-1) / self.box.half
 
 
 def fit_emulator(
@@ -127,7 +119,7 @@ def fit_emulator(
 ) -> Emulator:
     """Return polynomials through what was simulated.
 
-    Of the lowest degree above which points left out are foretold little better.
+    A higher degree is taken only if it predicts points that were left out clearly better.
 
     Parameters
     ----------
@@ -138,24 +130,24 @@ def fit_emulator(
     values
         The observables at each point for each group of realizations, (P, G, S).
     degrees
-        To choose from; only those with half as many points again as monomials are tried (but always
-        the first).
+        To choose from, ascending. Beyond the first, only those are tried for which there are 1.5
+        times as many points as monomials.
     """
-    worth_trying = [
-        d for d in degrees if len(points) >= 1.5 * len(monomials(points.shape[1], d))
-    ] or [degrees[0]]
-    tried = [_fit_degree(box, points, values, degree) for degree in worth_trying]
-    best, its_error = tried[0]
-    for emulator, error in tried[1:]:
-        if (
-            error < CLEARLY_BETTER * its_error
-        ):  # else the bends may be those of the noise, and errors at a fold have no bounds
-            best, its_error = emulator, error
+    best, its_error = _fit_degree(box, points, values, degrees[0])
+    for degree in degrees[1:]:
+        if len(points) >= 1.5 * len(monomials(points.shape[1], degree)):
+            emulator, error = _fit_degree(box, points, values, degree)
+            # Else bends may be those of the noise, and errors at a fold have no bounds.
+            if error < CLEARLY_BETTER * its_error:
+                best, its_error = emulator, error
     return best
 
 
 def _fit_degree(box: Box, points: Floats, values: Floats, degree: int) -> tuple[Emulator, float]:
-    """Return polynomials of a degree, and their mean square error at points left out, in units of the scatter of the values."""
+    """Return polynomials of a degree, and their mean square error at points left out.
+
+    The error is in units of the scatter of the values.
+    """
     exponents = monomials(points.shape[1], degree)
     terms = _terms(box.scaled(points), exponents)
     n_points, groups, n_values = values.shape
@@ -173,9 +165,8 @@ def _fit_degree(box: Box, points: Floats, values: Floats, degree: int) -> tuple[
         unexplained = residuals.mean(axis=1) ** 2 - residuals.var(axis=1, ddof=1) / groups
         model_variance[s] = max(0.0, unexplained.sum() / max(n_points - len(exponents), 1))
         leverage = np.minimum(np.einsum("pm,mp->p", terms, solution), 1 - 1e-6)
-        left_out += np.mean((residuals.mean(axis=1) / (1 - leverage)) ** 2) / (
-            observed.mean(axis=1).var() + 1e-300
-        )
+        scatter = observed.mean(axis=1).var() + 1e-300
+        left_out += np.mean((residuals.mean(axis=1) / (1 - leverage)) ** 2) / scatter
     return Emulator(box, exponents, coefficients, model_variance), left_out
 
 

@@ -1,10 +1,7 @@
-"""The model at points of a search.
-
-Mean curves of groups of realizations, shared out over the ranks.
-"""
+"""The model at points of a search: mean curves of groups of realizations, computed by all ranks."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Final
 
 import numpy as np
@@ -17,7 +14,7 @@ from hpcepm.model.dynamics import Dynamics, NotFinite
 from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.loop import LoopExit
 from hpcepm.parallel.ranks import Ranks
-from hpcepm.parallel.rows import Lattice, rows_of_rank
+from hpcepm.parallel.rows import Lattice
 from hpcepm.run.realization import Realizations, SavePoint
 from hpcepm.run.stopping import StopRequest
 
@@ -69,9 +66,7 @@ def _stress_of(dynamics: Dynamics, realizations: range, strains: Floats) -> Floa
 
 
 class Ensemble:
-    """Realizations 0, 1, … of inputs, in groups.
-
-    A group at a point is a task, and tasks are dealt out to the ranks.
+    """Realizations 0, 1, … of inputs, in groups. Each group at each point is a task of one rank.
 
     Parameters
     ----------
@@ -94,20 +89,18 @@ class Ensemble:
         observables: Sequence[str],
         stop_request: StopRequest,
     ) -> None:
-        self.ranks = ranks
-        self.alone = Ranks(MPI.COMM_SELF)
+        self.ranks, self.alone = ranks, Ranks(MPI.COMM_SELF)
         self.strains, self.observables = strains, observables
         self.stop_request = stop_request
         n = min(realizations, MOST_GROUPS)
-        ends = np.cumsum([0, *(rows_of_rank(realizations, n, k) for k in range(n))])
-        self.groups = [range(int(a), int(b)) for a, b in pairwise(ends)]
+        whole, left = divmod(realizations, n)
+        ends = [k * whole + min(k, left) for k in range(n + 1)]
+        self.groups = [range(a, b) for a, b in pairwise(ends)]
 
     def curves(self, inputs: list[ReadInput], tell: Callable[[float], None]) -> Floats:
         """Return the mean curves of each group of each input, (inputs, G, observables, strains).
 
-        Collective.
-
-        The bits are the same on any number of ranks.
+        The bits are the same on any number of ranks. Collective.
 
         Parameters
         ----------
@@ -123,32 +116,22 @@ class Ensemble:
         ProblemOnRank
             A glass is not stable.
         """
-        tasks = [
-            (point, group) for point in range(len(inputs)) for group in range(len(self.groups))
-        ]
+        tasks = list(product(inputs, self.groups))
         mine = tasks[self.ranks.rank :: self.ranks.size]
         done, problem = [], None
         try:
-            for k, (point, group) in enumerate(mine):
+            for k, (read, group) in enumerate(mine, 1):
                 if self.stop_request.name is not None:
                     break  # the others hear of it below
-                done.append(
-                    mean_curves(
-                        inputs[point],
-                        self.groups[group],
-                        self.strains,
-                        self.observables,
-                        self.alone,
-                    )
-                )
-                tell((k + 1) / len(mine))
+                done.append(mean_curves(read, group, self.strains, self.observables, self.alone))
+                tell(k / len(mine))
         except NotFinite as error:
             problem = str(error)
         self.ranks.raise_together(problem)
-        if any(self.ranks.comm.allgather(len(done) < len(mine))):
+        if any(self.ranks.allgather(len(done) < len(mine))):
             raise Interrupted
         everything = np.empty((len(tasks), len(self.observables), self.strains.size))
-        for rank, curves in enumerate(self.ranks.comm.allgather(done)):
+        for rank, curves in enumerate(self.ranks.allgather(done)):
             if curves:
                 everything[rank :: self.ranks.size] = curves
         return everything.reshape(len(inputs), len(self.groups), *everything.shape[1:])

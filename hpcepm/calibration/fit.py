@@ -71,17 +71,18 @@ class Fit:
         return squared
 
     def outline(self, confidence: float) -> Floats:
-        """Return the outline of the joint region of the first two keys, the others at their best, (120, 2)."""
+        """Return the outline of the joint region of the first two keys, (120, 2).
+
+        The others are at their best.
+        """
         angle = np.linspace(0, 2 * np.pi, 120)
         squares, directions = np.linalg.eigh(self.covariance[:2, :2])
-        root = directions * np.sqrt(
-            np.maximum(squares, 0)
-        )  # a key that no target depends on leaves nothing to take a root of
+        # A key that no target depends on leaves nothing to take a root of.
+        root = directions * np.sqrt(np.maximum(squares, 0))
         far = np.linspace(0, 4, 801) * np.sqrt(self.region(confidence))
         rays = np.tile(self.best, (120, far.size, 1))
-        rays[..., :2] += (
-            far[:, None] * (np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ root.T)[:, None]
-        )
+        circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+        rays[..., :2] += far[:, None] * (circle @ root.T)[:, None]
         outside = self.distance(rays) > self.region(confidence)
         first = np.where(outside.any(axis=1), outside.argmax(axis=1), far.size - 1)
         return rays[np.arange(120), first, :2]
@@ -100,13 +101,11 @@ def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
         Where to look.
     """
     best = starts[0]
-    for from_where in (starts, None, None):  # the errors depend on the place, but weakly
+    for _ in range(3):  # the errors depend on the place, but weakly
         compared = _compared(emulator, goal, best)
-        ends = [
-            _descend(emulator, goal, compared, start, box)
-            for start in (best[None] if from_where is None else from_where)
-        ]
+        ends = [_descend(emulator, goal, compared, start, box) for start in starts]
         best = min(ends, key=lambda end: end[1])[0]
+        starts = best[None]
     errors = np.sqrt(goal.errors**2 + emulator.variance(best))
     gain = _gain(emulator, _compared(emulator, goal, best), best)
     covariance = _covariance(emulator, goal, gain, best, emulator.model_variance)
@@ -118,23 +117,20 @@ def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
 def modes_of(emulator: Emulator, goal: Goal, best: Floats) -> Floats | None:
     """Return what to compare of the curves of a goal, (modes, S).
 
-    For each key the sum of their points that tells it best.
-
-    These are the rows of (JᵀWJ)⁻¹JᵀW. Slopes J against the keys have noise at each point; in a
-    least-squares fit to many points that noise adds up and passes for knowledge, the more so the
-    smaller the box. So the sums are found once, in the box of all ranges, where slopes are known
-    well, and after that they are but numbers as plateau and peak are.
+    For each key it is the sum of points that determines this key best: the rows of (JᵀWJ)⁻¹JᵀW.
+    The slopes J against the keys have noise at each point. In a least-squares fit to many points
+    this noise adds up and passes for information, the more so the smaller the box. So the sums are
+    found once, in the box of all ranges, where slopes are known well. After that they are plain
+    numbers, as plateau and peak are.
     """
     if goal.curve is None or not goal.curve.any():
         return None
     curve = goal.curve > 0
     errors = goal.errors.copy()
-    for k in range(
-        1, goal.curve.max() + 1
-    ):  # the smallest errors are of points where nothing happens, and known worst
-        errors[goal.curve == k] = np.hypot(
-            errors[goal.curve == k], np.median(errors[goal.curve == k])
-        )
+    for k in range(1, goal.curve.max() + 1):
+        own = goal.curve == k
+        # The smallest errors are of points where nothing happens, and known worst.
+        errors[own] = np.hypot(errors[own], np.median(errors[own]))
     slopes = emulator.gradient(best)[curve] * emulator.box.half / errors[curve, None]
     sums = np.zeros((best.size, curve.size))
     sums[:, curve] = np.linalg.pinv(slopes) / errors[curve]
@@ -142,7 +138,10 @@ def modes_of(emulator: Emulator, goal: Goal, best: Floats) -> Floats | None:
 
 
 def _compared(emulator: Emulator, goal: Goal, best: Floats) -> Floats:
-    """Return K, (modes, S): K (observables − goal) is what is to be small, in units of its error (correlations neglected)."""
+    """Return K, (modes, S): K (observables − goal) is to be small, in units of its error.
+
+    Correlations are neglected.
+    """
     modes = np.eye(goal.errors.size) if goal.modes is None else goal.modes
     groups = emulator.of_groups(best) @ modes.T
     others = modes**2 @ (goal.errors**2 + emulator.model_variance)
@@ -176,9 +175,7 @@ def _gain(emulator: Emulator, compared: Floats, best: Floats) -> Floats:
 def _covariance(
     emulator: Emulator, goal: Goal, gain: Floats, best: Floats, model_variance: Floats
 ) -> Floats:
-    """Return the covariance of the best keys.
-
-    How errors of goal, sampling and model move the minimum.
+    """Return the covariance of the best keys, from the errors of goal, sampling and model.
 
     The minimum moves by δ = A·(error of the goal − error of the emulator), A the gain. For the
     sampling error A is applied to each group of realizations, so that no correlation between
@@ -191,10 +188,7 @@ def _covariance(
     alone = gain[:, ~goal.correlated] * others[~goal.correlated]
     # Errors of neighbouring points of a curve go together; how, the realizations of the model show.
     scatter = deviations.std(axis=0, ddof=1)
-    alike = (
-        np.divide(deviations, scatter, out=np.zeros_like(deviations), where=scatter > 0) * others
-    )
-    together = np.cov(alike[:, goal.correlated] @ gain[:, goal.correlated].T, rowvar=False).reshape(
-        best.size, best.size
-    )
+    alike = np.divide(deviations, scatter, out=np.zeros_like(deviations), where=scatter > 0)
+    moved = (alike * others)[:, goal.correlated] @ gain[:, goal.correlated].T
+    together = np.cov(moved, rowvar=False).reshape(best.size, best.size)
     return sampling + alone @ alone.T + together

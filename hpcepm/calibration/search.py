@@ -1,7 +1,4 @@
-"""From starting values to a fit.
-
-Points, emulator, least squares, and again in a smaller box around the optimum.
-"""
+"""From starting values to a fit: points, emulator, least squares; again in a smaller box."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -75,24 +72,15 @@ def search(start: Floats, bounds: Box, goal: Goal, confidence: float, observe: O
     guess, points, values = start, np.empty((0, start.size)), None
     while not settled and rounds < MOST_ROUNDS:
         rounds += 1
-        new = (
-            _new_points(box, points)
-            if rounds > 1
-            else np.concatenate([start[None], _new_points(box, start[None])])
-        )
+        new = _new_points(box, start[None] if rounds == 1 else points)
+        new = np.concatenate([start[None], new]) if rounds == 1 else new
         seen = observe(new, rounds)
-        points, values = (
-            np.concatenate([points, new]),
-            seen if values is None else np.concatenate([values, seen]),
-        )
+        points = np.concatenate([points, new])
+        values = seen if values is None else np.concatenate([values, seen])
         near = box.holds(points)
         emulator = fit_emulator(box, points[near], values[near])
-        fit = fit_keys(
-            emulator,
-            goal,
-            np.array([guess, box.centre, _nearest(points[near], values[near], goal)]),
-            box,
-        )
+        nearest = _nearest(points[near], values[near], goal)
+        fit = fit_keys(emulator, goal, np.array([guess, box.centre, nearest]), box)
         if rounds == 1:
             goal = replace(goal, modes=modes_of(emulator, goal, fit.best))
         guess = fit.best
@@ -139,11 +127,11 @@ def _is_settled(fit: Fit, box: Box, following: Box, bounds: Box, confidence: flo
 
     The error forbids it, or polynomials are exact in a box that has shrunk.
     """
-    if np.any(_at_edge(fit.best, box) & ~_at_edge(fit.best, bounds)) or np.any(
-        fit.half_widths(confidence) > bounds.half
-    ):
+    half = fit.half_widths(confidence)
+    inner_edge = _at_edge(fit.best, box) & ~_at_edge(fit.best, bounds)
+    if np.any(inner_edge) or np.any(half > bounds.half):
         return False
-    exact = np.all(fit.half_widths(confidence) < 1.1 * fit.half_widths(confidence, attainable=True))
+    exact = np.all(half < 1.1 * fit.half_widths(confidence, attainable=True))
     return bool(
         np.all(following.half >= 0.7 * box.half)
         or (exact and np.all(box.half <= SHRINK_AT_MOST * bounds.half))
@@ -153,7 +141,7 @@ def _is_settled(fit: Fit, box: Box, following: Box, bounds: Box, confidence: flo
 def _next_box(box: Box, bounds: Box, fit: Fit, confidence: float) -> Box:
     """Return the next box: around the optimum, as wide as the attainable error asks.
 
-    Where it hit an edge, no smaller.
+    Where the optimum is at an edge of the box, the box stays as wide as it is.
     """
     half = np.clip(
         MARGIN * fit.half_widths(confidence, attainable=True), SHRINK_AT_MOST * box.half, box.half

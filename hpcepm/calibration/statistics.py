@@ -1,4 +1,4 @@
-"""What is compared: the plateau and the peak of the stress, and whole curves of any observable."""
+"""What is compared: plateau and peak of the mean stress, and whole curves of any observable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.analysis.statistics import PLATEAU, has_peak, highest, peak, plateau, pseudo_values
+from hpcepm.input import Input
+from hpcepm.layout import SAME_STRAIN
+from hpcepm.run.save_points import strains_of
+
+from .schema import GoalInput
+
 Floats = NDArray[np.float64]
 
-NAMES: Final = ("plateau", "peak", "peak_strain")
 STRESS: Final = "stress"
 
 
@@ -42,42 +48,6 @@ class Goal:
     modes: Floats | None = None
 
 
-def plateau(strains: Floats, curves: Floats, window: tuple[float, float]) -> Floats:
-    """Return the mean stress in a window of strain, shape (...,), of curves (..., strains).
-
-    The area below, by its width.
-    """
-    inside = (strains >= window[0] - 1e-9) & (strains <= window[1] + 1e-9)
-    x = strains[inside]
-    y = curves[..., inside]
-    area: Floats = ((y[..., 1:] + y[..., :-1]) / 2) @ np.diff(x)
-    return area / (x[-1] - x[0])
-
-
-def highest(curves: Floats) -> NDArray[np.int64]:
-    """Return which record of curves (..., strains) is the highest, (...,)."""
-    return np.argmax(curves, axis=-1)
-
-
-def peak(strains: Floats, curves: Floats, top: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return height and strain of the peak, each (...,).
-
-    Of the parabola through the record ``top`` (...,) and its neighbours.
-    """
-    k = np.clip(top, 1, strains.size - 2)
-    around = k[..., None] + np.array([-1, 0, 1])
-    x, y = strains[around], np.take_along_axis(curves, around, axis=-1)
-    left, right = x[..., 0] - x[..., 1], x[..., 2] - x[..., 1]
-    fall, rise = (y[..., 0] - y[..., 1]) / left, (y[..., 2] - y[..., 1]) / right
-    bend = (rise - fall) / (right - left)
-    slope = rise - bend * right
-    to_top = np.divide(-slope, 2 * bend, out=np.zeros_like(slope), where=bend < 0)
-    to_top = np.where(
-        top < k, left, np.where(top > k, right, to_top)
-    )  # highest at the first or last record
-    return y[..., 1] + (slope + bend * to_top) * to_top, x[..., 1] + to_top
-
-
 @dataclass(frozen=True)
 class Statistics:
     """Takes from mean curves the numbers of a goal.
@@ -89,7 +59,7 @@ class Statistics:
     window
         The strains of the plateau.
     names
-        Which of `NAMES` are wanted.
+        Which of `SCALARS` are wanted.
     curves
         Of each observable that is itself wanted, after those: at which strains, each one of
         ``strains``.
@@ -102,10 +72,7 @@ class Statistics:
 
     @property
     def observables(self) -> tuple[str, ...]:
-        """What must be measured, in the order that curves have it.
-
-        The stress, and what else is wanted.
-        """
+        """What must be measured, in the order of curves: the stress, and what else is wanted."""
         return (STRESS, *(name for name in self.curves if name != STRESS))
 
     def of(self, curves: Floats, top: NDArray[np.int64] | None = None) -> Floats:
@@ -114,25 +81,22 @@ class Statistics:
         ``top`` (...,) is the record of the peak; without it, that of the highest stress.
         """
         stress = curves[..., 0, :]
-        height, where = peak(self.strains, stress, highest(stress) if top is None else top)
+        height, where = peak(self.strains, stress, top)
         found = {"peak": height, "peak_strain": where}
         if "plateau" in self.names:
             found["plateau"] = plateau(self.strains, stress, self.window)
         columns = [found[name] for name in self.names]
         for name, strains in self.curves.items():
             k = self.observables.index(name)
-            columns += [
-                curves[..., k, np.argmin(np.abs(self.strains - strain))] for strain in strains
-            ]
+            at = abs(self.strains[:, None] - strains).argmin(axis=0)
+            columns += list(np.moveaxis(curves[..., k, at], -1, 0))
         return np.stack(columns, axis=-1)
 
     def pseudo_values(self, group_curves: Floats) -> Floats:
         """Return what each group of realizations says of the numbers of their common mean curve.
 
-        The jackknife: T(all) + (G − 1)·(mean of T(all but one group) − T(all but this group)).
-        Their mean is T(all), and their scatter gives its error, also where T, as a peak, is no mean
-        over realizations. Which record is the highest is decided by all groups: the jackknife would
-        blow up its jumps.
+        By the jackknife (`hpcepm.analysis.statistics.pseudo_values`). Which record is the highest
+        is decided by all groups: the jackknife would enlarge its jumps.
 
         Parameters
         ----------
@@ -144,14 +108,48 @@ class Statistics:
         NDArray
             Shape (..., G, S).
         """
-        groups = group_curves.shape[-3]
-        mean = group_curves.mean(axis=-3, keepdims=True)
-        without = (groups * mean - group_curves) / (groups - 1)
-        left_out = self.of(without, np.broadcast_to(highest(mean[..., 0, :]), without.shape[:-2]))
-        return self.of(mean) + (groups - 1) * (left_out.mean(axis=-2, keepdims=True) - left_out)
+        groups = np.moveaxis(group_curves, -3, 0)
+        top = highest(groups.mean(axis=0)[..., 0, :])
+        values = pseudo_values(
+            groups, lambda means: self.of(means, np.broadcast_to(top, means.shape[:-2]))
+        )
+        return np.moveaxis(values, 0, -2)
 
     def has_peak(self, curves: Floats) -> NDArray[np.bool_]:
-        """Return whether the stress of curves (..., observables, strains) has a peak before its plateau, and not at its end."""
-        top = highest(curves[..., 0, :])
-        end = self.window[0] if self.window[0] > 0 else self.strains[-1]
-        return (top > 0) & (top < self.strains.size - 1) & (self.strains[top] < end)
+        """Return whether the stress of curves (..., observables, strains) has a peak, (...,).
+
+        One before its plateau, and not at its end.
+        """
+        end = self.window[0] if self.window[0] > 0 else float(self.strains[-1])
+        return has_peak(self.strains, curves[..., 0, :], end)
+
+
+def compared(
+    wanted: GoalInput, settings: Input, curves: Mapping[str, Floats]
+) -> tuple[Statistics, Goal]:
+    """Return what is compared, and with what.
+
+    Parameters
+    ----------
+    wanted
+        What the target file asks for.
+    settings
+        The input; its records are those of the curves, and the points of ``curves`` are added.
+    curves
+        Strain, value and error of the points of each curve, (points, 3), by observable.
+    """
+    records = strains_of(settings.output.observables.every, settings.loading.target)
+    at = {name: curve[:, 0] for name, curve in curves.items()}
+    strains = np.sort(np.concatenate([records, *at.values()]))
+    strains = strains[np.diff(strains, prepend=-1.0) > SAME_STRAIN]
+    low, high = wanted.plateau.window if wanted.plateau else PLATEAU
+    scalars = wanted.scalars
+    rows = [(name, number.value, number.error, False, 0) for name, number in scalars.items()]
+    for k, (name, curve) in enumerate(curves.items(), 1):
+        together = wanted.curves[name].errors == "correlated"
+        rows += [(f"{name} at {x:g}", value, error, together, k) for x, value, error in curve]
+    names, values, errors, correlated, of_curve = zip(*rows, strict=True)
+    goal = Goal(
+        list(names), np.array(values), np.array(errors), np.array(correlated), np.array(of_curve)
+    )
+    return Statistics(strains, (low, high), tuple(scalars), at), goal

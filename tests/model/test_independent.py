@@ -11,7 +11,7 @@ from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.run.realization import Realizations, SavePoint
 from tests.model.test_dynamics import BULK, MU, glass
-from tools.independent.second_model import Glass, kernel_hat, shear
+from tools.studies.independent.second_model import Glass, kernel_hat, shear
 
 STRAINS = np.arange(0, 0.3 + 1e-9, 0.05)
 REALIZATIONS = 300

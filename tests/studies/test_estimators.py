@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tools.physics.estimators import (
+from tools.studies.physics.estimators import (
     Measured,
     fit_cut_off,
     fit_power_of_size,

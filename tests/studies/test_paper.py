@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from hpcepm.input import read_input
-from tools.paper_reproduction import statistics as st
-from tools.paper_reproduction.runs import is_done
-from tools.paper_reproduction.sets import NAMES, SCANNED, SUSPECT, all_runs, read, scanned
-from tools.paper_reproduction.statements import Check, Statement, Verdict, plateau_of
-from tools.paper_reproduction.statistics import Ensemble, Estimate
+from tools.studies.paper import statistics as st
+from tools.studies.paper.runs import is_done
+from tools.studies.paper.sets import NAMES, SCANNED, SUSPECT, all_runs, read, scanned
+from tools.studies.paper.statements import Check, Statement, Verdict, plateau_of
+from tools.studies.paper.statistics import Ensemble, Estimate
 
 STRAIN = np.linspace(0, 1, 201)
 
