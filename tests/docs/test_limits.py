@@ -23,7 +23,7 @@ def too_long(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node, clean=False) or ""
-            own = node.end_lineno - node.lineno + 1 - len(docstring.splitlines())
+            own = (node.end_lineno or 0) - node.lineno + 1 - len(docstring.splitlines())
             if own > LINES_OF_A_FUNCTION:
                 yield f"{node.name} has {own} lines"
 
