@@ -1,6 +1,4 @@
-"""Draw the README's picture of a large lattice.
-
-Its plastic strain, and where its latest avalanches were.
+"""Draw the README's picture of a large lattice: plastic strain, and the latest avalanches.
 
 Usage: python tools/gallery.py runs/shear_band_1024 docs/gallery.png
 """

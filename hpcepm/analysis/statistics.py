@@ -31,7 +31,7 @@ class Estimate(NamedTuple):
         """Write as many digits as the error allows: two of its own."""
         if not 0 < self.error < np.inf:
             return f"{self.value:.4g}"
-        digits = min(6, max(0, 1 - floor(log10(self.error))))
+        digits = max(0, 1 - floor(log10(self.error)))
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
 

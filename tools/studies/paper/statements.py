@@ -1,7 +1,4 @@
-"""What the paper says, as numbers that must lie in an interval.
-
-The verdicts follow from standard errors alone.
-"""
+"""What the paper says, as numbers that must lie in an interval: standard errors decide."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +6,11 @@ from enum import StrEnum
 from math import inf
 from typing import Final, NamedTuple
 
+from hpcepm.analysis.statistics import Estimate
+
+from ..ensemble import PEAK_BEFORE, Ensemble, Statistic
 from . import statistics as st
-from .sets import NAMES, SUSPECT, TWIN, Run, scanned
-from .statistics import Ensemble, Estimate
+from .sets import NAMES, SCANNED, SUSPECT, TWIN, inputs, scanned, slip_of
 
 SAME_PLATEAU: Final = 0.015
 NO_PEAK: Final = 0.01
@@ -52,7 +51,7 @@ class Check:
 class Statement:
     """What the paper says, where it is seen, how it is measured, and the checks.
 
-    It holds if all of them do.
+    It holds if all checks do.
     """
 
     figure: str
@@ -63,10 +62,8 @@ class Statement:
     @property
     def verdict(self) -> Verdict:
         """The worst of the checks."""
-        found = {check.verdict for check in self.checks}
-        return next(
-            verdict for verdict in (Verdict.FAILS, Verdict.OPEN, Verdict.HOLDS) if verdict in found
-        )
+        worst_first = [Verdict.FAILS, Verdict.OPEN, Verdict.HOLDS]
+        return min((check.verdict for check in self.checks), key=worst_first.index)
 
 
 class Plateau(NamedTuple):
@@ -84,14 +81,17 @@ class Plateau(NamedTuple):
     scan: dict[float, Estimate]
 
 
-def plateau_of(ensembles: Mapping[str, Ensemble], scan: tuple[float, ...]) -> Plateau:
-    """Return which set is not on the plateau of the others, and the c0 that would put the suspect there."""
+def plateau_of(ensembles: Mapping[str, Ensemble]) -> Plateau:
+    """Return which set is not on the plateau of the others.
+
+    And the c0 that would put the suspect there.
+    """
     of = {name: ensembles[name].estimate(st.plateau) for name in NAMES}
     outlier = st.outlier(of)
     common = st.mean_of([e for name, e in of.items() if name != outlier])
-    scanned_plateaus = {c0: ensembles[scanned(c0).name].estimate(st.plateau) for c0 in scan}
-    c0, chi2 = st.crossing(list(scan), list(scanned_plateaus.values()), common)
-    return Plateau(of, outlier, common, c0, chi2, scanned_plateaus)
+    scan = {c0: ensembles[scanned(c0)].estimate(st.plateau) for c0 in SCANNED}
+    c0, chi2 = st.crossing(list(scan), list(scan.values()), common)
+    return Plateau(of, outlier, common, c0, chi2, scan)
 
 
 def nearest_scanned(plateau: Plateau) -> float:
@@ -99,9 +99,13 @@ def nearest_scanned(plateau: Plateau) -> float:
     return min(plateau.scan, key=lambda c0: abs(c0 - plateau.c0.value))
 
 
-def mean_slip_of_twin(twin: Run, second_moment: float) -> float:
+def mean_slip_of_twin() -> float:
     """Return c0 + c1 ⟨σ_c²⟩ of the correlated twin of the suspect."""
-    return twin.c0 + twin.c1 * second_moment
+    from hpcepm.model.disorder import preset
+
+    renewal = preset(inputs()[TWIN]["thresholds"]["renewal"])
+    c0, c1 = slip_of(TWIN)
+    return float(c0 + c1 * (renewal.mean**2 + renewal.std**2))
 
 
 def statements(
@@ -128,16 +132,17 @@ def statements(
 
 
 def _of_plateau(plateau: Plateau, twin_slip: float) -> list[Statement]:
-    others = [name for name in NAMES if name != plateau.outlier]
     deviations = [
-        Check(name, _deviation(plateau, name), -SAME_PLATEAU, SAME_PLATEAU) for name in NAMES
+        Check(name, _deviation(of, plateau.common), -SAME_PLATEAU, SAME_PLATEAU)
+        for name, of in plateau.of.items()
     ]
     return [
         Statement(
             "plateau",
             "The parameters of all sets give one and the same plateau.",
-            f"plateau/common − 1, of seven sets (all but {plateau.outlier}); within ±{SAME_PLATEAU:.1%}",
-            [check for check in deviations if check.what in others],
+            f"plateau/common − 1, of seven sets (all but {plateau.outlier}); "
+            f"within ±{SAME_PLATEAU:.1%}",
+            [check for check in deviations if check.what != plateau.outlier],
         ),
         Statement(
             "plateau",
@@ -147,28 +152,23 @@ def _of_plateau(plateau: Plateau, twin_slip: float) -> list[Statement]:
         ),
         Statement(
             "plateau",
-            f"The c0 that puts {SUSPECT} on the common plateau is the mean slip of its correlated twin, {TWIN}.",
+            f"The c0 that puts {SUSPECT} on the common plateau is the mean slip of its correlated "
+            f"twin, {TWIN}.",
             "corrected c0 / (c0 + c1⟨σ_c²⟩ of the twin) − 1; within ±3 %",
-            [
-                Check(
-                    SUSPECT,
-                    Estimate(plateau.c0.value / twin_slip - 1, plateau.c0.error / twin_slip),
-                    -0.03,
-                    0.03,
-                )
-            ],
+            [Check(SUSPECT, _deviation(plateau.c0, Estimate(twin_slip, 0.0)), -0.03, 0.03)],
         ),
     ]
 
 
-def _deviation(plateau: Plateau, name: str) -> Estimate:
-    ratio = st.ratio(plateau.of[name], plateau.common)
+def _deviation(a: Estimate, b: Estimate) -> Estimate:
+    """Return a/b − 1."""
+    ratio = st.ratio(a, b)
     return Estimate(ratio.value - 1, ratio.error)
 
 
 def _of_stress(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
     of = {name: ensembles[name].estimate(st.overshoot) for name in NAMES}
-    how = f"peak/plateau − 1, the peak being the highest below strain {st.PEAK_BEFORE:g}"
+    how = f"peak/plateau − 1, the peak being the highest up to strain {PEAK_BEFORE:g}"
     pairs = {"3b": "gq_{}", "4a": "esl_{}_correlated", "4b": "gq_{}_correlated"}
     return [
         Statement(
@@ -202,9 +202,9 @@ def _of_stress(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
 def _sharper(
     figure: str, plain: str, rejuvenated: str, ensembles: Mapping[str, Ensemble]
 ) -> Statement:
-    """Return the statement that the peak of the rejuvenated glass is sharper than that of the plain one."""
+    """Return the statement that rejuvenation makes the peak sharper."""
 
-    def more(statistic: st.Statistic) -> Estimate:
+    def more(statistic: Statistic) -> Estimate:
         return st.difference(
             ensembles[rejuvenated].estimate(statistic), ensembles[plain].estimate(statistic)
         )
@@ -212,8 +212,9 @@ def _sharper(
     return Statement(
         figure,
         f"The peak is sharper with rejuvenation ({'GQ' if plain.startswith('gq') else 'ESL'}).",
-        "half of (peak/plateau − 1) by the strain in which it is lost, rejuvenated less plain; above 0 "
-        f"(not judged: peak/plateau itself, rejuvenated less plain, is {more(st.overshoot)})",
+        "half of (peak/plateau − 1) by the strain in which it is lost, rejuvenated less plain; "
+        "above 0 (not judged: peak/plateau itself, rejuvenated less plain, is "
+        f"{more(st.overshoot)})",
         [Check(f"{rejuvenated} − {plain}", more(st.sharpness), 0)],
     )
 

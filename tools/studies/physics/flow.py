@@ -1,4 +1,4 @@
-"""Steady flow of one run: its avalanches, the stress to the next one, distances to yield, and how plastic strain spreads."""
+"""Steady flow of one run: avalanches, distances to yield, and how plastic strain spreads."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,8 +6,10 @@ from typing import Final
 import h5py
 import numpy as np
 
-from .estimators import Array, Measured, mean_of_groups, ratio_of_groups
-from .runs import Run
+from hpcepm.analysis.statistics import Estimate, mean, ratio
+
+from ..harness import Run
+from .estimators import Array
 
 STEADY: Final = 0.25
 """Strain from which flow counts as steady."""
@@ -20,9 +22,9 @@ SMALL_X: Final = 0.5
 class Balance:
     """⟨x_min⟩ against 2μ⟨S⟩/(nx ny)."""
 
-    x_min: Measured
-    slip: Measured
-    ratio: Measured  # of the two
+    x_min: Estimate
+    slip: Estimate
+    ratio: Estimate  # of the two
     # |Σ x_min − Σ stress drops − change of stress| / Σ x_min, the largest of all realizations
     residual: float
 
@@ -37,19 +39,14 @@ class Flow:
     x: Array  # plastic strengths below SMALL_X, of all sites at all snapshots
     n_x: int  # how many there were
     lags: Array  # of strain
-    spread: list[
-        Measured
-    ]  # at each lag: variance over sites of the increment of ε_p, over its mean
-    diffusion: list[
-        Measured
-    ]  # at each lag: mean square displacement, over the mean increment of ε_p
+    diffusion: list[Estimate]  # at each: mean square displacement over mean increment of ε_p
 
     @property
-    def p0(self) -> Measured:
+    def p0(self) -> Estimate:
         """P(x → 0): the density below 2⟨x_min⟩, with the error of a Poisson count."""
         bound = 2 * self.balance.x_min.value
         n = int((self.x < bound).sum())
-        return Measured(n / bound / self.n_x, np.sqrt(n) / bound / self.n_x)
+        return Estimate(n / bound / self.n_x, np.sqrt(n) / bound / self.n_x)
 
 
 def read_flow(run: Run) -> Flow:
@@ -60,8 +57,8 @@ def read_flow(run: Run) -> Flow:
         strain = fields["strain"][:]
         steady = np.flatnonzero(strain >= STEADY - 1e-9)
         x = (fields["sigma_c"][:, steady] - fields["sigma"][:, steady]).ravel()
-        lags, spread, diffusion = _spread(run, fields["epsilon_p"][:, steady], strain[steady])
-    return Flow(run.size, slips, balance, x[x < SMALL_X], len(x), lags, spread, diffusion)
+        lags, diffusion = _diffusion(run, fields["epsilon_p"][:, steady], strain[steady])
+    return Flow(run.size, slips, balance, x[x < SMALL_X], len(x), lags, diffusion)
 
 
 def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
@@ -80,43 +77,35 @@ def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
     def totals(values: Array) -> Array:
         return np.bincount(of, values).astype(float)
 
-    first, last = (
-        steady[np.searchsorted(of, range(of[-1] + 1))],
-        steady[np.searchsorted(of, range(of[-1] + 1), "right") - 1],
-    )
+    each = range(of[-1] + 1)
+    first = steady[np.searchsorted(of, each)]
+    last = steady[np.searchsorted(of, each, "right") - 1]
     x_min, slipped, counts = totals(loaded), totals(slip[steady]), totals(np.ones(len(of)))
-    relaxed = run.two_mu * slipped / run.size**2
+    relaxed = 2 * run.settings["elasticity"]["shear_modulus"] * slipped / run.size**2
     residual = abs(x_min - relaxed - (after[last] - after[first - 1])) / x_min
-    balance = Balance(
-        ratio_of_groups(x_min, counts),
-        ratio_of_groups(slipped, counts),
-        ratio_of_groups(x_min, relaxed),
-        float(residual.max()),
-    )
-    return slip[steady], balance
+    means = (ratio(x_min, counts), ratio(slipped, counts), ratio(x_min, relaxed))
+    return slip[steady], Balance(*means, float(residual.max()))
 
 
-def _spread(
-    run: Run, epsilon_p: Array, strain: Array
-) -> tuple[Array, list[Measured], list[Measured]]:
-    """Return lags, and for each the mean squares of the increments of plastic strain and of displacement, over its mean.
+def _diffusion(run: Run, epsilon_p: Array, strain: Array) -> tuple[Array, list[Estimate]]:
+    """Return lags, and for each the mean square displacement, over the mean plastic increment.
 
-    A plastic strain ε_p, a shear, moves matter by u(q) with q²|u|² = 4|ε_p|² (cos² 2θ + (μ/(K + μ))² sin² 2θ): a force
-    −2μ div ε_p against the transverse and the longitudinal stiffness, μ and K + μ, θ the angle of q with x.
+    A plastic strain ε_p, a shear, moves matter by u(q) with
+    q²|u|² = 4|ε_p|² (cos² 2θ + (μ/(K + μ))² sin² 2θ): a force −2μ div ε_p against the transverse
+    and the longitudinal stiffness, μ and K + μ, where θ is the angle of q with x.
     """
+    elasticity = run.settings["elasticity"]
+    mu, bulk = elasticity["shear_modulus"], elasticity["bulk_modulus"]
     q = 2 * np.pi * np.fft.fftfreq(run.size)
     qx2, qy2 = q[:, None] ** 2, q[None, :] ** 2
     q2 = qx2 + qy2
     q2[0, 0] = np.inf
     sin2 = 4 * qx2 * qy2 / q2**2
-    weight = 4 / q2 * (1 - sin2 + run.longitudinal**2 * sin2)
-    strains, displacements = [], []
+    weight = 4 / q2 * (1 - sin2 + (mu / (bulk + mu)) ** 2 * sin2)
+    displacements = []
     for lag in range(1, len(strain)):
         moved = epsilon_p[:, lag:] - epsilon_p[:, :-lag]
-        mean = moved.mean(axis=(2, 3))
         power = abs(np.fft.fft2(moved) / run.size**2) ** 2
-        strains.append(mean_of_groups((moved.var(axis=(2, 3)) / mean).mean(axis=1)))
-        displacements.append(
-            mean_of_groups(((power * weight).sum(axis=(2, 3)) / mean).mean(axis=1))
-        )
-    return strain[1:] - strain[0], strains, displacements
+        squares = (power * weight).sum(axis=(2, 3)) / moved.mean(axis=(2, 3))
+        displacements.append(mean(squares.mean(axis=1)))
+    return strain[1:] - strain[0], displacements
