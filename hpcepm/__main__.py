@@ -1,10 +1,17 @@
-"""``python -m hpcepm``."""
+"""``python -m hpcepm``, and the command ``hpcepm``."""
 
 import sys
 
-from .cli import main
-from .run.stopping import ignore_requests
+from hpcepm.cli import main as carry_out
+from hpcepm.run.stopping import ignore_requests
 
-code = main(sys.argv[1:])
-ignore_requests()
-sys.exit(code)
+
+def main() -> None:
+    """Carry out the command line of this process, and end it."""
+    code = carry_out(sys.argv[1:])
+    ignore_requests()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,18 +13,21 @@ SAME_STRAIN: Final = 1e-9
 """Strains that differ by less are one."""
 
 AVALANCHE: Final = np.dtype(
-    [
-        ("realization", "i4"),
-        ("strain", "f8"),
-        ("stress", "f8"),
-        ("stress_drop", "f8"),
-        ("slip", "f8"),
-        ("events", "i8"),
-        ("sites", "i8"),
-        ("duration", "i8"),
-        ("x", "i4"),
-        ("y", "i4"),
-    ]
+    (
+        np.record,
+        [
+            ("realization", "i4"),
+            ("strain", "f8"),
+            ("stress", "f8"),
+            ("stress_drop", "f8"),
+            ("slip", "f8"),
+            ("events", "i8"),
+            ("sites", "i8"),
+            ("duration", "i8"),
+            ("x", "i4"),
+            ("y", "i4"),
+        ],
+    )
 )
 """A row of the table of avalanches."""
 

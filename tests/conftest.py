@@ -1,4 +1,4 @@
-"""Shared by all tests: a one_rank of one, runs under mpiexec that cannot outlive their test, and the comparison of results."""
+"""Shared by all tests: one rank, runs under mpiexec that end with their test, comparison of results."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -18,6 +18,9 @@ import yaml
 from mpi4py import MPI
 
 from hpcepm.parallel.ranks import Ranks
+
+ROOT: Final = Path(__file__).parents[1]
+"""The folder of the repository."""
 
 COUNTS: dict[str, int] = {}
 """How often the harness of faults did what; printed at the end."""
@@ -75,7 +78,7 @@ A third of a second less at each start.
 
 @pytest.fixture(scope="session")
 def one_rank() -> Ranks:
-    """Return a one_rank of the one rank that runs the tests."""
+    """Return the one rank that runs the tests."""
     return Ranks(MPI.COMM_SELF)
 
 
@@ -148,6 +151,13 @@ def run_python(
     finally:
         end(process)
     return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def assert_on_ranks(program: str, ranks: int, folder: Path, *arguments: str) -> None:
+    """Run a program of tests/ranks, and check that what it asserts is so on each rank."""
+    command = ["-m", "mpi4py", "-m", f"tests.ranks.{program}", *arguments]
+    done = run_python(command, ranks, folder, 300, PYTHONPATH=str(ROOT))  # it may have to compile
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 @pytest.fixture

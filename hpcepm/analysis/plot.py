@@ -1,108 +1,90 @@
-"""``python -m hpcepm plot RUNDIR``: a run at a glance, as ``summary.png``.
+"""A run at a glance: ``hpcepm plot RUNDIR`` draws RUNDIR/summary.png.
 
 Needs matplotlib (the ``plot`` extra).
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import h5py
 import numpy as np
 
-from hpcepm.storage.directory import NoRun
+from hpcepm.files import told
+from hpcepm.layout import NoRun
 
-from .summarize import band
+from .results import Results, open_run
+from .statistics import band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_PIXELS = 1024
+MOST_PIXELS: Final = 1024
+
+CURVES: Final = {
+    "stress": "stress Σ (Lennard-Jones units)",
+    "threshold_mean": "mean threshold ⟨σ$_c$⟩ (Lennard-Jones units)",
+    "localization": "localization LOC",
+}
+MAPS: Final = {
+    "epsilon_p": ("plastic strain ε$_p$", "magma"),
+    "sigma": ("stress σ (Lennard-Jones units)", "RdBu_r"),
+}
+SIGNED: Final = "RdBu_r"
+"""The colours of what can be negative: white is 0."""
 
 
 def draw_summary(directory: str) -> Path:
-    """Draw ``summary.png`` in a run directory, of a run finished or not; return its path.
+    """Draw ``summary.png`` in the directory of a run, finished or not; return its path.
 
     Raises
     ------
     NoRun
-        The directory holds no run, or matplotlib is not installed.
+        There is no run that could be drawn, or matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise NoRun(
-            "drawing needs matplotlib: pip install '.[plot]' in the folder of hpcepm"
-        ) from None
-    run_file = Path(directory) / "run.h5"
-    try:
-        file = h5py.File(run_file, "r")
-    except OSError:
-        raise NoRun(
-            f"{run_file}: no run there that could be drawn; name the output directory of a run"
-        ) from None
-    figure = Figure(figsize=(13, 8.2), layout="constrained")
-    try:
-        with file:
-            if len(file["observables/strain"]) < 2:
-                raise NoRun(
-                    f"{run_file}: has no two records{'' if file.attrs['finished'] else ' yet; wait a little'}"
-                )
-            _draw(figure, file)
-            figure.suptitle(_title(file, Path(directory).name), fontsize=11)
-    except (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise NoRun(
-            f"{run_file}: is damaged, or not of hpcepm ({type(error).__name__}: {error})"
-        ) from None
-    path = Path(directory) / "summary.png"
+        raise NoRun("drawing needs matplotlib: pip install 'hpcepm[plot]'") from None
+    with open_run(directory) as run:
+        run.require_records()
+        figure = Figure(figsize=(13, 8.2), layout="constrained")
+        _draw(figure, run)
+        figure.suptitle(_title(run), fontsize=11)
+    path = run.directory / "summary.png"
     try:
         figure.savefig(path, dpi=110)
     except OSError as error:
-        raise NoRun(f"{path}: {error.strerror}") from None
+        raise NoRun(told(path, error)) from None
     return path
 
 
-def _title(file: h5py.File, name: str) -> str:
-    import json
-
-    settings = json.loads(file.attrs["input_resolved"])
-    nx, ny = settings["lattice"]["shape"]
-    state = "" if file.attrs["finished"] else ", not finished"
-    n = len(file["observables/stress"])
+def _title(run: Results) -> str:
+    (nx, ny), n = run.shape, run.realizations
+    kernel, seed = run.settings["kernel"]["type"], run.settings["seed"]
+    state = "" if run.finished else ", not finished"
     many = f", mean of {n} realizations (band: nine in ten of them)" if n > 1 else ""
-    return f"{name}: {nx} × {ny} sites, {settings['kernel']['type']} kernel, seed {settings['seed']}{many}{state}"
+    name = run.directory.absolute().name
+    return f"{name}: {nx} × {ny} sites, {kernel} kernel, seed {seed}{many}{state}"
 
 
-def _draw(figure: "Figure", file: h5py.File) -> None:
-    has_maps = "fields" in file and len(file["fields/strain"]) > 0
-    if not has_maps:
+def _draw(figure: "Figure", run: Results) -> None:
+    """Draw the curves, and below them maps of the last snapshot if there is one."""
+    fields = run.file.get("fields", {})
+    maps = [name for name in MAPS if name in fields and fields[name].shape[1] > 0]
+    if not maps:
         figure.set_size_inches(13, 4.4)
-    strain = file["observables/strain"][()]
-    grid = figure.add_gridspec(2 if has_maps else 1, 6)
-    curves = (
-        ("stress", "stress Σ (Lennard-Jones units)", "C0"),
-        ("threshold_mean", "mean threshold ⟨σ$_c$⟩ (Lennard-Jones units)", "C1"),
-        ("localization", "localization LOC", "C2"),
-    )
-    for k, (name, label, colour) in enumerate(curves):
+    strain = run.strain
+    grid = figure.add_gridspec(2 if maps else 1, 6)
+    for k, (name, label) in enumerate(CURVES.items()):
         axes = figure.add_subplot(grid[0, 2 * k : 2 * k + 2])
-        _curve(axes, strain, file[f"observables/{name}"][()], colour)
+        _curve(axes, strain, run.observable(name), f"C{k}")
         axes.set(xlabel="strain ε", ylabel=label, xlim=(0, strain[-1]))
         axes.grid(alpha=0.3)
-    if not has_maps:
-        return
-    last = float(file["fields/strain"][-1])
-    maps = [name for name in ("epsilon_p", "sigma") if name in file["fields"]]
-    labels = {"epsilon_p": "plastic strain ε$_p$", "sigma": "stress σ (Lennard-Jones units)"}
     for k, name in enumerate(maps):
+        label, colours = MAPS[name]
         axes = figure.add_subplot(grid[1, 3 * k : 3 * k + 3])
-        _map(
-            figure,
-            axes,
-            file[f"fields/{name}"],
-            f"{labels[name]} at ε = {last:g}",
-            "magma" if name == "epsilon_p" else "RdBu_r",
-        )
+        axes.set(title=f"{label} at ε = {fields['strain'][-1]:g}")
+        _map(axes, fields[name], colours)
 
 
 def _curve(axes: "Axes", strain: Any, values: Any, colour: str) -> None:
@@ -110,18 +92,18 @@ def _curve(axes: "Axes", strain: Any, values: Any, colour: str) -> None:
     found = band(values)
     axes.plot(strain, found.mean, color=colour)
     if len(values) > 1:
-        axes.fill_between(
-            strain, found.quantiles[0], found.quantiles[-1], color=colour, alpha=0.2, linewidth=0
-        )
+        five, most = found.quantiles[[0, -1]]
+        axes.fill_between(strain, five, most, color=colour, alpha=0.2, linewidth=0)
 
 
-def _map(figure: "Figure", axes: "Axes", fields: h5py.Dataset, title: str, colours: str) -> None:
+def _map(axes: "Axes", fields: Any, colours: str) -> None:
+    """Draw the last snapshot of the first realization."""
     _, _, nx, ny = fields.shape
     step = max(1, -(-max(nx, ny) // MOST_PIXELS))
-    values: Any = fields[0, -1, ::step, ::step]
+    values = fields[0, -1, ::step, ::step]
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
-    if colours == "RdBu_r":
+    if colours == SIGNED:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     # x runs to the right and y upwards; a row of the array is one x.
     image = axes.imshow(
@@ -133,5 +115,5 @@ def _map(figure: "Figure", axes: "Axes", fields: h5py.Dataset, title: str, colou
         vmax=high,
         interpolation="nearest",
     )
-    axes.set(xlabel="x (cells)", ylabel="y (cells)", title=title)
-    figure.colorbar(image, ax=axes, shrink=0.9)
+    axes.set(xlabel="x (cells)", ylabel="y (cells)")
+    axes.figure.colorbar(image, ax=axes, shrink=0.9)

@@ -107,10 +107,10 @@ def peak(
     return y[..., 1] + (slope + bend * to_top) * to_top, x[..., 1] + to_top
 
 
-def has_peak(strain: Floats, curves: Floats, before: float) -> NDArray[np.bool_]:
-    """Return of which curves (..., record) the highest record comes before a strain, (...,).
+def has_peak(strain: Floats, curves: Floats, before: float = np.inf) -> NDArray[np.bool_]:
+    """Return which curves (..., record) have their highest record before a strain, (...,).
 
-    And is not the first or the last one.
+    The first and the last record are no peak.
     """
     top = highest(curves)
     return (top > 0) & (top < strain.size - 1) & (strain[top] < before)
@@ -139,7 +139,8 @@ def pseudo_values(values: Floats, of: Callable[[Floats], Floats]) -> Floats:
     Parameters
     ----------
     values
-        Shape (realization, ...), at least two realizations (or groups of equal size).
+        Shape (realization, ...), of realizations or of groups of equal size. One alone says
+        f(all), and has no scatter.
     of
         The function, of means (k, ...) for any k; its result has shape (k, ...). It should be
         smooth: let a peak stay at the record ``top`` that is the highest of the mean over all.
@@ -149,6 +150,8 @@ def pseudo_values(values: Floats, of: Callable[[Floats], Floats]) -> Floats:
     Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 11.
     """
     n, total = len(values), values.mean(axis=0, keepdims=True)
+    if n == 1:
+        return of(total)
     without = of((n * total - values) / (n - 1))
     return of(total) + (n - 1) * (without.mean(axis=0, keepdims=True) - without)
 
@@ -157,6 +160,23 @@ def ratio(sums: Floats, counts: Floats) -> Estimate:
     """Return Σ sums / Σ counts, of each (realization,), and its error by the jackknife."""
     both = np.stack([sums, counts], axis=1)
     return mean(pseudo_values(both, lambda means: means[:, 0] / means[:, 1]))
+
+
+def estimate_peak(strain: Floats, curves: Floats) -> tuple[Estimate, Estimate] | None:
+    """Return height and strain of the peak of the mean of curves (realization, record).
+
+    None if the mean is highest at the first or the last record.
+    """
+    whole = curves.mean(axis=0)
+    if not has_peak(strain, whole):
+        return None
+
+    def of(means: Floats) -> Floats:
+        top = np.full(len(means), highest(whole))
+        return np.stack(peak(strain, means, top), axis=1)
+
+    height, where = pseudo_values(curves, of).T
+    return mean(height), mean(where)
 
 
 def bootstrap(values: Floats) -> Floats:
@@ -190,5 +210,5 @@ class Band(NamedTuple):
 
 
 def band(values: NDArray[Any]) -> Band:
-    """Return mean, standard error and quantiles over realizations of values (realization, record)."""
+    """Return what values (realization, record) are over realizations."""
     return Band(values.mean(axis=0), standard_error(values), np.quantile(values, QUANTILES, axis=0))

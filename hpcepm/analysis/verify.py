@@ -1,8 +1,9 @@
-"""Whether a run directory holds what its run computed: ``python -m hpcepm verify RUNDIR``.
+"""Whether a run directory holds what its run computed: ``hpcepm verify RUNDIR``.
 
-First the seals of all files, for HDF5 must not open a damaged one. Then, of what they hold: that
-tables go on without a gap, that numbers are in their bounds, and that they agree with each other:
-stress with strain, events with avalanches, fields with records.
+First the checksums of all files, for HDF5 must not open a damaged one. Then, of what they hold:
+that tables go on without a gap, that numbers are in their bounds, and that they agree with each
+other: stress with strain, events with avalanches, fields with records. All this holds of a run at
+work too, at any moment.
 """
 
 import re
@@ -12,16 +13,23 @@ from typing import Any, Final, NamedTuple
 
 import h5py
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 
-from hpcepm.parallel.ranks import Ranks
-from hpcepm.storage.checkpoint import BadCheckpoint, missing_newest, read_header
-from hpcepm.storage.checksum import broken_seal
-from hpcepm.storage.directory import NoRun, read_identity
+from hpcepm.files import damage, told
+from hpcepm.layout import FIELDS, SAME_STRAIN, NoRun
+
+from .results import Results, open_run, run_file_of
 
 CLOSE: Final = 1e-9
 """How well sums must agree that were made in another order, relative to their terms."""
+
+AT_ONCE: Final = 2**20
+"""So many numbers of a dataset are read at a time, or one map if it has more."""
+
+NOT_NEGATIVE: Final = r".*_variance|.*_m4|x_min|localization|events|avalanches"
+RISING: Final = ("events", "avalanches", "plastic_strain")
+MEANS: Final = {"sigma": "stress", "epsilon_p": "plastic_strain", "sigma_c": "threshold_mean"}
+"""Which observable is the mean of a field."""
 
 
 class Finding(NamedTuple):
@@ -31,220 +39,181 @@ class Finding(NamedTuple):
     problems: list[str]
 
 
-class Run(NamedTuple):
-    """An open run: its file, and what it was asked for."""
-
-    file: h5py.File
-    settings: dict[str, Any]
-    finished: bool
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Return (nx, ny)."""
-        nx, ny = self.settings["lattice"]["shape"]
-        return nx, ny
-
-    def observable(self, name: str) -> NDArray[Any]:
-        """Return the values of an observable, (realization, record)."""
-        return self.file["observables"][name][()]
-
-    @property
-    def strain(self) -> NDArray[np.float64]:
-        """Return the strains of the records."""
-        return self.file["observables/strain"][()]
-
-
-def verify(directory: str) -> Iterator[Finding]:
-    """Check a run directory; say what each check came to, one by one.
+def verify(path: str) -> Iterator[Finding]:
+    """Check a run; say what each check came to, one by one.
 
     Raises
     ------
     NoRun
         There is none.
     """
-    path = Path(directory)
-    if not (path / "run.h5").is_file():
-        raise NoRun(f"{path / 'run.h5'}: No such file; name the directory of a run")
-    seals = _broken_seals(path)
-    yield seals
-    if seals.problems:
+    run_file = run_file_of(path)
+    if not run_file.is_file():
+        raise NoRun(f"{run_file}: No such file; name the directory of a run")
+    pieces = sorted((run_file.parent / "pieces").glob("*.h5"))
+    checkpoints = sorted((run_file.parent / "checkpoints").glob("[0-9]" * 8 + ".h5"))
+    files = [run_file, *pieces, *checkpoints]
+    checksums = Finding(f"checksums of {len(files)} files", _problems(files, damage))
+    yield checksums
+    if checksums.problems:
         return
-    yield Finding("checkpoints", _bad_checkpoints(path))
-    identity = read_identity(path / "run.h5")
-    if identity is None:
-        yield Finding("run.h5", [f"{path / 'run.h5'}: is not of this version of hpcepm"])
-        return
-    with h5py.File(path / "run.h5", "r") as file:
-        run = Run(file, identity.settings, identity.finished)
-        for what, check in CHECKS.items():
-            yield Finding(what, list(check(run)))
+    yield Finding("checkpoints", _problems(checkpoints, _unreadable))
+    try:
+        with open_run(run_file) as run:
+            for what, check in CHECKS.items():
+                yield Finding(what, list(check(run)))
+    except NoRun as error:
+        yield Finding("run.h5", [str(error)])
 
 
-def _broken_seals(path: Path) -> Finding:
-    ranks = Ranks(MPI.COMM_SELF)
-    files = [
-        path / "run.h5",
-        *sorted((path / "pieces").glob("*.h5")),
-        *sorted((path / "checkpoints").glob("[0-9]*.h5")),
-    ]
-    problems = [problem for file in files if (problem := broken_seal(file, ranks)) is not None]
-    return Finding(f"checksums of {len(files)} files", problems)
+def _problems(files: list[Path], of: Callable[[Path], str | None]) -> list[str]:
+    """Return what is wrong with files that are still there: a run at work removes old ones."""
+    found = [(path, of(path)) for path in files]
+    return [problem for path, problem in found if problem is not None and path.exists()]
 
 
-def _bad_checkpoints(path: Path) -> list[str]:
-    problems = []
-    if (missing := missing_newest(path / "checkpoints")) is not None:
-        problems.append(f"{missing}: the newest checkpoint is missing")
-    for file in sorted((path / "checkpoints").glob("[0-9]*.h5")):
-        try:
-            read_header(file)
-        except BadCheckpoint as error:
-            problems.append(str(error))
-    return problems
+def _unreadable(checkpoint: Path) -> str | None:
+    try:
+        with h5py.File(checkpoint, "r") as file:
+            int(file.attrs["format_version"])
+    except OSError as error:
+        return told(checkpoint, error)
+    except KeyError:
+        return f"{checkpoint}: says no format_version"
+    return None
 
 
-def _continuity(run: Run) -> Iterator[str]:
+def _continuity(run: Results) -> Iterator[str]:
     """Check that tables have no gap and end where the run ended."""
-    yield from _missing_pieces(run.file)
     strain = run.strain
-    if len(strain) == 0:
-        return
-    if strain[0] != 0 or not (np.diff(strain) > 0).all():
+    if len(strain) and (strain[0] != 0 or not (np.diff(strain) > 0).all()):
         yield "observables/strain: does not begin at 0 or does not rise"
-    if run.finished and strain[-1] != run.settings["loading"]["target"]:
-        yield f"observables/strain: the run is finished, but ends at {strain[-1]:g}"
+    if run.finished and strain.max(initial=0) != run.settings["loading"]["target"]:
+        yield f"observables/strain: the run is finished, but ends at {strain.max(initial=0):g}"
+    if run.finished and run.realizations != run.settings["realizations"]:
+        yield f"observables: the run is finished, but has {run.realizations} realizations"
     if len(run.file["profiles/strain"]) != len(strain):
         yield "profiles: has another number of records than observables"
+    if "avalanches" in run.file and (np.diff(run.file["avalanches/realization"]) < 0).any():
+        yield "avalanches: are not in order of realizations"
 
 
-def _missing_pieces(file: h5py.File) -> Iterator[str]:
-    """Name the pieces that a dataset of ``run.h5`` shows and that are not there."""
-    folder = Path(file.filename).parent
-    for group in file.values():
-        for name, dataset in group.items():
-            for source in dataset.virtual_sources() if dataset.is_virtual else ():
-                if not (folder / source.file_name).is_file():
-                    yield f"{group.name[1:]}/{name}: {source.file_name} is missing"
-
-
-def _bounds(run: Run) -> Iterator[str]:
+def _bounds(run: Results) -> Iterator[str]:
     """Check that every number is one, and lies where it can."""
-    for name, dataset in run.file["observables"].items():
-        if not np.isfinite(dataset[()]).all():
+    for name, dataset in run.observables.items():
+        values = dataset[()]
+        if not np.isfinite(values).all():
             yield f"observables/{name}: has NaN or infinity"
-    for name in (
-        "stress_variance",
-        "strain_variance",
-        "plastic_strain_variance",
-        "threshold_variance",
-        "x_min",
-        "localization",
-    ):
-        if (run.observable(name) < 0).any():
+        if re.fullmatch(NOT_NEGATIVE, name) and (values < 0).any():
             yield f"observables/{name}: is negative"
-    for name in ("events", "avalanches", "plastic_strain"):
-        if (np.diff(run.observable(name), axis=1) < 0).any():
+        if name in RISING and (np.diff(values, axis=1) < 0).any():
             yield f"observables/{name}: falls, and never can"
-    if "avalanches" in run.file:
-        table = {name: column[()] for name, column in run.file["avalanches"].items()}
-        nx, ny = run.shape
+    nx, ny = run.shape
+    for first, table in _avalanches(run):
+        sites, duration, events = table["sites"], table["duration"], table["events"]
+        x, y = table["x"], table["y"]
         for said, bad in {
-            "sites that are none, or more than events": (table["sites"] < 1)
-            | (table["sites"] > table["events"]),
-            "a duration of no step, or of more steps than events": (table["duration"] < 1)
-            | (table["duration"] > table["events"]),
+            "sites that are none, or more than events": (sites < 1) | (sites > events),
+            "a duration of no step, or of more steps than events": (duration < 1)
+            | (duration > events),
             "a slip that is not positive": ~(table["slip"] > 0),
-            "a trigger outside the lattice": (table["x"] >= nx)
-            | (table["y"] >= ny)
-            | (table["x"] < 0)
-            | (table["y"] < 0),
+            "a trigger outside the lattice": (x >= nx) | (y >= ny) | (x < 0) | (y < 0),
         }.items():
             if bad.any():
-                yield f"avalanches: row {int(np.flatnonzero(bad)[0])} has {said}"
+                yield f"avalanches: row {first + int(bad.argmax())} has {said}"
 
 
-def _balances(run: Run) -> Iterator[str]:
+def _avalanches(run: Results) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
+    """Yield the table of avalanches in parts: the number of the first row, and columns."""
+    table = run.file.get("avalanches", {})
+    for first in range(0, table["slip"].size if table else 0, AT_ONCE):
+        yield first, {name: column[first : first + AT_ONCE] for name, column in table.items()}
+
+
+def _balances(run: Results) -> Iterator[str]:
     """Check what follows from elasticity: stress from strain, the stress drop from the slip."""
     modulus = 2 * run.settings["elasticity"]["shear_modulus"]
     expected = modulus * (run.strain - run.observable("plastic_strain"))
     worst = np.abs(run.observable("stress") - expected).max(initial=0.0)
     if worst > CLOSE * modulus * max(1.0, run.strain.max(initial=0.0)):
         yield f"observables/stress: is not 2 mu (strain - plastic strain), by up to {worst:g}"
-    if "avalanches" in run.file:
-        table, (nx, ny) = run.file["avalanches"], run.shape
-        drop, slip = table["stress_drop"][()], table["slip"][()]
-        if not np.allclose(drop, modulus * slip / (nx * ny), rtol=CLOSE, atol=0):
-            yield "avalanches/stress_drop: is not 2 mu slip / (nx ny)"
+    for first, table in _avalanches(run):
+        drops = modulus * table["slip"] / np.prod(run.shape)
+        bad = ~np.isclose(table["stress_drop"], drops, rtol=CLOSE, atol=0)
+        if bad.any():
+            where = first + int(bad.argmax())
+            yield f"avalanches/stress_drop: is not 2 mu slip / (nx ny) in row {where}"
 
 
-def _agreement(run: Run) -> Iterator[str]:
+def _agreement(run: Results) -> Iterator[str]:
     """Check that avalanches add up to the events and the plastic strain of each record.
 
     None twice, none missing.
     """
     if "avalanches" not in run.file or not run.settings["output"]["avalanches"]:
         return
-    table, (nx, ny) = run.file["avalanches"], run.shape
-    for realization, (until, events, plastic) in enumerate(
-        zip(
-            run.observable("avalanches"),
-            run.observable("events"),
-            run.observable("plastic_strain"),
-            strict=True,
-        )
-    ):
-        mine = table["realization"][()] == realization
-        if until.max(initial=0) > mine.sum():
-            yield f"avalanches: the records count {until.max()}, the table has {mine.sum()}"
+    table = run.file["avalanches"]
+    begin = np.searchsorted(table["realization"], np.arange(run.realizations + 1))
+    counts, events = run.observable("avalanches"), run.observable("events")
+    plastic = run.observable("plastic_strain")
+    for k, until in enumerate(counts):
+        mine, of = slice(begin[k], begin[k + 1]), f"avalanches of realization {k}"
+        if until.max(initial=0) > begin[k + 1] - begin[k]:
+            yield f"{of}: records count {until.max()}, the table has {begin[k + 1] - begin[k]}"
             continue
-        sums = np.concatenate([[0], np.cumsum(table["events"][()][mine])])
-        slips = np.concatenate([[0.0], np.cumsum(table["slip"][()][mine])]) / (nx * ny)
-        if (sums[until] != events).any():
-            yield f"avalanches: their events do not add up to those of record {int(np.flatnonzero(sums[until] != events)[0])}"
-        if not np.allclose(slips[until], plastic, rtol=CLOSE, atol=CLOSE):
-            yield "avalanches: their slips do not add up to the plastic strain"
+        sums = np.concatenate([[0], np.cumsum(table["events"][mine])])[until]
+        slips = np.concatenate([[0.0], np.cumsum(table["slip"][mine])])[until]
+        if (sums != events[k]).any():
+            where = int((sums != events[k]).argmax())
+            yield f"{of}: their events do not add up to those of record {where}"
+        if not np.allclose(slips / np.prod(run.shape), plastic[k], rtol=CLOSE, atol=CLOSE):
+            yield f"{of}: their slips do not add up to the plastic strain"
 
 
-def _fields(run: Run) -> Iterator[str]:
+def _fields(run: Results) -> Iterator[str]:
     """Check each snapshot against the record at the same strain."""
     if "fields" not in run.file:
         return
     fields, strain = run.file["fields"], run.strain
-    for number, at in enumerate(fields["strain"][()]):
-        here = {
-            name: fields[name][0, number]
-            for name in ("sigma", "sigma_c", "epsilon_p", "n_events")
-            if name in fields
-        }
-        here = {
-            name: values
-            for name, values in here.items()
-            if not (values == -1).all() and not np.isnan(values).all()
-        }
-        bad = [name for name, values in here.items() if not np.isfinite(values).all()]
-        if bad:
-            yield f"fields: snapshot {number} has NaN or infinity in {', '.join(bad)}"
-            continue
-        if (
-            "sigma" in here
-            and "sigma_c" in here
-            and (here["sigma"] > here["sigma_c"] + CLOSE * np.abs(here["sigma"]).max()).any()
-        ):
-            yield f"fields: snapshot {number} has sites above their threshold"
-        record = np.flatnonzero(np.abs(strain - at) <= CLOSE)
-        if not record.size:
-            continue
-        wanted = {"sigma": "stress", "epsilon_p": "plastic_strain", "sigma_c": "threshold_mean"}
-        for name, observable in wanted.items():
-            if name in here:
-                value = run.observable(observable)[0, record[0]]
-                if abs(here[name].mean() - value) > 1e-7 * max(1.0, abs(value)):
-                    yield f"fields: the mean of {name} in snapshot {number} is not the {observable} of record {record[0]}"
-        if "n_events" in here and here["n_events"].sum() != run.observable("events")[0, record[0]]:
-            yield f"fields: n_events of snapshot {number} do not add up to the events of record {record[0]}"
+    at_once = max(1, AT_ONCE // int(np.prod(run.shape)))
+    for snapshot, at in enumerate(fields["strain"][()]):
+        record = np.flatnonzero(np.abs(strain - at) <= SAME_STRAIN)[:1]
+        for first in range(0, run.realizations, at_once):
+            some = slice(first, first + at_once)
+            maps = {name: fields[name][some, snapshot] for name in FIELDS if name in fields}
+            for problem in _of_maps(run, maps, some, record):
+                yield f"fields: snapshot {snapshot}, from realization {first} on: {problem}"
 
 
-CHECKS: Final[dict[str, Callable[[Run], Iterator[str]]]] = {
+def _of_maps(
+    run: Results, maps: dict[str, NDArray[Any]], some: slice, record: NDArray[np.int64]
+) -> Iterator[str]:
+    """Check the maps of some realizations, each (realization, nx, ny)."""
+    maps = {name: values for name, values in maps.items() if not _was_left_out(values)}
+    bad = [name for name, values in maps.items() if not np.isfinite(values).all()]
+    if bad:
+        yield f"has NaN or infinity in {', '.join(bad)}"
+        return
+    if "sigma" in maps and "sigma_c" in maps:
+        sigma, sigma_c = maps["sigma"], maps["sigma_c"]
+        if (sigma > sigma_c + CLOSE * np.abs(sigma).max()).any():
+            yield "has sites above their threshold"
+    for name, values in maps.items() if record.size else ():
+        if name == "n_events":
+            found, wanted, close = values.sum(axis=(1, 2)), "events", 0.0
+        else:
+            found, wanted, close = values.mean(axis=(1, 2)), MEANS[name], 1e-7
+        expected = run.file["observables"][wanted][some, record[0]]
+        if (np.abs(found - expected) > close * np.maximum(1, np.abs(expected))).any():
+            yield f"{name} does not come to the {wanted} of record {record[0]}"
+
+
+def _was_left_out(values: NDArray[Any]) -> bool:
+    """Return whether a field is one that was not asked for when the snapshot was taken."""
+    return bool((values == -1).all() if values.dtype.kind == "i" else np.isnan(values).all())
+
+
+CHECKS: Final[dict[str, Callable[[Results], Iterator[str]]]] = {
     "continuity": _continuity,
     "bounds": _bounds,
     "balance of stress": _balances,

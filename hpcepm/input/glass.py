@@ -3,7 +3,7 @@
 from hpcepm.model.disorder import CONSTANT_SLIP, EXPONENTIAL_SLIP, Distribution, SlipLaw, preset
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel
-from hpcepm.parallel.rows import Field, Lattice
+from hpcepm.parallel.rows import Lattice, LocalField
 
 from .named_files import read_field_rows
 from .read import ReadInput
@@ -32,7 +32,7 @@ def glass_of(read: ReadInput, lattice: Lattice) -> Glass:
     )
 
 
-def _thresholds(read: ReadInput, lattice: Lattice, which: str) -> Distribution | Field:
+def _thresholds(read: ReadInput, lattice: Lattice, which: str) -> Distribution | LocalField:
     wanted = getattr(read.settings.thresholds, which)
     if isinstance(wanted, FieldInput):
         return read_field_rows(wanted.file, read.folder, lattice)

@@ -13,8 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.parallel.rows import Field, Lattice
-from hpcepm.storage.fields import read_local_field
+from hpcepm.parallel.rows import Lattice, LocalField
 
 from .problems import shorten
 
@@ -80,11 +79,11 @@ def check_field_file(name: str, folder: str, shape: tuple[int, int]) -> None:
                 raise BadFile(f"{path}:/{dataset}: {told}")
 
 
-def read_field_rows(name: str, folder: str, lattice: Lattice) -> Field:
+def read_field_rows(name: str, folder: str, lattice: Lattice) -> LocalField:
     """Return this rank's slab of a checked field file."""
     path, dataset = split_name(name, folder)
     with _opened(path, dataset) as found:
-        return read_local_field(found, lattice).astype(np.float64)
+        return lattice.local_rows(found).astype(np.float64)
 
 
 def _first_bad(values: NDArray[np.float64]) -> int | None:

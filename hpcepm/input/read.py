@@ -5,10 +5,12 @@ On one rank; nothing here is collective.
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -75,20 +77,57 @@ def read_input(path: str, assignments: list[str], directory: str | None = None) 
             problems += error.problems
     if problems:
         raise InputError(problems)
+    return _read(document, raw.decode("utf-8-sig"), path, directory)
+
+
+def read_mapping(
+    source: str | os.PathLike[str] | Mapping[str, Any], changes: Mapping[str, Any]
+) -> ReadInput:
+    """Return a valid input from the path of a YAML file or a mapping, with some keys changed.
+
+    Files that a mapping names are looked for in the present folder. The text of the input is what
+    was changed, written as YAML.
+
+    Raises
+    ------
+    InputError
+        With all that is wrong.
+    """
+    if isinstance(source, Mapping):
+        document, path = Document("input", {}, {(): "input"}), "input"
+        changes = {**source, **{key: _merged(source.get(key), changes[key]) for key in changes}}
+    else:
+        path = os.fspath(source)
+        document = parse(bytes_of(path), path)
+    for key, value in changes.items():
+        document.content[key] = _merged(document.content.get(key), value)
+        document.places[(key,)] = document.key_places[(key,)] = f"{key}=…" if path != "input" else "input"
+    try:
+        text = yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True)
+    except yaml.YAMLError as error:
+        raise InputError([f"{path}: holds what no input can: {shorten(str(error))}"]) from None
+    return _read(document, text, path, None)
+
+
+def _merged(before: Any, now: Any) -> Any:
+    """Return a value in which the keys of a mapping replace those of another."""
+    if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+        return now
+    return {**before, **{key: _merged(before.get(key), value) for key, value in now.items()}}
+
+
+def _read(document: Document, text: str, path: str, directory: str | None) -> ReadInput:
     settings = validated(document, Input)
     if not _writable(directory or path):
         raise InputError([f"{shorten(directory or path)}: is not a name in UTF-8"])
     if directory is not None or not settings.output.directory:
         stem = os.path.splitext(os.path.basename(path))[0]
-        output = settings.output.model_copy(
-            update={"directory": directory or os.path.join("runs", stem)}
-        )
+        named = {"directory": directory or os.path.join("runs", stem)}
+        output = settings.output.model_copy(update=named)
         settings = settings.model_copy(update={"output": output})
     folder = os.path.dirname(os.path.abspath(path))
     samples = _load_named_files(document, settings, folder)
-    return ReadInput(
-        raw.decode("utf-8-sig"), settings, samples, folder, document.place(("lattice", "shape"))
-    )
+    return ReadInput(text, settings, samples, folder, document.place(("lattice", "shape")))
 
 
 def refuse_too_large(read: ReadInput, memory: int) -> None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from hpcepm.parallel import atomics
 from hpcepm.parallel.compiled import compiled
-from hpcepm.parallel.rows import Field, Lattice, rows_of_rank
+from hpcepm.parallel.rows import Lattice, LocalField, rows_of_rank
 
 from .kernel import Kernel, wavevectors
 
@@ -104,15 +104,18 @@ class Convolution:
         return np.array(runs)
 
     def stress_of(
-        self, epsilon_p: Field, result: Field | None = None, taken_from: Field | None = None
-    ) -> Field:
+        self,
+        epsilon_p: LocalField,
+        result: LocalField | None = None,
+        taken_from: LocalField | None = None,
+    ) -> LocalField:
         """Return G * ε_p, in units of stress, on the slab, or what is left of a field when that is taken from it. Collective.
 
         Fields have the shape (rows, ny). The result is written into ``result`` if given.
         """
         return self._filtered(epsilon_p, np.asarray, result, taken_from)
 
-    def spare_field(self) -> Field:
+    def spare_field(self) -> LocalField:
         """Return a field, shape (rows, ny), in memory that only the next convolution needs, if there is enough of it."""
         n = self.lattice.rows * self.lattice.ny
         spare = self._by_columns.view(np.float64)
@@ -122,7 +125,7 @@ class Convolution:
             return self.lattice.field()
         return spare[:n].reshape(self.lattice.rows, self.lattice.ny)
 
-    def equilibrated(self, noise: Field) -> Field:
+    def equilibrated(self, noise: LocalField) -> LocalField:
         """Return the field with Fourier coefficients √|Ĝ| times those of white noise.
 
         A stress in equilibrium. Collective.
@@ -131,11 +134,11 @@ class Convolution:
 
     def _filtered(
         self,
-        field: Field,
+        field: LocalField,
         factor_of: FactorOf,
-        result: Field | None = None,
-        taken_from: Field | None = None,
-    ) -> Field:
+        result: LocalField | None = None,
+        taken_from: LocalField | None = None,
+    ) -> LocalField:
         result = self.lattice.field() if result is None else result
         rows, rows_at_once = self.lattice.rows, len(self._row)
         for first in range(0, rows, rows_at_once):

@@ -8,16 +8,16 @@ constructor that says its parameters and moments.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from importlib import import_module
+from typing import Any, Final
 
-import llvmlite.binding as llvm
 import numpy as np
 import scipy.special
 from numba import types
 from numba.extending import get_cython_function_address
 from numpy.typing import NDArray
 
-from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.compiled import compiled, external
 
 from .rng import YIELDING, draw
 
@@ -30,14 +30,18 @@ EXPONENTIAL: Final = 5
 CONSTANT: Final = 6
 SAMPLES: Final = 7
 
-for _name in ("ndtri", "gammaincinv"):
-    llvm.add_symbol(
-        f"hpcepm_{_name}", get_cython_function_address("scipy.special.cython_special", _name)
-    )
-_ndtri = types.ExternalFunction("hpcepm_ndtri", types.float64(types.float64, types.intc))
-_gammaincinv = types.ExternalFunction(
-    "hpcepm_gammaincinv", types.float64(types.float64, types.float64, types.intc)
-)
+
+def _of_scipy(name: str, n_arguments: int) -> Any:
+    """Return a special function of scipy for compiled loops; its last argument must be 0."""
+    module = "scipy.special.cython_special"
+    signature = types.float64(*n_arguments * [types.float64], types.intc)
+    in_python = getattr(import_module(module), name)
+    address = get_cython_function_address(module, name)
+    return external(f"hpcepm_{name}", signature, lambda *x: in_python(*x[:-1]), address)
+
+
+_ndtri = _of_scipy("ndtri", 1)
+_gammaincinv = _of_scipy("gammaincinv", 2)
 
 
 @compiled

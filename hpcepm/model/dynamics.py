@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpcepm.parallel.compiled import compiled_for
 from hpcepm.parallel.exchange import EVENT
-from hpcepm.parallel.rows import Field, Lattice, all_finite
+from hpcepm.parallel.rows import Lattice, LocalField, all_finite
 
 from .engines import ENGINES, Engine
 from .glass import Glass, equilibrated_stress, prepare, stress_scale
@@ -164,7 +164,7 @@ class Dynamics:
         """Return Σ at a strain on the present elastic branch."""
         return 2 * self.glass.shear_modulus * (strain - self.state.plastic_strain(self.lattice))
 
-    def sigma_at(self, strain: float) -> Field:
+    def sigma_at(self, strain: float) -> LocalField:
         """Return σ on the slab at a strain on the present elastic branch, in units of stress.
 
         Valid until the run goes on.

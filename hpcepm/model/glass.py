@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.parallel.compiled import compiled
-from hpcepm.parallel.rows import Field, Lattice
+from hpcepm.parallel.rows import Lattice, LocalField
 
 from .convolution import Convolution
 from .disorder import Distribution, SlipLaw, fill_initial_thresholds, normal_deviate
@@ -20,7 +20,7 @@ class Glass(NamedTuple):
 
     kernel: Kernel
     shear_modulus: float
-    initial: Distribution | Field
+    initial: Distribution | LocalField
     renewal: Distribution
     slip: SlipLaw
     initial_stress_std: float
@@ -28,7 +28,7 @@ class Glass(NamedTuple):
     realization: int
 
 
-def prepare(lattice: Lattice, glass: Glass, initial_stress: Field | None) -> State:
+def prepare(lattice: Lattice, glass: Glass, initial_stress: LocalField | None) -> State:
     """Return the state of a glass at strain 0, before anything has yielded. Collective."""
     state = State.blank(lattice)
     fields = state.fields
@@ -78,7 +78,7 @@ def stress_scale(lattice: Lattice, glass: Glass) -> float:
     )
 
 
-def equilibrated_stress(lattice: Lattice, glass: Glass, convolution: Convolution) -> Field:
+def equilibrated_stress(lattice: Lattice, glass: Glass, convolution: Convolution) -> LocalField:
     """Return a Gaussian stress field in mechanical equilibrium, zero mean, of the wanted standard deviation. Collective."""
     noise = lattice.field()
     _fill_normal(
@@ -91,7 +91,7 @@ def equilibrated_stress(lattice: Lattice, glass: Glass, convolution: Convolution
 
 
 @compiled
-def _fill_normal(noise: Field, row: NDArray[np.int32], seed: int, realization: int) -> None:
+def _fill_normal(noise: LocalField, row: NDArray[np.int32], seed: int, realization: int) -> None:
     rows, ny = noise.shape
     for i in range(rows):
         for j in range(ny):

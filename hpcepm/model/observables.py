@@ -13,13 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.layout import NO_UNIT, STRESS_UNIT
 from hpcepm.parallel.compiled import compiled
-from hpcepm.parallel.rows import NO_POWERS, Field, Lattice, add_powers
+from hpcepm.parallel.rows import NO_POWERS, Lattice, LocalField, add_powers
 
 from .dynamics import Dynamics
-
-STRESS_UNIT: Final = "Lennard-Jones stress"
-NO_UNIT: Final = "1"
 
 
 @dataclass
@@ -65,22 +63,22 @@ class Snapshot:
         )
 
     @cached_property
-    def sigma(self) -> Field:
+    def sigma(self) -> LocalField:
         """Local stress on the slab."""
         return self.dynamics.sigma_at(self.strain)
 
     @property
-    def sigma_c(self) -> Field:
+    def sigma_c(self) -> LocalField:
         """Local thresholds on the slab."""
         return self.dynamics.state.fields.sigma_c
 
     @property
-    def epsilon_p(self) -> Field:
+    def epsilon_p(self) -> LocalField:
         """Local plastic strain on the slab."""
         return self.dynamics.state.fields.epsilon_p
 
     @property
-    def n_events(self) -> Field:
+    def n_events(self) -> LocalField:
         """How many times each site of the slab has yielded."""
         return self.dynamics.state.fields.n_events
 

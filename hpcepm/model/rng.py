@@ -1,4 +1,6 @@
-"""Random numbers that depend on where and when an event happens and on nothing else (SPEC 3).
+"""Random numbers that depend on where and when an event happens and on nothing else.
+
+They are those of docs/model.md, section 3.
 
 Philox4x64-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC'11), is a
 bijection of a counter under a key. With the counter ``(site, n, purpose, 0)`` and the key ``(seed,
@@ -19,9 +21,8 @@ from typing import Any, Final
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.compiled import compiled, generated
 
 YIELDING: Final = 0
 INITIAL_STRESS: Final = 1
@@ -35,7 +36,7 @@ _HALF_SPACING = 2.0**-53
 _BELOW_ONE = 1 - 2.0**-53
 
 
-@intrinsic
+@generated(lambda a, b: np.uint64(int(a) * int(b) >> 64))
 def _high_word(typing_context: Any, a: Any, b: Any) -> Any:
     """Return the upper 64 bits of the 128-bit product of two uint64."""
 

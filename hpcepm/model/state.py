@@ -9,59 +9,50 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.parallel.rows import Field, Lattice
-
-AVALANCHE: Final = np.dtype(
-    [
-        ("realization", "i4"),
-        ("strain", "f8"),
-        ("stress", "f8"),
-        ("stress_drop", "f8"),
-        ("slip", "f8"),
-        ("events", "i8"),
-        ("sites", "i8"),
-        ("duration", "i8"),
-        ("x", "i4"),
-        ("y", "i4"),
-    ]
-)
-"""A row of the avalanche table (SPEC 5)."""
+from hpcepm.layout import AVALANCHE
+from hpcepm.parallel.rows import Lattice, LocalField
 
 MACRO: Final = np.dtype(
-    [
-        ("strain", "f8"),
-        ("total_slip", "f8"),
-        ("events", "i8"),
-        ("steps", "i8"),
-        ("avalanches", "i8"),
-        ("in_avalanche", "i8"),
-        ("pending_cost", "i8"),
-    ]
+    (
+        np.record,
+        [
+            ("strain", "f8"),
+            ("total_slip", "f8"),
+            ("events", "i8"),
+            ("steps", "i8"),
+            ("avalanches", "i8"),
+            ("in_avalanche", "i8"),
+            ("pending_cost", "i8"),
+        ],
+    )
 )
-"""The numbers of a run: strain of the last loading step, Σ ε_p over the lattice, and counts of events, synchronous steps and
-avalanches, the open one included; events that were pending at each step since the last convolution, all steps together."""
+"""The numbers of a run: the strain of the last loading step, Σ ε_p over the lattice, the counts of
+events, synchronous steps and avalanches (the open one included), and the sum of the number of
+pending events over all steps since the last convolution."""
 
-PENDING: Final = np.dtype([("i", "i4"), ("j", "i4"), ("slip", "f8")])
+PENDING: Final = np.dtype((np.record, [("i", "i4"), ("j", "i4"), ("slip", "f8")]))
 """An event that an engine has not redistributed everywhere: its site and slip."""
 
 
 class Fields(NamedTuple):
-    """The fields of one slab, each of shape (rows, ny).
+    """The fields on the rows of this rank, each of shape (rows, ny).
 
     ``yields_at`` is the macroscopic stress Σ at which a site yields: σ_c minus the stress that
     slips and preparation have left there. A site is unstable when Σ ≥ yields_at, its plastic
     strength is x = yields_at − Σ, its stress σ = σ_c − yields_at + Σ. So loading the lattice
     changes one number and no field. It is accumulated slip by slip, hence part of the state: ε_p
-    determines it only up to rounding. An engine may put events off: ``yields_at`` lacks what the
+    determines it only up to rounding. An engine may defer events: ``yields_at`` lacks what the
     pending events from number ``evaluated`` on do to the site from far away.
     """
 
-    yields_at: Field
-    sigma_c: Field
-    epsilon_p: Field
-    n_events: Field  # int32
-    last_avalanche: Field  # int32: the avalanche in which the site last yielded, from 1; 0 is never
-    evaluated: Field  # uint16: how many of the pending events yields_at has taken up
+    yields_at: LocalField
+    sigma_c: LocalField
+    epsilon_p: LocalField
+    n_events: LocalField  # int32
+    last_avalanche: (
+        LocalField  # int32: the avalanche in which the site last yielded, from 1; 0 is never
+    )
+    evaluated: LocalField  # uint16: how many of the pending events yields_at has in it
 
 
 KINDS: Final = dict(
@@ -77,14 +68,14 @@ class State:
     Attributes
     ----------
     fields
-        This rank's slab of the fields.
+        The fields on the rows of this rank.
     macro
         Shape (1,), dtype `MACRO`; the same on all ranks.
     avalanche
         Shape (1,), dtype `AVALANCHE`: the row of the open avalanche, if one is; the same on all
         ranks.
     pending
-        Shape (n,), dtype `PENDING`: what the engine has put off, when a checkpoint is written or
+        Shape (n,), dtype `PENDING`: what the engine has deferred, when a checkpoint is written or
         read; the same on all ranks.
     """
 

@@ -8,7 +8,8 @@ another that has read the new value by `load_acquire` or `fetch_add`.
 from typing import Any
 
 from numba import types
-from numba.extending import intrinsic
+
+from .compiled import generated
 
 _BYTES = 8
 
@@ -18,7 +19,21 @@ def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.gep(array.data, [arguments[1]])
 
 
-@intrinsic
+def _load(array: Any, index: int) -> Any:
+    return array[index]
+
+
+def _store(array: Any, index: int, value: Any) -> None:
+    array[index] = value
+
+
+def _add(array: Any, index: int, value: Any) -> Any:
+    before = array[index]
+    array[index] += value
+    return before
+
+
+@generated(_load)
 def load_acquire(_typing: Any, array: Any, index: Any) -> Any:
     """Return an element, and see what was written before it was published."""
 
@@ -30,7 +45,7 @@ def load_acquire(_typing: Any, array: Any, index: Any) -> Any:
     return array.dtype(array, types.intp), generate
 
 
-@intrinsic
+@generated(_store)
 def store_release(_typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Set an element."""
 
@@ -43,7 +58,7 @@ def store_release(_typing: Any, array: Any, index: Any, value: Any) -> Any:
     return types.void(array, types.intp, array.dtype), generate
 
 
-@intrinsic
+@generated(_add)
 def fetch_add(_typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Add to an element; return what it was before."""
 

@@ -1,6 +1,6 @@
 """How the inner loops are compiled: numba, strict IEEE arithmetic, cached on disk.
 
-Bits matter here (SPEC, promise 1), so nothing may be reordered or fused: no ``fastmath``. numba's
+Bits matter here (docs/model.md, section 7), so nothing may be reordered or fused: no ``fastmath``. numba's
 disk cache looks at the file of a function but not at the files of what it calls; keeping one cache
 per content of the whole package makes an edit anywhere compile afresh.
 """
@@ -12,14 +12,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import llvmlite.binding as llvm
 import numba
+import numpy as np
 from numba import types
+from numba.extending import intrinsic, overload
+
+IN_PYTHON: Final = bool(numba.config.DISABLE_JIT)
+"""Whether all runs as plain Python, for a debugger or coverage: ``NUMBA_DISABLE_JIT=1``."""
 
 
 def _cache_directory() -> str:
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     sources = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         sources.update(path.read_bytes())
@@ -43,12 +49,14 @@ numba.config.CACHE_DIR = _cache_directory()
 
 @contextmanager
 def _at_worst_slower() -> Iterator[None]:
-    """Let a cache that cannot be read or written, on a full disk say, cost a compilation and not the run."""
+    """Let a cache that cannot be read or written cost a compilation, and not the run."""
     with suppress(OSError, EOFError, pickle.UnpicklingError):
         yield
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    if IN_PYTHON:  # compiled code does not warn of overflow or of a division by zero either
+        return np.errstate(all="ignore")(function)
     dispatcher: Any = numba.njit(cache=True, error_model="numpy", _nrt=False, **options)(function)
     dispatcher._cache._guard_against_spurious_io_errors = (
         _at_worst_slower  # numba forgives on Windows alone
@@ -78,10 +86,13 @@ def compiled_minimum(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compiled_for(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
-    """Return a compiled function that takes its arguments to be of the types of these, whatever they are.
+    """Return a compiled function that takes its arguments to be of the types of these.
 
-    numba looks at the type of each argument of each call, and of records and tuples slowly: up to 15 µs a call.
+    numba looks at the type of each argument of each call, and of records and tuples slowly: up to
+    15 µs a call.
     """
+    if IN_PYTHON:
+        return function
     dispatcher: Any = function
     entry: Callable[..., Any] = dispatcher.compile(
         tuple(numba.typeof(argument) for argument in arguments)
@@ -89,12 +100,60 @@ def compiled_for(function: Callable[..., Any], *arguments: Any) -> Callable[...,
     return entry
 
 
-def external(name: str, signature: Any, in_python: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a C function for compiled loops; its equivalent where ``NUMBA_DISABLE_JIT`` is set."""
-    function: Callable[..., Any] = types.ExternalFunction(name, signature)
-    return in_python if numba.config.DISABLE_JIT else function
+def external(
+    name: str, signature: Any, in_python: Callable[..., Any], address: int | None = None
+) -> Any:
+    """Return a C function for compiled loops, or its equivalent `IN_PYTHON`.
+
+    Parameters
+    ----------
+    name, signature
+        Its name, for the linker, and numba's types of its result and arguments.
+    in_python
+        The equivalent; takes the same arguments.
+    address
+        Where it is, if the linker does not know.
+    """
+    if IN_PYTHON:
+        return in_python
+    if address is not None:
+        llvm.add_symbol(name, address)
+    return types.ExternalFunction(name, signature)
+
+
+def generated(in_python: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Let a function generate its machine code itself, for compiled loops.
+
+    ``in_python`` is the equivalent `IN_PYTHON`.
+    """
+    return lambda typing: in_python if IN_PYTHON else intrinsic(typing)
+
+
+def bind(question: Any, kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a compiled function the answer to a question for first arguments of a type.
+
+    Parameters
+    ----------
+    question
+        A `functools.singledispatch` function, which compiled loops call as well as Python.
+    kind
+        A NamedTuple.
+    """
+
+    def decorate(answer: Callable[..., Any]) -> Callable[..., Any]:
+        function = getattr(answer, "py_func", answer)
+
+        def select(subject: Any, *_: Any) -> Any:
+            applies = isinstance(subject, types.BaseNamedTuple) and subject.instance_class is kind
+            return function if applies else None
+
+        overload(question, strict=False, jit_options={"forceinline": True})(select)
+        question.register(kind, answer)
+        return answer
+
+    return decorate
 
 
 def cache_is_cold() -> bool:
-    """Return whether nothing of this version was compiled on this machine yet."""
-    return not any(Path(numba.config.CACHE_DIR).rglob("*.nbi"))
+    """Return whether nothing of this version was compiled on this node yet."""
+    return not IN_PYTHON and not any(Path(numba.config.CACHE_DIR).rglob("*.nbi"))

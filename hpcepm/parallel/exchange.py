@@ -8,15 +8,14 @@ interpreter.
 import ctypes
 from typing import Any, NamedTuple
 
-import llvmlite.binding as llvm
 import numpy as np
 from mpi4py import MPI
 from numba import types
 from numpy.typing import NDArray
 
-from .compiled import compiled
+from .compiled import compiled, external
 
-EVENT = np.dtype([("site", "i8"), ("slip", "f8"), ("first", "i8")])
+EVENT = np.dtype((np.record, [("site", "i8"), ("slip", "f8"), ("first", "i8")]))
 """One event: global site, slip, and 1 if it is the site's first in this avalanche."""
 
 
@@ -37,7 +36,6 @@ def make_exchange(comm: Any) -> EventExchange:
     """Return what the compiled exchange needs of a communicator."""
     # A failed exchange cannot be mended, and the compiled loop is no place to try.
     comm.Set_errhandler(MPI.ERRORS_ARE_FATAL)
-    _export_mpi_symbols()
     capacity = 8 if comm.size <= 32 else 2
     return EventExchange(
         comm.size,
@@ -60,25 +58,29 @@ def _handle(thing: Any) -> int:
     return int(kind.from_address(MPI._addressof(thing)).value)
 
 
-def _export_mpi_symbols() -> None:
-    library = ctypes.CDLL(
-        MPI.__file__
-    )  # finds the functions of the MPI library that mpi4py is linked to
-    for name in ("MPI_Allgather", "MPI_Allgatherv"):
-        llvm.add_symbol(
-            f"hpcepm_{name}", ctypes.cast(getattr(library, name), ctypes.c_void_p).value
-        )
+# Finds the functions of the MPI library that mpi4py is linked to.
+_LIBRARY = ctypes.CDLL(MPI.__file__)
 
 
-_int, _handle_type, _buffer = types.intc, types.intp, types.voidptr
-_allgather = types.ExternalFunction(
-    "hpcepm_MPI_Allgather",
-    _int(_buffer, _int, _handle_type, _buffer, _int, _handle_type, _handle_type),
-)
-_allgatherv = types.ExternalFunction(
-    "hpcepm_MPI_Allgatherv",
-    _int(_buffer, _int, _handle_type, _buffer, _buffer, _buffer, _handle_type, _handle_type),
-)
+def _mpi_function(name: str, signature: str) -> Any:
+    """Return a C function of MPI.
+
+    ``signature`` has a letter for each argument: an int, a handle or a pointer.
+    """
+    function = getattr(_LIBRARY, name)
+    kinds = {
+        "i": (types.intc, ctypes.c_int),
+        "h": (types.intp, ctypes.c_ssize_t),
+        "p": (types.voidptr, ctypes.c_void_p),
+    }
+    function.argtypes = [kinds[letter][1] for letter in signature]
+    arguments = [kinds[letter][0] for letter in signature]
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    return external(f"hpcepm_{name}", types.intc(*arguments), function, address)
+
+
+_allgather = _mpi_function("MPI_Allgather", "pihpihh")
+_allgatherv = _mpi_function("MPI_Allgatherv", "pihppphh")
 _EVENT_BYTES = EVENT.itemsize
 
 

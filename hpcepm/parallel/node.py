@@ -13,6 +13,8 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import DTypeLike, NDArray
 
+from .compiled import IN_PYTHON
+
 NAME: Final = "hpcepm"
 
 
@@ -27,7 +29,7 @@ class Node:
 
     def __init__(self, comm: Any) -> None:
         self._comm = comm.Split_type(MPI.COMM_TYPE_SHARED)
-        if not self._can_share():
+        if IN_PYTHON or not self._can_share():  # Python cannot change a number at one go
             self._comm = MPI.COMM_SELF
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size

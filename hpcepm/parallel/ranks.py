@@ -48,6 +48,11 @@ class Ranks:
         result: list[Thing] = [thing] if self.size == 1 else self.comm.allgather(thing)
         return result
 
+    def gather(self, thing: Thing) -> list[Thing]:
+        """Return on rank 0 what each rank holds, in their order; nothing elsewhere. Collective."""
+        result: list[Thing] = [thing] if self.size == 1 else self.comm.gather(thing, root=0) or []
+        return result
+
     def raise_together(self, problem: str | None) -> None:
         """Raise `ProblemOnRank` everywhere if any rank has a problem: the lowest such rank's.
 

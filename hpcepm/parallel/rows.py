@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from .compiled import compiled
 from .ranks import Ranks
 
-Field = NDArray[Any]
+LocalField = NDArray[Any]
 """One value for each site of this rank's slab, shape (rows, ny)."""
 
 
@@ -99,9 +99,16 @@ class Lattice:
             for k, start in enumerate(starts)
         ]
 
-    def field(self, dtype: DTypeLike = np.float64) -> Field:
+    def field(self, dtype: DTypeLike = np.float64) -> LocalField:
         """Return a new field of zeros."""
         return np.zeros((self.rows, self.ny), dtype)
+
+    def local_rows(self, whole: Any) -> LocalField:
+        """Return this rank's rows of an array (nx, ny), which may be a dataset of a file."""
+        local = self.field(whole.dtype)
+        for s in self.strips_of(self.ranks.rank):
+            local[s.here : s.here + s.rows] = whole[s.start : s.start + s.rows]
+        return local
 
     def all_rows(self, mine: NDArray[Any]) -> NDArray[Any]:
         """Return the per-row values of all rows, shape (nx, ...), from those of mine, (rows, ...).
@@ -138,7 +145,9 @@ class Lattice:
             mine.shape[1:]
         )
 
-    def power_means(self, field: Field, centre: float = 0.0) -> tuple[float, float, float, float]:
+    def power_means(
+        self, field: LocalField, centre: float = 0.0
+    ) -> tuple[float, float, float, float]:
         """Return the lattice means of (f − centre)^p for p = 1, 2, 3, 4. Collective."""
         sums = np.empty((self.rows, 4))
         _row_power_sums(field, centre, sums)
@@ -156,7 +165,7 @@ class Lattice:
         )
         return means
 
-    def first_bad_site(self, field: Field) -> int | None:
+    def first_bad_site(self, field: LocalField) -> int | None:
         """Return the lowest global index of a site of this slab that holds NaN or infinity, if any."""
         if all_finite(field):
             return None
@@ -191,7 +200,7 @@ def _mean_of_rows(rows: NDArray[np.float64], n_sites: int, means: NDArray[np.flo
 
 
 @compiled
-def _row_power_sums(field: Field, centre: float, sums: NDArray[np.float64]) -> None:
+def _row_power_sums(field: LocalField, centre: float, sums: NDArray[np.float64]) -> None:
     for i in range(field.shape[0]):
         s = NO_POWERS
         for j in range(field.shape[1]):
@@ -216,7 +225,7 @@ _EXPONENT = 0x7FF0000000000000  # of a double; all ones in NaN and infinity alon
 
 
 @compiled
-def all_finite(*fields: Field) -> bool:
+def all_finite(*fields: LocalField) -> bool:
     """Return whether no double of some fields is NaN or infinite.
 
     Without a branch, so that it runs at the speed of memory.

@@ -4,7 +4,7 @@ import ctypes
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import mpi4py_fft.fftw.fftw_xfftn as fftw
@@ -12,32 +12,25 @@ import numpy as np
 from mpi4py import MPI
 
 from hpcepm import __version__
-from hpcepm.input import ReadInput
 from hpcepm.model.disorder import age, disorder_strength
-from hpcepm.model.glass import Glass
-from hpcepm.parallel.ranks import Ranks
+
+if TYPE_CHECKING:
+    from .run import Run
 
 
-def of_run(
-    read: ReadInput,
-    glass: Glass,
-    ranks: Ranks,
-    engine: str,
-    mean_initial: float,
-    created: str,
-    software: dict[str, str],
-) -> dict[str, Any]:
+def of_run(run: "Run") -> dict[str, Any]:
     """Return the root attributes of a ``run.h5``."""
+    glass = run.glass
     return {
-        **software,
-        "input": read.text,
-        "input_resolved": read.settings.model_dump_json(),
+        **run.versions,
+        "input": run.read.text,
+        "input_resolved": run.settings.model_dump_json(),
         "seed": np.uint64(glass.seed),
-        "ranks": ranks.size,
-        "engine": engine,
+        "ranks": run.world.size,
+        "engine": run.choice.engine,
         "disorder_strength": disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star),
-        "age": age(mean_initial, glass.renewal),
-        "created": created,
+        "age": age(run.mean_initial, glass.renewal),
+        "created": run.created,
     }
 
 

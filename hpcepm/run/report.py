@@ -1,97 +1,84 @@
-"""What a user reads before and after a run."""
+"""Text printed at the start and end of a run."""
 
 from typing import TYPE_CHECKING
 
 from hpcepm.model.disorder import Distribution, age, disorder_strength
 from hpcepm.text import count, duration, memory
 
-from .save_points import schedule
-
 if TYPE_CHECKING:
-    from .ensemble import Ensemble
-    from .simulation import Simulation
+    from .run import Run
 
 
-def header(run: "Simulation") -> list[str]:
+def header(run: "Run") -> list[str]:
     """Return what a user should know of a run before it starts. On rank 0."""
-    assert run.directory is not None
-    lattice = run.lattice
-    rows = (
-        f"{min(lattice.rows_of)} to {max(lattice.rows_of)}"
-        if len(set(lattice.rows_of)) > 1
-        else lattice.rows_of[0]
-    )
-    size = f"{_sites(run)}, {rows} rows each, {memory(run.dynamics.nbytes)} a rank"
-    went_on = (
-        [f"  goes on from strain {run.taken_up.strain:.6f} ({run.taken_up.path.name})"]
-        if run.taken_up
-        else []
-    )
-    return _header(run, size, went_on)
-
-
-def ensemble_header(run: "Ensemble") -> list[str]:
-    """Return what a user should know of an ensemble before it starts. On rank 0."""
-    per_group, groups = run.group.size, len(run.leaders)
-    size = f"{run.settings.realizations} realizations of {_sites(run)}, {per_group} for each of {groups} at a time"
-    went_on = [f"  goes on after {run.begun_with} realizations"] if run.begun_with else []
-    return _header(run, size, went_on)
-
-
-def _sites(run: "Simulation | Ensemble") -> str:
-    (nx, ny), ranks, to_a_machine = run.lattice.shape, run.ranks.size, run.ranks.node.size
-    machines = f" ({to_a_machine} to a machine)" if to_a_machine < ranks else ""
-    return f"{nx} × {ny} sites on {ranks} rank{'s' if ranks > 1 else ''}{machines}"
-
-
-def _header(run: "Simulation | Ensemble", size: str, went_on: list[str]) -> list[str]:
-    assert run.directory is not None
-    settings, glass = run.settings, run.glass
+    settings, glass, plan, slip = run.settings, run.glass, run.plan, run.settings.slip
     initial = (
         glass.initial.label
         if isinstance(glass.initial, Distribution)
         else f"field({settings.thresholds.initial.file})"
     )
-    slip = settings.slip
     target = settings.loading.target
-    stops = schedule(settings)
+    strength = disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star)
     named = {
         name.removesuffix("_version").replace("_", " "): value
         for name, value in run.versions.items()
     }
     named["git commit"] = named["git commit"][:10]
-    elastic = f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}"
+    died = run.directory.taken_over if run.directory else None
     return [
-        f"hpcepm {named.pop('hpcepm')}: {size}",
+        f"hpcepm {named.pop('hpcepm')}: {_size(run)}",
         f"  glass     thresholds {initial}",
         f"            renewed    {glass.renewal.label}",
         f"            slip       {slip.distribution}, mean {slip.c0:g} + {slip.c1:g} σ_c²",
-        f"            disorder strength s = {disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star):.3f}, "
+        f"            disorder strength s = {strength:.3f}, "
         f"age r = {age(run.mean_initial, glass.renewal):.3f}",
-        f"  kernel    {glass.kernel.type}, {glass.kernel.orientation} shear; {elastic}",
+        f"  kernel    {glass.kernel.type}, {glass.kernel.orientation} shear; "
+        f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}",
         f"  engine    {run.choice.engine}: {run.choice.why}",
-        f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); {sum(s.record for s in stops)} records, "
-        f"{sum(s.snapshot for s in stops)} snapshots; seed {settings.seed}",
-        f"  output    {settings.output.directory}",
-        *(
-            [f"            taken over from a run that died: {run.directory.taken_over}"]
-            if run.directory.taken_over
-            else []
-        ),
+        f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); "
+        f"{len(plan.record_strains)} records, {len(plan.snapshot_strains)} snapshots; "
+        f"seed {settings.seed}",
+        f"  output    {run.path or 'in memory'}",
+        *([f"            taken over from a run that died: {died}"] if died else []),
         "  software  " + ", ".join(f"{name} {value}" for name, value in named.items()),
-        *went_on,
+        *_resumed(run),
         "",
     ]
 
 
-def summary(run: "Simulation", seconds: float, events_before: int) -> list[str]:
-    """Return what a run came to, after so many seconds; it began with so many events. On rank 0."""
-    assert run.directory is not None
-    now = run.dynamics.state.macro[0]
+def _size(run: "Run") -> str:
+    (nx, ny), ranks, to_a_node = run.plan.shape, run.world.size, run.world.node.size
+    nodes = f" ({to_a_node} to a machine)" if to_a_node < ranks else ""
+    sites = f"{nx} × {ny} sites on {ranks} rank{'s' if ranks > 1 else ''}{nodes}"
+    rows = sorted({min(run.lattice.rows_of), max(run.lattice.rows_of)})
+    room = f"{' to '.join(map(str, rows))} rows each, {memory(run.runner.dynamics.nbytes)} a rank"
+    n, groups = run.settings.realizations, len(run.groups.leaders)
+    if n == 1:
+        return f"{sites}, {room}"
+    return f"{n} realizations of {sites}, {run.group.size} for each of {groups} at a time, {room}"
+
+
+def _resumed(run: "Run") -> list[str]:
+    resume = run.resume
+    n = resume.progress.realizations
+    said = [f"  goes on after {n} realizations"] if n else []
+    if resume.path is not None and resume.strain is not None:
+        said.append(f"  goes on from strain {resume.strain:.6f} ({resume.path.name})")
+    return said
+
+
+def summary(run: "Run", seconds: float) -> list[str]:
+    """Return what a run came to, after so many seconds. On rank 0."""
+    n, macro = run.settings.realizations, run.runner.dynamics.state.macro[0]
+    if n > 1:
+        sheared = n - run.resume.progress.realizations
+        return [f"sheared {sheared} realizations in {duration(seconds)}", f"  results   {run.path}"]
     target = run.settings.loading.target
-    rate = (int(now["events"]) - events_before) / max(seconds, 1e-9)
+    events = int(macro["events"])
+    rate = count((events - run.events_before) / max(seconds, 1e-9))
+    stress = run.runner.dynamics.stress_at(target)
     return [
-        f"reached strain {target:g} after {duration(seconds)}: stress {run.dynamics.stress_at(target):.4f}, "
-        f"{count(int(now['events']))} events ({count(rate)}/s) in {count(int(now['avalanches']))} avalanches",
-        f"  results   {run.directory.run_file}",
+        f"reached strain {target:g} after {duration(seconds)}: stress {stress:.4f}, "
+        f"{count(events)} events ({rate}/s) in {count(int(macro['avalanches']))} avalanches",
+        *([f"  results   {run.path / 'run.h5'}"] if run.path else []),
     ]

@@ -1,15 +1,15 @@
-"""Room on the disk: what a run will write, and whether it fits."""
+"""Room on the disk and in memory: what a run needs, and whether it is there."""
 
 import contextlib
 import os
 from pathlib import Path
 
 from hpcepm.input import Input, InputError
-from hpcepm.model.observables import RECORD, profile_dtype
 from hpcepm.model.state import KINDS
-from hpcepm.text import memory as in_words
+from hpcepm.text import memory
 
-from .save_points import schedule
+from .save_points import plan_of
+from .terminal import Progress
 
 
 def free_bytes(path: Path) -> int:
@@ -21,7 +21,7 @@ def free_bytes(path: Path) -> int:
 
 
 def bytes_of_checkpoint(settings: Input) -> int:
-    """Return the size of a checkpoint."""
+    """Return the size of a checkpoint of one realization."""
     nx, ny = settings.lattice.shape
     return nx * ny * sum(kind.itemsize for kind in KINDS.values())
 
@@ -29,31 +29,21 @@ def bytes_of_checkpoint(settings: Input) -> int:
 def bytes_of_run(settings: Input) -> int:
     """Return what a whole run will write.
 
-    Records, snapshots, the checkpoints it keeps and one more beside them.
-
-    Avalanches are left out: nobody knows their number.
+    Records, snapshots, the checkpoints it keeps and one more beside them. Avalanches are left out:
+    nobody knows their number.
     """
-    (nx, ny), fields = settings.lattice.shape, settings.output.fields
-    stops = schedule(settings)
-    of_record = RECORD.itemsize + profile_dtype((nx, ny)).itemsize
-    of_snapshot = (
-        nx
-        * ny
-        * sum(
-            KINDS.get(name, KINDS["sigma_c"]).itemsize for name in (fields.names if fields else ())
-        )
-    )
-    written = (
-        sum(stop.record for stop in stops) * of_record
-        + sum(stop.snapshot for stop in stops) * of_snapshot
-    )
-    if settings.realizations > 1:  # without checkpoints
-        return settings.realizations * written
-    return written + (settings.checkpoint.keep + 1) * bytes_of_checkpoint(settings)
+    plan, kinds = plan_of(settings), plan_of(settings).tables
+    record = kinds["observables"].itemsize + kinds["profiles"].itemsize
+    written = len(plan.record_strains) * record + len(plan.snapshot_strains) * plan.fields.itemsize
+    checkpoints = (settings.checkpoint.keep + 1) * bytes_of_checkpoint(settings)
+    return settings.realizations * written + checkpoints
 
 
 def refuse_too_much(settings: Input) -> None:
-    """Raise `InputError` if a run will not fit on the disk, what is in its directory already counted in."""
+    """Raise `InputError` if a run will not fit on the disk.
+
+    What is in its directory already is counted in.
+    """
     directory = Path(settings.output.directory)
     try:
         room = free_bytes(directory)
@@ -64,7 +54,23 @@ def refuse_too_much(settings: Input) -> None:
             room += path.stat().st_size
     needed = bytes_of_run(settings)
     if needed > room:
-        said = f"the run will write {in_words(needed)}, and there is room for {in_words(room)}"
-        raise InputError(
-            [f"output.directory: {directory}: {said}; take another disk, or fewer output.fields"]
-        )
+        said = f"the run will write {memory(needed)}, and there is room for {memory(room)}"
+        remedy = "take another disk, or fewer output.fields"
+        raise InputError([f"output.directory: {directory}: {said}; {remedy}"])
+
+
+class DiskWatch:
+    """Warns, once, when the next checkpoint may find no room. On rank 0."""
+
+    def __init__(self, settings: Input) -> None:
+        self._needed = bytes_of_checkpoint(settings)
+        self._warned = False
+
+    def look(self, path: Path, progress: Progress | None) -> None:
+        """Look at the disk that a directory is on."""
+        free = free_bytes(path)
+        scarce = free < 2 * self._needed
+        if scarce and not self._warned and progress:
+            said = f"the disk has only {memory(free)} left, and a checkpoint needs"
+            progress.warn([f"{path}: {said} {memory(self._needed)}: make room"])
+        self._warned = scarce

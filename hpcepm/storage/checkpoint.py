@@ -1,28 +1,57 @@
-"""Checkpoints: the whole state in one sealed file, from which any number of ranks goes on with the same bits."""
+"""Checkpoints: all realizations under way in one file, to continue on any number of ranks.
+
+A checkpoint is written after the output that it counts on. Rows that are not in the tables yet,
+of a realization that waits for one before it, lie in the checkpoint itself.
+"""
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
-from hpcepm.model.state import AVALANCHE, MACRO, PENDING, Fields, State
+from hpcepm.files import fsync_and_rename
+from hpcepm.layout import AVALANCHE
+from hpcepm.model.state import KINDS, MACRO, PENDING, Fields
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 
-from .checksum import broken_seal
-from .fields import fsync_and_rename, read_local_field, write_fields
+from .fields import damage_seen_together, write_fields
+from .store import Progress, Rows
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 NEWEST: Final = "newest"
-"""A file with the name of the newest checkpoint."""
+"""A file with the name of the newest checkpoint, so that it is missed if it gets lost."""
+
+SMALL: Final = {"macro": MACRO, "avalanche": AVALANCHE, "pending": PENDING}
+"""The parts of a state that are no fields, and their dtypes."""
+
+SEALED: Final = b"hpcepm sealed file 1"
+"""Files of formats up to 3 began so."""
 
 
 class BadCheckpoint(Exception):
     """A file that is no checkpoint, or a damaged or foreign one; the message names it."""
+
+
+class ForeignCheckpoint(BadCheckpoint):
+    """A checkpoint that another version of hpcepm wrote."""
+
+
+class UnderWay(NamedTuple):
+    """A realization under way, as one rank has it."""
+
+    realization: int
+    fields: Fields
+    small: dict[str, NDArray[Any]]  # the rest of its state: macro, avalanche, pending
+    rows: Rows  # that are not in the tables
+    records: int  # all so far, those in the tables too
+    snapshots: int
 
 
 @dataclass(frozen=True)
@@ -31,59 +60,56 @@ class CheckpointHeader:
 
     Attributes
     ----------
-    path
-        The file.
-    number
-        Counts checkpoints of a run from 1.
-    place
-        How far the output had come.
+    path, number
+        The file, and its number among all of the run, from 1.
+    progress
+        How far the tables had come.
+    avalanches_of_done
+        How many avalanches were of finished realizations.
     settings
         The input, resolved, that it belongs to.
+    created
+        When the run was begun.
     finished
-        Whether the target had been reached.
+        Whether all realizations had reached the target.
     strain
-        Strain of the last loading step.
+        Of the last loading step of each realization under way.
+    begun
+        The file of each realization that was begun and is not finished, and its records and
+        snapshots so far: this one, or an older one of a realization that waits for a free group.
     """
 
     path: Path
     number: int
-    place: dict[str, Any]
+    progress: Progress
+    avalanches_of_done: int
     settings: dict[str, Any]
+    created: str
     finished: bool
-    strain: float
-
-    @property
-    def reached(self) -> float:
-        """The strain that the run has come to.
-
-        Of the last loading step or the last record, whichever is further on.
-        """
-        return max(self.strain, self.place["last_record"], self.place["last_snapshot"])
+    strain: dict[int, float] = field(default_factory=dict)
+    begun: dict[int, tuple[Path, int, int]] = field(default_factory=dict)
 
 
 def write_checkpoint(
     folder: Path,
     number: int,
-    state: State,
+    ranks: Ranks,
     lattice: Lattice,
-    place: Mapping[str, Any],
-    settings: str,
-    finished: bool = False,
+    mine: UnderWay | None,
+    about: Mapping[str, Any],
 ) -> Path:
-    """Write a state; return the file. Collective.
+    """Write what is under way; return the file. Collective on all ranks of a run.
 
     Parameters
     ----------
     folder, number
         Where, and the number in its name.
-    state, lattice
-        What.
-    place
-        How far the output has come: all of it must be on disk.
-    settings
-        The resolved input, as JSON.
-    finished
-        Whether the target was reached.
+    ranks, lattice
+        All ranks, and the lattice as this rank's group shares it.
+    mine
+        What this rank's group is at; None for nothing.
+    about
+        On rank 0: attributes ``progress``, ``settings``, ``created``, ``finished``.
 
     Raises
     ------
@@ -91,26 +117,41 @@ def write_checkpoint(
         The disk is full or gone; older checkpoints are untouched.
     """
     path = folder / f"{number:08d}.h5"
+    told = None
+    if mine is not None and lattice.ranks.is_root:
+        told = (mine.realization, mine.small, mine.rows, mine.records, mine.snapshots)
+    under_way = [one for one in ranks.gather(told) if one is not None]
 
     def describe(file: h5py.File) -> None:
-        file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["number"] = number
-        file.attrs["place"] = json.dumps(dict(place))
-        file.attrs["settings"] = settings
-        file.attrs["finished"] = finished
-        file.create_dataset("macro", data=state.macro)
-        file.create_dataset("avalanche", data=state.avalanche)
-        file.create_dataset("pending", data=state.pending)
+        file.attrs.update({"format_version": FORMAT_VERSION, "number": number, **about})
+        realizations = file.require_group("realizations")
+        for realization, small, rows, records, snapshots in under_way:
+            group = realizations.require_group(str(realization))
+            group.attrs["records"], group.attrs["snapshots"] = records, snapshots
+            for name, values in small.items():
+                group[name] = values
+            for name, those in rows._asdict().items():
+                group.attrs[f"{name}_rows"] = len(those)
+                for column in those.dtype.names or ():
+                    group[f"{name}/{column}"] = those[column]
 
-    write_fields(path, lattice, state.fields._asdict(), describe)
-    with lattice.ranks.collective_errors(f"{folder / NEWEST}: cannot be written"):
-        if lattice.ranks.is_root:
+    kinds = {
+        f"realizations/{one[0]}/state/{name}": kind
+        for one in under_way
+        for name, kind in KINDS.items()
+    }
+    fields = {}
+    if mine is not None:
+        where = f"realizations/{mine.realization}/state"
+        fields = {f"{where}/{name}": values for name, values in mine.fields._asdict().items()}
+    write_fields(path, ranks, lattice, fields, describe, kinds)
+    with ranks.collective_errors(f"{folder / NEWEST}: cannot be written"):
+        if ranks.is_root:
             _note_newest(folder, path.name)
     return path
 
 
 def _note_newest(folder: Path, name: str) -> None:
-    """Note the name of the newest checkpoint, so that it is missed if it gets lost."""
     partial = folder / f"{NEWEST}.partial"
     partial.write_text(f"{name}\n")
     fsync_and_rename(partial, folder / NEWEST)
@@ -119,37 +160,40 @@ def _note_newest(folder: Path, name: str) -> None:
 def newest_checkpoint(
     folder: Path, ranks: Ranks
 ) -> tuple[CheckpointHeader | None, dict[Path, str]]:
-    """Return the header of the newest sound checkpoint of a folder, if there is one, and what is wrong with newer ones.
+    """Return the header of the newest sound checkpoint, and what is wrong with newer ones.
 
-    Collective.
+    None if the folder has none. Collective.
 
     Raises
     ------
+    ForeignCheckpoint
+        A version with another format wrote it.
     BadCheckpoint
-        There are checkpoints, and none is sound; or a version with another format wrote one that is.
+        There are checkpoints, and none is sound.
     """
-    paths, missing = ranks.bcast(
-        (_found(folder), missing_newest(folder)) if ranks.is_root else ([], None)
-    )
-    problems: dict[Path, str] = (
-        {} if missing is None else {missing: f"{missing}: the newest checkpoint is missing"}
-    )
+    found = (checkpoints_in(folder), missing_newest(folder)) if ranks.is_root else ([], None)
+    paths, missing = ranks.bcast(found)
+    problems: dict[Path, str] = {}
+    if missing is not None:
+        problems[missing] = f"{missing}: the newest checkpoint is missing"
     for path in paths:
-        problem = broken_seal(path, ranks)
+        _refuse_old(path)
+        problem = damage_seen_together(path, ranks)
         if problem is None:
             return read_header(path), problems
         problems[path] = problem
     if problems:
+        said = "\n  ".join(problems.values())
         raise BadCheckpoint(
-            "no checkpoint can be used; begin anew in another directory:\n  "
-            + "\n  ".join(problems.values())
+            f"no checkpoint can be used; begin anew in another directory:\n  {said}"
         )
     return None, {}
 
 
-def _found(folder: Path) -> list[Path]:
+def checkpoints_in(folder: Path) -> list[Path]:
     """Return the checkpoints of a folder, the newest first."""
-    return sorted(folder.glob("[0-9]*.h5"), reverse=True)
+    found = (path for path in folder.glob("*.h5") if re.fullmatch(r"\d{8}", path.stem))
+    return sorted(found, reverse=True)
 
 
 def missing_newest(folder: Path) -> Path | None:
@@ -159,7 +203,21 @@ def missing_newest(folder: Path) -> Path | None:
     except OSError:
         return None
     newest = folder / name
-    return newest if re.fullmatch(r"\d{8}\.h5", name) and _found(folder)[:1] < [newest] else None
+    gone = re.fullmatch(r"\d{8}\.h5", name) and checkpoints_in(folder)[:1] < [newest]
+    return newest if gone else None
+
+
+def _refuse_old(path: Path) -> None:
+    try:
+        with open(path, "rb") as file:
+            old = file.read(len(SEALED)) == SEALED
+    except OSError:
+        return  # its checksum will not be right either
+    if old:
+        raise ForeignCheckpoint(
+            f"{path}: has format 3 or older, this hpcepm reads {FORMAT_VERSION}: "
+            "go on with the version that began the run, or begin anew in another directory"
+        )
 
 
 def read_header(path: Path) -> CheckpointHeader:
@@ -167,31 +225,46 @@ def read_header(path: Path) -> CheckpointHeader:
 
     Raises
     ------
+    ForeignCheckpoint
+        A version with another format wrote it.
     BadCheckpoint
-        It cannot be read, or a version with another format wrote it.
+        It cannot be read.
     """
     try:
         with h5py.File(path, "r") as file:
             version = int(file.attrs["format_version"])
             if version != FORMAT_VERSION:
                 other = "a newer" if version > FORMAT_VERSION else "the older"
-                raise BadCheckpoint(
-                    f"{path}: has format {version}, this hpcepm reads {FORMAT_VERSION}: go on with {other} one."
+                raise ForeignCheckpoint(
+                    f"{path}: has format {version}, this hpcepm reads {FORMAT_VERSION}: "
+                    f"go on with {other} one."
                 )
+            groups = {int(name): group for name, group in file["realizations"].items()}
+            begun = {
+                int(r): (path.parent / _own_name(name), int(records), int(snapshots))
+                for r, (name, records, snapshots) in json.loads(file.attrs["waiting"]).items()
+            }
+            for r, group in groups.items():
+                begun[r] = (path, int(group.attrs["records"]), int(group.attrs["snapshots"]))
             return CheckpointHeader(
                 path,
                 int(file.attrs["number"]),
-                json.loads(file.attrs["place"]),
+                Progress(**json.loads(file.attrs["progress"])),
+                int(file.attrs["avalanches_of_done"]),
                 json.loads(file.attrs["settings"]),
+                str(file.attrs["created"]),
                 bool(file.attrs["finished"]),
-                float(file["macro"][0]["strain"]),
+                {r: float(group["macro"][0]["strain"]) for r, group in groups.items()},
+                begun,
             )
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise BadCheckpoint(f"{path}: is not a readable checkpoint ({error})") from None
 
 
-def read_state(path: Path, lattice: Lattice) -> State:
-    """Return this rank's part of the state in a checkpoint.
+def read_under_way(
+    path: Path, realization: int, lattice: Lattice, kinds: Mapping[str, np.dtype[Any]]
+) -> UnderWay:
+    """Return this rank's part of a realization in a checkpoint; its rows are of these dtypes.
 
     Raises
     ------
@@ -200,23 +273,37 @@ def read_state(path: Path, lattice: Lattice) -> State:
     """
     try:
         with h5py.File(path, "r") as file:
+            group = file[f"realizations/{realization}"]
+            stored = group["state"]
             for name in Fields._fields:
-                if file[name].shape != lattice.shape:
-                    raise BadCheckpoint(
-                        f"{path}: {name} has shape {file[name].shape}, the lattice {lattice.shape}"
-                    )
-            fields = Fields(*(read_local_field(file[name], lattice) for name in Fields._fields))
-            now, avalanche, pending = (file[name][()] for name in ("macro", "avalanche", "pending"))
-            return State(
-                fields, now.astype(MACRO), avalanche.astype(AVALANCHE), pending.astype(PENDING)
-            )
+                if (shape := stored[name].shape) != lattice.shape:
+                    said = f"{name} has shape {shape}, the lattice {lattice.shape}"
+                    raise BadCheckpoint(f"{path}: {said}")
+            fields = Fields(*(lattice.local_rows(stored[name]) for name in Fields._fields))
+            small = {name: group[name][()].astype(kind) for name, kind in SMALL.items()}
+            rows = Rows(*(_read_rows(group, name, kinds[name]) for name in Rows._fields))
+            records, snapshots = int(group.attrs["records"]), int(group.attrs["snapshots"])
+            return UnderWay(realization, fields, small, rows, records, snapshots)
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise BadCheckpoint(f"{path}: is damaged ({error})") from None
 
 
-def prune(folder: Path, keep: int) -> None:
+def _read_rows(group: h5py.Group, name: str, kind: np.dtype[Any]) -> Any:
+    rows = np.zeros(int(group.attrs[f"{name}_rows"]), kind)
+    for column in kind.names or ():
+        rows[column] = group[f"{name}/{column}"][()]
+    return rows
+
+
+def _own_name(name: str) -> str:
+    """Return the name of a checkpoint; raise `ValueError` if it is none."""
+    if not re.fullmatch(r"\d{8}\.h5", name):
+        raise ValueError(f"{name!r} is not the name of a checkpoint")
+    return name
+
+
+def prune(folder: Path, keep: int, needed: Collection[Path] = ()) -> None:
     """Remove all but the newest ``keep`` checkpoints, and what interrupted writes left."""
-    for path in sorted(folder.glob("[0-9]*.h5"))[:-keep]:
-        path.unlink()
-    for path in folder.glob("*.partial"):
-        path.unlink()
+    for path in [*checkpoints_in(folder)[keep:], *folder.glob("*.partial")]:
+        if path not in needed:
+            path.unlink()

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 
-from .checksum import broken_seal_alone
+from hpcepm.files import damage
+
 from .lock import InUse, Lock
 
 
@@ -16,10 +17,6 @@ class DirectoryTaken(Exception):
 
 class DirectoryUnusable(Exception):
     """The directory cannot be made or written."""
-
-
-class NoRun(Exception):
-    """A directory holds no run that could be looked at; the message says where, and why not."""
 
 
 class RunDirectory:
@@ -111,22 +108,27 @@ class RunDirectory:
         self._lock.release()
 
 
-class Identity:
+class Identity(NamedTuple):
     """What a ``run.h5`` says of the run that it belongs to."""
 
-    def __init__(self, file: h5py.File) -> None:
-        self.settings: dict[str, Any] = json.loads(file.attrs["input_resolved"])
-        self.finished = bool(file.attrs["finished"])
-        self.created = str(file.attrs["created"])
-        self.place: dict[str, int] = json.loads(file.attrs.get("place", "{}"))
+    settings: dict[str, Any]
+    finished: bool
+    created: str
+    progress: dict[str, int]  # of finished realizations alone: fields of `Progress`
 
 
 def read_identity(run_file: Path) -> Identity | None:
     """Return which run a ``run.h5`` belongs to; None if it is not one of ours, or damaged."""
-    if broken_seal_alone(run_file) is not None:
+    if damage(run_file) is not None:
         return None
     try:
         with h5py.File(run_file, "r") as file:
-            return Identity(file)
+            said = file.attrs
+            return Identity(
+                json.loads(said["input_resolved"]),
+                bool(said["finished"]),
+                str(said["created"]),
+                json.loads(said["progress"]),
+            )
     except (OSError, KeyError, ValueError, TypeError):
         return None

@@ -1,57 +1,20 @@
-"""Tables that grow by rows and survive whatever happens to the run.
+"""Tables that grow by rows: in memory, or on disk in closed pieces that survive whatever happens.
 
-Kept by rank 0 in closed, immutable pieces.
-
-HDF5 files die with their writer, so none is kept open: a piece is built in memory, written whole
-under another name, synced and renamed. The last piece is replaced as it grows; when it is large
-enough the next one begins.
+HDF5 files die with their writer, so none is kept open: a piece is built in memory and written in
+one instant. The last piece is replaced as it grows; when it is large enough the next one begins.
 """
 
-import io
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .checksum import SEAL_BYTES, broken_seal_alone, sealed
-from .fields import fsync_and_rename, preallocate
+from hpcepm.files import damage, write_hdf5
 
-PIECE_BYTES = 8 * 2**20
-
-
-def write_small_file(path: Path, build: Callable[[h5py.File], None]) -> None:
-    """Write an HDF5 file of moderate size in one instant.
-
-    Whoever opens it sees the old one or the new one, complete.
-
-    Raises
-    ------
-    OSError
-        The bytes could not be written; the old file is untouched.
-    """
-    memory = io.BytesIO()
-    with h5py.File(memory, "w", userblock_size=SEAL_BYTES) as file:
-        build(file)
-    image = memory.getvalue()
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as out:
-        preallocate(out.fileno(), len(image))
-        out.write(sealed(image))
-    fsync_and_rename(partial, path)
-
-
-@contextmanager
-def in_one_instant(path: Path) -> Iterator[TextIO]:
-    """Write a text file: whoever opens it sees the old one or the new one, complete."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8", newline="") as out:
-        yield out
-    fsync_and_rename(partial, path)
+PIECE_BYTES: Final = 8 * 2**20
 
 
 class DamagedOutput(Exception):
@@ -59,17 +22,44 @@ class DamagedOutput(Exception):
 
 
 class Table:
-    """Rows of a structured dtype, in pieces ``name-<first row>.h5`` with a dataset for each column.
+    """Rows of a structured dtype, in memory.
+
+    Parameters
+    ----------
+    dtype
+        Of a row; a column may have a shape of its own.
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.size = 0
+        self._parts: list[NDArray[Any]] = []
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows."""
+        if len(rows):
+            self._parts.append(rows)
+            self.size += len(rows)
+
+    def read(self) -> NDArray[Any]:
+        """Return all rows."""
+        return np.concatenate([np.zeros(0, self.dtype), *self._parts])
+
+    def save(self) -> None:
+        """Bring all rows to disk, if there is one."""
+
+
+class PieceTable(Table):
+    """Rows on disk, in pieces ``name-<first row>.h5`` with a dataset for each column.
 
     Parameters
     ----------
     folder, name
         Where the pieces lie and what they are called.
     dtype
-        Of a row; a column may have a shape of its own.
+        As for `Table`.
     rows
-        How many rows of those on disk still hold: a run that goes on from a checkpoint takes up
-        there.
+        How many rows of those on disk count: a run that is continued goes on from there.
 
     Raises
     ------
@@ -78,68 +68,52 @@ class Table:
     """
 
     def __init__(self, folder: Path, name: str, dtype: np.dtype[Any], rows: int = 0) -> None:
+        super().__init__(dtype)
         self.folder = folder
         self.name = name
-        self.dtype = dtype
-        self.size = rows
-        self.first_of: list[int] = []
+        self.size = self._saved = rows
+        self.first_of = [first for first in self._on_disk() if first < rows]
         """First row of each piece."""
-        self._parts: list[NDArray[Any]] = []  # of the last piece
-        self._saved = rows
-        self._take_up(rows)
+        if rows > 0 and self.first_of[:1] != [0]:
+            raise DamagedOutput(f"{self.piece(0)}: is missing")
+        self._open()
+
+    def _open(self) -> None:
+        """Check all pieces, and load the last one, which may grow."""
+        for first, end, name in self.pieces():
+            problem = damage(self.folder / name)
+            if problem is not None:
+                raise DamagedOutput(problem)
+            self._parts = [self._rows_of_piece(self.folder / name, end - first)]
+        self._close_if_large()
 
     def piece(self, first: int) -> Path:
         """Return the file of the piece that begins with a row."""
         return self.folder / f"{self.name}-{first:012d}.h5"
 
-    def _take_up(self, rows: int) -> None:
-        self.first_of = [first for first in self._on_disk() if first < rows]
-        if rows > 0 and self.first_of[:1] != [0]:
-            raise DamagedOutput(f"{self.piece(0)}: is missing")
-        for first, end, name in self.pieces():
-            problem = broken_seal_alone(self.folder / name)
-            if problem is not None:
-                raise DamagedOutput(problem)
-            self._parts = [self._rows_of_piece(self.folder / name, end - first)]
-        self._seal_if_large()
-
     def _on_disk(self) -> list[int]:
         """Return the first rows of all pieces that there are, ascending."""
-        return sorted(
-            int(path.stem.rsplit("-", 1)[1]) for path in self.folder.glob(f"{self.name}-*.h5")
-        )
+        paths = self.folder.glob(f"{self.name}-*.h5")
+        return sorted(int(path.stem.rsplit("-", 1)[1]) for path in paths)
 
-    def truncate(self) -> None:
-        """Remove pieces that begin after the last row.
-
-        Of a run that had gone on after the checkpoint it is taken up from.
-        """
+    def truncate(self, keep: Collection[int] = ()) -> None:
+        """Remove pieces that begin after the last row, but for some: of a run that had got further."""
         for first in self._on_disk():
-            if first >= self.size:
+            if first >= self.size and first not in keep:
                 self.piece(first).unlink()
 
     def _rows_of_piece(self, path: Path, n: int) -> NDArray[Any]:
         rows = np.zeros(n, self.dtype)
         try:
             with h5py.File(path, "r") as file:
-                for column in self._columns():
+                for column in self.dtype.names or ():
                     if len(file[column]) < n:
-                        raise DamagedOutput(
-                            f"{path}: has {len(file[column])} rows of {column}; {n} are wanted"
-                        )
+                        said = f"has {len(file[column])} rows of {column}; {n} are wanted"
+                        raise DamagedOutput(f"{path}: {said}")
                     rows[column] = file[column][:n]
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise DamagedOutput(f"{path}: cannot be read ({error})") from None
         return rows
-
-    def _columns(self) -> tuple[str, ...]:
-        return self.dtype.names or ()
-
-    def append(self, rows: NDArray[Any]) -> None:
-        """Add rows; they reach the disk with the next `save`."""
-        if len(rows):
-            self._parts.append(rows)
-            self.size += len(rows)
 
     def save(self) -> None:
         """Bring all rows to disk.
@@ -154,17 +128,17 @@ class Table:
         first = self.size - sum(map(len, self._parts))
         if first not in self.first_of:
             self.first_of.append(first)
-        write_small_file(self.piece(first), self._fill)
+        write_hdf5(self.piece(first), self._fill)
         self._saved = self.size
-        self._seal_if_large()
+        self._close_if_large()
 
-    def _seal_if_large(self) -> None:
+    def _close_if_large(self) -> None:
         if sum(part.nbytes for part in self._parts) >= PIECE_BYTES:
             self._parts = []
 
     def _fill(self, file: h5py.File) -> None:
         self._parts = [np.concatenate(self._parts)]
-        for column in self._columns():
+        for column in self.dtype.names or ():
             file.create_dataset(column, data=self._parts[0][column], fletcher32=True, chunks=True)
 
     def pieces(self) -> list[tuple[int, int, str]]:
@@ -184,7 +158,16 @@ class Table:
         return np.concatenate([np.zeros(0, self.dtype), *pieces])
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Remove what an interrupted write left."""
-    for path in folder.glob("*.partial"):
-        os.unlink(path)
+class LargeRows(PieceTable):
+    """Rows so large that each is a piece, which its ranks have written when it is appended."""
+
+    def _open(self) -> None:
+        self.first_of = list(range(self.size))
+        for first in self.first_of:
+            if not self.piece(first).is_file():
+                raise DamagedOutput(f"{self.piece(first)}: is missing")
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows that are on disk already."""
+        self.first_of += range(self.size, self.size + len(rows))
+        self.size = self._saved = self.size + len(rows)

@@ -37,11 +37,20 @@ def test_a_peak_is_the_vertex_of_a_parabola() -> None:
 def test_whether_there_is_a_peak() -> None:
     curves = np.stack([-((STRAIN - 0.2) ** 2), -((STRAIN - 0.7) ** 2), STRAIN, -STRAIN])
     assert st.has_peak(STRAIN, curves, 0.5).tolist() == [True, False, False, False]
+    assert st.has_peak(STRAIN, curves).tolist() == [True, True, False, False]
+    assert st.estimate_peak(STRAIN, curves[2:3]) is None
 
 
 def height_of_peak(values: Floats) -> Estimate:
-    top = np.broadcast_to(st.highest(values.mean(axis=0)), len(values))
-    return st.mean(st.pseudo_values(values, lambda c: st.peak(STRAIN, c, top[: len(c)])[0]))
+    found = st.estimate_peak(STRAIN, values)
+    assert found is not None
+    return found[0]
+
+
+def strain_of_peak(values: Floats) -> Estimate:
+    found = st.estimate_peak(STRAIN, values)
+    assert found is not None
+    return found[1]
 
 
 def ratio_of_two(values: Floats) -> Estimate:
@@ -52,7 +61,7 @@ def mean_of_one(values: Floats) -> Estimate:
     return st.mean(values[:, 50])
 
 
-@pytest.mark.parametrize("estimate", [height_of_peak, ratio_of_two, mean_of_one])
+@pytest.mark.parametrize("estimate", [height_of_peak, strain_of_peak, ratio_of_two, mean_of_one])
 def test_a_stated_error_is_the_scatter(estimate: Callable[[Floats], Estimate]) -> None:
     rng = np.random.default_rng(0)
     smooth_noise = rng.normal(size=(300, 40, 6)) @ np.cos(np.arange(6)[:, None] * 3 * STRAIN)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.conftest import assert_same_bits, datasets, run_python, settings_for
+from tests.conftest import assert_on_ranks, assert_same_bits, datasets, settings_for
 
 SHAPES = {(64, 64): 1.6, (97, 61): 1.2, (128, 128): 0.5, (256, 256): 0.15}
 WHOLE_NUMBERS = ("events", "sites", "duration", "x", "y")
@@ -25,18 +25,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (nx, ny), thresholds={"initial": "MCT"}, loading={"target": target}, output=output
         )
         (folder / f"{nx}x{ny}.yaml").write_text(yaml.safe_dump(settings))
-    (folder / "all_shapes.py").write_text(
-        "import sys\n"
-        "from hpcepm.cli import main\n"
-        "engine, ranks = sys.argv[1:3]\n"
-        "for name in sys.argv[3:]:\n"
-        "    code = main([f'{name}.yaml', '--quiet', '--set', f'engine={engine}', '--output', f'{name} {engine} {ranks}'])\n"
-        "    assert code == 0\n"
-    )
     names = [f"{nx}x{ny}" for nx, ny in SHAPES]
     for engine, ranks in (("direct", 1), ("lazy", 1), ("lazy", 2), ("lazy", 3), ("lazy", 4)):
-        done = run_python(["all_shapes.py", engine, str(ranks), *names], ranks, folder, timeout=300)
-        assert done.returncode == 0, done.stderr
+        assert_on_ranks("run_inputs", ranks, folder, engine, *names)
     return folder
 
 

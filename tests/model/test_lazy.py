@@ -1,6 +1,6 @@
-"""The lazy engine: that its bounds are bounds, and its sums associative.
+"""The lazy engine: its bounds are bounds, and its sums are the same in any order.
 
-(That its events are right: test_dynamics.py.)
+That its events are right is tested in test_dynamics.py.
 """
 
 import copy
@@ -23,7 +23,7 @@ from hpcepm.model.engines.lazy.sums import evaluate
 from hpcepm.model.kernel import Array, Kernel
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from tests.conftest import run_python
+from tests.conftest import assert_on_ranks
 from tests.model.test_dynamics import glass, sheared
 
 
@@ -61,7 +61,7 @@ class AnyKernel(Kernel):
 def assert_certified(dynamics: Dynamics) -> int:
     """Check every bound against a convolution.
 
-    Return how many sites of this slab are not evaluated.
+    Return how many sites of this rank are not evaluated.
     """
     engine, fields, lattice = dynamics.engine, dynamics.state.fields, dynamics.lattice
     assert isinstance(engine, LazyEngine)
@@ -94,12 +94,12 @@ def test_the_certified_lower_bound_never_exceeds_the_truth(
     shape: tuple[int, int],
     block: int,
     half_window: int,
-    patience: int,
+    max_pending_cost: int,
     seed: int,
     thresholds: str,
     evaluated_at_once: int,
 ) -> None:
-    """Any kernel, windows larger than the lattice, slips of very different size, thresholds equal to the stress."""
+    """Any kernel, windows larger than the lattice, slips of all sizes, thresholds that tie."""
     one_rank = Ranks(MPI.COMM_SELF)
     renewal = {
         "MCT": disorder.preset("MCT"),
@@ -115,7 +115,7 @@ def test_the_certified_lower_bound_never_exceeds_the_truth(
         kernel=AnyKernel(str(seed), "simple", 1.0)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lazy, "_sizes", lambda nx, ny: (half_window, patience, 9))
+        patch.setattr(lazy, "_sizes", lambda nx, ny: (half_window, max_pending_cost, 9))
         patch.setattr(lazy, "MOST_EVALUATED", evaluated_at_once)
         dynamics = Dynamics(Lattice(shape, one_rank, block), anything, "lazy")
     reference = Dynamics(Lattice(shape, one_rank), anything, "direct")
@@ -130,37 +130,20 @@ def test_the_certified_lower_bound_never_exceeds_the_truth(
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (31, 50), (9, 130)])
-def test_sites_are_put_off_and_certified_in_a_flowing_glass(
+def test_events_are_deferred_and_bounds_certified_in_a_flowing_glass(
     one_rank: Ranks, shape: tuple[int, int]
 ) -> None:
     slip = SlipLaw(disorder.EXPONENTIAL_SLIP, 1e-4, 0.05)
     dynamics = Dynamics(Lattice(shape, one_rank), glass(slip=slip, initial_stress_std=0.3), "lazy")
-    pending_cost = 0
+    not_evaluated = 0
     for _ in range(150):
         dynamics.shear(1.0, 7)
-        pending_cost += assert_certified(dynamics)
-    assert pending_cost > 0
+        not_evaluated += assert_certified(dynamics)
+    assert not_evaluated > 0
 
 
-def test_bounds_hold_where_blocks_straddle_slabs(tmp_path: Path) -> None:
-    (tmp_path / "certify.py").write_text(
-        "from mpi4py import MPI\n"
-        "from hpcepm.model.dynamics import Dynamics\n"
-        "from hpcepm.model.engines import lazy\n"
-        "from hpcepm.parallel.rows import Lattice\n"
-        "from hpcepm.parallel.ranks import Ranks\n"
-        "from tests.model.test_dynamics import glass\n"
-        "from tests.model.test_lazy import assert_certified\n"
-        "pending_cost = 0\n"
-        "for shape, lazy.MOST_EVALUATED in (((50, 41), 4096), ((13, 70), 4096), ((50, 41), 1)):\n"
-        "    dynamics = Dynamics(Lattice(shape, Ranks(MPI.COMM_WORLD)), glass(initial_stress_std=0.3), 'lazy')\n"
-        "    for _ in range(60):\n"
-        "        dynamics.shear(1.0, 7)\n"
-        "        pending_cost += assert_certified(dynamics)\n"
-        "assert pending_cost > 0\n"
-    )
-    done = run_python(["certify.py"], 3, tmp_path, PYTHONPATH=str(Path(__file__).parents[2]))
-    assert done.returncode == 0, done.stderr
+def test_bounds_hold_where_blocks_lie_on_several_ranks(tmp_path: Path) -> None:
+    assert_on_ranks("certified_bounds", 3, tmp_path)
 
 
 def test_sums_are_exact_in_any_order() -> None:
@@ -174,7 +157,7 @@ def test_sums_are_exact_in_any_order() -> None:
 
 
 def evaluate_all(dynamics: Dynamics) -> None:
-    """Take up at every site of the slab what is pending."""
+    """Evaluate every site of this rank."""
     engine, fields, lattice = dynamics.engine, dynamics.state.fields, dynamics.lattice
     for i, j in product(range(lattice.rows), range(lattice.ny)):
         evaluate(engine.arrays, fields, i, j, lattice.row_map, np.float32(0.0))
@@ -194,10 +177,10 @@ def test_going_on_from_any_moment_changes_nothing(one_rank: Ranks) -> None:
         assert a.tobytes() == b.tobytes()
 
 
-def test_another_engine_does_not_take_up_what_was_put_off(one_rank: Ranks) -> None:
+def test_another_engine_refuses_pending_events(one_rank: Ranks) -> None:
     dynamics, _ = sheared(one_rank, (40, 33), "lazy", 0.2)
     for engine in ("direct", "spectral"):
-        with pytest.raises(ValueError, match=f"{engine} does not know how to put off"):
+        with pytest.raises(ValueError, match=f"{engine} cannot have pending events"):
             Dynamics(dynamics.lattice, glass(), engine, dynamics.complete_state())
 
 

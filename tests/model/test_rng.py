@@ -1,4 +1,4 @@
-"""Random streams: the known answers of Random123, numpy's Philox, and the map from words to deviates."""
+"""Random streams: known answers of Random123, numpy's Philox, the map from words to deviates."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The lattice: slabs, and sums that do not depend on them."""
+"""The lattice: which rank has which rows, and sums that do not depend on it."""
 
 import numpy as np
 import pytest
@@ -33,17 +33,17 @@ class OneOfMany:
 
 
 @pytest.mark.parametrize(("nx", "size"), [(97, 4), (3, 5), (8, 8), (16384, 64), (50, 1)])
-def test_slabs_cover_the_lattice_once(nx: int, size: int) -> None:
-    slabs = [Lattice((nx, 4), OneOfMany(size, rank)) for rank in range(size)]  # type: ignore[arg-type]
-    assert (
-        np.sort(np.concatenate([slab.row_map.global_row for slab in slabs])) == np.arange(nx)
-    ).all()
-    assert slabs[0].rows_of == [slab.rows for slab in slabs]
-    assert max(slabs[0].rows_of) - min(slabs[0].rows_of) <= slabs[0].strip
-    for slab in slabs:
-        assert (slab.row_map.local_row[slab.row_map.global_row] == np.arange(slab.rows)).all()
-        assert (slab.row_map.local_row >= 0).sum() == slab.rows and (
-            np.diff(slab.row_map.global_row) > 0
-        ).all()
-        assert all((slab.row_map.global_row[s.here : s.here + s.rows] == np.arange(s.start, s.start + s.rows)).all()
-                   for s in slab.strips_of(slab.ranks.rank))  # fmt: skip
+def test_rows_of_the_ranks_cover_the_lattice_once(nx: int, size: int) -> None:
+    lattices = [Lattice((nx, 4), OneOfMany(size, rank)) for rank in range(size)]  # type: ignore[arg-type]
+    all_rows = np.concatenate([lattice.row_map.global_row for lattice in lattices])
+    assert (np.sort(all_rows) == np.arange(nx)).all()
+    rows_of = lattices[0].rows_of
+    assert rows_of == [lattice.rows for lattice in lattices]
+    assert max(rows_of) - min(rows_of) <= lattices[0].strip
+    for lattice in lattices:
+        global_row, local_row = lattice.row_map.global_row, lattice.row_map.local_row
+        assert (local_row[global_row] == np.arange(lattice.rows)).all()
+        assert (local_row >= 0).sum() == lattice.rows and (np.diff(global_row) > 0).all()
+        for strip in lattice.strips_of(lattice.ranks.rank):
+            there = global_row[strip.here : strip.here + strip.rows]
+            assert (there == np.arange(strip.start, strip.start + strip.rows)).all()

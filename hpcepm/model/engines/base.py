@@ -1,38 +1,37 @@
 """What the step loop asks of an engine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, singledispatch
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 from numpy.typing import NDArray
 
 from hpcepm.model.convolution import Convolution
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import Fields, State
 from hpcepm.parallel.compiled import compiled, compiled_minimum
-from hpcepm.parallel.rows import Field, Lattice, RowMap
+from hpcepm.parallel.rows import Lattice, LocalField, RowMap
 
 
 class Engine(ABC):
-    """Redistributes stress on one rank's slab, together with the other ranks.
+    """Redistributes stress on the rows of one rank, together with the other ranks.
 
     Parameters
     ----------
-    lattice, kernel
-        Where, and how.
+    lattice
+        The lattice, and which of its rows this rank has.
+    kernel
+        The stress that a slip causes at each distance.
     scale
-        The size of stresses in this glass.
+        A typical stress of this glass.
 
     Attributes
     ----------
     initial_stress
-        Equilibrated stress at strain 0 of the glass at hand, or None for none; units of stress.
+        The stress field at strain 0, units of stress; None if it is zero.
     arrays
-        What the compiled loop works on; its type selects the compiled functions.
+        The arrays of the compiled loop. Their type selects the compiled functions.
     """
 
     name: str
@@ -42,7 +41,7 @@ class Engine(ABC):
         self.lattice = lattice
         self.kernel = kernel
         self.scale = scale
-        self.initial_stress: Field | None = None
+        self.initial_stress: LocalField | None = None
 
     @cached_property
     def convolution(self) -> Convolution:
@@ -56,11 +55,11 @@ class Engine(ABC):
         Raises
         ------
         ValueError
-            Another engine put something off in this state.
+            The state has pending events, which only the lazy engine can have.
         """
         if state.pending.size > 0:
             raise ValueError(
-                f"the state holds {state.pending.size} events that {self.name} does not know how to put off"
+                f"{self.name} cannot have pending events, and this state has {state.pending.size}"
             )
 
     def synchronize(self, state: State) -> None:
@@ -74,86 +73,66 @@ class Engine(ABC):
         if self.initial_stress is not None:
             fields.yields_at[...] -= self.initial_stress
 
-    def internal_stress(self, state: State) -> Field:
-        """Return σ − Σ on the slab, in units of stress, without touching the state.
+    def internal_stress(self, state: State) -> LocalField:
+        """Return σ − Σ on the rows of this rank, in units of stress. The state is not changed.
 
         Valid until the run goes on. Collective.
         """
         return state.fields.sigma_c - state.fields.yields_at
 
-    def complete(self, state: State) -> None:  # noqa: B027 (most engines put nothing off)
-        """Bring into the state what only the engine knows, so that the state says all.
+    def complete(self, state: State) -> None:  # noqa: B027 (most engines defer nothing)
+        """Copy into the state what only the engine knows, so that the state is complete.
 
-        Changes no number of the run.
+        This changes no number of the run.
         """
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
-        """Return the smallest ``yields_at`` of this slab.
+        """Return the smallest ``yields_at`` of this rank.
 
-        Inf if it has no site, or perhaps if it is above a limit.
+        It is inf if the rank has no site. It may be inf if it is above ``limit``.
         """
         return smallest(state.fields.yields_at.ravel())
 
     @property
     def nbytes(self) -> int:
-        """Memory of the engine on this rank, in bytes.
-
-        Of what the ranks of its machine share, its share.
-        """
+        """Memory of the engine on this rank, in bytes, with its part of what a node shares."""
         convolution = self.convolution.nbytes if "convolution" in self.__dict__ else 0
         return convolution + sum(a.nbytes for a in self.arrays if isinstance(a, np.ndarray))
 
 
-# The three questions of the step loop. Each engine binds its own answers to the type of its arrays.
+# The three questions of the step loop. Each engine binds its answers to the type of its arrays.
 
 
+@singledispatch
 def redistribute(
     engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
 ) -> bool:
-    """Let the first ``n`` events change ``yields_at`` on this slab, the mean stress apart.
+    """Change ``yields_at`` on the rows of this rank by the first ``n`` events.
 
-    Returns True if Python must `Engine.synchronize` before the next question is asked.
+    The mean stress is not part of it. Returns True if Python must call `Engine.synchronize` before
+    the next question is asked.
     """
     raise NotImplementedError
 
 
+@singledispatch
 def unstable_sites(
     engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
 ) -> int:
-    """Put the local indices of this slab's sites with Σ ≥ yields_at into ``found``.
+    """Put the local indices of the sites of this rank with Σ ≥ yields_at into ``found``.
 
-    Return how many there are.
-
-    There may be more than ``found`` holds: then only the first are put.
+    Returns how many there are. If these are more than ``found`` can hold, only the first are put.
     """
     raise NotImplementedError
 
 
+@singledispatch
 def weakest_site(engine: Any, fields: Fields, limit: float, row_map: RowMap) -> tuple[float, int]:
-    """Return the smallest ``yields_at`` of this slab and its local index, the lowest among equals.
+    """Return the smallest ``yields_at`` of this rank and its local index, the lowest among equals.
 
-    (inf, −1) if the slab has no site, or none up to ``limit`` and the engine does not care to know
-    more.
+    (inf, −1) if the rank has no site. An engine may also return it if no site is up to ``limit``.
     """
     raise NotImplementedError
-
-
-def bind(
-    question: Callable[..., Any], arrays: type
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a compiled function the answer to a question for engines whose arrays are of a type."""
-
-    def decorate(answer: Callable[..., Any]) -> Callable[..., Any]:
-        function = answer.py_func if hasattr(answer, "py_func") else answer
-
-        def select(engine: Any, *_: Any) -> Any:
-            applies = isinstance(engine, types.BaseNamedTuple) and engine.instance_class is arrays
-            return function if applies else None
-
-        overload(question, strict=False, jit_options={"forceinline": True})(select)
-        return answer
-
-    return decorate
 
 
 # Engines that know yields_at at every site after every step find both answers from the smallest
@@ -207,7 +186,7 @@ def weakest_by_rows(
 
 
 @compiled
-def find_row_minima(yields_at: Field, row_minimum: NDArray[np.float64]) -> None:
+def find_row_minima(yields_at: LocalField, row_minimum: NDArray[np.float64]) -> None:
     """Set the smallest value of each row."""
     for i in range(yields_at.shape[0]):
         row_minimum[i] = smallest(yields_at[i])

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import Fields, State
-from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.compiled import bind, compiled
 from hpcepm.parallel.rows import Lattice, RowMap
 
 from .base import (
     Engine,
-    bind,
     find_row_minima,
     redistribute,
     smallest,

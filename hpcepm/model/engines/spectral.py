@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from hpcepm.model.convolution import Convolution
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import Fields, State
-from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.compiled import bind, compiled
 from hpcepm.parallel.rows import Lattice, RowMap
 
 from .base import (
     Engine,
-    bind,
     find_row_minima,
     redistribute,
     unstable_by_rows,

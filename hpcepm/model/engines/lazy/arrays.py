@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.exchange import EventExchange
-from hpcepm.parallel.rows import Field
+from hpcepm.parallel.rows import LocalField
 
 at: Final = np.uint64
 """An index that numba need not look at for being negative.
@@ -19,8 +19,9 @@ ROUNDING: Final = 2.0**-22  # relative; above what a few operations in single pr
 
 LINE: Final = 8  # numbers of a cache line; what different ranks change lies on different ones
 
-TO_EVALUATE: Final = np.dtype([("site", "i8"), ("first", "i8"), ("until", "i8")])
-"""A site to evaluate: the first of its pending events, and how many groups of these it and those before it on the list have."""
+TO_EVALUATE: Final = np.dtype((np.record, [("site", "i8"), ("first", "i8"), ("until", "i8")]))
+"""A site to evaluate, the first of its pending events, and how many groups of pending events this
+site and those before it on the list have."""
 
 
 class WorkPool(NamedTuple):
@@ -72,7 +73,7 @@ class LazyArrays(NamedTuple):
     table_index: NDArray[np.int32]  # scratch of sums: where in `far` some pending events are
     column_min: NDArray[np.float64]  # (ny,): scratch, the least of each column of a row of blocks
     rounding_error: NDArray[np.float64]  # (2,): largest |U| there can be; error that U can have
-    bound_at: Field  # float32: U when the site was last evaluated
+    bound_at: LocalField  # float32: U when the site was last evaluated
     n_pending: NDArray[np.int64]  # (1,)
     pending_i: NDArray[np.int32]  # (most,): row of an event, as are
     pending_j: NDArray[np.int32]  # its column

@@ -22,7 +22,7 @@ from hpcepm.model.convolution import Convolution
 from hpcepm.model.engines.base import Engine
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import PENDING, State
-from hpcepm.parallel.rows import Field, Lattice
+from hpcepm.parallel.rows import Lattice, LocalField
 
 from .arrays import LazyArrays
 from .events import begin
@@ -113,7 +113,7 @@ class LazyEngine(Engine):
         """Return the smallest ``yields_at`` of this slab, or inf if it is above a limit."""
         return float(weakest_below(self.arrays, state.fields, limit, self.lattice.row_map)[0])
 
-    def internal_stress(self, state: State) -> Field:
+    def internal_stress(self, state: State) -> LocalField:
         """Return σ − Σ on the slab, in units of stress, in memory of the convolution.
 
         Collective.

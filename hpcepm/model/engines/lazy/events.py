@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.engines.base import bind, redistribute
+from hpcepm.model.engines.base import redistribute
 from hpcepm.model.state import Fields
-from hpcepm.parallel.compiled import compiled, inlined
-from hpcepm.parallel.rows import Field, RowMap
+from hpcepm.parallel.compiled import bind, compiled, inlined
+from hpcepm.parallel.rows import LocalField, RowMap
 
 from .arrays import ROUNDING, LazyArrays, at, rounded_down
 from .sums import evaluate
@@ -65,7 +65,7 @@ def _append(engine: Any, i: int, j: int, slip: float) -> None:
 
 
 @inlined
-def _put_on_grid(engine: Any, yields_at: Field, i: int, j: int) -> None:
+def _put_on_grid(engine: Any, yields_at: LocalField, i: int, j: int) -> None:
     """Round the yields_at of a site that has a new threshold."""
     value = (yields_at[i, j] + engine.rounding_constant) - engine.rounding_constant
     yields_at[i, j] = value
@@ -77,7 +77,7 @@ def _put_on_grid(engine: Any, yields_at: Field, i: int, j: int) -> None:
 
 @inlined
 def _change_window(
-    engine: Any, yields_at: Field, i: int, j: int, slip: float, row_map: RowMap
+    engine: Any, yields_at: LocalField, i: int, j: int, slip: float, row_map: RowMap
 ) -> None:
     """Change yields_at at once in the window around (i, j), where it is on this slab."""
     ny = yields_at.shape[1]

@@ -7,6 +7,7 @@ time, by its owner or by a rank that has done its own. Sums are exact in any ord
 difference who adds what.
 """
 
+import os
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from hpcepm.parallel import atomics
-from hpcepm.parallel.compiled import inlined
+from hpcepm.parallel.compiled import external, inlined
 from hpcepm.parallel.node import Node
 
 from .arrays import LINE, TO_EVALUATE, WorkPool
@@ -46,7 +47,7 @@ def make_pool(node: Node, capacity: int) -> WorkPool:
     )
 
 
-_give_way = types.ExternalFunction("sched_yield", types.intc())
+_give_way = external("sched_yield", types.intc(), os.sched_yield)
 
 
 @inlined

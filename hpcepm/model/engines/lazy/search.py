@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.engines.base import bind, unstable_sites, weakest_site
+from hpcepm.model.engines.base import unstable_sites, weakest_site
 from hpcepm.model.state import Fields
-from hpcepm.parallel.compiled import compiled, compiled_minimum, inlined
+from hpcepm.parallel.compiled import bind, compiled, compiled_minimum, inlined
 from hpcepm.parallel.rows import RowMap
 
 from .arrays import ROUNDING, LazyArrays, at, rounded_down

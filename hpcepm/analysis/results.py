@@ -1,0 +1,146 @@
+"""A run, opened to be read: finished, at work, or dead.
+
+It is checked before HDF5 opens it, and whoever opens it gets numbers or one sentence that says why
+not: a `NoRun`. That of the files beside ``run.h5``, whose checksums take a while, is left to
+`hpcepm.analysis.verify`.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.files import damage
+from hpcepm.layout import LAYOUT_VERSION, NoRun
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+
+class Results(NamedTuple):
+    """An open run."""
+
+    file: h5py.File
+    directory: Path
+    settings: dict[str, Any]
+    """The input with every default, as ``input_resolved`` has it."""
+
+    finished: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The lattice, (nx, ny)."""
+        nx, ny = self.settings["lattice"]["shape"]
+        return nx, ny
+
+    @property
+    def observables(self) -> dict[str, h5py.Dataset]:
+        """What was measured, by name; each (realization, record)."""
+        group = self.file["observables"]
+        return {name: dataset for name, dataset in group.items() if dataset.ndim == 2}
+
+    @property
+    def realizations(self) -> int:
+        """How many there are so far."""
+        return self.file["observables/realization"].size
+
+    @property
+    def strain(self) -> NDArray[np.float64]:
+        """The strains of the records."""
+        return self.file["observables/strain"][()]
+
+    def observable(self, name: str) -> NDArray[Any]:
+        """Return the values of an observable, (realization, record)."""
+        return self.file["observables"][name][()]
+
+    def require_records(self) -> None:
+        """Refuse a run of which nothing can be shown.
+
+        Raises
+        ------
+        NoRun
+            No realization has two records.
+        """
+        if self.realizations == 0 or self.strain.size < 2:
+            raise NoRun(f"{self.file.filename}: has no two records yet; wait a little")
+
+
+def run_file_of(path: str | os.PathLike[str]) -> Path:
+    """Return the ``run.h5`` that is meant by its own path or by that of its directory."""
+    return Path(path) if Path(path).is_file() else Path(path) / "run.h5"
+
+
+@contextmanager
+def open_run(path: str | os.PathLike[str], *groups: str) -> Iterator[Results]:
+    """Open a run; needs h5py alone.
+
+    Parameters
+    ----------
+    path
+        Its directory, or its ``run.h5``.
+    groups
+        Which groups of ``run.h5`` will be read; all if none is named. A ``run.h5`` that was copied
+        alone is good for those that lie in it whole.
+
+    Raises
+    ------
+    NoRun
+        There is none, it is damaged, or of another version; or files of it are missing.
+    """
+    run_file = run_file_of(path)
+    if (problem := damage(run_file)) is not None:
+        hint = "" if run_file.is_file() else "; name the output directory of a run"
+        raise NoRun(problem + hint)
+    try:
+        with h5py.File(run_file.absolute(), "r") as file:
+            if file.attrs.get("layout_version") != LAYOUT_VERSION:
+                raise NoRun(f"{run_file}: is no run.h5, or not of this version of hpcepm")
+            for missing in _missing_pieces(file, groups or tuple(file)):
+                raise NoRun(f"{run_file}: {missing} is missing: copy the whole directory")
+            settings = json.loads(file.attrs["input_resolved"])
+            yield Results(file, run_file.parent, settings, bool(file.attrs["finished"]))
+    except OSError as error:
+        raise NoRun(f"{run_file}: cannot be read: {error}") from error
+
+
+def _missing_pieces(file: h5py.File, groups: tuple[str, ...]) -> Iterator[str]:
+    """Name the files that datasets show and that are not there: HDF5 shows NaN instead."""
+    folder = Path(file.filename).parent
+    shown = [dataset for name in groups if name in file for dataset in file[name].values()]
+    for dataset in shown:
+        for source in dataset.virtual_sources() if dataset.is_virtual else ():
+            if not (folder / source.file_name).is_file():
+                yield source.file_name
+
+
+def open_tree(path: str | os.PathLike[str]) -> "DataTree":
+    """Open a run as an ``xarray.DataTree`` with the groups of ``run.h5``; `hpcepm.open`.
+
+    Its arrays are read when they are used.
+
+    Raises
+    ------
+    NoRun
+        As `open_run`; or xarray or h5netcdf is not installed.
+    """
+    with open_run(path) as run:
+        name = run.file.filename
+    return tree_of(name)
+
+
+def tree_of(source: str | IO[bytes]) -> "DataTree":
+    """Return the ``xarray.DataTree`` of an HDF5 file laid out as ``run.h5``, or of its bytes."""
+    try:
+        import_module("h5netcdf")  # without it xarray complains in many words
+        from xarray import open_datatree
+    except ImportError as error:
+        said = f"this needs xarray and h5netcdf: pip install 'hpcepm[xarray]' ({error})"
+        raise NoRun(said) from None
+    return open_datatree(source, engine="h5netcdf")

@@ -1,0 +1,140 @@
+"""Runs from Python: in a notebook on one rank, or under mpiexec with ``comm``."""
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mpi4py import MPI
+
+from hpcepm.input import InputError, ReadInput, refuse_too_large
+from hpcepm.input.read import read_mapping
+from hpcepm.model.observables import Snapshot
+from hpcepm.parallel.launch import initialize
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, RunDirectory
+
+from .resources import refuse_too_much
+from .run import Run
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+Source = str | os.PathLike[str] | Mapping[str, Any]
+"""The path of a YAML input, or what it would say as a mapping."""
+
+
+def simulate(
+    source: Source,
+    *,
+    comm: MPI.Intracomm | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    **changes: Any,
+) -> "DataTree | None":
+    """Shear a glass, or several realizations of it, to the target.
+
+    Parameters
+    ----------
+    source
+        The path of a YAML input, or a mapping of the same keys (docs/model.md, section 4).
+    comm
+        The ranks that share the work; this one alone if None. Collective on them.
+    directory
+        Where the run is kept, as by the command line; None keeps it in memory. What the input says
+        of ``output.directory`` is not used.
+    resume
+        Go on from the newest checkpoint in ``directory``, if there is one.
+    **changes
+        Keys of the input to change, such as ``seed=2`` or ``slip={"c1": 0.02}``.
+
+    Returns
+    -------
+    xarray.DataTree
+        The groups of ``run.h5``: observables, profiles, avalanches, fields (docs/model.md, section
+        5), with units. On rank 0 of ``comm``; None on the others.
+
+    Raises
+    ------
+    InputError
+        The input is wrong; ``problems`` has a line for each thing, with its place.
+    DirectoryTaken, DirectoryUnusable
+        The directory holds another or a finished run, or cannot be used.
+    RunFailed
+        The run cannot go on.
+    """
+    from hpcepm.analysis.results import open_tree, require_xarray, tree_of
+
+    require_xarray()
+    world = _ranks(comm)
+    read, held = _prepare(world, source, changes, directory, resume)
+    try:
+        run = Run(world, read, held, resume)
+        for _ in run.run():
+            pass
+    finally:
+        if held is not None:
+            held.release()
+    if run.store is None:
+        return None
+    return tree_of(io.BytesIO(run.store.image())) if run.path is None else open_tree(run.path)
+
+
+def steps(
+    source: Source, *, comm: MPI.Intracomm | None = None, **changes: Any
+) -> Iterator[Snapshot]:
+    """Shear one realization; yield the glass at each record, and go on when asked for the next.
+
+    The state is complete at each yield: a `Snapshot` has ``strain``, ``stress``, and the local rows
+    of ``sigma``, ``sigma_c``, ``epsilon_p`` and ``n_events``, which hold until the next.
+
+    Parameters
+    ----------
+    source, comm, **changes
+        As for `simulate`.
+
+    Raises
+    ------
+    InputError
+        The input is wrong, or asks for several realizations.
+    """
+    world = _ranks(comm)
+    read, _ = _prepare(world, source, changes, None, False)
+    if read.settings.realizations > 1:
+        said = "steps shears one; write a loop over seeds, or use simulate"
+        raise InputError([f"realizations: {read.settings.realizations}: {said}"])
+    return Run(world, read).run()
+
+
+def _ranks(comm: MPI.Intracomm | None) -> Ranks:
+    initialize()
+    return Ranks(MPI.COMM_SELF if comm is None else comm)
+
+
+def _prepare(
+    world: Ranks,
+    source: Source,
+    changes: Mapping[str, Any],
+    directory: str | os.PathLike[str] | None,
+    resume: bool,
+) -> tuple[ReadInput, RunDirectory | None]:
+    """Return a valid input on all ranks, and the directory on rank 0. Collective."""
+    read = held = refused = None
+    memory = world.memory()
+    if world.is_root:
+        try:
+            read = read_mapping(source, changes)
+            refuse_too_large(read, memory)
+            if directory is not None:
+                named = {"directory": os.fspath(directory)}
+                output = read.settings.output.model_copy(update=named)
+                read.settings = read.settings.model_copy(update={"output": output})
+                refuse_too_much(read.settings)
+                held = RunDirectory(named["directory"], resume)
+        except (InputError, DirectoryTaken, DirectoryUnusable) as error:
+            refused = error
+    read, refused = world.bcast((read, refused))
+    if refused is not None:
+        raise refused
+    assert read is not None
+    return read, held

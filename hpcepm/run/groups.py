@@ -1,0 +1,153 @@
+"""Groups of ranks that shear a realization each, and what passes between them and rank 0.
+
+Rank 0 manages: it hands out realizations and collects their rows, and works as well. The leader of
+another group sends a `Result` when its group is through with a realization, when a signal reached
+it, or when something went wrong. Rank 0 answers with a `Task`, in which all ranks of the group
+share. With one group there is nobody to talk to.
+"""
+
+import time
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from mpi4py import MPI
+
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.storage.store import Rows
+
+SMALL: Final = 256**2
+"""Sites up to which a second rank gains nothing, as measured (docs/performance.md)."""
+
+SECONDS_BETWEEN_LOOKS: Final = 0.0005
+
+RESULT: Final = 1
+TASK: Final = 2
+"""Tags: from a leader to rank 0, and back."""
+
+
+class Order(IntEnum):
+    """What rank 0 wants a group to do."""
+
+    CONTINUE = 0
+    SHEAR = 1  # a realization
+    SAVE = 2  # rows to disk; for the group of rank 0 alone
+    CHECKPOINT = 3  # all ranks together, then continue
+    STOP = 4  # after a checkpoint
+    CANCEL = 5  # at once
+    END = 6  # all realizations are finished
+
+
+class Task(NamedTuple):
+    """An order, and the realization that it is about, if any."""
+
+    order: Order
+    realization: int = -1
+
+
+class Result(NamedTuple):
+    """What the leader of a group tells rank 0."""
+
+    realization: int = -1  # finished, with its rows
+    rows: Rows | None = None
+    signal: tuple[int, str] | None = None  # urgency and name of a signal that reached the group
+    problem: str | None = None  # why the run cannot go on
+
+
+def ranks_of_a_group(asked: int | str, ranks: int, realizations: int, n_sites: int) -> int:
+    """Return how many ranks share a realization.
+
+    All for a single one; one for small lattices; else so many that all groups have work.
+    """
+    if realizations == 1:
+        return ranks
+    if isinstance(asked, int):
+        return min(asked, ranks)
+    return 1 if n_sites <= SMALL else max(1, ranks // realizations)
+
+
+class Groups:
+    """The ranks of a run, cut into groups.
+
+    Parameters
+    ----------
+    world
+        All of them. Making it is Collective.
+    per_group
+        How many are a group.
+
+    Attributes
+    ----------
+    group
+        The ranks of this rank's group.
+    leaders
+        The first rank of each group; that of the first is rank 0.
+    """
+
+    def __init__(self, world: Ranks, per_group: int) -> None:
+        self.world = world
+        self.leaders = range(0, world.size, per_group)
+        whole = len(self.leaders) == 1
+        self.group = world if whole else Ranks(world.comm.Split(world.rank // per_group))
+        self.manages = world.rank == 0
+        self._idle = set(self.leaders[1:])
+        self._sent = 0
+        self._received = dict.fromkeys(self.leaders, 0)
+
+    # Rank 0
+
+    def hand_out(self, queue: list[int]) -> None:
+        """Give a realization to each group that has none. On rank 0."""
+        while self._idle and queue:
+            leader = min(self._idle)
+            self._idle.remove(leader)
+            self.world.comm.send(Task(Order.SHEAR, queue.pop(0)), leader, TASK)
+
+    def order_all(self, order: Order) -> None:
+        """Tell all other groups what to do. On rank 0."""
+        for leader in self.leaders[1:]:
+            self.world.comm.send(Task(order), leader, TASK)
+
+    @property
+    def all_idle(self) -> bool:
+        """Whether no other group has anything to do. On rank 0."""
+        return len(self._idle) == len(self.leaders) - 1
+
+    def collect(self) -> Iterator[Result]:
+        """Return what has come in. On rank 0."""
+        while len(self.leaders) > 1 and self.world.comm.Iprobe(tag=RESULT):
+            yield self._receive(MPI.ANY_SOURCE)
+
+    def collect_all(self) -> Iterator[Result]:
+        """Return, on rank 0, all that was sent until now. Collective on all ranks."""
+        sent = self.world.gather((self.world.rank, self._sent))
+        for rank, n in sent:
+            while n > self._received.get(rank, n):
+                yield self._receive(rank)
+
+    def _receive(self, source: int) -> Result:
+        status = MPI.Status()
+        result: Result = self.world.comm.recv(source=source, tag=RESULT, status=status)
+        self._received[status.source] += 1
+        if result.rows is not None:
+            self._idle.add(status.source)
+        return result
+
+    # Other leaders
+
+    def report(self, result: Result) -> None:
+        """Tell rank 0. On leaders."""
+        self.world.comm.send(result, 0, RESULT)
+        self._sent += 1
+
+    def poll(self) -> Task | None:
+        """Return what rank 0 wants, if it wants anything. On leaders of other groups."""
+        if self.world.comm.Iprobe(source=0, tag=TASK):
+            task: Task = self.world.comm.recv(source=0, tag=TASK)
+            return task
+        return None
+
+    @staticmethod
+    def wait() -> None:
+        """Wait a little."""
+        time.sleep(SECONDS_BETWEEN_LOOKS)

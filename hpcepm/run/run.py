@@ -1,0 +1,369 @@
+"""A whole run: from a valid input to sheared glasses in a directory, or in memory.
+
+In words, on each group of ranks:
+
+    as long as there are realizations to shear:
+        prepare one, or go on from a checkpoint
+        for each strain at which something is saved, up to the target:
+            shear to it, pausing now and then to report, to save and to write checkpoints
+            record
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NoReturn
+
+from hpcepm.input import ReadInput
+from hpcepm.input.glass import glass_of
+from hpcepm.model.dynamics import NotFinite
+from hpcepm.model.engines import choose_engine
+from hpcepm.model.glass import mean_initial_threshold
+from hpcepm.model.observables import Snapshot
+from hpcepm.parallel.ranks import ProblemOnRank, Ranks
+from hpcepm.parallel.rows import Lattice
+from hpcepm.storage.checkpoint import UnderWay, prune, write_checkpoint
+from hpcepm.storage.directory import RunDirectory
+from hpcepm.storage.store import FileStore, Store
+from hpcepm.storage.tables import DamagedOutput
+
+from . import provenance
+from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task, ranks_of_a_group
+from .manager import Manager
+from .report import header, summary
+from .resources import DiskWatch
+from .resume import Resume
+from .runner import Runner
+from .save_points import plan_of, save_points
+from .stopping import Deadline, Files, StopRequest
+from .terminal import Progress
+
+SECONDS_A_PAUSE: Final = 0.25
+
+UNMEASURED_BYTES_A_SECOND: Final = 50e6
+"""How fast a checkpoint is written, until one has been."""
+
+
+class RunFailed(Exception):
+    """The run cannot go on; the last checkpoint stands."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop before its target."""
+
+
+class Run:
+    """One run of one or many realizations, shared by all ranks.
+
+    Parameters
+    ----------
+    world
+        All ranks. Making a `Run`, and all its methods, are Collective.
+    read
+        A valid input, the same on all ranks.
+    directory
+        Rank 0's hold on the run directory; None elsewhere, or everywhere to keep all in memory.
+    resume
+        Go on from the newest checkpoint, if there is one.
+    progress
+        Rank 0's reports; None elsewhere.
+    stop_request
+        Looked at on every rank when the run pauses.
+    deadline
+        Rank 0's; None for no limit.
+
+    Raises
+    ------
+    DirectoryTaken
+        The directory holds a finished run, or one of another input.
+    BadCheckpoint, ProblemOnRank
+        What is there cannot be used.
+    """
+
+    def __init__(
+        self,
+        world: Ranks,
+        read: ReadInput,
+        directory: RunDirectory | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+        stop_request: StopRequest | None = None,
+        deadline: Deadline | None = None,
+    ) -> None:
+        self.world, self.read, self.settings = world, read, read.settings
+        self.directory, self.progress = directory, progress
+        self.stop_request = stop_request or StopRequest()
+        self.path: Path | None = world.bcast(directory.path if directory else None)
+        settings, (nx, ny) = read.settings, read.settings.lattice.shape
+        per_group = ranks_of_a_group(
+            settings.ranks_per_realization, world.size, settings.realizations, nx * ny
+        )
+        self.groups = Groups(world, per_group)
+        self.group = self.groups.group
+        self.lattice = Lattice((nx, ny), self.group)
+        self.glass = glass_of(read, self.lattice)
+        self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
+        self.choice = choose_engine(settings.engine, (nx, ny))
+        self.plan = plan_of(settings)
+        self.resume = Resume(world, read, directory, self.plan, wanted=resume)
+        self.created = self.resume.created or datetime.now(UTC).isoformat(timespec="seconds")
+        pieces, points = self.path / "pieces" if self.path else None, save_points(settings)
+        self.runner = Runner(
+            self.lattice, self.glass, self.choice.engine, points, self.plan, pieces
+        )
+        self.versions = provenance.versions() if world.is_root else {}
+        self.store = self._make_store()
+        self.manager = None
+        if self.store is not None:
+            queue = list(range(self.resume.progress.realizations, settings.realizations))
+            self.manager = Manager(self.groups, self.store, settings, directory, deadline, queue)
+        self._shearing = False
+        self.events_before = 0
+        self._steps = 64
+        self._n_checkpoints = self.resume.number
+        self._slowest_checkpoint = 0.0
+        self._disk = DiskWatch(settings)
+        self._paused = time.monotonic()
+        self._next_look = 0.0
+        self._signals_told = 0
+
+    def _make_store(self) -> Store | None:
+        """Return the store on rank 0, None elsewhere. Collective."""
+        store, problem = None, None
+        if self.world.is_root:
+            attributes = provenance.of_run(self)
+            try:
+                if self.directory is None:
+                    store = Store(self.plan, attributes)
+                else:
+                    before, done = self.resume.progress, self.resume.avalanches_of_done
+                    store = FileStore(self.directory, self.plan, attributes, before, done)
+            except DamagedOutput as error:
+                said = "Without it the run cannot go on; begin it anew in another directory"
+                problem = f"{error}. {said}"
+        self.world.raise_together(problem)
+        return store
+
+    def run(self) -> Iterator[Snapshot]:
+        """Shear all realizations to the target; yield the glass at each record of this group's.
+
+        Raises
+        ------
+        RunFailed
+            The run cannot go on; the last checkpoint stands.
+        Stopped
+            It was asked to stop, and wrote a checkpoint.
+        """
+        if self.progress:
+            self.progress.warn(self.resume.warnings)
+            self.progress.say(header(self))
+        started = time.monotonic()
+        if self.path is not None:
+            self._begin_directory()
+        while (task := self._next_task()).order is not Order.END:
+            if task.order is not Order.SHEAR:
+                self._obey(task.order)
+                continue
+            try:
+                yield from self._shear(task.realization)
+            except (NotFinite, ProblemOnRank) as error:
+                several = self.settings.realizations > 1
+                self._fail(f"realization {task.realization}: {error}" if several else str(error))
+        if self.store is not None:
+            self.store.finished = True
+        if self.path is not None:
+            self._write_checkpoint()
+        if self.progress:
+            self.progress.say(summary(self, time.monotonic() - started))
+
+    def _begin_directory(self) -> None:
+        """Make a ``run.h5`` that shows nothing beyond the checkpoint; remove what is beyond it."""
+        with self.world.collective_errors(f"{self.path}: the output cannot be written"):
+            if isinstance(self.store, FileStore):
+                self.store.save()
+                self.store.truncate(self.resume.kept_fields)
+                self.resume.remove_unsound()
+        if self.directory is not None:
+            files = Files(self.directory.path)
+            files.take(files.stop)  # meant for a run that is over
+
+    def _next_task(self) -> Task:
+        """Return what this group does next. Collective on the group."""
+        task = Task(Order.END)
+        if self.manager is not None:
+            task = self.manager.next_task(self.stop_request, self._report)
+        elif self.group.is_root:
+            while (answer := self.groups.poll()) is None:
+                self._tell_signal(self.stop_request.urgency, self.stop_request.name)
+                self.groups.wait()
+            task = answer
+        return self.group.bcast(task)
+
+    def _shear(self, realization: int) -> Iterator[Snapshot]:
+        """Shear a realization, and hand over its rows. Collective on the group."""
+        before = self.resume.realization(realization, self.lattice)
+        self.runner.begin(realization, before)
+        self.events_before = int(self.runner.dynamics.state.macro[0]["events"])
+        self._shearing = True
+        yield from self.runner.shear(self._pause, self._steps)
+        rows = self.runner.take_rows()
+        self._shearing = self.settings.realizations == 1  # its state serves a larger target
+        if self.store is not None:
+            self.store.add(realization, rows, finished=True)
+        elif self.group.is_root:
+            self.groups.report(Result(realization, rows))
+
+    def _pause(self, full_stretch: bool) -> int:
+        """Report, save, write a checkpoint or stop, as rank 0 sees fit; return steps to go on.
+
+        After a full stretch the next one is made to last about `SECONDS_A_PAUSE`. Collective.
+        """
+        now = time.monotonic()
+        if full_stretch:
+            pace = SECONDS_A_PAUSE / max(now - self._paused, 1e-6)
+            self._steps = max(1, int(self._steps * min(4.0, max(0.25, pace))))
+        self._paused = now
+        request = self.stop_request
+        if self.group.size == 1 and now < self._next_look and request.name is None:
+            return self._steps  # save points of small lattices are microseconds apart
+        self._next_look = now + SECONDS_BETWEEN_LOOKS
+        signals = self.group.allgather((request.urgency, request.name))
+        order = Order.CONTINUE
+        if self.group.is_root:
+            order = self._decide(*max(signals, key=lambda signal: signal[0]))
+        order, self._steps = self.group.bcast((order, self._steps))
+        self._obey(order)
+        return self._steps
+
+    def _obey(self, order: Order) -> None:
+        """Do what rank 0 ordered. Collective on the group, or on all ranks: see `Order`."""
+        if order is Order.SAVE:
+            try:
+                self._save()
+            except ProblemOnRank as error:
+                self._fail(str(error))
+        elif order is not Order.CONTINUE:
+            self._meet(order)
+
+    def _decide(self, urgency: int, signal: str | None) -> Order:
+        """Return what this group does. On its leader."""
+        if self.manager is not None:
+            self._report()
+            return self.manager.decide(urgency, signal, self._seconds_to_stop())
+        self._tell_signal(urgency, signal)
+        task = self.groups.poll()
+        return task.order if task else Order.CONTINUE
+
+    def _tell_signal(self, urgency: int, signal: str | None) -> None:
+        """Tell rank 0 of a signal that reached this group."""
+        if signal is not None and urgency > self._signals_told:
+            self._signals_told = urgency
+            self.groups.report(Result(signal=(urgency, signal)))
+
+    def _report(self) -> None:
+        """Show where the run is. On rank 0."""
+        if self.progress is None or self.store is None:
+            return
+        n = self.settings.realizations
+        if n > 1:
+            self.progress.realizations(self.resume.progress.realizations, self.store.n_done, n)
+        elif self._shearing:
+            macro, dynamics = self.runner.dynamics.state.macro[0], self.runner.dynamics
+            strain = float(macro["strain"])
+            counts = int(macro["events"]), int(macro["steps"])
+            self.progress.update(strain, dynamics.stress_at(strain), *counts)
+
+    def _seconds_to_stop(self) -> float:
+        """Return how long stopping will take: a checkpoint as slow as the slowest, and a pause."""
+        if self.path is None:
+            return 0.0
+        fields = sum(field.nbytes for field in self.runner.dynamics.state.fields)
+        unmeasured = fields * self.world.size / UNMEASURED_BYTES_A_SECOND
+        return 2 * SECONDS_A_PAUSE + 1.5 * (self._slowest_checkpoint or unmeasured)
+
+    def _save(self) -> None:
+        """Bring what there is to disk. Collective on the group of rank 0."""
+        self._add_rows()
+        with self.group.collective_errors(f"{self.path}: the output cannot be written"):
+            if self.store is not None and self.manager is not None:
+                self.store.save()
+                assert self.path is not None
+                self._disk.look(self.path, self.progress)
+                self.manager.saved = time.monotonic()
+
+    def _add_rows(self) -> None:
+        """Add the rows of this realization to the tables, if it is its turn. Collective on the group."""
+        done = self.store.n_done if self.store is not None else -1
+        if self._shearing and self.group.bcast(done) == self.runner.realization:
+            rows = self.runner.take_rows()
+            if self.store is not None:
+                self.store.add(done, rows, finished=False)
+
+    def _fail(self, problem: str) -> NoReturn:
+        """End the run, for this group cannot go on. Collective on the group."""
+        self._shearing = False
+        if self.manager is not None:
+            self.manager.problem = problem
+            self.groups.order_all(Order.CANCEL)
+            self._meet(Order.CANCEL)
+        elif self.group.is_root:
+            self.groups.report(Result(problem=problem))
+        while True:  # a checkpoint may come first
+            self._obey(self._next_task().order)
+
+    def _meet(self, order: Order) -> None:
+        """Do what rank 0 ordered, all ranks together. Collective on all ranks."""
+        if order is not Order.CANCEL and self.path is not None:
+            try:
+                self._write_checkpoint()
+            except ProblemOnRank as error:
+                raise RunFailed(str(error)) from None
+        if order is Order.CHECKPOINT:
+            return
+        problem, stopped = self.world.bcast(self._ending(order))
+        raise RunFailed(problem) if problem else Stopped(stopped)
+
+    def _ending(self, order: Order) -> tuple[str | None, str]:
+        """Return why the run failed, or that it was stopped and by whom. On rank 0."""
+        if self.manager is None or self.store is None:
+            return None, ""
+        n, strain = self.settings.realizations, self.runner.dynamics.state.macro[0]["strain"]
+        where = (
+            f"at strain {strain:.6f}"
+            if n == 1
+            else f"after {self.store.n_done} of {n} realizations"
+        )
+        if self.path is None:
+            what = "nothing is kept of it"
+        elif order is Order.STOP:
+            what = "a checkpoint was written, --continue goes on from it"
+        else:
+            said = "no checkpoint was written, --continue goes on from the last one"
+            what = f"asked twice; {said}"
+        return self.manager.problem, f"stopped {where} by {self.manager.asked_by}; {what}"
+
+    def _write_checkpoint(self) -> None:
+        """Write a checkpoint, the output first: what it counts on is on disk. Collective on all."""
+        began = time.monotonic()
+        for result in self.groups.collect_all():
+            assert self.manager is not None
+            self.manager.collect(result)
+        if self.group.rank == self.world.rank:  # the group of rank 0
+            self._add_rows()
+        with self.world.collective_errors(f"{self.path}: the output cannot be written"):
+            if self.store is not None:
+                self.store.save()
+        mine: UnderWay | None = self.runner.under_way() if self._shearing else None
+        about = {}
+        if self.manager is not None and self.store is not None:
+            about = self.resume.attributes(self.store, self.created, self.manager.queue)
+        assert self.path is not None
+        folder = self.path / "checkpoints"
+        self._n_checkpoints += 1
+        write_checkpoint(folder, self._n_checkpoints, self.world, self.lattice, mine, about)
+        if self.manager is not None:
+            waiting = self.resume.waiting(self.manager.queue).values()
+            prune(folder, self.settings.checkpoint.keep, {path for path, *_ in waiting})
+            self.manager.checkpointed = self.manager.saved = time.monotonic()
+            self._slowest_checkpoint = max(self._slowest_checkpoint, time.monotonic() - began)

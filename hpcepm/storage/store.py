@@ -1,0 +1,334 @@
+"""What a run keeps: tables in order of realizations, and ``run.h5``, a view of them.
+
+Rows arrive from whoever shears a realization. Those of the first realization that is not finished
+enter the tables as they come, later ones when all before them have: so tables do not depend on who
+did what, and when. `Store` keeps all in memory; `FileStore` is the same with a directory.
+
+``run.h5`` is small, and replaced whole each time there is something new: it can be opened at any
+moment, and a crash leaves the last complete one. Its datasets are virtual ones over ``pieces/``;
+when a run is finished the curves are copied in.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.files import hdf5_image, write_hdf5
+from hpcepm.layout import (
+    AVALANCHE,
+    AVALANCHE_COLUMNS,
+    FIELDS,
+    LAYOUT_VERSION,
+    NO_UNIT,
+    PROFILES,
+)
+from hpcepm.model.observables import OBSERVABLES, RECORD, profile_dtype
+from hpcepm.model.state import KINDS
+
+from .directory import RunDirectory
+from .tables import LargeRows, PieceTable, Table
+
+LARGE_SNAPSHOT: Final = 2**20
+"""Bytes from which the fields of a snapshot are a file of their own, written by its ranks."""
+
+
+class Plan(NamedTuple):
+    """What a run will keep of each realization."""
+
+    shape: tuple[int, int]
+    record_strains: tuple[float, ...]
+    snapshot_strains: tuple[float, ...]
+    field_names: tuple[str, ...]
+    avalanches: bool
+
+    @property
+    def fields(self) -> np.dtype[Any]:
+        """A row of the table of fields: a snapshot."""
+        return np.dtype([(name, KINDS.get(name, "f8"), self.shape) for name in self.field_names])
+
+    @property
+    def tables(self) -> dict[str, np.dtype[Any]]:
+        """The dtype of a row of each table."""
+        profiles = profile_dtype(self.shape)
+        rows = (RECORD, profiles, AVALANCHE, self.fields)
+        return dict(zip(Rows._fields, rows, strict=True))
+
+
+class Rows(NamedTuple):
+    """Rows of a realization, the same on all ranks that shear it."""
+
+    observables: NDArray[Any]  # RECORD
+    profiles: NDArray[Any]  # profile_dtype
+    avalanches: NDArray[Any]  # AVALANCHE
+    fields: NDArray[Any]  # Plan.fields, or rows without columns if the fields are in files already
+
+
+class Progress(NamedTuple):
+    """How many realizations are finished, and how many rows the tables have."""
+
+    realizations: int = 0
+    observables: int = 0
+    profiles: int = 0
+    avalanches: int = 0
+    fields: int = 0
+
+
+class Store:
+    """The tables of a run in memory. On rank 0 of the run.
+
+    Parameters
+    ----------
+    plan
+        What is kept.
+    provenance
+        Root attributes of ``run.h5``.
+    """
+
+    def __init__(self, plan: Plan, provenance: Mapping[str, Any]) -> None:
+        self.plan = plan
+        self.provenance = dict(provenance)
+        self.finished = False
+        self.n_done = 0
+        self.avalanches_of_done = 0
+        self._early: dict[int, Rows] = {}  # finished before one with a lower number
+        self.tables = self._make_tables(Progress())
+
+    def _make_tables(self, progress: Progress) -> dict[str, Table]:
+        return {name: Table(dtype) for name, dtype in self.plan.tables.items()}
+
+    def add(self, realization: int, rows: Rows, finished: bool) -> None:
+        """Add rows of a realization: more of the first unfinished one, or all of a finished one."""
+        if realization > self.n_done:
+            assert finished
+            self._early[realization] = rows
+            return
+        self._append(rows)
+        if finished:
+            self._count_done()
+        while (due := self._early.pop(self.n_done, None)) is not None:
+            self._append(due)
+            self._count_done()
+
+    def _append(self, rows: Rows) -> None:
+        for name, those in rows._asdict().items():
+            if name != "avalanches" or self.plan.avalanches:
+                self.tables[name].append(those)
+
+    def _count_done(self) -> None:
+        self.n_done += 1
+        self.avalanches_of_done = self.tables["avalanches"].size
+
+    @property
+    def progress(self) -> Progress:
+        """How far the tables have come."""
+        return Progress(self.n_done, *(self.tables[name].size for name in Progress._fields[1:]))
+
+    @property
+    def whole(self) -> Progress:
+        """How far they have come with finished realizations alone."""
+        return whole_realizations(self.plan, self.n_done, self.avalanches_of_done)
+
+    def save(self) -> None:
+        """Bring all that was added to disk, if there is one."""
+
+    def image(self) -> bytes:
+        """Return the bytes of ``run.h5`` with all data in it."""
+        return hdf5_image(self._fill)
+
+    def _fill(self, file: h5py.File) -> None:
+        file.attrs.update(self.provenance)
+        file.attrs["layout_version"] = LAYOUT_VERSION
+        file.attrs["finished"] = self.finished
+        file.attrs["progress"] = json.dumps(self.whole._asdict())
+        plan, (nx, ny) = self.plan, self.plan.shape
+        columns = {o.name: (o.units, o.description) for o in OBSERVABLES}
+        self._fill_series(file, "observables", "record", plan.record_strains, columns, {})
+        axes = {"x": nx, "y": ny}
+        self._fill_series(file, "profiles", "record", plan.record_strains, PROFILES, axes)
+        if plan.field_names:
+            named = {name: FIELDS[name] for name in plan.field_names}
+            self._fill_series(file, "fields", "snapshot", plan.snapshot_strains, named, axes)
+        if plan.avalanches:
+            group, table = file.create_group("avalanches"), self.tables["avalanches"]
+            _add_axes(group, {"avalanche": table.size})
+            for name, (units, description) in AVALANCHE_COLUMNS.items():
+                dataset = self._dataset(group, table, name, (table.size,))
+                _describe(dataset, units, description, ("avalanche",))
+
+    def _fill_series(
+        self,
+        file: h5py.File,
+        name: str,
+        along: str,
+        strains: tuple[float, ...],
+        columns: Mapping[str, tuple[str, str]],
+        axes: Mapping[str, int],
+    ) -> None:
+        """Show a table of one row for each realization and strain."""
+        group, table = file.create_group(name), self.tables[name]
+        shown = (self.n_done, len(strains)) if self.n_done else (1, table.size)
+        _add_axes(group, {"realization": shown[0], along: shown[1], **axes})
+        strain = group.create_dataset("strain", data=np.array(strains[: shown[1]], np.float64))
+        _describe(strain, NO_UNIT, "macroscopic strain", (along,))
+        group.attrs["coordinates"] = "strain"
+        for column, (units, description) in columns.items():
+            dataset = self._dataset(group, table, column, shown)
+            inner = {"profiles": (column[-1],), "fields": ("x", "y")}.get(name, ())
+            _describe(dataset, units, description, ("realization", along, *inner))
+
+    def _dataset(
+        self, group: h5py.Group, table: Table, column: str, shown: tuple[int, ...]
+    ) -> h5py.Dataset:
+        """Show the first rows of a column of a table, in a shape of its own."""
+        values = table.read()[column][: int(np.prod(shown))]
+        return group.create_dataset(column, data=values.reshape(*shown, *values.shape[1:]))
+
+
+class FileStore(Store):
+    """The tables of a run in its directory.
+
+    Parameters
+    ----------
+    directory
+        Held by this run.
+    plan, provenance
+        As for `Store`.
+    progress
+        How many rows of those on disk count.
+    avalanches_of_done
+        How many rows of the table of avalanches are of finished realizations.
+
+    Raises
+    ------
+    DamagedOutput
+        Those rows are not all there.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        plan: Plan,
+        provenance: Mapping[str, Any],
+        progress: Progress = Progress(),  # noqa: B008 (a tuple)
+        avalanches_of_done: int = 0,
+    ) -> None:
+        self.directory = directory
+        super().__init__(plan, provenance)
+        self.n_done, self.avalanches_of_done = progress.realizations, avalanches_of_done
+        self.tables = self._make_tables(progress)
+
+    def _make_tables(self, progress: Progress) -> dict[str, Table]:
+        tables: dict[str, Table] = {}
+        for name, dtype in self.plan.tables.items():
+            large = name == "fields" and snapshots_are_large(self.plan)
+            kind = LargeRows if large else PieceTable
+            tables[name] = kind(self.directory.pieces, name, dtype, getattr(progress, name))
+        return tables
+
+    def truncate(self, keep_fields: Collection[int] = ()) -> None:
+        """Remove what a run wrote after the point from which it is continued.
+
+        Fields of realizations under way stay if they are named by their number in the table.
+        """
+        for path in self.directory.pieces.glob("*.partial"):
+            path.unlink()
+        for name, table in self.tables.items():
+            assert isinstance(table, PieceTable)
+            table.truncate(keep_fields if name == "fields" else ())
+
+    def save(self) -> None:
+        """Bring all that was added to disk, and ``run.h5`` up to date.
+
+        Raises
+        ------
+        OSError
+            The disk is full or gone; what was saved before is untouched.
+        """
+        for table in self.tables.values():
+            table.save()
+        write_hdf5(self.directory.run_file, self._fill)
+
+    def _dataset(
+        self, group: h5py.Group, table: Table, column: str, shown: tuple[int, ...]
+    ) -> h5py.Dataset:
+        if self.finished and group.name == "/observables":
+            return super()._dataset(group, table, column, shown)
+        return _virtual(group, table, column, shown)
+
+
+def snapshots_are_large(plan: Plan) -> bool:
+    """Return whether the fields of a snapshot are a file of their own."""
+    return plan.fields.itemsize >= LARGE_SNAPSHOT
+
+
+def field_file(pieces: Path, number: int) -> Path:
+    """Return the file of a large snapshot, by its number in the table of fields."""
+    return pieces / f"fields-{number:012d}.h5"
+
+
+def whole_realizations(plan: Plan, n: int, avalanches: int) -> Progress:
+    """Return the progress of a run whose first n realizations, with so many avalanches, are done."""
+    records, snapshots = n * len(plan.record_strains), n * len(plan.snapshot_strains)
+    return Progress(n, records, records, avalanches, snapshots if plan.field_names else 0)
+
+
+def _virtual(group: h5py.Group, table: Table, column: str, shown: tuple[int, ...]) -> h5py.Dataset:
+    """Present a column of a table in pieces as one dataset."""
+    assert isinstance(table, PieceTable)
+    base, inner = table.dtype[column].base, table.dtype[column].shape
+    shape, n = (*shown, *inner), int(np.prod(shown))
+    if n == 0:
+        return group.create_dataset(column, shape, base)
+    layout = h5py.VirtualLayout(shape, base)
+    for first, end, name in table.pieces():
+        source = h5py.VirtualSource(f"pieces/{name}", column, (end - first, *inner), base)
+        # The slice is for HDF5: a source that is taken whole cannot be read any more once its
+        # piece has grown.
+        for start, stop, there in _blocks(first, min(end, n), shown):
+            layout[there] = source[start - first : stop - first]
+    missing = -1 if base.kind == "i" else np.nan
+    return group.create_virtual_dataset(column, layout, fillvalue=missing)
+
+
+def _blocks(
+    first: int, end: int, shown: tuple[int, ...]
+) -> Iterator[tuple[int, int, tuple[int | slice, ...]]]:
+    """Cut rows, counted through, into blocks of a table of that shape: from, to, and where."""
+    if len(shown) == 1:
+        yield first, end, (slice(first, end),)
+        return
+    n = shown[1]
+    while first < end:
+        row, k = divmod(first, n)
+        if k or end - first < n:
+            stop = min(end, (row + 1) * n)
+            yield first, stop, (row, slice(k, k + stop - first))
+        else:
+            whole = (end - first) // n
+            stop = first + whole * n
+            yield first, stop, (slice(row, row + whole), slice(0, n))
+        first = stop
+
+
+def _add_axes(group: h5py.Group, lengths: Mapping[str, int]) -> None:
+    """Give the axes of a group their names."""
+    for name, length in lengths.items():
+        scale = group.create_dataset(name, data=np.arange(length))
+        scale.make_scale(name)
+        scale.attrs["units"] = "cells" if name in ("x", "y") else NO_UNIT
+        scale.attrs["description"] = f"{name}, counted from 0"
+
+
+def _describe(dataset: h5py.Dataset, units: str, description: str, axes: tuple[str, ...]) -> None:
+    """Say what a dataset is, and name its axes."""
+    dataset.attrs["units"] = units
+    dataset.attrs["description"] = description
+    dataset.attrs["long_name"] = re.sub(r":.*", "", description)
+    for axis, name in enumerate(axes):
+        dataset.dims[axis].attach_scale(dataset.parent[name])
