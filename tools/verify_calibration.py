@@ -56,9 +56,6 @@ def main() -> None:
     ranks = Ranks(launch.initialize())
     base = read_target(TARGET, [], None)
     held = []
-    if ranks.is_root:
-        print("trial  true c0, c1        found c0            found c1          ", end="  ")
-        print("c0  c1  region  runs  rounds  seconds", flush=True)
     for trial in range(options.first, options.first + options.trials):
         truth = np.random.default_rng(trial).uniform(LOW, HIGH)
         keys = dict(zip(base.keys, truth.tolist(), strict=True))
@@ -72,13 +69,11 @@ def main() -> None:
         half = fit.half_widths(confidence)
         hits = [*(abs(fit.best - truth) <= half), fit.distance(truth) <= fit.region(confidence)]
         held.append([*hits, seconds])
-        found = "   ".join(
-            f"{best:.4f} ± {width:.4f}" for best, width in zip(fit.best, half, strict=True)
-        )
-        yes = "  ".join("yes" if hit else "NO " for hit in hits)
-        rounds = f"{result.found.rounds}{'' if result.found.settled else ' not settled'}"
-        told = f"{trial:5}  {truth[0]:.4f} {truth[1]:.4f}   {found}   {yes}"
-        print(f"{told}   {result.runs}  {rounds}  {seconds:.0f}", flush=True)
+        for k, key in enumerate(base.keys):
+            told = f"{fit.best[k]:.4f} ± {half[k]:.4f}, true {truth[k]:.4f}"
+            print(f"{key} {told} {'' if hits[k] else '(NOT within)'}", end="; ")
+        rounds = f"{result.found.rounds} rounds{'' if result.found.settled else ', not settled'}"
+        print(f"trial {trial}: {result.runs} runs in {rounds}, {seconds:.0f} s", flush=True)
     if ranks.is_root:
         table = np.array(held, float)
         c0, c1, region = table[:, :3].sum(axis=0).astype(int)

@@ -60,10 +60,8 @@ def _moments(density: Density) -> tuple[float, Array, Array]:
     exponent = (1 - tau) * u - t[1]
     top = exponent.max()
     mass = WEIGHTS * np.exp(exponent - top)
-    z = mass.sum()
-    mean = t @ mass / z
-    from_mean = t - mean[:, None]
-    return float(np.log(z * (high - low) / 2) + top), mean, (from_mean * mass) @ from_mean.T / z
+    ln_z = float(np.log(mass.sum() * (high - low) / 2) + top)
+    return ln_z, np.average(t, axis=1, weights=mass), np.cov(t, aweights=mass, ddof=0)
 
 
 def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.0) -> CutOff:

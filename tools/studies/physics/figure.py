@@ -70,9 +70,8 @@ def _avalanches(ax: Axes, r: Results, faint: bool) -> None:
 
 def _sizes(ax: Axes, r: Results, symbol: str) -> None:
     ax.set(xlabel="N", ylabel="stress", title="⟨x_min⟩ and 2μ⟨S⟩/N²")
-    sizes = [flow.size for flow in r.flows]
-    x_min = np.array([flow.balance.x_min.value for flow in r.flows])
-    relaxed = x_min / [flow.balance.ratio.value for flow in r.flows]
+    sizes, x_min = [flow.size for flow in r.flows], [flow.x_min.value for flow in r.flows]
+    relaxed = [flow.x_min.value / flow.ratio.value for flow in r.flows]
     label = f"⟨x_min⟩ ~ N^({r.loading}), {r.kernel}"
     ax.plot(sizes, x_min, symbol, color="C0", mfc="none", label=label)
     ax.plot(sizes, relaxed, "-", color="C1", lw=0.8, label=f"2μ⟨S⟩/N², {r.kernel}")
@@ -93,7 +92,7 @@ def _cut_offs(ax: Axes, results: Sequence[Results]) -> None:
 def _strengths(ax: Axes, r: Results, faint: bool) -> None:
     ax.set(xlabel="x", ylabel="P(x)", title="distance to yield")
     for k, flow in enumerate(r.flows):
-        x, p = _density(flow.x, np.geomspace(flow.balance.x_min.value / 5, 0.5, 30), flow.n_x)
+        x, p = _density(flow.x, np.geomspace(flow.x_min.value / 5, 0.5, 30), flow.n_x)
         name = None if faint else f"N = {flow.size}"
         ax.plot(x, p, ":" if faint else ".-", color=f"C{k}", lw=0.8, label=name)
     if not faint:

@@ -1,7 +1,6 @@
 """Steady flow of one run: avalanches, distances to yield, and how plastic strain spreads."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import h5py
 import numpy as np
@@ -18,51 +17,42 @@ SMALL_X: Final = 0.5
 """Plastic strengths up to this one are kept."""
 
 
-@dataclass(frozen=True)
-class Balance:
-    """⟨x_min⟩ against 2μ⟨S⟩/(nx ny)."""
-
-    x_min: Estimate
-    slip: Estimate
-    ratio: Estimate  # of the two
-    # |Σ x_min − Σ stress drops − change of stress| / Σ x_min, the largest of all realizations
-    residual: float
-
-
-@dataclass(frozen=True)
-class Flow:
+class Flow(NamedTuple):
     """What is measured of a run in steady flow."""
 
     size: int
     slips: Array  # of all avalanches
-    balance: Balance
+    slip: Estimate  # ⟨S⟩
+    x_min: Estimate  # ⟨x_min⟩: the stress that is added before an avalanche
+    ratio: Estimate  # ⟨x_min⟩ by 2μ⟨S⟩/(nx ny)
+    residual: float  # |Σ x_min − Σ drops − change of stress| / Σ x_min, the largest of all runs
     x: Array  # plastic strengths below SMALL_X, of all sites at all snapshots
-    n_x: int  # how many there were
+    n_x: int  # how many there were in all
     lags: Array  # of strain
     diffusion: list[Estimate]  # at each: mean square displacement over mean increment of ε_p
 
     @property
     def p0(self) -> Estimate:
         """P(x → 0): the density below 2⟨x_min⟩, with the error of a Poisson count."""
-        bound = 2 * self.balance.x_min.value
-        n = int((self.x < bound).sum())
-        return Estimate(n / bound / self.n_x, np.sqrt(n) / bound / self.n_x)
+        width = 2 * self.x_min.value * self.n_x
+        n = int((self.x < 2 * self.x_min.value).sum())
+        return Estimate(n / width, np.sqrt(n) / width)
 
 
 def read_flow(run: Run) -> Flow:
     """Return what is measured of a run."""
     with h5py.File(run.file, "r") as file:
-        slips, balance = _avalanches(run, file["avalanches"])
+        avalanches = _avalanches(run, file["avalanches"])
         fields = file["fields"]
         strain = fields["strain"][:]
         steady = np.flatnonzero(strain >= STEADY - 1e-9)
         x = (fields["sigma_c"][:, steady] - fields["sigma"][:, steady]).ravel()
         lags, diffusion = _diffusion(run, fields["epsilon_p"][:, steady], strain[steady])
-    return Flow(run.size, slips, balance, x[x < SMALL_X], len(x), lags, diffusion)
+    return Flow(run.size, *avalanches, x[x < SMALL_X], len(x), lags, diffusion)
 
 
-def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
-    """Return slips, and the balance of loading and relaxation.
+def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Estimate, Estimate, Estimate, float]:
+    """Return all slips, and the balance of loading and relaxation: four numbers of `Flow`.
 
     Avalanches are in order, one realization after the other.
     """
@@ -73,18 +63,15 @@ def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
     steady = np.flatnonzero(strain > STEADY)
     of = realization[steady]
     loaded = stress[steady] - after[steady - 1]
-
-    def totals(values: Array) -> Array:
-        return np.bincount(of, values).astype(float)
-
     each = range(of[-1] + 1)
     first = steady[np.searchsorted(of, each)]
     last = steady[np.searchsorted(of, each, "right") - 1]
-    x_min, slipped, counts = totals(loaded), totals(slip[steady]), totals(np.ones(len(of)))
+    sums = (loaded, slip[steady], np.ones(len(of)))
+    x_min, slipped, counts = (np.bincount(of, values).astype(float) for values in sums)
     relaxed = 2 * run.settings["elasticity"]["shear_modulus"] * slipped / run.size**2
     residual = abs(x_min - relaxed - (after[last] - after[first - 1])) / x_min
-    means = (ratio(x_min, counts), ratio(slipped, counts), ratio(x_min, relaxed))
-    return slip[steady], Balance(*means, float(residual.max()))
+    means = ratio(slipped, counts), ratio(x_min, counts), ratio(x_min, relaxed)
+    return slip[steady], *means, float(residual.max())
 
 
 def _diffusion(run: Run, epsilon_p: Array, strain: Array) -> tuple[Array, list[Estimate]]:

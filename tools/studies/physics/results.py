@@ -1,6 +1,6 @@
 """All exponents of one kernel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -60,40 +60,22 @@ class Results:
         """Return θ of P(x) ~ x^θ on the largest lattice."""
         return fit_rising_power(self.flows[-1].x, low, high)
 
-    def power_of_size(self, measured: Sequence[Estimate], flows: Sequence[Flow]) -> Estimate:
-        """Return the power of N by which something grows."""
-        values = np.array([m.value for m in measured])
-        errors = np.array([m.error for m in measured])
+    def power_of_size(self, of: Callable[[Flow], Estimate], up_to: float = np.inf) -> Estimate:
+        """Return the power of N by which something grows, on lattices up to an N."""
+        flows = [flow for flow in self.flows if flow.size <= up_to]
+        values, errors = np.array([of(flow) for flow in flows]).T
         return fit_power_of_size(_sizes(flows), values, (errors / values) ** 2)[0]
 
     @property
     def loading(self) -> Estimate:
         """The power of N in ⟨x_min⟩."""
-        return self.power_of_size([flow.balance.x_min for flow in self.flows], self.flows)
-
-    @property
-    def slip(self) -> Estimate:
-        """The power of N in ⟨S⟩."""
-        return self.power_of_size([flow.balance.slip for flow in self.flows], self.flows)
+        return self.power_of_size(lambda flow: flow.x_min)
 
     @property
     def theta_of_loading(self) -> Estimate:
         """θ, if ⟨x_min⟩ ~ N^(−2/(1 + θ))."""
-        power = self.loading
-        return Estimate(-2 / power.value - 1, 2 / power.value**2 * power.error)
-
-    @property
-    def plateau(self) -> Estimate:
-        """The power of N in P(x → 0)."""
-        return self.power_of_size([flow.p0 for flow in self.flows], self.flows)
-
-    def diffusion(self, lag: int) -> Estimate:
-        """Return the power of N in the mean square displacement, where flow is even.
-
-        The lag is counted in snapshots.
-        """
-        even = [flow for flow in self.flows if flow.size <= EVEN_UP_TO]
-        return self.power_of_size([flow.diffusion[lag - 1] for flow in even], even)
+        power, error = self.loading
+        return Estimate(-2 / power - 1, 2 / power**2 * error)
 
 
 def _sizes(flows: Sequence[Flow]) -> Array:

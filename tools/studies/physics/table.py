@@ -6,7 +6,7 @@ from typing import Final
 from hpcepm.analysis.statistics import Estimate
 
 from ..harness import table
-from .results import AT_LEAST, BETWEEN, EXPONENTIAL, GAUSSIAN, Results
+from .results import AT_LEAST, BETWEEN, EVEN_UP_TO, EXPONENTIAL, GAUSSIAN, Results
 
 TAU: Final = "1.25 to 1.36 [1–4]"
 DIFFUSION: Final = "1.05 at short, 1.5 to 1.6 at long times [6]"
@@ -25,7 +25,7 @@ ROWS: Final[tuple[tuple[str, Callable[[Results], Estimate], str], ...]] = (
         lambda r: r.fractal_dimension(r.fit(EXPONENTIAL)),
         "≈ 1.1 [1]",
     ),
-    ("power of N in ⟨S⟩", lambda r: r.slip, "d_f (2 − τ) ≈ 0.7"),
+    ("power of N in ⟨S⟩", lambda r: r.power_of_size(lambda flow: flow.slip), "d_f (2 − τ) ≈ 0.7"),
     ("power of N in ⟨x_min⟩", lambda r: r.loading, "−2/(1 + θ) ≈ −1.3"),
     ("θ of ⟨x_min⟩ ~ N^(−2/(1 + θ))", lambda r: r.theta_of_loading, "≈ 0.5 to 0.6 [1, 3]"),
     (
@@ -33,9 +33,17 @@ ROWS: Final[tuple[tuple[str, Callable[[Results], Estimate], str], ...]] = (
         lambda r: r.theta(),
         "≈ 0.6 [1]; not a power law [5]",
     ),
-    ("power of N in P(x → 0)", lambda r: r.plateau, "≈ −0.6 [4]"),
-    ("power of N in D, N ≤ 128, lag 0.025", lambda r: r.diffusion(1), DIFFUSION),
-    ("power of N in D, N ≤ 128, lag 0.25", lambda r: r.diffusion(10), DIFFUSION),
+    ("power of N in P(x → 0)", lambda r: r.power_of_size(lambda flow: flow.p0), "≈ −0.6 [4]"),
+    (
+        f"power of N in D, N ≤ {EVEN_UP_TO}, lag 0.025",
+        lambda r: r.power_of_size(lambda flow: flow.diffusion[0], EVEN_UP_TO),
+        DIFFUSION,
+    ),
+    (
+        f"power of N in D, N ≤ {EVEN_UP_TO}, lag 0.25",
+        lambda r: r.power_of_size(lambda flow: flow.diffusion[9], EVEN_UP_TO),
+        DIFFUSION,
+    ),
     ("power of strain in the width of a band, GQ", lambda r: r.bands.growth, "≈ 0.5 [7]"),
 )
 SIZES: Final = (
@@ -62,10 +70,9 @@ def sizes(results: Sequence[Results]) -> str:
     """Return what was measured at each N, with the balance of loading and relaxation."""
     rows = []
     for r in results:
-        for flow in r.flows:
-            b, d = flow.balance, flow.diffusion
-            measured = (b.slip, b.x_min, b.ratio, f"{b.residual:.0e}", flow.p0, d[0], d[-1])
-            rows.append([r.kernel, flow.size, len(flow.slips), *measured])
+        for f in r.flows:
+            balance = (f.slip, f.x_min, f.ratio, f"{f.residual:.0e}", f.p0)
+            rows.append((r.kernel, f.size, len(f.slips), *balance, f.diffusion[0], f.diffusion[-1]))
     return table(SIZES, rows)
 
 
