@@ -1,19 +1,17 @@
-"""G * ε_p on a lattice shared over ranks.
+"""G * ε_p on a lattice whose rows are distributed over ranks: FFTW, through mpi4py-fft.
 
-FFTW through mpi4py-fft, a batch of rows or columns at a time.
+Each rank transforms its rows along y. Columns of wavevectors are transformed along x, multiplied by
+Ĝ, and transformed back. Then each rank transforms its rows back. If all ranks are on one node, the
+columns lie in memory that they share, and whichever rank has time takes the next batch of them.
+Ranks of several nodes exchange them, all to all, twice, and each rank has columns of its own.
 
-Each rank transforms its rows along y, columns of wavevectors are taken through x, the kernel and
-back, and each rank transforms its rows back. If all ranks are of one machine the columns lie in
-memory that they row_map, and whoever has time takes the next; ranks of several exchange them, all
-to all, twice, and each has its own. Batches pass through small buffers, so that
+Rows and columns pass through small buffers, a batch at a time, because
 
-* FFTW sees columns that are contiguous: it takes ten times as long where they lie a power of two
-  apart;
-* a row is transformed by the same plan, and so has the same bits, however many a rank has;
-* memory is one complex field a rank, two if there are several machines: no copy of ε_p, no real
-  buffer.
+* FFTW needs columns that are contiguous: it is ten times slower if they lie a power of two apart;
+* every row is transformed by the same plan, and so has the same bits, however many a rank has;
+* memory is one complex field, or two with several nodes: no copy of ε_p, and no real buffer.
 
-Plans are estimated: measured ones change the last bits from run to run.
+Plans are estimated: measured plans change the last bits from run to run.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +28,7 @@ from hpcepm.parallel.rows import Lattice, LocalField, rows_of_rank
 
 from .kernel import Kernel, wavevectors
 
-NUMBERS_OF_A_BATCH: Final = 16384  # about what the second cache holds, with its transform
+NUMBERS_OF_A_BATCH: Final = 16384  # a batch and its transform about fill the L2 cache
 FEWEST_OF_A_BATCH: Final = 16
 
 Complex = NDArray[np.complex128]
@@ -38,12 +36,14 @@ FactorOf = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 class Convolution:
-    """The stress of a field of slips, the mean stress apart.
+    """The stress of a field of slips, without the mean stress.
 
     Parameters
     ----------
-    lattice, kernel
-        Where, and of what.
+    lattice
+        The lattice, and which of its rows this rank has.
+    kernel
+        Gives Ĝ.
     """
 
     def __init__(self, lattice: Lattice, kernel: Kernel) -> None:
@@ -71,9 +71,8 @@ class Convolution:
 
         self._in_one_memory = ranks.node.size == ranks.size
         allocate = ranks.node.shared if self._in_one_memory else np.zeros
-        self._columns = (
-            n_columns if self._in_one_memory else columns_of[ranks.rank]
-        )  # that this rank sees
+        # How many columns this rank sees.
+        self._columns = n_columns if self._in_one_memory else columns_of[ranks.rank]
         qx, qy = (np.abs(q) for q in wavevectors(lattice.shape))  # Ĝ is even in either
         self.kernel_hat = allocate((self._columns, nx // 2 + 1))
         self.kernel_hat[own if self._in_one_memory else ...] = kernel.fourier(
@@ -81,8 +80,7 @@ class Convolution:
         )
         self._taken = allocate(1, np.int64)
 
-        # Each rank's piece is contiguous in both, a column after the other: what one packs the
-        # other need not unpack.
+        # The piece of each rank is contiguous in both, column after column: it is sent as it is.
         self._by_columns = allocate(self._columns * nx, complex)
         if self._in_one_memory:
             begins = n_columns * sum(lattice.rows_of[: ranks.rank])
@@ -96,7 +94,11 @@ class Convolution:
         self._received = np.array(lattice.rows_of) * self._columns
 
     def _find_runs(self) -> NDArray[np.int64]:
-        """Return for each strip of each rank its first row, its rows, where its first column is, and how far the next is."""
+        """Return how the strips of all ranks lie in ``_by_columns``, shape (strips, 4).
+
+        For each strip: its first row, how many rows it has, the index of its first column, and the
+        distance to the next column.
+        """
         runs, piece = [], 0
         for rank, rows in enumerate(self.lattice.rows_of):
             runs += [(s.start, s.rows, piece + s.here, rows) for s in self.lattice.strips_of(rank)]
@@ -109,27 +111,33 @@ class Convolution:
         result: LocalField | None = None,
         taken_from: LocalField | None = None,
     ) -> LocalField:
-        """Return G * ε_p, in units of stress, on the slab, or what is left of a field when that is taken from it. Collective.
+        """Return G * ε_p on the rows of this rank, in units of stress. Collective.
 
-        Fields have the shape (rows, ny). The result is written into ``result`` if given.
+        Parameters
+        ----------
+        epsilon_p
+            Plastic strain on the rows of this rank, shape (rows, ny).
+        result
+            Where the result is written to; None for a new field.
+        taken_from
+            A field from which G * ε_p is subtracted.
         """
         return self._filtered(epsilon_p, np.asarray, result, taken_from)
 
     def spare_field(self) -> LocalField:
-        """Return a field, shape (rows, ny), in memory that only the next convolution needs, if there is enough of it."""
+        """Return a field, shape (rows, ny), whose memory the next convolution may overwrite.
+
+        It saves memory; where a convolution has none to spare, it is a new field.
+        """
         n = self.lattice.rows * self.lattice.ny
         spare = self._by_columns.view(np.float64)
-        if (
-            self._in_one_memory or spare.size < n
-        ):  # both buffers are one, and read while the stress is written
+        # With shared memory both buffers are one, and read while the stress is written.
+        if self._in_one_memory or spare.size < n:
             return self.lattice.field()
         return spare[:n].reshape(self.lattice.rows, self.lattice.ny)
 
     def equilibrated(self, noise: LocalField) -> LocalField:
-        """Return the field with Fourier coefficients √|Ĝ| times those of white noise.
-
-        A stress in equilibrium. Collective.
-        """
+        """Return a stress in equilibrium: √|Ĝ| times white noise, in Fourier space. Collective."""
         return self._filtered(noise, lambda kernel_hat: np.sqrt(np.abs(kernel_hat)))
 
     def _filtered(
@@ -146,7 +154,7 @@ class Convolution:
             self._row[:n] = field[first : first + n]
             self._along_y()
             _pack(self._row_hat, n, first, self._by_rows)
-        self._taken[0] = 0  # of none: nobody takes a batch before all have met
+        self._taken[0] = 0  # no rank takes a batch before all have met in `_hand_out`
         self._hand_out(self._by_rows, self._sent, self._by_columns, self._received)
         for first, n in self._batches_of_columns():
             _gather(self._by_columns, self._runs, first, n, self._column)
@@ -173,7 +181,7 @@ class Convolution:
         return result
 
     def _batches_of_columns(self) -> Iterator[tuple[int, int]]:
-        """Take batches until all are taken: the first column of each, and how many it has."""
+        """Take batches until none is left; yield the first column of each, and its size."""
         at_once = len(self._column)
         while (first := at_once * _take(self._taken)) < self._columns:
             yield first, min(at_once, self._columns - first)
@@ -181,10 +189,7 @@ class Convolution:
     def _hand_out(
         self, here: Complex, sent: NDArray[np.int64], there: Complex, received: NDArray[np.int64]
     ) -> None:
-        """Let pieces change places, or only wait, if all ranks see them where they are.
-
-        Collective.
-        """
+        """Exchange the pieces of all ranks, or only wait if the ranks share memory. Collective."""
         if self._in_one_memory:
             self.lattice.ranks.node.barrier()
         else:
@@ -204,17 +209,14 @@ class Convolution:
 
 
 def _batch(lines: int, length: int) -> int:
-    """Return how many lines are transformed at once.
-
-    The lattice has so many, of a length, and they are shared out evenly.
-    """
+    """Return how many of so many lines of a length are transformed at once."""
     batches = max(1, round(lines * length / NUMBERS_OF_A_BATCH))
     return max(min(lines, FEWEST_OF_A_BATCH), -(-lines // batches))
 
 
 @compiled
 def _take(taken: NDArray[np.int64]) -> int:
-    """Return the number of a batch that nobody has taken yet."""
+    """Return the number of the next batch, and mark it as taken."""
     return int(atomics.fetch_add(taken, 0, 1))
 
 

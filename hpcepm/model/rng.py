@@ -1,11 +1,9 @@
 """Random numbers that depend on where and when an event happens and on nothing else.
 
-They are those of docs/model.md, section 3.
-
-Philox4x64-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC'11), is a
-bijection of a counter under a key. With the counter ``(site, n, purpose, 0)`` and the key ``(seed,
-realization)`` a draw knows nothing of ranks, order or restarts, and there is no generator state to
-keep.
+This is docs/model.md, section 3. Philox4x64-10 of Salmon et al., "Parallel random numbers: as easy
+as 1, 2, 3" (SC'11), is a bijection of a counter under a key. The counter is ``(site, n, purpose,
+0)`` and the key is ``(seed, realization)``, so a draw depends neither on ranks nor on the order of
+events nor on restarts, and no state of a generator is kept.
 
 ==========================  =======  =================  ==================
 purpose                     n        word 0             word 1
@@ -66,8 +64,8 @@ def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, i
 def uniform(word: int) -> float:
     """Return the point of (0, 1) that a word stands for: never 0, never 1.
 
-    The upper half of the points are rounded to even; the last would be 1, where quantiles are
-    infinite, and is the one below.
+    Points in the upper half are rounded to even. The last would be rounded to 1, where quantiles
+    are infinite: it is the double below 1.
     """
     return min(float((np.uint64(word) >> np.uint64(11)) + 0.5) * _HALF_SPACING, _BELOW_ONE)
 

@@ -1,8 +1,8 @@
-"""Reading and changing integers and doubles that other processes change too, for compiled loops.
+"""Atomic operations on shared memory, for compiled loops; the names are those of C++11.
 
-Each function takes an array, shape (n,), of int64 or float64, and an index into it, which is not
-checked. What a process wrote before it used `store_release` or `fetch_add` on an element is seen by
-another that has read the new value by `load_acquire` or `fetch_add`.
+Each function takes an array, shape (n,), of int64 or float64, and an index, which is not checked.
+What a process wrote before a `store_release` or `fetch_add` of an element is seen by any process
+that then reads the new value by `load_acquire` or `fetch_add`.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ def _add(array: Any, index: int, value: Any) -> Any:
 
 @generated(_load)
 def load_acquire(_typing: Any, array: Any, index: Any) -> Any:
-    """Return an element, and see what was written before it was published."""
+    """Return an element."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load_atomic(

@@ -1,8 +1,8 @@
 """How the inner loops are compiled: numba, strict IEEE arithmetic, cached on disk.
 
-Bits matter here (docs/model.md, section 7), so nothing may be reordered or fused: no ``fastmath``. numba's
-disk cache looks at the file of a function but not at the files of what it calls; keeping one cache
-per content of the whole package makes an edit anywhere compile afresh.
+Bits matter (docs/model.md, section 7), so nothing may be reordered or fused: no ``fastmath``. The
+disk cache of numba looks at the file of a function, but not at the files of what that calls. So
+there is a cache for each content of the package, and any edit compiles all anew.
 """
 
 import hashlib
@@ -65,23 +65,20 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a loop; on disk from its second use on. Division by zero gives inf, as in numpy."""
+    """Compile a loop, or load it from disk. Division by zero gives inf, as in numpy."""
     return _compiled(function)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a part of a loop into the loop.
+    """Compile a function into the loop that calls it.
 
-    Numba hands over a tuple of arrays by value, hundreds of words at each call.
+    At a call, numba would pass a tuple of arrays by value: hundreds of words.
     """
     return _compiled(function, forceinline=True)
 
 
 def compiled_minimum(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a search for a minimum, which is the same in any order.
-
-    This lets it use vector registers.
-    """
+    """Compile a search for a minimum, which may use vector registers: any order gives the same."""
     return _compiled(function, fastmath={"nnan", "nsz"})
 
 

@@ -1,8 +1,8 @@
 """The exchange of events and minima between ranks, for the compiled step loop.
 
-It is called thousands of times a second: `EventExchange` carries what ``MPI_Allgather`` wants, so
-that the loop is the same machine code on one rank and on many, and needs no visit to the
-interpreter.
+It is called thousands of times a second, so the loop calls ``MPI_Allgather`` itself, without the
+interpreter: `EventExchange` has its arguments. The loop is the same machine code on one rank and on
+many.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ EVENT = np.dtype((np.record, [("site", "i8"), ("slip", "f8"), ("first", "i8")]))
 
 
 class EventExchange(NamedTuple):
-    """What the compiled exchange needs of MPI; two small messages of fixed size."""
+    """What the compiled exchange needs of MPI, with buffers for messages of a fixed small size."""
 
     size: int
     rank: int
@@ -34,7 +34,7 @@ class EventExchange(NamedTuple):
 
 def make_exchange(comm: Any) -> EventExchange:
     """Return what the compiled exchange needs of a communicator."""
-    # A failed exchange cannot be mended, and the compiled loop is no place to try.
+    # The compiled loop cannot handle a failed exchange.
     comm.Set_errhandler(MPI.ERRORS_ARE_FATAL)
     capacity = 8 if comm.size <= 32 else 2
     return EventExchange(
@@ -93,17 +93,17 @@ def exchange_events(
     Parameters
     ----------
     exchange
-        To the other ranks.
+        From `make_exchange`.
     own, n_own
-        This rank's events, shape (capacity,), dtype `EVENT`. Only the first ``capacity`` of
-        ``n_own`` need be there.
+        The events of this rank, shape (capacity,), dtype `EVENT`, and their number. If they are
+        more than ``capacity``, only the first are there.
     events
-        Where all go, shape (capacity,).
+        Where the events of all ranks are put, shape (capacity,).
 
     Returns
     -------
     int
-        How many events there are in all. If that is more than ``events`` holds, none was exchanged.
+        The number of events of all ranks. If it is larger than ``capacity``, none was exchanged.
     """
     if exchange.size == 1:
         for k in range(min(n_own, events.size)):
@@ -135,9 +135,15 @@ def exchange_events(
         return total
     if overflow:
         _allgatherv(
-            own.ctypes, n_own * _EVENT_BYTES, exchange.byte,
-            events.ctypes, exchange.counts.ctypes, exchange.offsets.ctypes, exchange.byte, exchange.comm,
-        )  # fmt: skip
+            own.ctypes,
+            n_own * _EVENT_BYTES,
+            exchange.byte,
+            events.ctypes,
+            exchange.counts.ctypes,
+            exchange.offsets.ctypes,
+            exchange.byte,
+            exchange.comm,
+        )
         return total
     k = 0
     for rank in range(exchange.size):
@@ -149,9 +155,9 @@ def exchange_events(
 
 @compiled
 def sort_by_site(events: NDArray[Any], n: int) -> None:
-    """Sort the first n events by site: the order in which every rank takes them (Shell's way.
+    """Sort the first n events by site, which is the order in which every rank applies them.
 
-    Numba's own sort allocates).
+    This is Shell's sort: the one of numba allocates memory.
     """
     gap = n // 2
     while gap > 0:
@@ -168,9 +174,7 @@ def sort_by_site(events: NDArray[Any], n: int) -> None:
 def exchange_minimum(exchange: EventExchange, value: float, site: int) -> tuple[float, int]:
     """Return the smallest value of all ranks and its site, the lowest site among equals.
 
-    Collective.
-
-    A NaN, which is smaller than nothing and would leave ranks of different minds, counts as −inf.
+    Collective. A NaN counts as −inf: it compares with nothing, and ranks would disagree.
     """
     if np.isnan(value):
         value = -np.inf

@@ -1,4 +1,4 @@
-"""Start and end of MPI: the one place where it is initialised, and where all ranks are ended."""
+"""Start and end of MPI: where it is initialised, and where an error ends all ranks."""
 
 import os
 import sys
@@ -10,33 +10,34 @@ from mpi4py import MPI
 
 
 class WrongLauncher(Exception):
-    """The ranks that were asked for do not know of each other."""
+    """Several processes were started, but MPI does not connect them."""
 
 
 def initialize() -> MPI.Intracomm:
-    """Initialise MPI, unless that was done; return all ranks that were started together."""
+    """Initialise MPI if it is not; return the communicator of all ranks."""
     if not MPI.Is_initialized():
         MPI.Init()
     return MPI.COMM_WORLD
 
 
 def refuse_lone_ranks(comm: Any) -> None:
-    """Raise `WrongLauncher` if this is one of many runs that were meant to be the ranks of one."""
+    """Raise `WrongLauncher` if this process was started as one rank of many but is alone."""
     if comm.size > 1:
         return
     for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
         if os.environ.get(name, "1").isdigit() and int(os.environ.get(name, "1")) > 1:
             raise WrongLauncher(
-                f"the launcher started {os.environ[name]} processes ({name}), but MPI sees only this one: they would all "
-                "write the same files. Use the mpiexec of the MPI that mpi4py is built for "
-                f"({MPI.Get_library_version().split(',')[0].strip()}), or srun --mpi=pmix."
+                f"the launcher started {os.environ[name]} processes ({name}), but MPI sees only "
+                "this one: they would all write the same files. Use the mpiexec of the MPI that "
+                f"mpi4py is built for ({MPI.Get_library_version().split(',')[0].strip()}), or "
+                "srun --mpi=pmix."
             )
 
 
 def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any) -> NoReturn:
-    """End every rank because of an exception on this one.
+    """End every rank because of an exception on this one: the others would wait for ever.
 
-    A `sys.excepthook`, else the others would wait for ever.
+    To be used as `sys.excepthook`.
     """
     comm = MPI.COMM_WORLD
     lines = traceback.format_exception(kind, error, trace)

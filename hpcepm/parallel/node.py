@@ -1,7 +1,8 @@
-"""The ranks of one machine: they see the same memory, and so can share what a message would only copy.
+"""The ranks of one node: they share memory, so that nothing need be copied between them.
 
-The memory has no name on any disk (Linux's memfd): nothing is left of a run that is killed, and no file system need be large
-enough. Where ranks cannot see each other's memory, each is a machine of its own: results are the same, some come later.
+The memory is Linux's memfd, which has no name on any disk: nothing is left of a run that is killed,
+and no file system need be large enough. Where ranks cannot share memory, each is a node of its own:
+results are the same, some of them slower.
 """
 
 import mmap
@@ -29,31 +30,31 @@ class Node:
 
     def __init__(self, comm: Any) -> None:
         self._comm = comm.Split_type(MPI.COMM_TYPE_SHARED)
-        if IN_PYTHON or not self._can_share():  # Python cannot change a number at one go
+        if IN_PYTHON or not self._can_share():  # plain Python has no atomics
             self._comm = MPI.COMM_SELF
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
 
     def shared(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
-        """Return an array of zeros that all ranks of the machine see. Collective.
+        """Return an array of zeros that all ranks of the node share. Collective.
 
-        Raises `MemoryError` on all ranks if the machine refuses one of them.
+        Raises `MemoryError` on all ranks if one of them cannot have it.
         """
         n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if self._comm.size == 1 or n_bytes == 0:
             return np.zeros(shape, dtype)
         memory = self._map(n_bytes)
         if not self._comm.allreduce(memory is not None, MPI.LAND):
-            raise MemoryError(f"this machine does not give its ranks {n_bytes} bytes to share")
+            raise MemoryError(f"the ranks of this node cannot share {n_bytes} bytes")
         return np.frombuffer(memory, dtype).reshape(shape)  # type: ignore[arg-type]
 
     def barrier(self) -> None:
-        """Wait for the other ranks of the machine. Collective."""
+        """Wait for the other ranks of the node. Collective."""
         if self._comm.size > 1:
             self._comm.Barrier()
 
     def _can_share(self) -> bool:
-        """Return whether all others read what rank 0 writes. Collective."""
+        """Return whether all ranks can read what rank 0 writes. Collective."""
         if self._comm.size == 1:
             return True
         word, memory = self._comm.bcast(os.urandom(16)), self._map(mmap.PAGESIZE)
@@ -66,16 +67,15 @@ class Node:
         return agreed
 
     def _map(self, n_bytes: int) -> mmap.mmap | None:
-        """Return memory of rank 0 as seen from here, or None if it cannot be had. Collective."""
+        """Return memory of rank 0 as this rank sees it, or None if it cannot. Collective."""
         descriptor, memory = -1, None
         with suppress(OSError, AttributeError):  # only Linux has memfd_create
             if self._comm.rank == 0:
                 descriptor = os.memfd_create(NAME)
                 os.ftruncate(descriptor, n_bytes)
         process, number = self._comm.bcast((os.getpid(), descriptor))
-        with suppress(
-            OSError, ValueError
-        ):  # in a container of its own this rank finds no such process, or another
+        # In a container of its own this rank finds no such process, or another one.
+        with suppress(OSError, ValueError):
             if self._comm.rank > 0:
                 descriptor = _open(f"/proc/{process}/fd/{number}")
             memory = mmap.mmap(descriptor, n_bytes)
@@ -86,7 +86,7 @@ class Node:
 
 
 def _open(path: str) -> int:
-    """Open the memory of another rank, and nothing else."""
+    """Open the memory of another rank; anything else is refused."""
     if not os.readlink(path).startswith(f"/memfd:{NAME}"):
         raise FileNotFoundError(path)
     return os.open(path, os.O_RDWR)

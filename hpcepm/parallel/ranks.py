@@ -1,4 +1,4 @@
-"""The ranks of a run: one object owns the communicator, and it is handed to whoever needs it."""
+"""The ranks that compute a realization together, and what they tell each other."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ Thing = TypeVar("Thing")
 
 
 class ProblemOnRank(Exception):
-    """Something that one rank found and all must stop for."""
+    """One rank has a problem, and all ranks must stop."""
 
 
 class Ranks:
@@ -39,12 +39,12 @@ class Ranks:
         return self.rank == 0
 
     def bcast(self, thing: Thing) -> Thing:
-        """Return what rank 0 holds. Collective."""
+        """Return the argument of rank 0. Collective."""
         result: Thing = thing if self.size == 1 else self.comm.bcast(thing, root=0)
         return result
 
     def allgather(self, thing: Thing) -> list[Thing]:
-        """Return what each rank holds, in their order. Collective."""
+        """Return the arguments of all ranks, in rank order. Collective."""
         result: list[Thing] = [thing] if self.size == 1 else self.comm.allgather(thing)
         return result
 
@@ -54,26 +54,21 @@ class Ranks:
         return result
 
     def raise_together(self, problem: str | None) -> None:
-        """Raise `ProblemOnRank` everywhere if any rank has a problem: the lowest such rank's.
+        """Raise `ProblemOnRank` on all ranks if one has a problem, the lowest such rank's.
 
         Collective.
         """
-        told = (
-            None
-            if problem is None
-            else f"rank {self.rank}: {problem}"
-            if self.size > 1
-            else problem
-        )
-        found = self.first_not_none(told)
+        if problem is not None and self.size > 1:
+            problem = f"rank {self.rank}: {problem}"
+        found = self.first_not_none(problem)
         if found is not None:
             raise ProblemOnRank(found)
 
     @contextmanager
     def collective_errors(self, failure: str) -> Iterator[None]:
-        """Let an `OSError` inside, on any rank, be a `ProblemOnRank` on all, told as "failure.
+        """Turn an `OSError` on any rank into a `ProblemOnRank` on all ranks. Collective.
 
-        Why". Collective.
+        Its message is ``failure``, a colon, and the reason.
         """
         problem = None
         try:
@@ -83,7 +78,7 @@ class Ranks:
         self.raise_together(problem)
 
     def memory(self) -> int:
-        """Return the memory of all the machines of the ranks, in bytes. Collective."""
+        """Return the memory of all nodes of the ranks, in bytes. Collective."""
         node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
         own = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if node.rank == 0 else 0
         node.Free()

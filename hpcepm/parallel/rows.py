@@ -1,10 +1,9 @@
-"""The lattice and the slab of it that each rank owns.
+"""Which rows of the lattice each rank has, and sums over the lattice.
 
-Axis 0 (x) is cut into strips of a few rows, which are dealt out to the ranks in turn: an avalanche,
-or a shear band, covers strips of many ranks, and they share its work. A rank's strips, one below
-the other, are its slab. A row is never split: a sum over the lattice is a sum over each row
-followed by a sum over all rows in ascending order, whatever the ranks, and so has the same bits on
-any number of them.
+The distribution is block-cyclic along x (axis 0): strips of a few rows go to the ranks in turn. An
+avalanche, or a shear band, covers strips of many ranks, which share its work. A row is never split:
+a sum over the lattice is a sum over each row, followed by a sum over all rows in ascending order,
+and so has the same bits on any number of ranks.
 """
 
 from math import prod
@@ -17,44 +16,39 @@ from .compiled import compiled
 from .ranks import Ranks
 
 LocalField = NDArray[Any]
-"""One value for each site of this rank's slab, shape (rows, ny)."""
+"""A value for each site on the rows of this rank, shape (rows, ny)."""
 
 
 class RowMap(NamedTuple):
-    """Which rows of the lattice a rank owns, for compiled loops."""
+    """Which rows of the lattice a rank has, for compiled loops."""
 
     nx: int
-    global_row: NDArray[
-        np.int32
-    ]  # (rows,): which row of the lattice each row of the slab is; ascending
-    local_row: NDArray[np.int32]  # (nx,): which local row each row of the lattice is; −1 elsewhere
+    global_row: NDArray[np.int32]  # (rows,): the row of the lattice of each local row; ascending
+    local_row: NDArray[np.int32]  # (nx,): the local row of each row of the lattice, or −1
 
 
 class Strip(NamedTuple):
-    """Rows that lie together in the lattice and in a slab."""
+    """Rows that lie together in the lattice and on a rank."""
 
     start: int  # in the lattice
-    here: int  # in the slab
+    here: int  # on the rank
     rows: int
 
 
 def strip_height(shape: tuple[int, int]) -> int:
-    """Return how many rows a strip has, which is also the size of the blocks of the lazy engine.
-
-    As measured, see docs.
-    """
+    """Return how many rows a strip has: as many as a block of the lazy engine. Measured (docs)."""
     n = (shape[0] * shape[1]) ** 0.5
     return 4 if n < 384 else 8 if n < 1536 else 16
 
 
 def rows_of_rank(nx: int, size: int, rank: int) -> int:
-    """Return how many of nx things a rank of ``size`` gets when they are shared out evenly."""
+    """Return how many of nx rows, or of other things, a rank of ``size`` gets; evenly shared."""
     whole, left_over = divmod(nx, size)
     return whole + (rank < left_over)
 
 
 class Lattice:
-    """An nx × ny lattice, periodic both ways, shared out over a ranks.
+    """An nx × ny lattice, periodic in both directions, distributed over ranks.
 
     Parameters
     ----------
@@ -111,11 +105,9 @@ class Lattice:
         return local
 
     def all_rows(self, mine: NDArray[Any]) -> NDArray[Any]:
-        """Return the per-row values of all rows, shape (nx, ...), from those of mine, (rows, ...).
+        """Return values for all rows, shape (nx, ...), from those for my rows, (rows, ...).
 
-        Collective.
-
-        Not a copy if all are mine.
+        Collective. On one rank it is not a copy.
         """
         if self.ranks.size == 1:
             return mine
@@ -128,8 +120,8 @@ class Lattice:
     def column_sums(self, mine: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sums over x, shape (...), of the values of my rows, (rows, ...). Collective.
 
-        Strips are summed up where they are, and then added in ascending order, each rank for its
-        share of the columns.
+        Each strip is summed by its rank. The sums of strips are added in ascending order, each rank
+        doing some of the columns.
         """
         size, columns = self.ranks.size, mine.reshape(self.rows, prod(mine.shape[1:]))
         parts = _sums_of_rows(columns, self.strip)
@@ -155,7 +147,7 @@ class Lattice:
         return first, second, third, fourth
 
     def means(self, row_sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return lattice means, shape (...), from the sums over each of my rows, (rows, ...).
+        """Return means over the lattice, (...), from sums over each of my rows, (rows, ...).
 
         Collective.
         """
@@ -166,7 +158,7 @@ class Lattice:
         return means
 
     def first_bad_site(self, field: LocalField) -> int | None:
-        """Return the lowest global index of a site of this slab that holds NaN or infinity, if any."""
+        """Return the lowest global index of a site of mine with NaN or infinity, or None."""
         if all_finite(field):
             return None
         i, j = divmod(int(np.flatnonzero(~np.isfinite(field))[0]), self.ny)
@@ -174,10 +166,7 @@ class Lattice:
 
 
 def _sums_of_rows(rows: NDArray[np.float64], height: int) -> NDArray[np.float64]:
-    """Return the sum of the first ``height`` rows, of the next, and so on.
-
-    Each in ascending order.
-    """
+    """Return the sum of the first ``height`` rows, of the next, and so on; in ascending order."""
     sums = np.zeros((-(-len(rows) // height), rows.shape[1]))
     _add_rows(rows, height, sums)
     return sums
@@ -214,10 +203,7 @@ NO_POWERS: Final[Powers] = (0.0, 0.0, 0.0, 0.0)
 
 @compiled
 def add_powers(s: Powers, d: float) -> Powers:
-    """Return four sums with d, d², d³ and d⁴ added.
-
-    Every sum of powers is made so, for its bits.
-    """
+    """Return four sums with d, d², d³ and d⁴ added. Used by all sums of powers, for their bits."""
     return s[0] + d, s[1] + d * d, s[2] + d * d * d, s[3] + (d * d) * (d * d)
 
 
@@ -226,10 +212,7 @@ _EXPONENT = 0x7FF0000000000000  # of a double; all ones in NaN and infinity alon
 
 @compiled
 def all_finite(*fields: LocalField) -> bool:
-    """Return whether no double of some fields is NaN or infinite.
-
-    Without a branch, so that it runs at the speed of memory.
-    """
+    """Return whether no double of some fields is NaN or infinite; as fast as memory is read."""
     for field in fields:
         bits = field.view(np.int64)
         largest = 0

@@ -1,16 +1,13 @@
 """Engines: three ways to redistribute stress, one dynamics.
 
-An engine answers one question, which sites are unstable now, and all must give the same answer. The
-step loop of `hpcepm.dynamics` is compiled and asks through the functions of `hpcepm.engines.base`;
-an engine is
+An engine says which sites are unstable, and all engines must say the same. The compiled step loop
+of `hpcepm.model.loop` calls it through the functions of `hpcepm.model.engines.base`. An engine is
 
-* a ``NamedTuple`` of the arrays that it works on, for the compiled loop, and compiled functions
-  bound to that type;
-* an `Engine`, which makes those arrays and does what needs Python (a distributed FFT) when the loop
-  asks for it.
+* a ``NamedTuple`` of its arrays, for the compiled loop, and compiled functions bound to that type;
+* an `Engine`, which makes those arrays and does what needs Python, such as a distributed FFT.
 
-To add one: a module like ``direct.py``, and a line in `ENGINES`. `choose` is where ``engine: auto``
-decides.
+To add one: write a module like ``direct.py``, and add a line to `ENGINES`. `choose_engine` decides
+what ``engine: auto`` means.
 """
 
 from .base import Engine

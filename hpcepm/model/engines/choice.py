@@ -1,6 +1,7 @@
-"""Which engine ``auto`` takes.
+"""Which engine ``engine: auto`` means.
 
-From the lattice alone and counted operations, never the clock or the number of ranks.
+It follows from the lattice and from counts of operations; the clock and the number of ranks must
+not change it.
 """
 
 from math import log2
@@ -47,7 +48,7 @@ def choose_engine(requested: str, shape: tuple[int, int]) -> Choice:
     if requested == "lazy" and max(shape) < LEAST_SIDE_FOR_LAZY:
         return Choice(
             "direct",
-            "what lazy comes to where a few of its windows cover the lattice, without the bookkeeping",
+            "where a few windows of lazy cover the lattice, direct does the same for less",
         )
     if requested != "auto":
         return Choice(requested, "as asked")

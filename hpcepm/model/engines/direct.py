@@ -1,7 +1,4 @@
-"""The direct engine: each event adds its kernel, from a table of G, to every site.
-
-Best for small lattices.
-"""
+"""The direct engine: each event adds its kernel to every site. Best for small lattices."""
 
 from typing import Any, NamedTuple
 
@@ -28,14 +25,13 @@ from .base import (
 class DirectArrays(NamedTuple):
     """Arrays of the direct engine."""
 
-    minus_kernel: NDArray[
-        np.float64
-    ]  # (nx//2 + 1, 2 ny): −G(|Δi|, Δj), two periods in j, so any shift is contiguous
+    # (nx//2 + 1, 2 ny): −G(|Δi|, Δj), two periods in j, so that any shift is contiguous
+    minus_kernel: NDArray[np.float64]
     row_minimum: NDArray[np.float64]  # (rows,) smallest yields_at
 
 
 class DirectEngine(Engine):
-    """Redistribution by direct summation, exact in real space. Every rank holds the table of G."""
+    """Redistribution by direct summation in real space. Every rank holds the table of G."""
 
     name = "direct"
 
@@ -58,8 +54,8 @@ class DirectEngine(Engine):
 def _redistribute(
     engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
 ) -> bool:
-    # Row by row, so that a row stays in the first cache while all events add to it; per site the
-    # order is that of the events, and two at a time rounds exactly as one after the other.
+    # Row by row, so that a row stays in the L1 cache while all events add to it. At each site the
+    # order is that of the events; two at a time round exactly as one after the other.
     table = engine.minus_kernel
     rows, ny = fields.yields_at.shape
     for i in range(rows):

@@ -1,6 +1,6 @@
 """The spectral engine: σ = G * ε_p by a distributed FFT after every step.
 
-The reference, and best for large avalanches.
+It is the reference for the other engines, and the best for large avalanches.
 """
 
 from typing import Any, NamedTuple
@@ -34,16 +34,14 @@ class SpectralArrays(NamedTuple):
 class SpectralEngine(Engine):
     """Redistribution by convolution of the whole plastic strain.
 
-    No rounding drift, however long the run.
+    Rounding errors do not add up, however long the run.
     """
 
     name = "spectral"
 
     def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
         super().__init__(lattice, kernel, scale)
-        self.convolution = Convolution(
-            lattice, kernel
-        )  # at once: its memory is that of this engine
+        self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
         self.arrays: SpectralArrays = SpectralArrays(np.zeros(lattice.rows))
 
     def load(self, state: State) -> None:

@@ -1,1 +1,1 @@
-"""The lazy engine: evaluates only sites that could yield."""
+"""The lazy engine: it evaluates only sites that could yield."""

@@ -1,15 +1,20 @@
-"""The lazy engine: most sites are far from yielding, and a rigorous bound says for how long their stress need not be known.
+"""The lazy engine: a rigorous bound says for how long the stress of a site need not be known.
 
-The idea is that of a Verlet list. An event changes ``yields_at`` at once in a window around it, and is otherwise put on a list
-of pending events. Each block of sites has a bound U, grown by each event by the largest stress that it can add to any site of
-the block from outside the window. A site whose ``yields_at``, as far as it is evaluated, exceeds Σ by more than U has grown
-since cannot be unstable. For the others the pending events are summed. When that has cost about as much as a convolution of
-ε_p, one makes a clean sheet. It is exact: the same events in the same steps as the other engines.
+The idea is that of a Verlet list. An event changes ``yields_at`` at once in a window around it, and
+is otherwise deferred: it goes on a list of pending events. Each block of sites has a bound U. Each
+event raises U by the largest stress that it can add to any site of the block from outside the
+window. A site whose last known ``yields_at`` exceeds Σ by more than U has grown since cannot be
+unstable. For all other sites the pending events are summed: they are evaluated. When these sums
+have cost about as much as a convolution of ε_p, a convolution resynchronises all sites. It is
+exact: the same events in the same steps as with the other engines.
 
-Sums are associative. Each contribution is rounded to a multiple of a quantum, small against any stress and large against the
-spacing of doubles at the largest (`quantum_of`), so that adding and subtracting such numbers is exact: the bits of ``yields_at``
-do not depend on when a site is evaluated, and so neither on the slab it lies in nor on restarts. (Stresses beyond 64 times their
-scale would round again; a slip that large has a probability of about e⁻⁴⁰.)
+Sums do not depend on their order: they are fixed-point (pre-rounded) reproducible summation.
+(Demmel and Nguyen, "Fast reproducible floating-point summation", ARITH 2013; MOM6 does the same
+with integers in ``MOM_coms``.) Each term is first rounded to a multiple of a quantum: small against
+any stress, and large against the spacing of doubles at the largest stress (`quantum_of`). Sums and
+differences of such numbers are exact. So the bits of ``yields_at`` do not depend on when a
+site is evaluated, nor on the rank that has it, nor on restarts. (Stresses beyond 64 times their
+scale would be rounded again; a slip that large has a probability of about e⁻⁴⁰.)
 """
 
 from math import ceil, log2
@@ -31,25 +36,19 @@ from .search import weakest_below
 from .sums import LANES
 
 MOST_PENDING = 65535  # events, which `evaluated` can count
-ADDED_AT_ONCE = (
-    32 * LANES
-)  # pending events whose places in the table of G are found, and then looked up
-MOST_EVALUATED = (
-    4096  # sites that are evaluated at once, and whose pending events all ranks sum up together
-)
+ADDED_AT_ONCE = 32 * LANES  # pending events whose indices into the table of G are found together
+MOST_EVALUATED = 4096  # sites that are evaluated together, by all ranks of a node
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
 
 
 class LazyEngine(Engine):
-    """Redistribution that puts off what cannot matter yet; for all but small lattices."""
+    """Redistribution that defers what cannot matter yet. Best for all but small lattices."""
 
     name = "lazy"
 
     def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
         super().__init__(lattice, kernel, scale)
-        self.convolution = Convolution(
-            lattice, kernel
-        )  # at once: its memory is that of this engine
+        self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
         nx, ny = lattice.shape
         block = lattice.strip  # a row of blocks belongs to one rank
         half_window, max_pending_cost, max_events_per_step = _sizes(nx, ny)
@@ -87,14 +86,11 @@ class LazyEngine(Engine):
         )
 
     def load(self, state: State) -> None:
-        """Round ``yields_at`` to the grid, and find the bounds from the pending events.
-
-        Collective.
-        """
+        """Round ``yields_at``, and find the bounds from the pending events. Collective."""
         begin(self.arrays, state.fields, state.pending, self.lattice.row_map)
 
     def complete(self, state: State) -> None:
-        """Put the pending events into the state."""
+        """Copy the pending events into the state."""
         arrays, n = self.arrays, self.arrays.n_pending[0]
         state.pending = np.zeros(n, PENDING)
         state.pending["i"], state.pending["j"], state.pending["slip"] = (
@@ -110,13 +106,13 @@ class LazyEngine(Engine):
         self.load(state)
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
-        """Return the smallest ``yields_at`` of this slab, or inf if it is above a limit."""
+        """Return the smallest ``yields_at`` of this rank, or inf if it is above a limit."""
         return float(weakest_below(self.arrays, state.fields, limit, self.lattice.row_map)[0])
 
     def internal_stress(self, state: State) -> LocalField:
-        """Return σ − Σ on the slab, in units of stress, in memory of the convolution.
+        """Return σ − Σ on the rows of this rank, in units of stress. Collective.
 
-        Collective.
+        It lies in memory of the convolution.
         """
         stress = self.convolution.stress_of(state.fields.epsilon_p, self.convolution.spare_field())
         if self.initial_stress is not None:
@@ -125,32 +121,20 @@ class LazyEngine(Engine):
 
     @property
     def nbytes(self) -> int:
-        """Memory of the engine on this rank, in bytes.
-
-        Of what the ranks of its machine share, its share.
-        """
+        """Memory of the engine on this rank, in bytes, with its part of what a node shares."""
         a, ranks = self.arrays, self.lattice.ranks.node.size
-        shared = sum(table.nbytes for table in (a.near, a.far, a.near_bound, a.far_bound))
-        return (
-            super().nbytes
-            - shared
-            + shared // ranks
-            + (a.pool.to_evaluate.nbytes + a.pool.sums.nbytes) // ranks
-        )
+        tables = sum(table.nbytes for table in (a.near, a.far, a.near_bound, a.far_bound))
+        shared = tables + a.pool.to_evaluate.nbytes + a.pool.sums.nbytes
+        return super().nbytes - tables + shared // ranks
 
 
 def quantum_of(scale: float) -> float:
-    """Return the quantum for stresses of a scale.
-
-    A power of two, 2⁻⁴⁵ of the scale or a little more.
-    """
+    """Return the quantum for stresses of a scale: a power of two, about 2⁻⁴⁵ of the scale."""
     return 2.0 ** (ceil(log2(scale)) + HEADROOM - 51)
 
 
 def _sizes(nx: int, ny: int) -> tuple[int, int, int]:
-    """Return the half-width of the window, the max_pending_cost and what is a max_events_per_step.
-
-    As measured, see docs.
+    """Return ``half_window``, ``max_pending_cost`` and ``max_events_per_step``, as measured (docs).
 
     A row of the window has 2R + 2 numbers, which should fill vector registers.
     """
@@ -162,10 +146,9 @@ def _sizes(nx: int, ny: int) -> tuple[int, int, int]:
 def _look_ups(
     lattice: Lattice, kernel: Kernel, block: int, half_window: int
 ) -> tuple[NDArray[Any], ...]:
-    """Return G within the window, G outside, and bounds on either between blocks. Collective.
+    """Return G within the window, G outside, and the bounds on both between blocks. Collective.
 
-    The table of G is a quarter of a field: one rank of each machine makes it, and all look at the
-    same.
+    The table of G is as large as a quarter of a field. One rank of each node makes it, for all.
     """
     node, (nx, ny) = lattice.ranks.node, lattice.shape
     near = node.shared((min(2 * half_window + 1, nx), min(2 * half_window + 2, ny)))
@@ -195,9 +178,20 @@ def _folded(offsets: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 def largest_between_blocks(
     quarter: NDArray[np.float64], shape: tuple[int, int], block: int
 ) -> NDArray[np.float64]:
-    """Return the largest G of a quarter table between a site of one block and a site of another, by difference of blocks.
+    """Return the largest G between a site of one block and a site of another.
 
-    Blocks begin at multiples of b; across the period a difference of blocks is short by what the last block lacks.
+    Parameters
+    ----------
+    quarter
+        G(i, j) for 0 ≤ i ≤ nx/2, 0 ≤ j ≤ ny/2.
+    shape, block
+        (nx, ny), and b. Blocks begin at multiples of b; the last may be smaller, so that a
+        difference of blocks across the period is shorter.
+
+    Returns
+    -------
+    ndarray
+        Shape (block rows, 2 × block columns), by difference of blocks; two periods of columns.
     """
     largest = quarter
     for axis, n in enumerate(shape):

@@ -1,7 +1,4 @@
-"""What the lazy engine does at an event.
-
-The window at once, bounds for all that is further away.
-"""
+"""What the lazy engine does at an event: stress in the window, bounds everywhere else."""
 
 from typing import Any, Final
 
@@ -16,7 +13,7 @@ from hpcepm.parallel.rows import LocalField, RowMap
 from .arrays import ROUNDING, LazyArrays, at, rounded_down
 from .sums import evaluate
 
-EVENTS_BETWEEN_LOOKS: Final = 128  # at the largest bound
+EVENTS_BETWEEN_LOOKS: Final = 128  # after so many events the largest bound is looked up
 
 
 @bind(redistribute, LazyArrays)
@@ -37,7 +34,7 @@ def _redistribute(
         i, j = events[k].site // ny, events[k].site % ny
         _append(engine, i, j, events[k].slip)
         if row_map.local_row[i] >= 0:
-            _put_on_grid(engine, fields.yields_at, row_map.local_row[i], j)
+            _round_site(engine, fields.yields_at, row_map.local_row[i], j)
     for k in range(m, m + n):
         i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
         _change_window(engine, fields.yields_at, i, j, slip, row_map)
@@ -50,7 +47,7 @@ def _redistribute(
 
 @inlined
 def _append(engine: Any, i: int, j: int, slip: float) -> None:
-    """Put an event on the list."""
+    """Append an event to the pending ones."""
     m = engine.n_pending[0]
     engine.pending_i[m] = i
     engine.pending_j[m] = j
@@ -65,7 +62,7 @@ def _append(engine: Any, i: int, j: int, slip: float) -> None:
 
 
 @inlined
-def _put_on_grid(engine: Any, yields_at: LocalField, i: int, j: int) -> None:
+def _round_site(engine: Any, yields_at: LocalField, i: int, j: int) -> None:
     """Round the yields_at of a site that has a new threshold."""
     value = (yields_at[i, j] + engine.rounding_constant) - engine.rounding_constant
     yields_at[i, j] = value
@@ -79,7 +76,7 @@ def _put_on_grid(engine: Any, yields_at: LocalField, i: int, j: int) -> None:
 def _change_window(
     engine: Any, yields_at: LocalField, i: int, j: int, slip: float, row_map: RowMap
 ) -> None:
-    """Change yields_at at once in the window around (i, j), where it is on this slab."""
+    """Change ``yields_at`` in the window around (i, j), on the rows of this rank."""
     ny = yields_at.shape[1]
     wx, wy = engine.near.shape
     start = (j - engine.half_window) % ny
@@ -147,7 +144,10 @@ def _lower_some(lowest: NDArray[np.float32], most: NDArray[np.float32], slip: An
 
 @inlined
 def _raise_bounds(engine: Any, first: int, last: int) -> None:
-    """Let the bounds of all blocks grow by what events of the list can add to a site there from outside the window."""
+    """Raise the bound of each block by the largest stress that pending events can add there.
+
+    That is from outside their windows.
+    """
     size, (all_rows, _), columns = (
         engine.exchange.size,
         engine.far_bound.shape,
@@ -171,7 +171,7 @@ def _raise_row(bound: NDArray[np.float32], largest: NDArray[np.float32], slip: A
 
 @compiled
 def _largest(bound: NDArray[np.float32]) -> float:
-    """Return the largest |U|: what it could be grows with each event, and much faster than what it is."""
+    """Return the largest |U|. It is smaller than the sum of what each event could add."""
     largest = np.float32(0.0)
     for i in range(bound.shape[0]):
         for j in range(bound.shape[1]):
@@ -181,7 +181,7 @@ def _largest(bound: NDArray[np.float32]) -> float:
 
 @compiled
 def begin(engine: Any, fields: Fields, pending: NDArray[Any], row_map: RowMap) -> None:
-    """Round ``yields_at`` to the grid, and find all bounds anew from the list of pending events."""
+    """Round ``yields_at``, and find all bounds anew from the pending events."""
     engine.n_pending[0] = 0
     engine.rounding_error[:] = 0.0
     engine.bound[:] = 0.0
@@ -197,7 +197,7 @@ def begin(engine: Any, fields: Fields, pending: NDArray[Any], row_map: RowMap) -
 
 @inlined
 def _begin_row(engine: Any, fields: Fields, block_i: int, row_map: RowMap) -> None:
-    """Begin with a row of blocks: they know best what is still in the cache."""
+    """Begin with a row of blocks, while it is in the cache."""
     b, column_min = engine.block, engine.column_min
     rows, ny = fields.yields_at.shape
     column_min[:] = np.inf

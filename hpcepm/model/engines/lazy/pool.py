@@ -1,10 +1,10 @@
-"""Sums of pending events, added up by whichever rank of a machine has time.
+"""Sums of pending events, added up by whichever rank of a node has time.
 
-A step has a few sites to evaluate, and the rank that happens to own most would keep all others
-waiting. So each posts its sites in memory that all ranks of the machine see. Their pending events
-are counted there, site after site, by as many as vectors hold, and taken from the list a chunk at a
-time, by its owner or by a rank that has done its own. Sums are exact in any order: it makes no
-difference who adds what.
+A step has a few sites to evaluate, and all other ranks would wait for the rank that has most of
+them. So each rank writes the list of its sites into memory that the ranks of the node share. The
+pending events of a list are counted in groups that fill vector registers. Ranks take a chunk of
+groups at a time, first from their own list, then from others. Sums are exact in any order, so it
+makes no difference which rank adds what.
 """
 
 import os
@@ -21,7 +21,7 @@ from hpcepm.parallel.node import Node
 from .arrays import LINE, TO_EVALUATE, WorkPool
 from .sums import LANES, sum_of_pending
 
-CHUNK: Final = 32  # times LANES look-ups are taken at once: some microseconds
+CHUNK: Final = 32  # groups that a rank takes at once: some microseconds of work
 
 
 def make_pool(node: Node, capacity: int) -> WorkPool:
@@ -47,14 +47,15 @@ def make_pool(node: Node, capacity: int) -> WorkPool:
     )
 
 
-_give_way = external("sched_yield", types.intc(), os.sched_yield)
+_yield_processor = external("sched_yield", types.intc(), os.sched_yield)
 
 
 @inlined
 def sum_shared(engine: Any, n_to_evaluate: int, nx: int, ny: int) -> None:
-    """Sum the pending events of the sites of this rank's list, with the help of others, and help them. Collective on the machine.
+    """Sum the pending events of all lists together with the other ranks. Collective on the node.
 
-    The next round may begin once all ranks have met in some other collective call: only then has each left the lists of others.
+    Another collective call must come before the next call of this: only then has every rank
+    finished with the lists of the others.
     """
     pool, own = engine.pool, engine.pool.rank
     _post(engine, n_to_evaluate)
@@ -68,9 +69,9 @@ def sum_shared(engine: Any, n_to_evaluate: int, nx: int, ny: int) -> None:
             else:
                 _help(engine, rank, nx, ny)
         if unfinished > 0:
-            _give_way()
+            _yield_processor()
     while atomics.load_acquire(pool.done[own], 0) < pool.work[own, 0]:
-        _give_way()
+        _yield_processor()
 
 
 @inlined
@@ -91,7 +92,7 @@ def _post(engine: Any, n_to_evaluate: int) -> None:
 
 @inlined
 def _help(engine: Any, rank: int, nx: int, ny: int) -> None:
-    """Take on what is left of a list."""
+    """Do what is left of the list of a rank."""
     pool = engine.pool
     work = pool.work[rank, 0]
     while atomics.load_acquire(pool.next_group[rank], 0) < work:
@@ -104,7 +105,7 @@ def _help(engine: Any, rank: int, nx: int, ny: int) -> None:
 
 @inlined
 def _add_up(engine: Any, rank: int, begins: int, ends: int, nx: int, ny: int) -> None:
-    """Do the groups of look-ups of a list that have these numbers."""
+    """Add groups ``begins`` to ``ends`` of a list to its sums."""
     pool, last = engine.pool, engine.n_pending[0]
     to_evaluate, sums = pool.to_evaluate[rank], pool.sums[rank]
     k = _site_of(to_evaluate, pool.n_to_evaluate[rank, 0], begins)
@@ -127,13 +128,13 @@ def _add_up(engine: Any, rank: int, begins: int, ends: int, nx: int, ny: int) ->
 
 @inlined
 def _groups(first: int, last: int) -> int:
-    """Return in how many groups of `LANES` events are taken, the last group perhaps smaller."""
+    """Return the number of groups of `LANES` pending events; the last may be smaller."""
     return (last - first + LANES - 1) // LANES
 
 
 @inlined
 def _site_of(to_evaluate: NDArray[Any], n_to_evaluate: int, number: int) -> int:
-    """Return which site of a list a group is for, by bisection."""
+    """Return the site of a list that a group belongs to, by bisection."""
     low, high = 0, n_to_evaluate - 1
     while low < high:
         middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""Which sites yield: what the lazy engine looks at in a search."""
+"""How the lazy engine finds unstable sites and the weakest one."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def weakest_below(engine: Any, fields: Fields, stress: float, row_map: RowMap) -
 
 @inlined
 def _search_limit(engine: Any, stress: float) -> Any:
-    """Return up to where a lower bound must be for the site to be looked at: bounds are rounded."""
+    """Return the limit for lower bounds: ``stress`` and what rounding may have added to them."""
     return np.float32(
         stress
         + engine.rounding_error[1]
@@ -72,13 +72,13 @@ def _list_blocks(engine: Any, limit: Any) -> int:
     columns = lowest.shape[1]
     n = 0
     for block_i in range(lowest.shape[0]):
-        in_row = np.int32(0)  # a count as wide as what it counts fills vector registers
+        in_row = np.int32(0)  # as wide as a bound, so that vector registers are filled
         for j in range(columns):
             in_row = np.int32(
                 in_row + np.int32(lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit)
             )
         if in_row > 0:
-            for j in range(columns):  # without a branch: no processor can predict which they are
+            for j in range(columns):  # without a branch, which could not be predicted
                 candidate_blocks[at(n)] = block_i * columns + j
                 n += lowest[at(block_i), at(j)] - bound[at(block_i), at(j)] <= limit
     return n
@@ -88,12 +88,10 @@ def _list_blocks(engine: Any, limit: Any) -> int:
 def _evaluate_blocks(
     engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any, row_map: RowMap
 ) -> tuple[int, int]:
-    """Evaluate the sites with a lower bound up to a limit, of listed blocks from one on.
+    """Evaluate the sites with a lower bound up to a limit, of the listed blocks from one on.
 
-    Collective on the machine at the first.
-
-    Returns how many they are, in ``candidates``, and the block to go on from, for there may be more
-    than the list holds.
+    Collective on the node if it is the first block. Returns how many sites these are, in
+    ``candidates``, and the block to go on from: there may be more sites than fit in the list.
     """
     n_to_evaluate, n_candidates, following = _list_to_evaluate(
         engine, fields, block, n_blocks, limit, row_map
@@ -127,9 +125,10 @@ def _evaluate_blocks(
 def _list_to_evaluate(
     engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any, row_map: RowMap
 ) -> tuple[int, int, int]:
-    """List the sites to evaluate in ``to_evaluate``, and in ``candidates`` those that are so already; find what is lowest of the others.
+    """List the sites to evaluate in ``to_evaluate``, and those evaluated before in ``candidates``.
 
-    Returns how many they are of either, and the block to go on from.
+    Sets the minima of the blocks for all other sites. Returns the lengths of both lists, and the
+    block to go on from.
     """
     b, to_evaluate, last = (
         engine.block,
@@ -169,10 +168,7 @@ def _list_to_evaluate(
 
 @compiled_minimum
 def _least_key(yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]) -> float:
-    """Return the least of a row of a block.
-
-    Most rows have no site to evaluate, and nothing else need be known of them.
-    """
+    """Return the minimum of a row of a block. Most rows have no site to evaluate."""
     least = np.inf
     for j in range(yields_at.size):
         least = min(least, yields_at[at(j)] + bound_at[at(j)])

@@ -1,4 +1,4 @@
-"""What pending events bring to a site: exact sums, in any order."""
+"""The stress that pending events add to a site: exact sums, in any order."""
 
 from typing import Any, Final
 
@@ -11,12 +11,12 @@ from hpcepm.parallel.rows import RowMap
 
 from .arrays import at
 
-LANES: Final = 32  # 32-bit numbers that a vectorised loop takes up at a time
+LANES: Final = 32  # 32-bit numbers that a vectorised loop works on at a time
 
 
 @inlined
 def evaluate(engine: Any, fields: Fields, i: int, j: int, row_map: RowMap, bound: Any) -> None:
-    """Take up the pending events at a site of this slab."""
+    """Add the stress of the pending events at a site of this rank."""
     done, ny = fields.evaluated[at(i), at(j)], fields.yields_at.shape[1]
     change = sum_of_pending(
         engine, row_map.global_row[at(i)], j, done, engine.n_pending[0], row_map.nx, ny
@@ -26,7 +26,7 @@ def evaluate(engine: Any, fields: Fields, i: int, j: int, row_map: RowMap, bound
 
 @inlined
 def apply_pending(engine: Any, fields: Fields, i: int, j: int, change: float, bound: Any) -> None:
-    """Change ``yields_at`` of a site by the sum of all pending events, which are evaluated with that."""
+    """Change ``yields_at`` of a site by the stress of its pending events, all of them."""
     fields.yields_at[at(i), at(j)] -= change
     fields.evaluated[at(i), at(j)] = engine.n_pending[0]
     engine.bound_at[at(i), at(j)] = bound
@@ -34,9 +34,10 @@ def apply_pending(engine: Any, fields: Fields, i: int, j: int, change: float, bo
 
 @inlined
 def sum_of_pending(engine: Any, row: int, j: int, first: int, last: int, nx: int, ny: int) -> float:
-    """Return the stress that the pending events from first to last, the last one excluded, bring to a site from far away.
+    """Return the stress that pending events ``first`` to ``last`` − 1 add to a site from far away.
 
-    As many as fill vector registers are taken together, what is left over one by one; sums are exact in any order.
+    Groups that fill vector registers are summed together, the rest one by one: sums are exact in
+    any order.
     """
     left_over = last - max(last - first, 0) % LANES
     total = _sum_one_by_one(engine, row, j, left_over, last, nx, ny)
@@ -75,9 +76,9 @@ def _find_table_index(
     ny: Any,
     table_index: NDArray[np.int32],
 ) -> None:
-    """Find where in the table of G events are, seen from a site.
+    """Find the index into the table of G for the distance of each event from a site.
 
-    On its own and in 32 bits this runs in vector registers.
+    A loop of its own in 32 bits, so that it uses vector registers.
     """
     row, j, nx, ny, width = (
         np.int32(row),
@@ -102,7 +103,7 @@ def _sum_at(
     slips: NDArray[np.float64],
     grid: float,
 ) -> float:
-    """Return the sum of an even number of slips times what is at some indices of a table, each rounded."""
+    """Return the sum of slip × G over an even number of events, each product rounded."""
     even = odd = 0.0
     for k in range(0, table_index.size, 2):
         even += (slips[at(k)] * table[at(table_index[at(k)])] + grid) - grid
