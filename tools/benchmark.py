@@ -20,19 +20,19 @@ from hpcepm.parallel.mpiexec import mpiexec
 
 SIZES = "16,64,128,256,512,1024x512,1024,2048"
 COLUMNS = {
-    "lattice": ("lattice", "9s"),
-    "ranks": ("ranks", "5d"),
-    "strain": ("strain", "6.3f"),
-    "lazy_us_per_event": ("lazy µs/event", "13.2f"),
-    "lazy_us_per_step": ("µs/step", "8.1f"),
-    "direct_us_per_event": ("direct µs/event", "15.2f"),
-    "direct_to_lazy": ("direct/lazy", "11.2f"),
-    "plain_us_per_step": ("plain µs/step", "13.0f"),
-    "plain_to_lazy": ("plain/lazy", "10.1f"),
-    "spectral_to_pair": ("spectral/pair", "13.2f"),
-    "speed_up": ("speed-up", "8.2f"),
-    "exchange_us": ("exchange µs", "11.2f"),
-    "bytes_per_site": ("B/site", "6.0f"),
+    "lattice": ("lattice", 9, "s"),
+    "ranks": ("ranks", 5, "d"),
+    "strain": ("strain", 6, ".3f"),
+    "lazy_us_per_event": ("lazy µs/event", 13, ".2f"),
+    "lazy_us_per_step": ("µs/step", 8, ".1f"),
+    "direct_us_per_event": ("direct µs/event", 15, ".2f"),
+    "direct_to_lazy": ("direct/lazy", 11, ".2f"),
+    "plain_us_per_step": ("plain µs/step", 13, ".0f"),
+    "plain_to_lazy": ("plain/lazy", 10, ".1f"),
+    "spectral_to_pair": ("spectral/pair", 13, ".2f"),
+    "speed_up": ("speed-up", 8, ".2f"),
+    "exchange_us": ("exchange µs", 11, ".2f"),
+    "bytes_per_site": ("B/site", 6, ".0f"),
 }
 
 
@@ -51,16 +51,11 @@ def measured(nx: int, ny: int, ranks: int, states: Path) -> dict[str, Any]:
     return {"lattice": lattice, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def width(title: str, form: str) -> int:
-    """Return how wide a column is."""
-    return max(len(title), int(form.split(".")[0].rstrip("ds")))
-
-
 def line(row: dict[str, Any]) -> str:
     """Return a row of the table."""
     return "  ".join(
-        (format(row[key], form) if key in row else "").rjust(width(title, form))
-        for key, (title, form) in COLUMNS.items()
+        (format(row[key], form) if key in row else "").rjust(width)
+        for key, (_, width, form) in COLUMNS.items()
     )
 
 
@@ -132,8 +127,7 @@ def main() -> None:
     add("--json", default="bench.json", help=f"where the numbers go {default}")
     add("--states", default="runs/bench", help=f"where sheared glasses are kept {default}")
     options = parser.parse_args()
-    titles = (title.rjust(width(title, form)) for title, form in COLUMNS.values())
-    print("  ".join(titles), flush=True)
+    print("  ".join(title.rjust(width) for title, width, _ in COLUMNS.values()), flush=True)
     results = []
     for size in options.sizes.split(","):
         nx, _, ny = size.partition("x")

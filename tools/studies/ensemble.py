@@ -16,7 +16,6 @@ from hpcepm.analysis.statistics import (
     bootstrap,
     peak,
     plateau,
-    standard_error,
 )
 
 Array = NDArray[np.float64]
@@ -70,10 +69,6 @@ class Ensemble:
         means = {name: bootstrap(values) for name, values in self.of.items()}
         rows = (dict(zip(means, row, strict=True)) for row in zip(*means.values(), strict=True))
         return [Curves(self.strain, row) for row in rows]
-
-    def error_of_mean(self, name: str) -> Array:
-        """Return the standard error of a mean curve."""
-        return standard_error(self.of[name])
 
     def estimate(self, statistic: Statistic) -> Estimate:
         """Return what a statistic of the mean curves is, and its error."""

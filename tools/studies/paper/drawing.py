@@ -7,7 +7,7 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpcepm.analysis.statistics import PLATEAU
+from hpcepm.analysis.statistics import PLATEAU, standard_error
 
 from ..ensemble import Ensemble
 from .sets import NAMES, SUSPECT, scanned, slip_of
@@ -36,7 +36,11 @@ PANELS: Final = tuple(f"{number}{letter}" for number in QUANTITIES for letter in
 
 def _curve(axes: Axes, ensemble: Ensemble, name: str, **style: Any) -> None:
     """Draw a mean curve, and a band of two standard errors on both sides."""
-    strain, mean, error = ensemble.strain, ensemble.curves.of[name], ensemble.error_of_mean(name)
+    strain, mean, error = (
+        ensemble.strain,
+        ensemble.curves.of[name],
+        standard_error(ensemble.of[name]),
+    )
     axes.plot(strain, mean, linewidth=1.6, **style)
     low, high = mean - 2 * error, mean + 2 * error
     axes.fill_between(strain, low, high, color=style["color"], alpha=0.2, linewidth=0)

@@ -1,6 +1,6 @@
 """What the paper says, as numbers that must lie in an interval: standard errors decide."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
@@ -19,6 +19,85 @@ ALIKE: Final = 0.10
 WITHOUT_PEAK: Final = ("esl_plain", "esl_rejuvenated")
 SIGMAS: Final = 2.0
 """So many standard errors on both sides of a number decide."""
+
+ESL: Final = tuple(name for name in NAMES if name.startswith("esl"))
+GQ: Final = tuple(name for name in NAMES if name.startswith("gq"))
+PAIRS: Final = {"3b": "gq_{}", "4a": "esl_{}_correlated", "4b": "gq_{}_correlated"}
+"""By figure: the sets, plain and rejuvenated, whose peaks are compared."""
+
+PEAK: Final = f"peak/plateau − 1, the peak being the highest up to strain {PEAK_BEFORE:g}"
+HARDENING: Final = "mean threshold in flow / at the start − 1"
+RISE: Final = "LOC at the stress peak / at the start, of sets with a peak; above 1"
+DECAY: Final = "1 − LOC at strain 1 / its maximum; above 0"
+OF_PANELS: Final[tuple[tuple[str, str, str, Statistic, Sequence[str], float, float], ...]] = (
+    (
+        "3a",
+        "ESL without correlation: the stress rises monotonically.",
+        f"{PEAK}; below {NO_PEAK:.0%}",
+        st.overshoot,
+        WITHOUT_PEAK,
+        -inf,
+        NO_PEAK,
+    ),
+    (
+        "3b",
+        "GQ with neither rejuvenation nor correlation: a tiny bump.",
+        f"{PEAK}; above 0 and below {TINY_PEAK:.0%}",
+        st.overshoot,
+        ("gq_plain",),
+        0,
+        TINY_PEAK,
+    ),
+    (
+        "4a",
+        "ESL with correlation: the stress has a peak.",
+        f"{PEAK}; above {NO_PEAK:.0%}",
+        st.overshoot,
+        ("esl_plain_correlated", "esl_rejuvenated_correlated"),
+        NO_PEAK,
+        inf,
+    ),
+    (
+        "5a",
+        "ESL hardens: weak sites are weeded out.",
+        f"{HARDENING}; above 0",
+        st.hardening,
+        ESL,
+        0,
+        inf,
+    ),
+    (
+        "5b",
+        "The plain GQ glass hardens.",
+        f"{HARDENING}; above 0",
+        st.hardening,
+        ("gq_plain", "gq_plain_correlated"),
+        0,
+        inf,
+    ),
+    (
+        "5b",
+        "The rejuvenated GQ glass softens.",
+        f"{HARDENING}; below 0",
+        st.hardening,
+        ("gq_rejuvenated", "gq_rejuvenated_correlated"),
+        -inf,
+        0,
+    ),
+    (
+        "7a",
+        "LOC rises at the stress peak (ESL).",
+        RISE,
+        st.localization_rise,
+        [name for name in ESL if name not in WITHOUT_PEAK],
+        1,
+        inf,
+    ),
+    ("7a", "LOC then decays (ESL).", DECAY, st.localization_decay, ESL, 0, inf),
+    ("7b", "LOC rises at the stress peak (GQ).", RISE, st.localization_rise, GQ, 1, inf),
+    ("7b", "LOC then decays (GQ).", DECAY, st.localization_decay, GQ, 0, inf),
+)
+"""Figure, what is said, how it is measured, on which sets, and the bounds."""
 
 
 class Verdict(StrEnum):
@@ -122,13 +201,18 @@ def statements(
     twin_slip
         The mean slip of the correlated twin of the suspect set.
     """
-    return [
-        *_of_plateau(plateau, twin_slip),
-        *_of_stress(ensembles),
-        *_of_thresholds(ensembles),
-        *_of_strain(ensembles),
-        *_of_localization(ensembles),
+    of_panels = [
+        Statement(
+            figure, text, how, [Check(n, ensembles[n].estimate(of), low, high) for n in names]
+        )
+        for figure, text, how, of, names, low, high in OF_PANELS
     ]
+    pairs = [
+        *(_sharper(figure, pair, ensembles) for figure, pair in PAIRS.items()),
+        *(_alike(figure, glass, ensembles) for figure, glass in (("6a", "esl"), ("6b", "gq"))),
+    ]
+    in_order = sorted([*of_panels, *pairs], key=lambda statement: statement.figure)
+    return [*_of_plateau(plateau, twin_slip), *in_order]
 
 
 def _of_plateau(plateau: Plateau, twin_slip: float) -> list[Statement]:
@@ -136,18 +220,18 @@ def _of_plateau(plateau: Plateau, twin_slip: float) -> list[Statement]:
         Check(name, _deviation(of, plateau.common), -SAME_PLATEAU, SAME_PLATEAU)
         for name, of in plateau.of.items()
     ]
+    how = f"within ±{SAME_PLATEAU:.1%}"
     return [
         Statement(
             "plateau",
             "The parameters of all sets give one and the same plateau.",
-            f"plateau/common − 1, of seven sets (all but {plateau.outlier}); "
-            f"within ±{SAME_PLATEAU:.1%}",
+            f"plateau/common − 1, of seven sets (all but {plateau.outlier}); {how}",
             [check for check in deviations if check.what != plateau.outlier],
         ),
         Statement(
             "plateau",
             f"The same, of the set that is farthest from the others as printed: {plateau.outlier}.",
-            f"plateau/common − 1; within ±{SAME_PLATEAU:.1%}",
+            f"plateau/common − 1; {how}",
             [check for check in deviations if check.what == plateau.outlier],
         ),
         Statement(
@@ -166,52 +250,17 @@ def _deviation(a: Estimate, b: Estimate) -> Estimate:
     return Estimate(ratio.value - 1, ratio.error)
 
 
-def _of_stress(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
-    of = {name: ensembles[name].estimate(st.overshoot) for name in NAMES}
-    how = f"peak/plateau − 1, the peak being the highest up to strain {PEAK_BEFORE:g}"
-    pairs = {"3b": "gq_{}", "4a": "esl_{}_correlated", "4b": "gq_{}_correlated"}
-    return [
-        Statement(
-            "3a",
-            "ESL without correlation: the stress rises monotonically.",
-            f"{how}; below {NO_PEAK:.0%}",
-            [Check(name, of[name], high=NO_PEAK) for name in WITHOUT_PEAK],
-        ),
-        Statement(
-            "3b",
-            "GQ with neither rejuvenation nor correlation: a tiny bump.",
-            f"{how}; above 0 and below {TINY_PEAK:.0%}",
-            [Check("gq_plain", of["gq_plain"], 0, TINY_PEAK)],
-        ),
-        Statement(
-            "4a",
-            "ESL with correlation: the stress has a peak.",
-            f"{how}; above {NO_PEAK:.0%}",
-            [
-                Check(name, of[name], NO_PEAK)
-                for name in ("esl_plain_correlated", "esl_rejuvenated_correlated")
-            ],
-        ),
-        *(
-            _sharper(figure, pair.format("plain"), pair.format("rejuvenated"), ensembles)
-            for figure, pair in pairs.items()
-        ),
-    ]
-
-
-def _sharper(
-    figure: str, plain: str, rejuvenated: str, ensembles: Mapping[str, Ensemble]
-) -> Statement:
+def _sharper(figure: str, pair: str, ensembles: Mapping[str, Ensemble]) -> Statement:
     """Return the statement that rejuvenation makes the peak sharper."""
+    plain, rejuvenated = pair.format("plain"), pair.format("rejuvenated")
 
     def more(statistic: Statistic) -> Estimate:
-        return st.difference(
-            ensembles[rejuvenated].estimate(statistic), ensembles[plain].estimate(statistic)
-        )
+        one, other = (ensembles[name].estimate(statistic) for name in (rejuvenated, plain))
+        return st.difference(one, other)
 
     return Statement(
         figure,
-        f"The peak is sharper with rejuvenation ({'GQ' if plain.startswith('gq') else 'ESL'}).",
+        f"The peak is sharper with rejuvenation ({pair.partition('_')[0].upper()}).",
         "half of (peak/plateau − 1) by the strain in which it is lost, rejuvenated less plain; "
         "above 0 (not judged: peak/plateau itself, rejuvenated less plain, is "
         f"{more(st.overshoot)})",
@@ -219,76 +268,16 @@ def _sharper(
     )
 
 
-def _of_thresholds(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
-    of = {name: ensembles[name].estimate(st.hardening) for name in NAMES}
-    how = "mean threshold in flow / at the start − 1"
-    esl = [name for name in NAMES if name.startswith("esl")]
-    plain, rejuvenated = (
-        [f"gq_{kind}{more}" for more in ("", "_correlated")] for kind in ("plain", "rejuvenated")
-    )
-    return [
-        Statement(
-            "5a",
-            "ESL hardens: weak sites are weeded out.",
-            f"{how}; above 0",
-            [Check(n, of[n], 0) for n in esl],
-        ),
-        Statement(
-            "5b",
-            "The plain GQ glass hardens.",
-            f"{how}; above 0",
-            [Check(n, of[n], 0) for n in plain],
-        ),
-        Statement(
-            "5b",
-            "The rejuvenated GQ glass softens.",
-            f"{how}; below 0",
-            [Check(n, of[n], high=0) for n in rejuvenated],
-        ),
-    ]
-
-
-def _of_strain(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
+def _alike(figure: str, glass: str, ensembles: Mapping[str, Ensemble]) -> Statement:
+    """Return the statement that rejuvenation does not change the variance of strain."""
     of = {name: ensembles[name].estimate(st.final_strain_variance) for name in NAMES}
-    return [
-        Statement(
-            figure,
-            f"The strain variance grows alike with and without rejuvenation ({glass.upper()}).",
-            f"at strain 1, rejuvenated / plain; within 1 ± {ALIKE:.0%}",
-            [
-                Check(
-                    f"{glass}_…{more}",
-                    st.ratio(of[f"{glass}_rejuvenated{more}"], of[f"{glass}_plain{more}"]),
-                    1 - ALIKE,
-                    1 + ALIKE,
-                )
-                for more in ("", "_correlated")
-            ],
-        )
-        for figure, glass in (("6a", "esl"), ("6b", "gq"))
-    ]
-
-
-def _of_localization(ensembles: Mapping[str, Ensemble]) -> list[Statement]:
-    found = []
-    for figure, glass in (("7a", "esl"), ("7b", "gq")):
-        names = [name for name in NAMES if name.startswith(glass)]
-        rise, decay = (
-            {n: ensembles[n].estimate(what) for n in names}
-            for what in (st.localization_rise, st.localization_decay)
-        )
-        found += [
-            Statement(
-                figure,
-                f"LOC rises at the stress peak ({glass.upper()}).",
-                "LOC at the stress peak / at the start, of sets with a peak; above 1",
-                [Check(n, rise[n], 1) for n in names if n not in WITHOUT_PEAK],
-            ),
-            Statement(
-                figure,
-                f"LOC then decays ({glass.upper()}).",
-                "1 − LOC at strain 1 / its maximum; above 0",
-                [Check(n, decay[n], 0) for n in names],
-            ),
-        ]
-    return found
+    ratios = {
+        f"{glass}_…{more}": st.ratio(of[f"{glass}_rejuvenated{more}"], of[f"{glass}_plain{more}"])
+        for more in ("", "_correlated")
+    }
+    return Statement(
+        figure,
+        f"The strain variance grows alike with and without rejuvenation ({glass.upper()}).",
+        f"at strain 1, rejuvenated / plain; within 1 ± {ALIKE:.0%}",
+        [Check(name, ratio, 1 - ALIKE, 1 + ALIKE) for name, ratio in ratios.items()],
+    )
