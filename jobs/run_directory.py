@@ -12,7 +12,8 @@ import mpi4py
 
 mpi4py.rc.initialize = False  # this is no rank
 
-from hpcepm.cli import UsageError, run_parser  # noqa: E402
+from hpcepm.cli.base import UsageError
+from hpcepm.cli.run import run_parser  # noqa: E402
 from hpcepm.input import InputError, read_input  # noqa: E402
 
 with contextlib.suppress(UsageError, InputError):

@@ -29,7 +29,15 @@ from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.exchange import EVENT, exchange_events
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.storage.checkpoint import BadCheckpoint, newest_checkpoint, read_state, write_checkpoint
+from hpcepm.storage.checkpoint import (
+    BadCheckpoint,
+    UnderWay,
+    about_run,
+    newest_checkpoint,
+    read_under_way,
+    write_checkpoint,
+)
+from hpcepm.storage.store import Plan, Rows, Store
 
 from mpi4py import MPI  # isort: skip
 from mpi4py_fft import PFFT  # isort: skip
@@ -58,14 +66,18 @@ def glass() -> Glass:
 
 def flowing(lattice: Lattice, strain: float, folder: Path) -> Dynamics:
     """Return the glass sheared to a strain, kept in a folder for the next time. Collective."""
+    plan = Plan(lattice.shape, (), (), (), False)
     with suppress(BadCheckpoint):  # of an older version: made anew
         header, _ = newest_checkpoint(folder, lattice.ranks)
         if header is not None:
-            return Dynamics(lattice, glass(), "lazy", read_state(header.path, lattice))
+            kept = read_under_way(header.path, 0, lattice, plan.tables)
+            return Dynamics(lattice, glass(), "lazy", kept.state)
     dynamics = Dynamics(lattice, glass(), "lazy")
     while dynamics.shear(strain) is not LoopExit.REACHED:
         dynamics.take_avalanches()
-    write_checkpoint(folder, 1, dynamics.complete_state(), lattice, {}, "{}")
+    kept = UnderWay.of(0, dynamics.complete_state(), Rows.none(plan), 0, 0)
+    about = about_run(Store(plan, {}), "{}", "", {})
+    write_checkpoint(folder, 1, lattice.ranks, lattice, kept, about)
     return dynamics
 
 

@@ -15,8 +15,10 @@ from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.loop import LoopExit
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.run.realization import Realizations, SavePoint
+from hpcepm.run.runner import Runner
+from hpcepm.run.save_points import SavePoint
 from hpcepm.run.stopping import StopRequest
+from hpcepm.storage.store import Plan
 
 from .statistics import STRESS
 
@@ -48,8 +50,10 @@ def mean_curves(
         return np.mean(
             [_stress_of(Dynamics(lattice, glass, engine), realizations, strains)], axis=1
         )
-    many = Realizations(lattice, glass, engine, [SavePoint(float(strain)) for strain in strains])
-    kept = [sheared.records for sheared in map(many.shear, realizations) if sheared is not None]
+    points = [SavePoint(float(strain)) for strain in strains]
+    plan = Plan((nx, ny), tuple(point.strain for point in points), (), (), False)
+    runner = Runner(lattice, glass, engine, points, plan)
+    kept = [runner.sheared(realization).observables for realization in realizations]
     return np.mean([[records[name] for name in observables] for records in kept], axis=0)
 
 

@@ -2,14 +2,23 @@
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpcepm.run.stopping import StopRequest
 
-from . import DIRECTORY_TAKEN, FAILED, REACHED, STOPPED, WRONG_INPUT, Parser, UsageError
+from .base import (
+    DIRECTORY_TAKEN,
+    FAILED,
+    REACHED,
+    STOPPED,
+    WRONG_INPUT,
+    Parser,
+    UsageError,
+    complain,
+    on_all_ranks,
+)
 
 if TYPE_CHECKING:
     from hpcepm.calibration.target import Target
@@ -37,33 +46,22 @@ def calibrate_parser() -> Parser:
     return parser
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], stop_request: StopRequest) -> int:
     """Carry out ``calibrate``; return the exit code. Collective."""
-    stop_request = StopRequest().listen()  # first: a signal that comes early must not end it
-    from hpcepm.parallel import launch
-    from hpcepm.parallel.ranks import Ranks
 
-    sys.excepthook = launch.abort_all_ranks
-    comm = launch.initialize()
-    try:
-        options = calibrate_parser().parse_args(arguments)
-        if options.help:
-            return _tell_root(comm.rank, calibrate_parser().format_help(), REACHED)
-        if options.target is None:
-            usage = calibrate_parser().format_usage().strip()
-            raise UsageError(f"name a target file, such as inputs/calibrate/target.yaml\n{usage}")
-        if options.output == "":
-            raise UsageError("--output needs the name of a directory")
-        launch.refuse_lone_ranks(comm)
-    except (UsageError, launch.WrongLauncher) as error:
-        return _tell_root(comm.rank, f"hpcepm: {error}", WRONG_INPUT)
-    return _tell_root(comm.rank, *_calibrate(Ranks(comm), options, stop_request))
+    def carry_out(ranks: "Ranks", options: argparse.Namespace) -> int:
+        told, code = _calibrate(ranks, options, stop_request)
+        return complain(ranks.rank, told, code) if told else code
+
+    return on_all_ranks(calibrate_parser(), arguments, _check, carry_out)
 
 
-def _tell_root(rank: int, message: str, code: int) -> int:
-    if rank == 0 and message:
-        print(message, file=sys.stderr if code else sys.stdout, flush=True)
-    return code
+def _check(options: argparse.Namespace) -> None:
+    if options.target is None:
+        usage = calibrate_parser().format_usage().strip()
+        raise UsageError(f"name a target file, such as inputs/calibrate/target.yaml\n{usage}")
+    if options.output == "":
+        raise UsageError("--output needs the name of a directory")
 
 
 def _calibrate(

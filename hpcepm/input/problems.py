@@ -13,6 +13,9 @@ class InputError(Exception):
         self.problems = list(problems)
         super().__init__("\n".join(self.problems))
 
+    def __reduce__(self) -> tuple[type["InputError"], tuple[list[str]]]:
+        return type(self), (self.problems,)
+
 
 def dotted(path: Path) -> str:
     """Return a path as the user writes it: ``lattice.shape[0]``."""

@@ -101,7 +101,9 @@ def read_mapping(
         document = parse(bytes_of(path), path)
     for key, value in changes.items():
         document.content[key] = _merged(document.content.get(key), value)
-        document.places[(key,)] = document.key_places[(key,)] = f"{key}=…" if path != "input" else "input"
+        document.places[(key,)] = document.key_places[(key,)] = (
+            f"{key}=…" if path != "input" else "input"
+        )
     try:
         text = yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True)
     except yaml.YAMLError as error:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.layout import AVALANCHE
 from hpcepm.parallel.compiled import compiled_for
 from hpcepm.parallel.exchange import EVENT
 from hpcepm.parallel.rows import Lattice, LocalField, all_finite
@@ -16,7 +17,7 @@ from hpcepm.parallel.rows import Lattice, LocalField, all_finite
 from .engines import ENGINES, Engine
 from .glass import Glass, equilibrated_stress, prepare, stress_scale
 from .loop import Buffers, LoopExit, LoopParameters, advance
-from .state import AVALANCHE, State
+from .state import State
 
 ROWS_OF_TABLE: Final = 65536
 EVENTS_AT_FIRST: Final = 4096

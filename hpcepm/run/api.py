@@ -63,9 +63,8 @@ def simulate(
     RunFailed
         The run cannot go on.
     """
-    from hpcepm.analysis.results import open_tree, require_xarray, tree_of
+    from hpcepm.analysis.results import open_tree, tree_of
 
-    require_xarray()
     world = _ranks(comm)
     read, held = _prepare(world, source, changes, directory, resume)
     try:

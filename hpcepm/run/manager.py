@@ -61,17 +61,18 @@ class Manager:
 
     def next_task(self, stop_request: StopRequest, report: Callable[[], None]) -> Task:
         """Return what the group of rank 0 does next; manage the others until there is something."""
-        while True:
+        if self.queue:  # whether to stop is asked when it pauses: each part of a run gets on
+            realization = self.queue.pop(0)
+            self.groups.hand_out(self.queue)
+            return Task(Order.SHEAR, realization)
+        while not self.groups.all_idle:
             order = self.decide(stop_request.urgency, stop_request.name, 0.0)
             if order is not Order.CONTINUE:
                 return Task(order)
-            if self.queue:
-                return Task(Order.SHEAR, self.queue.pop(0))
-            if self.groups.all_idle:
-                self.groups.order_all(Order.END)
-                return Task(Order.END)
             report()
             self.groups.wait()
+        self.groups.order_all(Order.END)
+        return Task(Order.END)
 
     def decide(self, urgency: int, signal: str | None, seconds_to_stop: float) -> Order:
         """Return what all groups do now, `SAVE` being for that of rank 0 alone.

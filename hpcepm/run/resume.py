@@ -20,7 +20,7 @@ from hpcepm.storage.checkpoint import (
     read_under_way,
 )
 from hpcepm.storage.directory import DirectoryTaken, Identity, RunDirectory, read_identity
-from hpcepm.storage.store import Plan, Progress, Store, snapshots_are_large
+from hpcepm.storage.store import Plan, Progress, snapshots_are_large
 
 from .save_points import plan_of
 
@@ -227,18 +227,6 @@ class Resume:
     def waiting(self, queue: list[int]) -> dict[int, tuple[Path, int, int]]:
         """Return where the realizations of a queue are gone on with that were begun before."""
         return {number: self._begun[number] for number in queue if number in self._begun}
-
-    def attributes(self, store: Store, created: str, queue: list[int]) -> dict[str, Any]:
-        """Return what the next checkpoint says about itself."""
-        waiting = {r: (path.name, *counts) for r, (path, *counts) in self.waiting(queue).items()}
-        return {
-            "progress": json.dumps(store.progress._asdict()),
-            "avalanches_of_done": store.avalanches_of_done,
-            "settings": self._settings.model_dump_json(),
-            "created": created,
-            "finished": store.finished,
-            "waiting": json.dumps(waiting),
-        }
 
 
 def _common(before: tuple[float, ...], now: tuple[float, ...]) -> int:

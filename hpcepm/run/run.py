@@ -23,7 +23,7 @@ from hpcepm.model.glass import mean_initial_threshold
 from hpcepm.model.observables import Snapshot
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.storage.checkpoint import UnderWay, prune, write_checkpoint
+from hpcepm.storage.checkpoint import UnderWay, about_run, prune, write_checkpoint
 from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
 from hpcepm.storage.tables import DamagedOutput
@@ -355,15 +355,17 @@ class Run:
             if self.store is not None:
                 self.store.save()
         mine: UnderWay | None = self.runner.under_way() if self._shearing else None
-        about = {}
+        about, waiting = {}, {}
         if self.manager is not None and self.store is not None:
-            about = self.resume.attributes(self.store, self.created, self.manager.queue)
+            waiting = self.resume.waiting(self.manager.queue)
+            settings = self.settings.model_dump_json()
+            about = about_run(self.store, settings, self.created, waiting)
         assert self.path is not None
         folder = self.path / "checkpoints"
         self._n_checkpoints += 1
         write_checkpoint(folder, self._n_checkpoints, self.world, self.lattice, mine, about)
         if self.manager is not None:
-            waiting = self.resume.waiting(self.manager.queue).values()
-            prune(folder, self.settings.checkpoint.keep, {path for path, *_ in waiting})
+            needed = {path for path, *_ in waiting.values()}
+            prune(folder, self.settings.checkpoint.keep, needed)
             self.manager.checkpointed = self.manager.saved = time.monotonic()
             self._slowest_checkpoint = max(self._slowest_checkpoint, time.monotonic() - began)

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.layout import AVALANCHE
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.glass import Glass
 from hpcepm.model.loop import LoopExit
@@ -19,8 +20,6 @@ from hpcepm.model.observables import (
     measure_profiles,
     profile_dtype,
 )
-from hpcepm.layout import AVALANCHE
-from hpcepm.model.state import State
 from hpcepm.parallel.rows import Lattice
 from hpcepm.storage.checkpoint import UnderWay
 from hpcepm.storage.fields import write_fields
@@ -85,8 +84,7 @@ class Runner:
     def begin(self, realization: int, before: UnderWay | None = None) -> None:
         """Prepare a realization, or go on where it was. Collective."""
         glass = self.dynamics.glass._replace(realization=realization)
-        state = State(before.fields, **before.small) if before else None
-        self.dynamics.begin(glass, state)
+        self.dynamics.begin(glass, before.state if before else None)
         self.realization = realization
         self.n_records, self.n_snapshots = (before.records, before.snapshots) if before else (0, 0)
         self._records.clear()
@@ -122,6 +120,13 @@ class Runner:
             if point.record:
                 yield snapshot
             snapshot.release()
+
+    def sheared(self, realization: int) -> Rows:
+        """Return all rows of a realization, sheared from strain 0. Collective."""
+        self.begin(realization)
+        for _ in self.shear():
+            pass
+        return self.take_rows()
 
     def _points_ahead(self) -> Iterator[SavePoint]:
         """Return the save points, without what is recorded already."""
@@ -181,12 +186,8 @@ class Runner:
     def under_way(self) -> UnderWay:
         """Return all that a checkpoint needs. Collective."""
         assert self.realization is not None
-        state = self.dynamics.complete_state()
-        small = {"macro": state.macro, "avalanche": state.avalanche, "pending": state.pending}
-        rows = self.rows()
-        return UnderWay(
-            self.realization, state.fields, small, rows, self.n_records, self.n_snapshots
-        )
+        rows, state = self.rows(), self.dynamics.complete_state()
+        return UnderWay.of(self.realization, state, rows, self.n_records, self.n_snapshots)
 
 
 class _Records:

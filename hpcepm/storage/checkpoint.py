@@ -17,22 +17,23 @@ from numpy.typing import NDArray
 
 from hpcepm.files import fsync_and_rename
 from hpcepm.layout import AVALANCHE
-from hpcepm.model.state import KINDS, MACRO, PENDING, Fields
+from hpcepm.model.state import KINDS, MACRO, PENDING, Fields, State
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 
 from .fields import damage_seen_together, write_fields
-from .store import Progress, Rows
+from .store import Progress, Rows, Store
 
 FORMAT_VERSION: Final = 4
 NEWEST: Final = "newest"
 """A file with the name of the newest checkpoint, so that it is missed if it gets lost."""
 
-SMALL: Final = {"macro": MACRO, "avalanche": AVALANCHE, "pending": PENDING}
-"""The parts of a state that are no fields, and their dtypes."""
-
 SEALED: Final = b"hpcepm sealed file 1"
 """Files of formats up to 3 began so."""
+
+
+SMALL: Final = {"macro": MACRO, "avalanche": AVALANCHE, "pending": PENDING}
+"""The parts of a state that are no fields, and their dtypes."""
 
 
 class BadCheckpoint(Exception):
@@ -52,6 +53,19 @@ class UnderWay(NamedTuple):
     rows: Rows  # that are not in the tables
     records: int  # all so far, those in the tables too
     snapshots: int
+
+    @classmethod
+    def of(
+        cls, realization: int, state: State, rows: Rows, records: int, snapshots: int
+    ) -> "UnderWay":
+        """Return a realization whose state is complete."""
+        small = {name: getattr(state, name) for name in SMALL}
+        return cls(realization, state.fields, small, rows, records, snapshots)
+
+    @property
+    def state(self) -> State:
+        """The whole state."""
+        return State(self.fields, **self.small)
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,30 @@ class CheckpointHeader:
     begun: dict[int, tuple[Path, int, int]] = field(default_factory=dict)
 
 
+def about_run(
+    store: Store, settings: str, created: str, waiting: Mapping[int, tuple[Path, int, int]]
+) -> dict[str, Any]:
+    """Return what a checkpoint says of the whole run.
+
+    Parameters
+    ----------
+    store
+        Where the rows are; all that was added to it must be on disk.
+    settings, created
+        The resolved input as JSON, and when the run was begun.
+    waiting
+        Realizations that were begun and wait for a free group: as ``CheckpointHeader.begun``.
+    """
+    return {
+        "progress": json.dumps(store.progress._asdict()),
+        "avalanches_of_done": store.avalanches_of_done,
+        "settings": settings,
+        "created": created,
+        "finished": store.finished,
+        "waiting": json.dumps({r: (path.name, *n) for r, (path, *n) in waiting.items()}),
+    }
+
+
 def write_checkpoint(
     folder: Path,
     number: int,
@@ -109,7 +147,7 @@ def write_checkpoint(
     mine
         What this rank's group is at; None for nothing.
     about
-        On rank 0: attributes ``progress``, ``settings``, ``created``, ``finished``.
+        On rank 0: what `about_run` returns.
 
     Raises
     ------

@@ -68,6 +68,11 @@ class Rows(NamedTuple):
     avalanches: NDArray[Any]  # AVALANCHE
     fields: NDArray[Any]  # Plan.fields, or rows without columns if the fields are in files already
 
+    @classmethod
+    def none(cls, plan: Plan) -> "Rows":
+        """Return no rows."""
+        return cls(*(np.zeros(0, kind) for kind in plan.tables.values()))
+
 
 class Progress(NamedTuple):
     """How many realizations are finished, and how many rows the tables have."""

@@ -20,10 +20,10 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from hpcepm.storage.checksum import broken_seal
 
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.storage.checkpoint import BadCheckpoint, newest_checkpoint
-from hpcepm.storage.checksum import broken_seal
 from hpcepm.storage.tables import DamagedOutput, Table
 from tests.conftest import (
     Count,
@@ -231,8 +231,9 @@ def stopped_at_pauses(
 
     Return how many stops and pauses there were.
     """
-    from hpcepm.input import read_input
     from hpcepm.run.simulation import Simulation, Stopped
+
+    from hpcepm.input import read_input
     from hpcepm.run.stopping import StopRequest
     from hpcepm.storage.directory import RunDirectory
 

@@ -93,7 +93,7 @@ def make(folder: Path, all_ranks: tuple[int, ...] = RANKS) -> None:
             ["-m", "tests.golden.run_all", str(ranks)],
             ranks,
             folder,
-            timeout=400,
+            timeout=200,
             PYTHONPATH=str(ROOT),
         )
         assert done.returncode == 0, done.stderr[-2000:]

@@ -5,11 +5,11 @@ Its own identities, and that it and hpcepm agree on small glasses.
 
 import numpy as np
 import pytest
+from hpcepm.run.realization import Realizations, SavePoint
 
 from hpcepm.model import disorder
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.run.realization import Realizations, SavePoint
 from tests.model.test_dynamics import BULK, MU, glass
 from tools.studies.independent.second_model import Glass, kernel_hat, shear
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hpcepm.run.realization import RealizationResult, Realizations, SavePoint
 from numpy.typing import NDArray
 
 from hpcepm.model.dynamics import Dynamics
@@ -26,7 +27,6 @@ from hpcepm.model.observables import (
 from hpcepm.model.state import AVALANCHE
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.run.realization import RealizationResult, Realizations, SavePoint
 from tests.conftest import run_python
 from tests.model.test_dynamics import MU, glass
 

@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 import pytest
 import yaml
-
 from hpcepm.storage.checksum import SEAL_BYTES, broken_seal, seal
+
 from tests.conftest import assert_same_bits, end, run_python, settings_for, start
 
 CASES = {

@@ -8,14 +8,14 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from hpcepm.run.simulation import Simulation
+from hpcepm.storage.output import AVALANCHE_COLUMNS, view_of_table
 
 from hpcepm.analysis.plot import draw_summary
 from hpcepm.input import ReadInput, read_input
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.run.save_points import schedule, strains_of
-from hpcepm.run.simulation import Simulation
 from hpcepm.storage.directory import NoRun, RunDirectory
-from hpcepm.storage.output import AVALANCHE_COLUMNS, view_of_table
 from hpcepm.storage.tables import Table
 from tests.conftest import settings_for
 
