@@ -1,8 +1,7 @@
-"""Shared by all tests: one rank, runs under mpiexec that end with their test, comparison of results."""
+"""Shared by all tests: runs that end with their test, and the comparison of results."""
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 import yaml
 from mpi4py import MPI
 
+from hpcepm.parallel.mpiexec import mpiexec
 from hpcepm.parallel.ranks import Ranks
 
 ROOT: Final = Path(__file__).parents[1]
@@ -82,28 +82,11 @@ def one_rank() -> Ranks:
     return Ranks(MPI.COMM_SELF)
 
 
-def launch_command(ranks: int) -> list[str]:
-    """Return what starts so many ranks."""
-    launcher = (
-        os.environ.get("MPIEXEC") or shutil.which("mpiexec.openmpi") or shutil.which("mpiexec")
-    )
-    assert launcher, "no mpiexec: run tools/setup"
-    version = subprocess.run(
-        [launcher, "--version"], capture_output=True, text=True, check=True
-    ).stdout
-    options = (
-        ["--oversubscribe", "--quiet"] if "Open MPI" in version or "OpenRTE" in version else []
-    )
-    if options and os.getuid() == 0:
-        options.append("--allow-run-as-root")
-    return [launcher, *options, "-n", str(ranks)]
-
-
 def start(
     command: list[str], ranks: int | None, cwd: Path, **environment: str
 ) -> subprocess.Popen[str]:
     """Start Python, under mpiexec if ``ranks`` is given, in a session of its own."""
-    full = [*(launch_command(ranks) if ranks else []), sys.executable, *command]
+    full = [*(mpiexec(ranks) if ranks else []), sys.executable, *command]
     return subprocess.Popen(
         full,
         cwd=cwd,

@@ -1,7 +1,6 @@
 """Measures one lattice on the ranks that it is started on, and prints the numbers as JSON.
 
-Started by ``tools/benchmark.py``.
-
+Started by ``tools/benchmark.py``, with nx, ny, the strain, and the folder of the stored state.
 Times of a shared machine are noisy: the sides of a ratio are measured alternately in this one run,
 several times each.
 """
@@ -13,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel, wavevectors
 from hpcepm.model.loop import LoopExit
+from hpcepm.parallel import launch
 from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.exchange import EVENT, exchange_events
 from hpcepm.parallel.ranks import Ranks
@@ -118,9 +119,8 @@ class PlainLoop:
         self.strain = float(state.macro[0]["strain"])
         self.fft = PFFT(MPI.COMM_SELF, shape, dtype=float)
         qx, qy = wavevectors(shape)
-        self.kernel_hat = self.glass.kernel.fourier(qx[:, None], qy[None, : shape[1] // 2 + 1])[
-            self.fft.local_slice(True)
-        ]
+        kernel_hat = self.glass.kernel.fourier(qx[:, None], qy[None, : shape[1] // 2 + 1])
+        self.kernel_hat = kernel_hat[self.fft.local_slice(True)]
         self.random = np.random.default_rng(1)
 
     def step(self) -> None:
@@ -135,21 +135,18 @@ class PlainLoop:
             weakest = np.unravel_index(np.argmin(strength), strength.shape)
             self.strain += strength[weakest] / self.two_mu
             unstable[weakest] = True
-        overcome = self.sigma_c[unstable]
-        self.epsilon_p[unstable] += self.random.exponential(
-            self.glass.slip.c0 + self.glass.slip.c1 * overcome**2
-        )
+        overcome, slip = self.sigma_c[unstable], self.glass.slip
+        self.epsilon_p[unstable] += self.random.exponential(slip.c0 + slip.c1 * overcome**2)
         scale, inverse_shape = self.glass.renewal.parameters
         self.sigma_c[unstable] = scale * self.random.weibull(1 / inverse_shape, overcome.size)
 
 
-def seconds_a_step(plain: PlainLoop) -> float:
-    """Return the mean time of a step of the plain loop."""
-    began, steps = time.perf_counter(), 0
-    while steps < 5 or time.perf_counter() - began < SECONDS:
-        plain.step()
-        steps += 1
-    return (time.perf_counter() - began) / steps
+def seconds_a_call(call: Callable[[], object], times: int) -> float:
+    """Return the mean time of a call."""
+    began = time.perf_counter()
+    for _ in range(times):
+        call()
+    return (time.perf_counter() - began) / times
 
 
 @compiled
@@ -160,47 +157,28 @@ def _exchange_often(exchange: Any, own: Any, n_own: int, events: Any, times: int
 
 def seconds_an_exchange(ranks: Ranks) -> float:
     """Return the time in which all ranks learn of one event. Collective."""
-    own, events = np.zeros(64, EVENT), np.zeros(64, EVENT)
-    n_own = 1 if ranks.is_root else 0
-    _exchange_often(ranks.exchange, own, n_own, events, 10)
-    rounds = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        _exchange_often(ranks.exchange, own, n_own, events, 5000)
-        rounds.append((time.perf_counter() - began) / 5000)
-    return min(rounds)
-
-
-def seconds_a_pair(fft: PFFT, times: int) -> float:
-    """Return the mean time of a transform and its inverse."""
-    began = time.perf_counter()
-    for _ in range(times):
-        fft.forward(normalize=False)
-        fft.backward(normalize=False)
-    return (time.perf_counter() - began) / times
+    own, events, n_own = np.zeros(64, EVENT), np.zeros(64, EVENT), 1 if ranks.is_root else 0
+    exchange = partial(_exchange_often, ranks.exchange, own, n_own, events)
+    exchange(10)
+    return min(seconds_a_call(partial(exchange, 5000), 1) / 5000 for _ in range(ROUNDS))
 
 
 def alone(ranks: Ranks, measured: Callable[[], Thing]) -> Thing | None:
     """Return what rank 0 measures while the others sleep, not spin; None there. Collective."""
-    result = None
-    if ranks.is_root:
-        result = measured()
-        for rank in range(1, ranks.size):
-            ranks.comm.send(None, dest=rank)
-    else:
-        while not ranks.comm.iprobe(source=0):
-            time.sleep(0.001)
-        ranks.comm.recv(source=0)
-    ranks.comm.Barrier()
+    result = measured() if ranks.is_root else None
+    all_here = ranks.comm.Ibarrier()
+    while not all_here.Test():
+        time.sleep(0.001)
     return result
 
 
 def measure_speed_up(lazy: Dynamics, folder: Path) -> dict[str, Any]:
-    """Return how much faster all ranks are than one of them alone, from the same state on, measured in turn. Collective."""
-    ranks, one_rounds, all_rounds = lazy.lattice.ranks, [], []
-    one = alone(
-        ranks, lambda: flowing(Lattice(lazy.lattice.shape, Ranks(MPI.COMM_SELF)), 0.0, folder)
-    )
+    """Return how much faster all ranks are than one of them alone. Collective.
+
+    Both start from the same state, and are measured in turn.
+    """
+    ranks, shape, one_rounds, all_rounds = lazy.lattice.ranks, lazy.lattice.shape, [], []
+    one = alone(ranks, lambda: flowing(Lattice(shape, Ranks(MPI.COMM_SELF)), 0.0, folder))
     steps = steps_for(lazy, 2 * SECONDS)
     for _ in range(ROUNDS):
         one_rounds.append(alone(ranks, lambda: seconds_awake(one, steps) if one else None))
@@ -214,7 +192,7 @@ def measure_speed_up(lazy: Dynamics, folder: Path) -> dict[str, Any]:
 
 
 def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
-    """Return the cost of an event by the lazy engine, and what it is to the others in the same run. Collective."""
+    """Return the cost of an event by the lazy engine, and its ratio to the others. Collective."""
     n, ranks = lazy.lattice.n_sites**0.5, lazy.lattice.ranks
     memory = ranks.comm.allreduce(lazy.nbytes)
     steps = steps_for(lazy, SECONDS)
@@ -228,7 +206,8 @@ def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
         if direct:
             direct_rounds.append(seconds_of(direct, max(1, steps // 5)))
         if plain:
-            plain_rounds.append(seconds_a_step(plain))
+            steps_of_plain = max(5, int(SECONDS / seconds_a_call(plain.step, 1)))
+            plain_rounds.append(seconds_a_call(plain.step, steps_of_plain))
     total = np.sum(lazy_rounds, axis=0)
     row = {
         "strain": float(lazy.state.macro[0]["strain"]),
@@ -242,30 +221,31 @@ def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
         row["direct_to_lazy"] = row["direct_us_per_event"] / row["lazy_us_per_event"]
     if plain:
         row["plain_us_per_step"] = median_us(plain_rounds)
-        row["plain_to_lazy"] = (
-            row["plain_us_per_step"] / row["events_per_step"] / row["lazy_us_per_event"]
-        )
+        plain_us_per_event = row["plain_us_per_step"] / row["events_per_step"]
+        row["plain_to_lazy"] = plain_us_per_event / row["lazy_us_per_event"]
     return row
 
 
 def measure_spectral(lazy: Dynamics) -> dict[str, Any]:
-    """Return the cost of a step by the spectral engine, and what it is to nothing but the pair of transforms. Collective."""
+    """Return the cost of a step by the spectral engine, and its ratio to a pair of transforms.
+
+    Collective.
+    """
+    lattice, comm = lazy.lattice, lazy.lattice.ranks.comm
     lazy.engine.synchronize(lazy.state)
-    dynamics = Dynamics(lazy.lattice, lazy.glass, "spectral", copy.deepcopy(lazy.state))
-    fft = PFFT(
-        lazy.lattice.ranks.comm,
-        lazy.lattice.shape,
-        dtype=float,
-        grid=(-1, 1),
-        planner_effort="FFTW_ESTIMATE",
-    )
-    seconds, _, _ = seconds_of(dynamics, 20)
-    steps = lazy.lattice.ranks.bcast(max(20, int(20 * SECONDS / seconds)))
-    rounds = [(seconds_a_pair(fft, steps), seconds_of(dynamics, steps)) for _ in range(ROUNDS)]
+    dynamics = Dynamics(lattice, lazy.glass, "spectral", copy.deepcopy(lazy.state))
+    fft = PFFT(comm, lattice.shape, dtype=float, grid=(-1, 1), planner_effort="FFTW_ESTIMATE")
+
+    def pair() -> None:
+        fft.forward(normalize=False)
+        fft.backward(normalize=False)
+
+    steps = comm.bcast(max(20, int(20 * SECONDS / seconds_of(dynamics, 20)[0])))
+    rounds = [(seconds_a_call(pair, steps), seconds_of(dynamics, steps)) for _ in range(ROUNDS)]
     return {
         "spectral_us_per_step": median_us(s / k for _, (s, _, k) in rounds),
-        "fft_pair_us": median_us(pair for pair, _ in rounds),
-        "spectral_to_pair": float(np.median([s / k / pair for pair, (s, _, k) in rounds])),
+        "fft_pair_us": median_us(pair_s for pair_s, _ in rounds),
+        "spectral_to_pair": float(np.median([s / k / pair_s for pair_s, (s, _, k) in rounds])),
     }
 
 
@@ -275,14 +255,16 @@ def median_us(seconds: Iterable[float]) -> float:
 
 
 def measure(shape: tuple[int, int], strain: float, folder: Path) -> dict[str, Any]:
-    """Return all that can be said of a lattice. Collective."""
-    ranks = Ranks(MPI.COMM_WORLD)
+    """Return all that is measured of a lattice. Collective."""
+    ranks = Ranks(launch.initialize())
+    if ranks.is_root:
+        folder.mkdir(parents=True, exist_ok=True)
+    ranks.comm.Barrier()
     row: dict[str, Any] = {"shape": shape, "ranks": ranks.size}
     if ranks.size > 1:
         row |= measure_speed_up(flowing(Lattice(shape, ranks), strain, folder), folder)
-    lazy = flowing(
-        Lattice(shape, ranks), strain, folder
-    )  # as stored: rows of different ranks are of the same state
+    # Again from the stored state, so that rows of different numbers of ranks are of the same one.
+    lazy = flowing(Lattice(shape, ranks), strain, folder)
     row |= measure_lazy(lazy)
     if lazy.lattice.n_sites <= 512**2:
         row |= measure_spectral(lazy)
@@ -292,21 +274,8 @@ def measure(shape: tuple[int, int], strain: float, folder: Path) -> dict[str, An
     return row
 
 
-def main() -> None:
-    """Measure what the command line says: nx, ny, strain, folder of the stored state."""
-    nx, ny, strain, folder = (
-        int(sys.argv[1]),
-        int(sys.argv[2]),
-        float(sys.argv[3]),
-        Path(sys.argv[4]),
-    )
-    if MPI.COMM_WORLD.rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-    MPI.COMM_WORLD.Barrier()
-    row = measure((nx, ny), strain, folder)
-    if MPI.COMM_WORLD.rank == 0:
-        print(json.dumps(row), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    nx, ny, strain, states = sys.argv[1:]
+    found = measure((int(nx), int(ny)), float(strain), Path(states))
+    if MPI.COMM_WORLD.rank == 0:
+        print(json.dumps(found), flush=True)

@@ -9,90 +9,69 @@ a folder.
 
 import argparse
 import json
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+from hpcepm.parallel.mpiexec import mpiexec
+
 SIZES = "16,64,128,256,512,1024x512,1024,2048"
 COLUMNS = {
-    "lattice": ("lattice", "9s"),
-    "ranks": ("ranks", "5d"),
-    "strain": ("strain", "6.3f"),
-    "lazy_us_per_event": ("lazy µs/event", "13.2f"),
-    "lazy_us_per_step": ("µs/step", "8.1f"),
-    "direct_us_per_event": ("direct µs/event", "15.2f"),
-    "direct_to_lazy": ("direct/lazy", "11.2f"),
-    "plain_us_per_step": ("plain µs/step", "13.0f"),
-    "plain_to_lazy": ("plain/lazy", "10.1f"),
-    "spectral_to_pair": ("spectral/pair", "13.2f"),
-    "speed_up": ("speed-up", "8.2f"),
-    "exchange_us": ("exchange µs", "11.2f"),
-    "bytes_per_site": ("B/site", "6.0f"),
+    "lattice": ("lattice", 9, "s"),
+    "ranks": ("ranks", 5, "d"),
+    "strain": ("strain", 6, ".3f"),
+    "lazy_us_per_event": ("lazy µs/event", 13, ".2f"),
+    "lazy_us_per_step": ("µs/step", 8, ".1f"),
+    "direct_us_per_event": ("direct µs/event", 15, ".2f"),
+    "direct_to_lazy": ("direct/lazy", 11, ".2f"),
+    "plain_us_per_step": ("plain µs/step", 13, ".0f"),
+    "plain_to_lazy": ("plain/lazy", 10, ".1f"),
+    "spectral_to_pair": ("spectral/pair", 13, ".2f"),
+    "speed_up": ("speed-up", 8, ".2f"),
+    "exchange_us": ("exchange µs", 11, ".2f"),
+    "bytes_per_site": ("B/site", 6, ".0f"),
 }
 
 
 def strain_for(n_sites: int) -> float:
-    """Return how far a lattice is sheared before it is measured.
-
-    Into flow if that takes minutes at most.
-    """
+    """Return how far a lattice is sheared before: into flow, if that takes minutes at most."""
     return 0.1 if n_sites <= 512**2 else 0.06 if n_sites <= 1024**2 else 0.02
 
 
 def measured(nx: int, ny: int, ranks: int, states: Path) -> dict[str, Any]:
     """Return what ``bench_worker.py`` says of a lattice on so many ranks."""
-    launcher = (
-        os.environ.get("MPIEXEC")
-        or shutil.which("mpiexec.openmpi")
-        or shutil.which("mpiexec")
-        or "mpiexec"
-    )
-    options = ["--allow-run-as-root"] if os.getuid() == 0 else []
-    if (os.cpu_count() or 1) < ranks:
-        options.append("--oversubscribe")
-    command = [launcher, *options, "-n", str(ranks), sys.executable, str(HERE / "bench_worker.py")]
     lattice = f"{nx}" if nx == ny else f"{nx}x{ny}"
+    worker = [sys.executable, str(Path(__file__).with_name("bench_worker.py"))]
     arguments = [str(nx), str(ny), str(strain_for(nx * ny)), str(states / lattice)]
-    done = subprocess.run([*command, *arguments], stdout=subprocess.PIPE, check=True, text=True)
+    command = [*mpiexec(ranks), *worker, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
     return {"lattice": lattice, **json.loads(done.stdout.splitlines()[-1])}
-
-
-def width(title: str, form: str) -> int:
-    """Return how wide a column is."""
-    return max(len(title), int(form.split(".")[0].rstrip("ds")))
 
 
 def line(row: dict[str, Any]) -> str:
     """Return a row of the table."""
     return "  ".join(
-        (format(row[key], form) if key in row else "").rjust(width(title, form))
-        for key, (title, form) in COLUMNS.items()
+        (format(row[key], form) if key in row else "").rjust(width)
+        for key, (_, width, form) in COLUMNS.items()
     )
 
 
 def scaling(results: list[dict[str, Any]]) -> list[str]:
-    """Return a table of strong scaling, one lattice on more ranks, and weak, as many sites a rank on more ranks."""
+    """Return strong scaling, of one lattice, and weak, of as many sites a rank, line by line."""
     lines = []
     for row in results:
         (nx, ny), ranks = row["shape"], row["ranks"]
+        told = f"{row['lattice']:>9} on {ranks} ranks"
         if "speed_up" in row:
-            lines.append(
-                f"strong: {row['lattice']:>9} on {ranks} ranks, {row['speed_up']:.2f} times as fast as on one"
-            )
+            lines.append(f"strong: {told}, {row['speed_up']:.2f} times as fast as on one")
         for one in results:
             if ranks > 1 and one["ranks"] == 1 and one["shape"] == [nx // ranks, ny]:
                 slower = ranks * row["lazy_us_per_event"] / one["lazy_us_per_event"]
-                lines.append(
-                    f"weak:   {row['lattice']:>9} on {ranks} ranks, {slower:.2f} times as long for the same strain as "
-                    f"{one['lattice']} on one"
-                )
+                as_one = f"{slower:.2f} times as long for the same strain as {one['lattice']}"
+                lines.append(f"weak:   {told}, {as_one} on one")
     return lines
 
 
@@ -104,29 +83,18 @@ def draw(results: list[dict[str, Any]], path: str) -> None:
     axes = figure.add_subplot(xlabel="N (lattice of N × N sites)", ylabel="time per event (µs)")
     square = [row for row in results if row["shape"][0] == row["shape"][1]]
 
-    def curve(
-        label: str, ranks: int, value: Callable[[dict[str, Any]], float | None], style: str
-    ) -> None:
-        points = [(row["shape"][0], value(row)) for row in square if row["ranks"] == ranks]
-        x, y = zip(*((n, us) for n, us in points if us is not None), strict=True)
-        axes.loglog(x, y, style, label=label, base=2)
+    def curve(label: str, ranks: int, key: str, style: str, smallest: int = 1) -> None:
+        rows = [row for row in square if row["ranks"] == ranks and key in row]
+        points = [(row["shape"][0], row[key]) for row in rows if row["shape"][0] >= smallest]
+        axes.loglog(*zip(*points, strict=True), style, label=label, base=2)
 
-    def plain(row: dict[str, Any]) -> float | None:
-        return (
-            row["plain_us_per_step"] / row["events_per_step"]
-            if "plain_us_per_step" in row
-            else None
-        )
-
-    curve("numpy and an FFT pair a step", 1, plain, "s:")
-    curve("direct", 1, lambda row: row.get("direct_us_per_event"), "^--")
-    curve("lazy", 1, lambda row: row["lazy_us_per_event"] if row["shape"][0] >= 64 else None, "o-")
-    curve(
-        "lazy, two ranks",
-        2,
-        lambda row: row["lazy_us_per_event"] if row["shape"][0] >= 64 else None,
-        "o-",
-    )
+    for row in square:
+        if "plain_to_lazy" in row:
+            row["plain_us_per_event"] = row["plain_to_lazy"] * row["lazy_us_per_event"]
+    curve("numpy and an FFT pair a step", 1, "plain_us_per_event", "s:")
+    curve("direct", 1, "direct_us_per_event", "^--")
+    curve("lazy", 1, "lazy_us_per_event", "o-", 64)
+    curve("lazy, two ranks", 2, "lazy_us_per_event", "o-", 64)
     axes.set_yscale("log")
     axes.set_xticks([row["shape"][0] for row in square if row["ranks"] == 1], minor=False)
     axes.xaxis.set_major_formatter("{x:.0f}")
@@ -136,7 +104,7 @@ def draw(results: list[dict[str, Any]], path: str) -> None:
 
 
 def seconds_to_start() -> float:
-    """Return the seconds from the command line to a finished run of a few steps, with a warm cache of compiled code."""
+    """Return the seconds that a run of a few steps takes in all, once it is compiled."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.yaml"
         path.write_text("lattice: {shape: [64, 64]}\nloading: {target: 0.001}\n")
@@ -152,23 +120,14 @@ def seconds_to_start() -> float:
 def main() -> None:
     """Measure, print a table, and write the same as JSON."""
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
-    parser.add_argument(
-        "--sizes", default=SIZES, help="lattices, N for N × N or NXxNY (default: %(default)s)"
-    )
-    parser.add_argument("--ranks", default="1,2", help="numbers of ranks (default: %(default)s)")
-    parser.add_argument("--figure", help="draw what an event costs against N, into this file")
-    parser.add_argument(
-        "--json", default="bench.json", help="where the numbers go (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--states",
-        default="runs/bench",
-        help="where sheared glasses are kept (default: %(default)s)",
-    )
+    add, default = parser.add_argument, "(default: %(default)s)"
+    add("--sizes", default=SIZES, help=f"lattices, N for N × N or NXxNY {default}")
+    add("--ranks", default="1,2", help=f"numbers of ranks {default}")
+    add("--figure", help="draw what an event costs against N, into this file")
+    add("--json", default="bench.json", help=f"where the numbers go {default}")
+    add("--states", default="runs/bench", help=f"where sheared glasses are kept {default}")
     options = parser.parse_args()
-    print(
-        "  ".join(title.rjust(width(title, form)) for title, form in COLUMNS.values()), flush=True
-    )
+    print("  ".join(title.rjust(width) for title, width, _ in COLUMNS.values()), flush=True)
     results = []
     for size in options.sizes.split(","):
         nx, _, ny = size.partition("x")
@@ -178,9 +137,8 @@ def main() -> None:
     print(*scaling(results), sep="\n")
     start = seconds_to_start()
     print(f"start to finish of a run of a few steps: {start:.2f} s")
-    Path(options.json).write_text(
-        json.dumps({"results": results, "start_seconds": start}, indent=1) + "\n"
-    )
+    content = {"results": results, "start_seconds": start}
+    Path(options.json).write_text(json.dumps(content, indent=1) + "\n")
     if options.figure:
         draw(results, options.figure)
 

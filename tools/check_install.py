@@ -16,7 +16,8 @@ comm = MPI.COMM_WORLD
 expected = int(sys.argv[1])
 if comm.size != expected:
     sys.exit(
-        f"MPI started {expected} ranks but each sees {comm.size}: mpiexec belongs to another MPI than mpi4py loads"
+        f"MPI started {expected} ranks but each sees {comm.size}: "
+        "mpiexec belongs to another MPI than mpi4py loads"
     )
 
 fft = PFFT(comm, (12, 10), axes=(0, 1), dtype=float, planner_effort="FFTW_ESTIMATE")
@@ -40,5 +41,6 @@ if comm.rank == 0:
             sys.exit("HDF5 does not read back what was written")
     library = MPI.Get_library_version().split(",")[0].strip()
     print(
-        f"{comm.size} ranks, {library}, FFTW, HDF5 {h5py.version.hdf5_version}: all work; {node.size} share memory"
+        f"{comm.size} ranks, {library}, FFTW, HDF5 {h5py.version.hdf5_version}: all work; "
+        f"{node.size} share memory"
     )

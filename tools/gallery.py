@@ -1,6 +1,4 @@
-"""Draw the README's picture of a large lattice.
-
-Its plastic strain, and where its latest avalanches were.
+"""Draw the README's picture of a large lattice: plastic strain, and the latest avalanches.
 
 Usage: python tools/gallery.py runs/shear_band_1024 docs/gallery.png
 """
@@ -13,7 +11,6 @@ import h5py
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 AVALANCHES = 1000
 WINDOW = 160  # cells, of the map of avalanches
@@ -42,10 +39,8 @@ def draw(directory: Path, picture: Path) -> None:
     )
     figure.colorbar(image, ax=left, shrink=0.9)
     # Each avalanche has a colour of a few that go round; what did not yield lately is white.
-    x, y = (
-        int(np.clip(c - WINDOW // 2, 0, n - WINDOW))
-        for c, n in zip(_latest(last), last.shape, strict=True)
-    )
+    latest = np.unravel_index(last.argmax(), last.shape)
+    x, y = np.clip(np.array(latest) - WINDOW // 2, 0, np.array(last.shape) - WINDOW)
     part = last[x : x + WINDOW, y : y + WINDOW]
     colours = ListedColormap(["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"])
     place["extent"] = (x, x + WINDOW, y, y + WINDOW)
@@ -57,12 +52,6 @@ def draw(directory: Path, picture: Path) -> None:
         ylabel="y (cells)",
     )
     figure.savefig(picture, dpi=90)
-
-
-def _latest(last: NDArray[np.int32]) -> tuple[int, int]:
-    """Return a site of the latest avalanche."""
-    x, y = np.unravel_index(int(last.argmax()), last.shape)
-    return int(x), int(y)
 
 
 if __name__ == "__main__":

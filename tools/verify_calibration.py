@@ -1,6 +1,6 @@
 """How often a calibration finds the c0 and c1 that a synthetic target was made with.
 
-The table of docs/calibration.md.
+Prints the table of docs/calibration.md. Started by ``tools/verify-calibration``.
 """
 
 import argparse
@@ -8,12 +8,13 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from mpi4py import MPI
 
+from hpcepm.analysis.statistics import standard_error
 from hpcepm.calibration.calibrate import calibrate
 from hpcepm.calibration.ensemble import Ensemble
 from hpcepm.calibration.statistics import Goal, Statistics
 from hpcepm.calibration.target import Target, read_target, with_keys
+from hpcepm.parallel import launch
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.run.stopping import StopRequest
 
@@ -26,57 +27,41 @@ FIRST_SEED = 1000  # of the targets: never one of a calibration
 def synthetic(
     ranks: Ranks, base: Target, truth: dict[str, float], trial: int, curve: bool
 ) -> Target:
-    """Return a target as others would measure it, from glasses of their own, and a calibration with a seed of its own."""
-    strains = base.statistics.strains
-    statistics = base.statistics
+    """Return a target as others would measure it, from glasses of their own.
+
+    The calibration has a seed of its own, too.
+    """
+    statistics, strains = base.statistics, base.statistics.strains
     if curve:
         statistics = Statistics(strains, statistics.window, (), {"stress": strains[2::2]})
     theirs = with_keys(base.read.settings, truth).model_copy(update={"seed": FIRST_SEED + trial})
-    curves = Ensemble(ranks, SAMPLE, strains, statistics.observables, StopRequest()).curves(
-        [replace(base.read, settings=theirs)], lambda _: None
-    )
+    sample = Ensemble(ranks, SAMPLE, strains, statistics.observables, StopRequest())
+    curves = sample.curves([replace(base.read, settings=theirs)], lambda _: None)
     seen = statistics.pseudo_values(curves[0])
-    errors = seen.std(axis=0, ddof=1) / np.sqrt(len(seen))
-    names = (
-        [f"stress at {strain:g}" for strain in statistics.curves["stress"]]
-        if curve
-        else list(statistics.names)
-    )
-    goal = Goal(
-        names,
-        seen.mean(axis=0),
-        errors,
-        np.full(len(names), curve),
-        np.full(len(names), int(curve)),
-    )
+    together = np.full(seen.shape[1], curve)
+    names = ["stress"] * together.size if curve else list(statistics.names)
+    goal = Goal(names, seen.mean(axis=0), standard_error(seen), together, together.astype(int))
     ours = replace(base.read, settings=base.read.settings.model_copy(update={"seed": trial + 1}))
     return replace(base, read=ours, statistics=statistics, goal=goal)
 
 
 def main() -> None:
     """Run the trials and print what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--first", type=int, default=0, help="number of the first trial")
-    parser.add_argument(
-        "--curve", action="store_true", help="fit whole curves, not plateau and peak"
-    )
+    parser = argparse.ArgumentParser(prog="tools/verify-calibration", description=__doc__)
+    add = parser.add_argument
+    add("--trials", type=int, default=20)
+    add("--first", type=int, default=0, help="number of the first trial")
+    add("--curve", action="store_true", help="fit whole curves, not plateau and peak")
     options = parser.parse_args()
-    ranks = Ranks(MPI.COMM_WORLD)
+    ranks = Ranks(launch.initialize())
     base = read_target(TARGET, [], None)
     held = []
-    if ranks.is_root:
-        print(
-            "trial  true c0, c1        found c0            found c1            c0  c1  region  runs  rounds  seconds",
-            flush=True,
-        )
     for trial in range(options.first, options.first + options.trials):
         truth = np.random.default_rng(trial).uniform(LOW, HIGH)
-        target = synthetic(
-            ranks, base, dict(zip(base.keys, truth.tolist(), strict=True)), trial, options.curve
-        )
+        keys = dict(zip(base.keys, truth.tolist(), strict=True))
+        target = synthetic(ranks, base, keys, trial, options.curve)
         started = time.monotonic()
-        result = calibrate(ranks, target, None, StopRequest())
+        result = calibrate(ranks, target, StopRequest())
         seconds = time.monotonic() - started
         if result is None:
             continue
@@ -84,22 +69,17 @@ def main() -> None:
         half = fit.half_widths(confidence)
         hits = [*(abs(fit.best - truth) <= half), fit.distance(truth) <= fit.region(confidence)]
         held.append([*hits, seconds])
-        found = "   ".join(
-            f"{best:.4f} ± {width:.4f}" for best, width in zip(fit.best, half, strict=True)
-        )
-        yes = "  ".join("yes" if hit else "NO " for hit in hits)
-        print(
-            f"{trial:5}  {truth[0]:.4f} {truth[1]:.4f}   {found}   {yes}   {result.runs}  {result.found.rounds}"
-            f"{'' if result.found.settled else ' not settled'}  {seconds:.0f}",
-            flush=True,
-        )
+        for k, key in enumerate(base.keys):
+            told = f"{fit.best[k]:.4f} ± {half[k]:.4f}, true {truth[k]:.4f}"
+            print(f"{key} {told} {'' if hits[k] else '(NOT within)'}", end="; ")
+        rounds = f"{result.found.rounds} rounds{'' if result.found.settled else ', not settled'}"
+        print(f"trial {trial}: {result.runs} runs in {rounds}, {seconds:.0f} s", flush=True)
     if ranks.is_root:
         table = np.array(held, float)
         c0, c1, region = table[:, :3].sum(axis=0).astype(int)
         n = len(table)
-        print(
-            f"within the stated interval: c0 {c0}/{n}, c1 {c1}/{n}; both within the joint region {region}/{n}"
-        )
+        print(f"within the stated interval: c0 {c0}/{n}, c1 {c1}/{n}", end="; ")
+        print(f"both within the joint region {region}/{n}")
         print(f"seconds: median {np.median(table[:, 3]):.0f}, most {table[:, 3].max():.0f}")
 
 

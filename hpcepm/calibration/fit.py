@@ -34,7 +34,7 @@ class Fit:
     emulator
         What was fitted with.
     gain
-        How far the best keys move with each observable, (p, S).
+        A = (JᵀKᵀKJ)⁻¹JᵀKᵀK: how far the best keys move with each observable, (p, S).
     """
 
     best: Floats
@@ -107,7 +107,8 @@ def fit_keys(emulator: Emulator, goal: Goal, starts: Floats, box: Box) -> Fit:
         best = min(ends, key=lambda end: end[1])[0]
         starts = best[None]
     errors = np.sqrt(goal.errors**2 + emulator.variance(best))
-    gain = _gain(emulator, _compared(emulator, goal, best), best)
+    compared = _compared(emulator, goal, best)
+    gain = np.linalg.pinv(compared @ emulator.gradient(best)) @ compared
     covariance = _covariance(emulator, goal, gain, best, emulator.model_variance)
     smallest = _covariance(emulator, goal, gain, best, np.zeros_like(errors))
     freedom = len(emulator.coefficients) - 1
@@ -164,12 +165,6 @@ def _descend(
         bounds=(-1, 1),
     )
     return scaled_back(found.x), float(found.cost)
-
-
-def _gain(emulator: Emulator, compared: Floats, best: Floats) -> Floats:
-    """Return A = (JᵀKᵀKJ)⁻¹JᵀKᵀK, (p, S)."""
-    gain: Floats = np.linalg.pinv(compared @ emulator.gradient(best)) @ compared
-    return gain
 
 
 def _covariance(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from hpcepm.calibration.emulator import Box, fit_emulator, monomials
 from hpcepm.calibration.search import search
-from hpcepm.calibration.statistics import Goal, Statistics, highest, peak, plateau
+from hpcepm.calibration.statistics import Goal, Statistics
 from tests.conftest import end, run_python, start
 
 Floats = NDArray[np.float64]
-EXAMPLES = Path(__file__).parent.parent / "inputs" / "calibrate"
+EXAMPLES = Path(__file__).parents[2] / "inputs" / "calibrate"
 
 
 @pytest.mark.parametrize(("p", "degree"), [(1, 2), (2, 2), (2, 3), (3, 2)])
@@ -146,20 +146,17 @@ def test_correlated_errors_of_a_curve_count_for_more() -> None:
     assert width(False) < 0.8 * width(True)
 
 
-def test_plateau_and_peak_of_known_curves() -> None:
+def test_numbers_of_known_curves() -> None:
     strains = np.sort(np.concatenate([np.linspace(0, 1, 101), [0.333]]))
-    curves = np.stack([1 - (strains - 0.237) ** 2, 2 * strains])
-    np.testing.assert_allclose(plateau(strains, curves, (0.5, 1.0))[1], 1.5)
-    height, where = peak(strains, curves, highest(curves))
-    assert height[0] == pytest.approx(1) and where[0] == pytest.approx(0.237)
-    assert height[1] == pytest.approx(2) and where[1] == pytest.approx(1)
-    statistics = Statistics(
-        strains, (0.5, 1.0), ("peak",), {"x_min": np.array([0.5]), "stress": np.array([0.333])}
-    )
+    stress = np.stack([1 - (strains - 0.237) ** 2, 2 * strains])
+    curves = np.stack([stress, 0 * stress + strains], axis=1)
+    more = {"x_min": np.array([0.5]), "stress": np.array([0.333])}
+    statistics = Statistics(strains, (0.5, 1.0), ("plateau", "peak", "peak_strain"), more)
     assert statistics.observables == ("stress", "x_min")
-    of_both = np.stack([curves, 0 * curves + strains], axis=1)
-    assert statistics.has_peak(of_both).tolist() == [True, False]
-    np.testing.assert_allclose(statistics.of(of_both)[:, 1:], [[0.5, 1 - 0.096**2], [0.5, 0.666]])
+    assert statistics.has_peak(curves).tolist() == [True, False]
+    numbers = statistics.of(curves)
+    np.testing.assert_allclose(numbers[0, 1:], [1, 0.237, 0.5, 1 - 0.096**2])
+    np.testing.assert_allclose(numbers[1], [1.5, 2, 1, 0.5, 0.666])
 
 
 def test_pseudo_values_of_a_mean_are_the_values() -> None:
@@ -324,10 +321,13 @@ BAD = [
 
 
 def test_wrong_targets_are_told_with_their_place(folder: Path) -> None:
-    (folder / "all_bad.py").write_text(
-        "import sys\nfrom hpcepm.cli import main\n"
-        "print([main(['calibrate', f'{k}.yaml', '--output', 'out']) for k in range(int(sys.argv[1]))])\n"
-    )
+    program = """
+import sys
+from hpcepm.cli import main
+arguments = [["calibrate", f"{k}.yaml", "--output", "out"] for k in range(int(sys.argv[1]))]
+print(list(map(main, arguments)))
+"""
+    (folder / "all_bad.py").write_text(program)
     for k, (target, _) in enumerate(BAD):
         (folder / f"{k}.yaml").write_text(
             target if isinstance(target, str) else yaml.safe_dump(target, sort_keys=False)

@@ -1,6 +1,6 @@
-"""The logic of the job templates, with stand-ins for SLURM, PBS and the launchers.
+"""The logic of the job templates, with programs in place of SLURM, PBS and the launchers.
 
-The real thing: test_slurm.py.
+On a real SLURM: test_slurm.py.
 """
 
 import os
@@ -18,17 +18,14 @@ from tests.conftest import end, settings_for
 JOBS = Path(__file__).parents[2] / "jobs"
 NEW_CHECKPOINT = "mkdir -p run/checkpoints; touch run/checkpoints/00000002.h5; exit 75"
 UNTIL_TOLD = (
-    "trap 'echo told >> told' USR1; touch started; until [ -e told ]; do sleep 0.05; done; sleep 0.5; "
-    + NEW_CHECKPOINT
+    "trap 'echo told >> told' USR1; touch started; "
+    f"until [ -e told ]; do sleep 0.05; done; sleep 0.5; {NEW_CHECKPOINT}"
 )
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder from which templates can be run.
-
-    What they call notes in ``calls`` that it was called.
-    """
+    """Return a folder to run templates in; what they call is noted in its file ``calls``."""
     (tmp_path / "jobs").mkdir()
     for path in JOBS.iterdir():
         (tmp_path / "jobs" / path.name).write_text(path.read_text())
@@ -134,17 +131,15 @@ def test_pbs_says_when_the_end_is_and_submits_the_next_part(folder: Path) -> Non
     )
     assert code == 0, told
     assert calls.splitlines() == [
-        "mpiexec .venv/bin/python -m hpcepm input.yaml --max-walltime 03:58:00 --set seed=3 --continue",
+        "mpiexec .venv/bin/python -m hpcepm input.yaml --max-walltime 03:58:00 --set seed=3 "
+        "--continue",
         "qsub -v INPUT=input.yaml,OPTIONS=--set seed=3 jobs/pbs.sh",
     ]
 
 
 def test_every_run_of_an_array_has_its_own_seed_and_directory(folder: Path) -> None:
-    stand_in(
-        folder,
-        "srun",
-        'echo "$@" >> calls; mkdir -p runs/input-seed5/checkpoints; touch runs/input-seed5/checkpoints/1.h5',
-    )
+    new = "mkdir -p runs/input-seed5/checkpoints; touch runs/input-seed5/checkpoints/1.h5"
+    stand_in(folder, "srun", f'echo "$@" >> calls; {new}')
     code, _, calls = run_template(folder, "array", "input.yaml", "--quiet", SLURM_ARRAY_TASK_ID="5")
     assert code == 0
     assert calls.endswith(

@@ -36,7 +36,7 @@ def slurm() -> Iterator[Cluster]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder that is to the templates what a checkout of hpcepm is, and where they may write."""
+    """Return a folder with all that the templates use of hpcepm, and where they may write."""
     (tmp_path / "jobs").symlink_to(Path(__file__).parents[2] / "jobs")
     (tmp_path / ".venv").symlink_to(sys.prefix)
     return tmp_path
@@ -115,10 +115,9 @@ def hold_back(slurm: Cluster, name: str) -> None:
 
 
 def test_a_chain_of_parts_ends_with_the_same_bits(slurm: Cluster, folder: Path) -> None:
-    """Each part is cut off by its time limit: a real one, so this takes a while.
+    """Each part is ended by its time limit: a real one, so this takes a while.
 
-    Two parts are slowed down until SLURM tells them to stop: so there are three, however fast the
-    machine.
+    Two parts are slowed down until SLURM tells them to stop. So there are three on any machine.
     """
     name = write_input(folder, "long.yaml", {**STEADY, "loading": {"target": 3.0}})
     whole = run_python(["-m", "hpcepm", name, "--output", "whole"], 2, folder)

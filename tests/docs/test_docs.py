@@ -27,7 +27,8 @@ import pytest
 
 from hpcepm.calibration.target import read_target
 from hpcepm.input import read_input
-from tests.conftest import QUICK_START, end, launch_command
+from hpcepm.parallel.mpiexec import mpiexec
+from tests.conftest import QUICK_START, end
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = sorted(
@@ -85,7 +86,7 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     executable(tmp_path / "tools" / "setup", "exit 0")
-    executable(tmp_path / "bin" / "mpiexec", f'exec {" ".join(launch_command(1)[:-2])} "$@"')
+    executable(tmp_path / "bin" / "mpiexec", f'exec {" ".join(mpiexec(1)[:-2])} "$@"')
     for name, does in STAND_INS.items():
         executable(tmp_path / "bin" / name, does)
     return tmp_path

@@ -1,17 +1,11 @@
-"""The estimators of ``tools/physics`` find exponents that are known, and err as they say."""
+"""The estimators of ``tools/studies/physics`` find known exponents, within their errors."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tools.studies.physics.estimators import (
-    Measured,
-    fit_cut_off,
-    fit_power_of_size,
-    fit_rising_power,
-    mean_of_groups,
-    ratio_of_groups,
-)
+from hpcepm.analysis.statistics import Estimate
+from tools.studies.physics.estimators import fit_cut_off, fit_power_of_size, fit_rising_power
 
 TRIALS = 200
 Array = NDArray[np.float64]
@@ -29,7 +23,7 @@ def rising_sample(rng: np.random.Generator, n: int, theta: float) -> Array:
     return rng.random(n) ** (1 / (theta + 1))
 
 
-def pulls(found: list[Measured], truth: float) -> Array:
+def pulls(found: list[Estimate], truth: float) -> Array:
     """Return errors in units of the stated one."""
     return np.array([(m.value - truth) / m.error for m in found])
 
@@ -55,7 +49,7 @@ def test_a_common_tau_and_cut_offs_are_found_within_their_errors(
     ]
     assert_standard_normal(pulls([fit.tau for fit in fits], tau))
     for k in range(2):
-        logs = [Measured(np.log(fit.cut_offs[k]), np.sqrt(fit.covariance[k, k])) for fit in fits]
+        logs = [Estimate(np.log(fit.cut_offs[k]), np.sqrt(fit.covariance[k, k])) for fit in fits]
         assert_standard_normal(pulls(logs, np.log(cuts[k])))
 
 
@@ -85,7 +79,7 @@ def test_a_power_of_size_is_found_within_its_error() -> None:
     for _ in range(TRIALS):
         values = 3 * sizes**1.1 * np.exp(mix @ (errors * rng.standard_normal(5)))
         fit, chi2 = fit_power_of_size(sizes, values, covariance)
-        fits.append(Measured(fit.value, fit.error / np.sqrt(max(1, chi2))))
+        fits.append(Estimate(fit.value, fit.error / np.sqrt(max(1, chi2))))
     assert_standard_normal(pulls(fits, 1.1))
 
 
@@ -94,26 +88,3 @@ def test_a_bad_fit_has_a_larger_error() -> None:
     fit, chi2 = fit_power_of_size(sizes, np.array([1.0, 3.0, 4.0]), np.full(3, 1e-4))
     assert chi2 > 100
     assert fit.error > 0.1
-
-
-def test_the_error_of_a_mean_covers_it() -> None:
-    rng = np.random.default_rng(5)
-    assert_standard_normal(
-        pulls([mean_of_groups(rng.standard_normal(100) + 2) for _ in range(TRIALS)], 2)
-    )
-
-
-def test_the_error_of_a_ratio_covers_it() -> None:
-    rng = np.random.default_rng(6)
-    found = []
-    for _ in range(TRIALS):
-        counts = rng.poisson(50, 60).astype(float)
-        found.append(
-            ratio_of_groups(counts * 3 + rng.standard_normal(60) * np.sqrt(counts), counts)
-        )
-    assert_standard_normal(pulls(found, 3))
-
-
-def test_digits_follow_the_error() -> None:
-    assert str(Measured(1.23456, 0.0123)) == "1.235 ± 0.012"
-    assert str(Measured(123.4, 56)) == "123 ± 56"

@@ -1,19 +1,18 @@
-"""The comparison with the paper: its statistics and verdicts, on curves that are known.
-
-And its inputs.
-"""
+"""The comparison with the paper: its statistics and verdicts, on curves that are known."""
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import yaml
 
+from hpcepm.analysis.statistics import Estimate
 from hpcepm.input import read_input
+from tools.studies.ensemble import Ensemble, peak_of
 from tools.studies.paper import statistics as st
-from tools.studies.paper.runs import is_done
-from tools.studies.paper.sets import NAMES, SCANNED, SUSPECT, all_runs, read, scanned
+from tools.studies.paper.sets import INPUTS, NAMES, SCANNED, SUSPECT, runs_in, scanned
 from tools.studies.paper.statements import Check, Statement, Verdict, plateau_of
-from tools.studies.paper.statistics import Ensemble, Estimate
 
 STRAIN = np.linspace(0, 1, 201)
 
@@ -21,7 +20,7 @@ STRAIN = np.linspace(0, 1, 201)
 def ensemble(
     plateau: float, bump: float = 0.0, realizations: int = 300, noise: float = 0.02
 ) -> Ensemble:
-    """Return an ensemble whose stress rises to a plateau, with a bump of that height at strain 0.06 at first."""
+    """Return an ensemble whose stress rises to a plateau, after a bump at strain 0.06."""
     rng = np.random.default_rng(5)
     stress = plateau * np.minimum(1, STRAIN / 0.04) + bump * np.exp(
         -(((STRAIN - 0.06) / 0.02) ** 2)
@@ -40,7 +39,7 @@ def test_errors_are_those_of_the_mean() -> None:
 
 def test_peak() -> None:
     sheared = ensemble(0.5, bump=0.2, noise=1e-6)
-    at, height = st.peak(sheared.curves)
+    height, at = peak_of(sheared.curves)
     assert at == pytest.approx(0.06, abs=1e-3) and height == pytest.approx(0.7, abs=1e-3)
     assert sheared.estimate(st.overshoot).value == pytest.approx(0.4, abs=3e-3)
     assert ensemble(0.5, noise=1e-6).estimate(st.overshoot).value == pytest.approx(0, abs=0.02)
@@ -50,13 +49,6 @@ def test_sharpness() -> None:
     wanted = 0.2 / (0.02 * np.sqrt(np.log(2)))  # of a Gaussian bump: half of 0.4, by its half width
     assert ensemble(0.5, bump=0.2, noise=1e-6).estimate(st.sharpness).value == pytest.approx(
         wanted, rel=0.05
-    )
-
-
-def test_an_error_is_told_with_two_digits() -> None:
-    assert (
-        str(Estimate(0.0426, 0.000071)) == "0.042600 ± 0.000071"
-        and str(Estimate(12.3, 1.2)) == "12.3 ± 1.2"
     )
 
 
@@ -103,26 +95,45 @@ def test_verdict_of_a_statement_is_the_worst() -> None:
 @pytest.mark.parametrize("odd", ["esl_plain", SUSPECT])
 def test_the_outlier_is_found_not_known(odd: str) -> None:
     of = {name: ensemble(0.9 if name == odd else 0.5) for name in NAMES}
-    of |= {scanned(c0).name: ensemble(0.5 - 10 * (c0 - 0.042)) for c0 in SCANNED}
-    found = plateau_of(of, SCANNED)
+    of |= {scanned(c0): ensemble(0.5 - 10 * (c0 - 0.042)) for c0 in SCANNED}
+    found = plateau_of(of)
     assert found.outlier == odd
     assert found.common.value == pytest.approx(0.5, abs=0.01)
     assert found.c0.value == pytest.approx(0.042, abs=5e-4)
 
 
-def test_inputs() -> None:
+def test_inputs(tmp_path: Path) -> None:
     for name in NAMES:
-        settings = read_input(str(read(name).input), []).settings
-        assert (
-            tuple(settings.lattice.shape) == (16, 16)
-            and settings.realizations == 500
-            and settings.loading.target == 1
-        )
-    runs = all_runs()
-    assert len({run.seed for run in runs}) == len({run.name for run in runs}) == 11
+        settings = read_input(str(INPUTS / f"{name}.yaml"), []).settings
+        assert tuple(settings.lattice.shape) == (16, 16)
+        assert settings.realizations == 500 and settings.loading.target == 1
+    runs = runs_in(tmp_path, 7)
+    assert len({run.settings["seed"] for run in runs}) == len({run.name for run in runs}) == 11
+    assert all(run.realizations == 7 and run.size == 16 for run in runs)
 
 
 def test_what_is_not_there_is_not_done(tmp_path: Path) -> None:
-    assert not is_done(read(SUSPECT), tmp_path, 1)
-    (tmp_path / "run.h5").write_bytes(b"no HDF5")
-    assert not is_done(read(SUSPECT), tmp_path, 1)
+    run = next(run for run in runs_in(tmp_path, 5) if run.name == SUSPECT)
+    assert not run.is_done()
+    run.path.mkdir()
+    run.file.write_bytes(b"no HDF5")
+    assert not run.is_done()
+
+
+@pytest.mark.parametrize(
+    ("finished", "changes", "done"),
+    [
+        (True, {}, True),
+        (True, {"realizations": 9}, True),
+        (True, {"realizations": 4}, False),
+        (True, {"seed": 77}, False),
+        (False, {}, False),
+    ],
+)
+def test_what_is_done(tmp_path: Path, finished: bool, changes: dict[str, int], done: bool) -> None:
+    run = next(run for run in runs_in(tmp_path, 5) if run.name == SUSPECT)
+    run.path.mkdir()
+    with h5py.File(run.file, "w") as file:
+        file.attrs["finished"] = finished
+        file.attrs["input"] = yaml.safe_dump({**run.settings, **changes})
+    assert run.is_done() == done

@@ -32,7 +32,7 @@ AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
-# What a killed step left in /tmp would be in the way of the step of the same number of the next cluster.
+# In /tmp, what a killed step leaves would disturb the step of the same number of the next cluster.
 TmpFS={folder}/tmp
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid

@@ -1,1 +1,1 @@
-"""A second program of the same model, written from the contract alone, and the comparison of the two."""
+"""A second program of the same model, written from the contract alone; the two are compared."""

@@ -1,20 +1,22 @@
-"""What both programs run: the paper's parameter sets, steady flow on lattices of several sizes, and shear bands."""
+"""What both programs run: the paper's parameter sets, steady flow, and shear bands."""
 
 from pathlib import Path
 from typing import Any, Final
 
 import h5py
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from hpcepm.model.disorder import PRESETS
 
-from ..paper_reproduction.sets import INPUTS, NAMES
-from ..paper_reproduction.statistics import Ensemble
+from ..ensemble import Ensemble
+from ..harness import Run, run_of
+from ..paper.sets import NAMES, runs_in
 from ..physics.bands import widths
-from ..physics.runs import BAND, FLOW, Run
+from ..physics.runs import BAND, FLOW
 from .second_model import Glass, shear
+
+Floats = NDArray[np.float64]
 
 PAPER_REALIZATIONS: Final = 500
 FLOW_REALIZATIONS: Final = {
@@ -39,23 +41,16 @@ OUTPUT: Final = {"observables": {"every": 0.025}, "avalanches": True}
 
 def paper_cases(folder: Path) -> list[Run]:
     """Return the paper's eight sets."""
-    cases = []
-    for name in NAMES:
-        settings = yaml.safe_load((INPUTS / f"{name}.yaml").read_text())
-        (size, _), settings["output"] = (
-            settings.pop("lattice")["shape"],
-            {"observables": {"every": 0.005}, "avalanches": False},
-        )
-        settings.pop("realizations")
-        cases.append(Run(folder / name, "continuum", size, PAPER_REALIZATIONS, settings))
-    return cases
+    more = {"output": {"observables": {"every": 0.005}, "avalanches": False}}
+    runs = runs_in(folder, PAPER_REALIZATIONS)
+    return [Run(run.path, {**run.settings, **more}) for run in runs if run.name in NAMES]
 
 
 def flow_cases(folder: Path) -> list[Run]:
     """Return the runs whose avalanches are compared."""
     glass = {**FLOW, "output": OUTPUT}
     return [
-        Run(folder / f"flow-{kernel}-{size}", kernel, size, n, glass)
+        run_of(folder / f"flow-{kernel}-{size}", kernel, size, n, glass)
         for (kernel, size), n in FLOW_REALIZATIONS.items()
     ]
 
@@ -63,53 +58,45 @@ def flow_cases(folder: Path) -> list[Run]:
 def band_case(folder: Path) -> Run:
     """Return the run whose shear bands are compared."""
     glass = {**BAND, "loading": {"target": 0.5}, "output": OUTPUT}
-    return Run(folder / "band", "continuum", BAND_SIZE, BAND_REALIZATIONS, glass)
+    return run_of(folder / "band", "continuum", BAND_SIZE, BAND_REALIZATIONS, glass)
 
 
 def ours(run: Run) -> Ensemble:
-    """Run hpcepm, unless it is done; return what it measured."""
-    run.make()
+    """Return what hpcepm measured."""
     with h5py.File(run.file, "r") as file:
         observables = file["observables"]
-        strain: NDArray[np.float64] = observables["strain"][()]
+        strain: Floats = observables["strain"][()]
         of = {name: observables[name][()] for name in RECORDED}
         of["slip"] = observables["plastic_strain"][()] * run.size**2
-        of["rise"] = (
-            _rises(file["avalanches"], strain, run.realizations)
-            if "avalanches" in file
-            else np.zeros_like(of["slip"])
-        )
+        of["rise"] = np.zeros_like(of["slip"])
+        if run.settings["output"]["avalanches"]:
+            of["rise"] = _rises(file["avalanches"], strain, run.realizations)
         profiles = np.stack([file["profiles/along_x"][()], file["profiles/along_y"][()]])
     return _ensemble(strain, of, profiles)
 
 
-def _rises(
-    avalanches: h5py.Group, strain: NDArray[np.float64], realizations: int
-) -> NDArray[np.float64]:
+def _rises(avalanches: h5py.Group, strain: Floats, realizations: int) -> Floats:
     """Return by how much the stress was raised up to all triggers so far, (realization, record)."""
-    table = {
-        name: avalanches[name][()] for name in ("realization", "strain", "stress", "stress_drop")
-    }
+    columns = ("realization", "strain", "stress", "stress_drop")
+    number, *others = (avalanches[name][()] for name in columns)
     rises = np.zeros((realizations, strain.size))
     for realization in range(realizations):
-        own = {name: column[table["realization"] == realization] for name, column in table.items()}
-        rested = own["stress"] - own["stress_drop"]
-        total = np.cumsum([0.0, *(own["stress"] - [0.0, *rested[:-1]])])
-        rises[realization] = total[np.searchsorted(own["strain"], strain)]
+        at, stress, drop = (column[number == realization] for column in others)
+        rested = stress - drop
+        total = np.cumsum([0.0, *(stress - [0.0, *rested[:-1]])])
+        rises[realization] = total[np.searchsorted(at, strain)]
     return rises
 
 
 def theirs(run: Run, seed: int) -> Ensemble:
     """Run the second program, unless it is done; return what it measured."""
-    kept = run.path.with_name(f"{run.path.name}-second.npz")
-    strain = np.arange(
-        0, run.glass["loading"]["target"] + 1e-9, run.glass["output"]["observables"]["every"]
-    )
+    kept = run.path.with_name(f"{run.name}-second.npz")
+    every = run.settings["output"]["observables"]["every"]
+    strain = np.arange(0, run.settings["loading"]["target"] + 1e-9, every)
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        measured = shear(_glass(run), run.realizations, strain, seed)
+        measured: dict[str, Any] = shear(_glass(run), run.realizations, strain, seed)
         partial = kept.with_suffix(".partial.npz")
-        np.savez_compressed(partial, **measured)  # type: ignore[arg-type]
+        np.savez_compressed(partial, **measured)
         partial.rename(kept)
     with np.load(kept) as file:
         of = {name: file[name] for name in (*RECORDED, "slip", "rise")}
@@ -118,18 +105,16 @@ def theirs(run: Run, seed: int) -> Ensemble:
 
 
 def _glass(run: Run) -> Glass:
-    elasticity, thresholds, slip = (
-        run.glass[name] for name in ("elasticity", "thresholds", "slip")
-    )
-    initial, renewal = PRESETS[thresholds["initial"]], PRESETS[thresholds["renewal"]]
-    kernel: Any = run.kernel
+    """Return the glass of a run as the second program wants it."""
+    settings = run.settings
+    elasticity, slip = settings["elasticity"], settings["slip"]
+    initial, renewal = (PRESETS[settings["thresholds"][name]] for name in ("initial", "renewal"))
+    kernel = settings.get("kernel", {"type": "continuum"})["type"]
     mu, bulk = elasticity["shear_modulus"], elasticity["bulk_modulus"]
     return Glass(run.size, mu, bulk, initial, renewal, slip["c0"], slip["c1"], kernel)
 
 
-def _ensemble(
-    strain: NDArray[np.float64], of: dict[str, Any], profiles: NDArray[np.float64]
-) -> Ensemble:
+def _ensemble(strain: Floats, of: dict[str, Any], profiles: Floats) -> Ensemble:
     middle, width = widths(strain, profiles)
     of["band_width"] = np.array([np.interp(strain, middle, row) for row in width])
     return Ensemble(strain, of)

@@ -1,9 +1,7 @@
 """The model once more, by an author who had read the contract and not hpcepm.
 
-Numpy alone, many realizations at once.
-
-Shares no line, table or random number with hpcepm, so the two agree within their errors or one of
-them is wrong.
+It uses numpy alone, for many realizations at once. It shares no line, table or random number with
+hpcepm: the two agree within their errors, or one of them is wrong.
 """
 
 from collections.abc import Callable
@@ -105,7 +103,10 @@ class _State:
 
 
 def kernel_hat(glass: Glass) -> Floats:
-    """Return the Fourier transform of the zero-mean stress response to a unit slip, on the grid of ``rfft2``."""
+    """Return the Fourier transform of the stress response to a unit slip, as ``rfft2`` has it.
+
+    The response has zero mean.
+    """
     full = 2.0 * np.pi * np.fft.fftfreq(glass.n)
     half = 2.0 * np.pi * np.fft.rfftfreq(glass.n)
     if glass.kernel == "continuum":
@@ -192,7 +193,10 @@ def _measure(glass: Glass, state: _State, at: Integers, out: dict[str, NDArray[A
 
 
 def _load(glass: Glass, state: _State, strains: Floats, out: dict[str, NDArray[Any]]) -> _State:
-    """Strain the calm realizations through the records they reach, up to the load at which their weakest site yields."""
+    """Strain the calm realizations up to the load at which their weakest site yields.
+
+    The records that they reach on the way are written.
+    """
     waiting = np.flatnonzero(state.calm)
     finished = False
     while waiting.size:

@@ -1,4 +1,1 @@
-"""The paper's eight parameter sets.
-
-Run, measured, drawn, and held against what the paper says of them.
-"""
+"""The paper's eight parameter sets: run, measured, drawn, and held against what the paper says."""

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .sets import NAMES, SUSPECT, read
-from .statistics import FLOW, Ensemble, Estimate
+from hpcepm.analysis.statistics import PLATEAU, standard_error
+
+from ..ensemble import Ensemble
+from .sets import NAMES, SUSPECT, scanned, slip_of
 
 COLOURS: Final = {
     "plain": "#6baed6",
@@ -16,6 +18,7 @@ COLOURS: Final = {
     "rejuvenated": "#fd8d3c",
     "rejuvenated_correlated": "#b2182b",
 }
+GLASSES: Final = {"esl": "ESL, a quenched liquid", "gq": "GQ, a well-annealed glass"}
 PRINTED: Final = "#555555"
 """Of the suspect set as printed, dashed."""
 
@@ -31,98 +34,70 @@ QUANTITIES: Final = {
 PANELS: Final = tuple(f"{number}{letter}" for number in QUANTITIES for letter in "ab")
 
 
-def _curve(
-    axes: Axes, ensemble: Ensemble, name: str, colour: str, label: str, dashed: bool = False
-) -> None:
+def _curve(axes: Axes, ensemble: Ensemble, name: str, **style: Any) -> None:
     """Draw a mean curve, and a band of two standard errors on both sides."""
-    mean, error = ensemble.curves.of[name], ensemble.error_of_mean(name)
-    axes.plot(
-        ensemble.strain, mean, "--" if dashed else "-", color=colour, label=label, linewidth=1.6
+    strain, mean, error = (
+        ensemble.strain,
+        ensemble.curves.of[name],
+        standard_error(ensemble.of[name]),
     )
-    axes.fill_between(
-        ensemble.strain, mean - 2 * error, mean + 2 * error, color=colour, alpha=0.2, linewidth=0
-    )
+    axes.plot(strain, mean, linewidth=1.6, **style)
+    low, high = mean - 2 * error, mean + 2 * error
+    axes.fill_between(strain, low, high, color=style["color"], alpha=0.2, linewidth=0)
 
 
-def draw_panel(
-    panel: str, ensembles: Mapping[str, Ensemble], corrected: Ensemble, c0: float, path: Path
+def _sets(
+    axes: Axes,
+    ensembles: Mapping[str, Ensemble],
+    quantity: str,
+    glass: str,
+    labels: Mapping[str, str],
+    c0: float,
 ) -> None:
-    """Draw one panel: a quantity of one glass.
+    """Draw a quantity of some sets of a glass, ``labels`` by kind.
 
     The suspect set is drawn as printed, dashed, and with the c0 that is given.
     """
-    name, label, kinds = QUANTITIES[panel[0]]
+    for kind, label in labels.items():
+        name, said = f"{glass}_{kind}", f"{kind.replace('_', ', ')}{label}"
+        if name == SUSPECT:
+            printed = f"{said}, c0 = {slip_of(name)[0]:g} as printed"
+            _curve(axes, ensembles[name], quantity, color=PRINTED, label=printed, linestyle="--")
+            name, said = scanned(c0), f"{said}, c0 = {c0:g}"
+        _curve(axes, ensembles[name], quantity, color=COLOURS[kind], label=said)
+    axes.grid(alpha=0.3)
+
+
+def draw_panel(panel: str, ensembles: Mapping[str, Ensemble], c0: float, path: Path) -> None:
+    """Draw one panel: a quantity of one glass."""
+    quantity, label, kinds = QUANTITIES[panel[0]]
     glass = "esl" if panel[1] == "a" else "gq"
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
-    for kind in kinds:
-        of = f"{glass}_{kind}"
-        said = kind.replace("_", ", ")
-        if of == SUSPECT:
-            _curve(
-                axes,
-                ensembles[of],
-                name,
-                PRINTED,
-                f"{said}, c0 = {read(of).c0:g} as printed",
-                dashed=True,
-            )
-            _curve(axes, corrected, name, COLOURS[kind], f"{said}, c0 = {c0:g}")
-        else:
-            _curve(axes, ensembles[of], name, COLOURS[kind], said)
+    _sets(axes, ensembles, quantity, glass, dict.fromkeys(kinds, ""), c0)
     axes.set(xlabel="strain ε", ylabel=label, xlim=(0, 1), title=glass.upper())
-    if name == "localization":
+    if quantity == "localization":
         axes.set_yscale("log")
-    else:
-        axes.set_ylim(bottom=0 if name != "threshold_mean" else None)
-    axes.grid(alpha=0.3)
+    elif quantity != "threshold_mean":
+        axes.set_ylim(bottom=0)
     axes.legend(fontsize=9)
     figure.savefig(path, dpi=110)
 
 
-def draw_plateau(
-    ensembles: Mapping[str, Ensemble],
-    corrected: Ensemble,
-    c0: Estimate,
-    drawn_c0: float,
-    path: Path,
-) -> None:
-    """Draw the stress of the eight sets on one plateau.
-
-    The suspect one as printed, dashed, and corrected.
-    """
+def draw_plateau(ensembles: Mapping[str, Ensemble], c0: float, path: Path) -> None:
+    """Draw the stress of all sets on one plateau."""
     figure = Figure(figsize=(11, 4.6), layout="constrained")
-    for k, glass in enumerate(("esl", "gq")):
-        axes = figure.add_subplot(1, 2, k + 1)
-        for kind, colour in COLOURS.items():
-            name = f"{glass}_{kind}"
-            run, said = read(name), kind.replace("_", ", ")
-            if name == SUSPECT:
-                _curve(
-                    axes,
-                    ensembles[name],
-                    "stress",
-                    PRINTED,
-                    f"{said}: c0 = {run.c0:g}, as printed",
-                    dashed=True,
-                )
-                _curve(axes, corrected, "stress", colour, f"{said}: c0 = {drawn_c0:g} (fit: {c0})")
-            else:
-                slip = f"{run.c0:g} + {run.c1:g} σ$_c$²" if run.correlated else f"{run.c0:g}"
-                _curve(axes, ensembles[name], "stress", colour, f"{said}: {slip}")
-        title = {"esl": "ESL, a quenched liquid", "gq": "GQ, a well-annealed glass"}[glass]
-        axes.set(
-            xlabel="strain ε",
-            ylabel="stress Σ (Lennard-Jones units)",
-            xlim=(0, 1),
-            ylim=(0, 1.1),
-            title=title,
-        )
-        axes.axvspan(*FLOW, color="k", alpha=0.04, linewidth=0)
-        axes.grid(alpha=0.3)
+    for axes, (glass, title) in zip(figure.subplots(1, 2), GLASSES.items(), strict=True):
+        labels = {}
+        for kind in COLOURS:
+            own, c1 = slip_of(f"{glass}_{kind}")
+            slip = f": {own:g} + {c1:g} σ$_c$²" if c1 else f": {own:g}"
+            labels[kind] = "" if f"{glass}_{kind}" == SUSPECT else slip
+        _sets(axes, ensembles, "stress", glass, labels, c0)
+        axes.set(xlabel="strain ε", ylabel="stress Σ (Lennard-Jones units)", title=title)
+        axes.set(xlim=(0, 1), ylim=(0, 1.1))
+        axes.axvspan(*PLATEAU, color="k", alpha=0.04, linewidth=0)
         axes.legend(fontsize=8.5, title="mean slip", title_fontsize=8.5, loc="lower right")
     size = min(ensembles[name].size for name in NAMES)
-    figure.suptitle(
-        f"The paper's eight parameter sets, N = 16, {size} realizations each", fontsize=12
-    )
+    figure.suptitle(f"The paper's eight parameter sets, N = 16, {size} realizations each")
     figure.savefig(path, dpi=110)

@@ -1,1 +1,1 @@
-"""Physics verification: avalanches, the pseudo-gap, diffusion and shear bands, beside what the literature says."""
+"""Steady flow and shear bands: exponents that are known of elasto-plastic models, found again."""

@@ -1,12 +1,14 @@
-"""How wide a shear band is: where plastic strain goes on, along the direction in which it is localized."""
+"""How wide a shear band is: where plastic strain goes on, across the band."""
 
 from typing import Final, NamedTuple
 
 import h5py
 import numpy as np
 
-from .estimators import Array, Measured, fit_power_of_size, mean_of_groups
-from .runs import Run
+from hpcepm.analysis.statistics import Estimate, mean
+
+from ..harness import Run
+from .estimators import Array, fit_power_of_size
 
 WINDOW: Final = 2
 """Records over which an increment is taken."""
@@ -22,12 +24,14 @@ class Bands(NamedTuple):
     """Band width against strain."""
 
     strain: Array
-    width: list[Measured]  # in cells
-    growth: Measured  # b of width ~ strain^b
+    width: list[Estimate]  # in cells
+    growth: Estimate  # b of width ~ strain^b
 
 
 def widths(strain: Array, profiles: Array) -> tuple[Array, Array]:
-    """Return strains, and there the participation width 1/Σp² of the increment of the profile, p its share in each row.
+    """Return strains, and there the width of the increment of the profile.
+
+    It is the participation 1/Σp², p being the share of each row in the increment.
 
     Parameters
     ----------
@@ -56,8 +60,8 @@ def read_bands(run: Run) -> Bands:
         strain = file["observables/strain"][:]
         profiles = np.stack([file["profiles/along_x"][:], file["profiles/along_y"][:]])
     middle, width = widths(strain, profiles)
-    growth = mean_of_groups(np.array([_growth(middle, w) for w in width]))
-    return Bands(middle, [mean_of_groups(w) for w in width.T], growth)
+    growth = mean(np.array([_growth(middle, w) for w in width]))
+    return Bands(middle, [mean(w) for w in width.T], growth)
 
 
 def _growth(strain: Array, width: Array) -> float:

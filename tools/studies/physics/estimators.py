@@ -1,13 +1,13 @@
-"""Exponents from samples, with errors.
-
-Maximum likelihood and the observed information, by numpy and scipy alone.
+"""Exponents from samples, with errors, by maximum likelihood and the observed information.
 
 A density exp(−Σ θ_k t_k(s) − ln Z) needs no more of a sample than the means of its t_k, and its
 observed information is their covariance under the density, a derivative of ln Z. So a fit costs the
 same for a thousand avalanches as for a million.
 
-References ---------- Clauset, Shalizi and Newman, SIAM Review 51, 661 (2009), section 3 and
-appendix B; Lehmann and Casella, Theory of Point Estimation, chapter 6.
+References
+----------
+Clauset, Shalizi and Newman, SIAM Review 51, 661 (2009), section 3 and appendix B.
+Lehmann and Casella, Theory of Point Estimation, chapter 6.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
 
+from hpcepm.analysis.statistics import Estimate
+
 Array = NDArray[np.float64]
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
@@ -24,24 +26,10 @@ FAR: Final = 60.0
 """Where exp(−(s/s_c)^b) is taken to be 0: (s/s_c)^b beyond this."""
 
 
-class Measured(NamedTuple):
-    """A number and its standard error."""
-
-    value: float
-    error: float
-
-    def __str__(self) -> str:
-        """Write so many digits as the error allows: two of its own."""
-        if not 0 < self.error < np.inf:
-            return f"{self.value:.3g}"
-        digits = max(0, 1 - int(np.floor(np.log10(self.error))))
-        return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
-
-
 class CutOff(NamedTuple):
     """One τ for all samples, and a cut-off for each."""
 
-    tau: Measured
+    tau: Estimate
     cut_offs: Array
     covariance: Array  # of ln s_c
     densities: list["Density"]
@@ -72,10 +60,8 @@ def _moments(density: Density) -> tuple[float, Array, Array]:
     exponent = (1 - tau) * u - t[1]
     top = exponent.max()
     mass = WEIGHTS * np.exp(exponent - top)
-    z = mass.sum()
-    mean = t @ mass / z
-    from_mean = t - mean[:, None]
-    return float(np.log(z * (high - low) / 2) + top), mean, (from_mean * mass) @ from_mean.T / z
+    ln_z = float(np.log(mass.sum() * (high - low) / 2) + top)
+    return ln_z, np.average(t, axis=1, weights=mass), np.cov(t, aweights=mass, ddof=0)
 
 
 def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.0) -> CutOff:
@@ -121,16 +107,14 @@ def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.
         information[0, k + 1] = information[k + 1, 0] = -n * sharpness * cov[0, 1]
         information[k + 1, k + 1] = n * sharpness**2 * cov[1, 1]
     covariance: Array = np.linalg.inv(information).astype(float)
-    tau = Measured(float(found.x[0]), float(np.sqrt(covariance[0, 0])))
+    tau = Estimate(float(found.x[0]), float(np.sqrt(covariance[0, 0])))
     densities = [density(found.x, k) for k in range(len(kept))]
     cut_offs = np.array([d.cut_off for d in densities])
     return CutOff(tau, cut_offs, covariance[1:, 1:], densities, -float(found.fun))
 
 
-def fit_rising_power(x: Array, low: float, high: float) -> Measured:
-    """Fit P(x) ~ x^θ between two bounds.
-
-    Θ, by maximum likelihood, and its error by the observed information.
+def fit_rising_power(x: Array, low: float, high: float) -> Estimate:
+    """Return θ of P(x) ~ x^θ between two bounds, by maximum likelihood.
 
     With y = ln(high/x) in (0, L), L = ln(high/low), the density of y is that of an exponential of
     rate 1 + θ, truncated at L.
@@ -143,10 +127,10 @@ def fit_rising_power(x: Array, low: float, high: float) -> Measured:
 
     rate = brentq(excess, 1e-6, 50.0)
     information = 1 / rate**2 - (length / (2 * np.sinh(rate * length / 2))) ** 2
-    return Measured(rate - 1, 1 / np.sqrt(len(y) * information))
+    return Estimate(rate - 1, 1 / np.sqrt(len(y) * information))
 
 
-def fit_power_of_size(sizes: Array, values: Array, covariance: Array) -> tuple[Measured, float]:
+def fit_power_of_size(sizes: Array, values: Array, covariance: Array) -> tuple[Estimate, float]:
     """Fit values = A N^p by generalized least squares of the logarithms.
 
     Parameters
@@ -169,21 +153,4 @@ def fit_power_of_size(sizes: Array, values: Array, covariance: Array) -> tuple[M
     best = of_fit @ design.T @ weight @ np.log(values)
     left = np.log(values) - design @ best
     chi2 = float(left @ weight @ left) / max(1, len(sizes) - 2)
-    return Measured(float(best[1]), float(np.sqrt(of_fit[1, 1] * max(1.0, chi2)))), chi2
-
-
-def ratio_of_groups(sums: Array, counts: Array) -> Measured:
-    """Return Σ sums / Σ counts, one of each a realization, and its error by the jackknife over realizations.
-
-    References
-    ----------
-    Efron and Tibshirani, An Introduction to the Bootstrap, chapter 11.
-    """
-    n = len(sums)
-    without = (sums.sum() - sums) / (counts.sum() - counts)
-    return Measured(float(sums.sum() / counts.sum()), float(np.sqrt((n - 1) * without.var())))
-
-
-def mean_of_groups(values: Array) -> Measured:
-    """Return mean and standard error of independent values, one a realization."""
-    return ratio_of_groups(values, np.ones(len(values)))
+    return Estimate(float(best[1]), float(np.sqrt(of_fit[1, 1] * max(1.0, chi2)))), chi2

@@ -1,13 +1,14 @@
-"""Steady flow of one run: its avalanches, the stress to the next one, distances to yield, and how plastic strain spreads."""
+"""Steady flow of one run: avalanches, distances to yield, and how plastic strain spreads."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import h5py
 import numpy as np
 
-from .estimators import Array, Measured, mean_of_groups, ratio_of_groups
-from .runs import Run
+from hpcepm.analysis.statistics import Estimate, mean, ratio
+
+from ..harness import Run
+from .estimators import Array
 
 STEADY: Final = 0.25
 """Strain from which flow counts as steady."""
@@ -16,56 +17,42 @@ SMALL_X: Final = 0.5
 """Plastic strengths up to this one are kept."""
 
 
-@dataclass(frozen=True)
-class Balance:
-    """⟨x_min⟩ against 2μ⟨S⟩/(nx ny)."""
-
-    x_min: Measured
-    slip: Measured
-    ratio: Measured  # of the two
-    # |Σ x_min − Σ stress drops − change of stress| / Σ x_min, the largest of all realizations
-    residual: float
-
-
-@dataclass(frozen=True)
-class Flow:
+class Flow(NamedTuple):
     """What is measured of a run in steady flow."""
 
     size: int
     slips: Array  # of all avalanches
-    balance: Balance
+    slip: Estimate  # ⟨S⟩
+    x_min: Estimate  # ⟨x_min⟩: the stress that is added before an avalanche
+    ratio: Estimate  # ⟨x_min⟩ by 2μ⟨S⟩/(nx ny)
+    residual: float  # |Σ x_min − Σ drops − change of stress| / Σ x_min, the largest of all runs
     x: Array  # plastic strengths below SMALL_X, of all sites at all snapshots
-    n_x: int  # how many there were
+    n_x: int  # how many there were in all
     lags: Array  # of strain
-    spread: list[
-        Measured
-    ]  # at each lag: variance over sites of the increment of ε_p, over its mean
-    diffusion: list[
-        Measured
-    ]  # at each lag: mean square displacement, over the mean increment of ε_p
+    diffusion: list[Estimate]  # at each: mean square displacement over mean increment of ε_p
 
     @property
-    def p0(self) -> Measured:
+    def p0(self) -> Estimate:
         """P(x → 0): the density below 2⟨x_min⟩, with the error of a Poisson count."""
-        bound = 2 * self.balance.x_min.value
-        n = int((self.x < bound).sum())
-        return Measured(n / bound / self.n_x, np.sqrt(n) / bound / self.n_x)
+        width = 2 * self.x_min.value * self.n_x
+        n = int((self.x < 2 * self.x_min.value).sum())
+        return Estimate(n / width, np.sqrt(n) / width)
 
 
 def read_flow(run: Run) -> Flow:
     """Return what is measured of a run."""
     with h5py.File(run.file, "r") as file:
-        slips, balance = _avalanches(run, file["avalanches"])
+        avalanches = _avalanches(run, file["avalanches"])
         fields = file["fields"]
         strain = fields["strain"][:]
         steady = np.flatnonzero(strain >= STEADY - 1e-9)
         x = (fields["sigma_c"][:, steady] - fields["sigma"][:, steady]).ravel()
-        lags, spread, diffusion = _spread(run, fields["epsilon_p"][:, steady], strain[steady])
-    return Flow(run.size, slips, balance, x[x < SMALL_X], len(x), lags, spread, diffusion)
+        lags, diffusion = _diffusion(run, fields["epsilon_p"][:, steady], strain[steady])
+    return Flow(run.size, *avalanches, x[x < SMALL_X], len(x), lags, diffusion)
 
 
-def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
-    """Return slips, and the balance of loading and relaxation.
+def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Estimate, Estimate, Estimate, float]:
+    """Return all slips, and the balance of loading and relaxation: four numbers of `Flow`.
 
     Avalanches are in order, one realization after the other.
     """
@@ -76,47 +63,36 @@ def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Balance]:
     steady = np.flatnonzero(strain > STEADY)
     of = realization[steady]
     loaded = stress[steady] - after[steady - 1]
-
-    def totals(values: Array) -> Array:
-        return np.bincount(of, values).astype(float)
-
-    first, last = (
-        steady[np.searchsorted(of, range(of[-1] + 1))],
-        steady[np.searchsorted(of, range(of[-1] + 1), "right") - 1],
-    )
-    x_min, slipped, counts = totals(loaded), totals(slip[steady]), totals(np.ones(len(of)))
-    relaxed = run.two_mu * slipped / run.size**2
+    each = range(of[-1] + 1)
+    first = steady[np.searchsorted(of, each)]
+    last = steady[np.searchsorted(of, each, "right") - 1]
+    sums = (loaded, slip[steady], np.ones(len(of)))
+    x_min, slipped, counts = (np.bincount(of, values).astype(float) for values in sums)
+    relaxed = 2 * run.settings["elasticity"]["shear_modulus"] * slipped / run.size**2
     residual = abs(x_min - relaxed - (after[last] - after[first - 1])) / x_min
-    balance = Balance(
-        ratio_of_groups(x_min, counts),
-        ratio_of_groups(slipped, counts),
-        ratio_of_groups(x_min, relaxed),
-        float(residual.max()),
-    )
-    return slip[steady], balance
+    means = ratio(slipped, counts), ratio(x_min, counts), ratio(x_min, relaxed)
+    return slip[steady], *means, float(residual.max())
 
 
-def _spread(
-    run: Run, epsilon_p: Array, strain: Array
-) -> tuple[Array, list[Measured], list[Measured]]:
-    """Return lags, and for each the mean squares of the increments of plastic strain and of displacement, over its mean.
+def _diffusion(run: Run, epsilon_p: Array, strain: Array) -> tuple[Array, list[Estimate]]:
+    """Return lags, and for each the mean square displacement, over the mean plastic increment.
 
-    A plastic strain ε_p, a shear, moves matter by u(q) with q²|u|² = 4|ε_p|² (cos² 2θ + (μ/(K + μ))² sin² 2θ): a force
-    −2μ div ε_p against the transverse and the longitudinal stiffness, μ and K + μ, θ the angle of q with x.
+    A plastic strain ε_p, a shear, moves matter by u(q) with
+    q²|u|² = 4|ε_p|² (cos² 2θ + (μ/(K + μ))² sin² 2θ): a force −2μ div ε_p against the transverse
+    and the longitudinal stiffness, μ and K + μ, where θ is the angle of q with x.
     """
+    elasticity = run.settings["elasticity"]
+    mu, bulk = elasticity["shear_modulus"], elasticity["bulk_modulus"]
     q = 2 * np.pi * np.fft.fftfreq(run.size)
     qx2, qy2 = q[:, None] ** 2, q[None, :] ** 2
     q2 = qx2 + qy2
     q2[0, 0] = np.inf
     sin2 = 4 * qx2 * qy2 / q2**2
-    weight = 4 / q2 * (1 - sin2 + run.longitudinal**2 * sin2)
-    strains, displacements = [], []
+    weight = 4 / q2 * (1 - sin2 + (mu / (bulk + mu)) ** 2 * sin2)
+    displacements = []
     for lag in range(1, len(strain)):
         moved = epsilon_p[:, lag:] - epsilon_p[:, :-lag]
-        mean = moved.mean(axis=(2, 3))
         power = abs(np.fft.fft2(moved) / run.size**2) ** 2
-        strains.append(mean_of_groups((moved.var(axis=(2, 3)) / mean).mean(axis=1)))
-        displacements.append(
-            mean_of_groups(((power * weight).sum(axis=(2, 3)) / mean).mean(axis=1))
-        )
-    return strain[1:] - strain[0], strains, displacements
+        squares = (power * weight).sum(axis=(2, 3)) / moved.mean(axis=(2, 3))
+        displacements.append(mean(squares.mean(axis=1)))
+    return strain[1:] - strain[0], displacements

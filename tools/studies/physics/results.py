@@ -1,27 +1,26 @@
 """All exponents of one kernel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 
+from hpcepm.analysis.statistics import Estimate
+
 from .bands import Bands
-from .estimators import Array, CutOff, Measured, fit_cut_off, fit_power_of_size, fit_rising_power
+from .estimators import Array, CutOff, fit_cut_off, fit_power_of_size, fit_rising_power
 from .flow import Flow
 
 AT_LEAST: Final = 0.4
-"""S_min: some eight slips. Smaller avalanches show the distribution of single slips."""
+"""S_min, some eight slips. Smaller avalanches show the distribution of single slips."""
 
 SCALING_FROM: Final = 64
 """Smallest N whose avalanches follow a power law for a while before their cut-off."""
 
 EVEN_UP_TO: Final = 128
-"""Largest N whose plastic strain is about as even at the end as on smaller lattices.
-
-Larger ones localize.
-"""
+"""Largest N whose plastic strain stays about even to the end; larger lattices localize."""
 
 EXPONENTIAL: Final = 1.0
 GAUSSIAN: Final = 2.0
@@ -53,45 +52,30 @@ class Results:
         """The fit of the figure: with the cut-off that is the likelier of the two."""
         return self.fit(GAUSSIAN)
 
-    def fractal_dimension(self, fit: CutOff) -> Measured:
+    def fractal_dimension(self, fit: CutOff) -> Estimate:
         """Return d_f of S_c ~ N^d_f."""
         return fit_power_of_size(_sizes(self.large), fit.cut_offs, fit.covariance)[0]
 
-    def theta(self, low: float = BETWEEN[0], high: float = BETWEEN[1]) -> Measured:
+    def theta(self, low: float = BETWEEN[0], high: float = BETWEEN[1]) -> Estimate:
         """Return θ of P(x) ~ x^θ on the largest lattice."""
         return fit_rising_power(self.flows[-1].x, low, high)
 
-    def power_of_size(self, measured: Sequence[Measured], flows: Sequence[Flow]) -> Measured:
-        """Return the power of N by which something grows."""
-        values = np.array([m.value for m in measured])
-        errors = np.array([m.error for m in measured])
+    def power_of_size(self, of: Callable[[Flow], Estimate], up_to: float = np.inf) -> Estimate:
+        """Return the power of N by which something grows, on lattices up to an N."""
+        flows = [flow for flow in self.flows if flow.size <= up_to]
+        values, errors = np.array([of(flow) for flow in flows]).T
         return fit_power_of_size(_sizes(flows), values, (errors / values) ** 2)[0]
 
     @property
-    def loading(self) -> Measured:
+    def loading(self) -> Estimate:
         """The power of N in ⟨x_min⟩."""
-        return self.power_of_size([flow.balance.x_min for flow in self.flows], self.flows)
+        return self.power_of_size(lambda flow: flow.x_min)
 
     @property
-    def slip(self) -> Measured:
-        """The power of N in ⟨S⟩."""
-        return self.power_of_size([flow.balance.slip for flow in self.flows], self.flows)
-
-    @property
-    def theta_of_loading(self) -> Measured:
+    def theta_of_loading(self) -> Estimate:
         """θ, if ⟨x_min⟩ ~ N^(−2/(1 + θ))."""
-        power = self.loading
-        return Measured(-2 / power.value - 1, 2 / power.value**2 * power.error)
-
-    @property
-    def plateau(self) -> Measured:
-        """The power of N in P(x → 0)."""
-        return self.power_of_size([flow.p0 for flow in self.flows], self.flows)
-
-    def diffusion(self, lag: int) -> Measured:
-        """Return the power of N in the mean square displacement at a lag, counted in snapshots, where flow is even."""
-        even = [flow for flow in self.flows if flow.size <= EVEN_UP_TO]
-        return self.power_of_size([flow.diffusion[lag - 1] for flow in even], even)
+        power, error = self.loading
+        return Estimate(-2 / power - 1, 2 / power**2 * error)
 
 
 def _sizes(flows: Sequence[Flow]) -> Array:

@@ -1,0 +1,33 @@
+"""The command that starts ranks. As a program, ``mpiexec.py RANKS`` prints it, for the shell."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+
+def mpiexec(ranks: int) -> list[str]:
+    """Return the words to put before a command so that this many ranks run it.
+
+    ``MPIEXEC`` in the environment names the launcher; else it is looked for. Open MPI wants to be
+    asked for more ranks than cores, and for ranks of root.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no launcher.
+    """
+    there = shutil.which("mpiexec.openmpi") or shutil.which("mpiexec")
+    launcher = os.environ.get("MPIEXEC") or there
+    if launcher is None:
+        raise FileNotFoundError("no mpiexec: run tools/setup, or name it in MPIEXEC")
+    version = subprocess.run([launcher, "--version"], capture_output=True, text=True).stdout
+    options = []
+    if any(name in version for name in ("Open MPI", "OpenRTE", "prrte")):
+        root = ["--allow-run-as-root"] if os.getuid() == 0 else []
+        options = ["--oversubscribe", "--quiet", *root]
+    return [launcher, *options, "-n", str(ranks)]
+
+
+if __name__ == "__main__":
+    print(*mpiexec(int(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""Studies: larger computations whose results are held against the literature, or each other."""

@@ -1,0 +1,119 @@
+"""What the studies share: runs that are made if they are missing, and tables of what was found."""
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import yaml
+
+from hpcepm.parallel.mpiexec import mpiexec
+from hpcepm.text import bar, duration
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+TABLES: Final = re.compile(r"(<!-- tables: .*-->\n).*(<!-- end of tables -->\n)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Run:
+    """An input, several realizations of it, and the directory that the results are kept in."""
+
+    path: Path
+    settings: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.path.name
+
+    @property
+    def file(self) -> Path:
+        """What the run wrote."""
+        return self.path / "run.h5"
+
+    @property
+    def size(self) -> int:
+        """N."""
+        return int(self.settings["lattice"]["shape"][0])
+
+    @property
+    def realizations(self) -> int:
+        """How many there are to be."""
+        return int(self.settings["realizations"])
+
+    def is_done(self) -> bool:
+        """Return whether the directory holds this run, with as many realizations or more."""
+        try:
+            with h5py.File(self.file, "r") as file:
+                there = yaml.safe_load(file.attrs["input"])
+                enough = file.attrs["finished"] and there["realizations"] >= self.realizations
+        except (OSError, KeyError):
+            return False
+        return bool(enough and {**there, "realizations": self.realizations} == self.settings)
+
+
+def run_of(path: Path, kernel: str, size: int, realizations: int, glass: dict[str, Any]) -> Run:
+    """Return a run on a square lattice."""
+    lattice = {"lattice": {"shape": [size, size]}, "kernel": {"type": kernel}}
+    return Run(path, {**lattice, "realizations": realizations, **glass})
+
+
+def make(runs: Sequence[Run], ranks: int = 1) -> None:
+    """Make the runs that are missing, one after the other, with a bar for all of them.
+
+    If one fails, its exit code ends the program. What was done stays, and the next call goes on.
+    """
+    began, live = time.monotonic(), sys.stdout.isatty()
+    missing = [run for run in runs if not run.is_done()]
+    for k, run in enumerate(missing):
+        left = (time.monotonic() - began) * (len(missing) / k - 1) if k else inf
+        told = f"{bar(k / len(missing))} {k}/{len(missing)} runs, {duration(left)} left: {run.name}"
+        print(f"\r\033[K{told}" if live else told, end="" if live else "\n", flush=True)
+        source = run.path.with_name(f"{run.name}.yaml")
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(yaml.safe_dump(run.settings, sort_keys=False))
+        program = [sys.executable, "-m", "hpcepm", str(source), "--output", str(run.path)]
+        start = mpiexec(ranks) if ranks > 1 else []
+        try:
+            code = subprocess.run([*start, *program, "--continue", "--quiet"]).returncode
+        except KeyboardInterrupt:
+            sys.exit(130)
+        if code:
+            told = f"{run.name} ended with exit code {code} (above); the same command goes on"
+            print(told, file=sys.stderr)
+            sys.exit(code)
+    if live and missing:
+        print("\r\033[K", end="")
+    print(f"{len(missing)} of {len(runs)} runs made, in {duration(time.monotonic() - began)}")
+
+
+def options_of(tool: str, purpose: str | None, runs: str) -> argparse.ArgumentParser:
+    """Return a parser of the options that studies share."""
+    parser = argparse.ArgumentParser(prog=tool, description=purpose)
+    where = "where runs are kept (default: %(default)s)"
+    parser.add_argument("--runs", default=runs, type=Path, help=where)
+    parser.add_argument("--docs", action="store_true", help="put the results into docs/, too")
+    return parser
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table in Markdown."""
+    lines = (head, ["---"] * len(head), *rows)
+    return "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in lines)
+
+
+def publish(text: str, page: str, options: argparse.Namespace) -> None:
+    """Print results, and write them beside the runs; with ``--docs`` into a page of ``docs/``."""
+    print(text)
+    (options.runs / page).write_text(text)
+    if options.docs:
+        old = (DOCS / page).read_text()
+        new = TABLES.sub(lambda marks: f"{marks[1]}\n{text}\n{marks[2]}", old)
+        (DOCS / page).write_text(new)
