@@ -16,6 +16,7 @@ import pytest
 import yaml
 from mpi4py import MPI
 
+from hpcepm.parallel.launch import initialize
 from hpcepm.parallel.mpiexec import mpiexec
 from hpcepm.parallel.ranks import Ranks
 
@@ -81,6 +82,7 @@ second less at each start), and lets ranks that wait make room for others on a b
 @pytest.fixture(scope="session")
 def one_rank() -> Ranks:
     """Return the one rank that runs the tests."""
+    initialize()
     return Ranks(MPI.COMM_SELF)
 
 

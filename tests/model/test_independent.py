@@ -5,11 +5,13 @@ Its own identities, and that it and hpcepm agree on small glasses.
 
 import numpy as np
 import pytest
-from hpcepm.run.realization import Realizations, SavePoint
 
 from hpcepm.model import disorder
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
+from hpcepm.run.runner import Runner
+from hpcepm.run.save_points import SavePoint
+from hpcepm.storage.store import Plan
 from tests.model.test_dynamics import BULK, MU, glass
 from tools.studies.independent.second_model import Glass, kernel_hat, shear
 
@@ -45,14 +47,11 @@ def test_both_programs_agree(one_rank: Ranks, kernel: str) -> None:
         kernel,  # type: ignore[arg-type]
     )
     theirs = shear(second, REALIZATIONS, STRAINS, 7)
-    many = Realizations(
-        Lattice((8, 8), one_rank),
-        glass(kernel=(kernel, "simple")),
-        "direct",
-        [SavePoint(strain) for strain in STRAINS],
-    )
-    kept = [many.shear(r) for r in range(REALIZATIONS)]
-    ours = np.array([sheared.records for sheared in kept if sheared])
+    points = [SavePoint(strain) for strain in STRAINS]
+    plan = Plan((8, 8), tuple(STRAINS), (), (), False)
+    lattice, ours_alike = Lattice((8, 8), one_rank), glass(kernel=(kernel, "simple"))
+    runner = Runner(lattice, ours_alike, "direct", points, plan)
+    ours = np.array([runner.sheared(r).observables for r in range(REALIZATIONS)])
     for name in (
         "stress",
         "threshold_mean",
