@@ -1,4 +1,4 @@
-"""The dynamics: event by event against a plain model, engine against engine, and the balance of stress."""
+"""The dynamics: against a plain model, engine against engine, and the balance of stress."""
 
 from itertools import pairwise
 from typing import Any
