@@ -1,20 +1,15 @@
 """Print the directory that a command line of hpcepm writes to.
 
-`jobs/common.sh` looks for checkpoints there.
-
-Says nothing about a command line or an input that is wrong: the run itself will.
+``jobs/common.sh`` looks for checkpoints there. Of a wrong command line or input nothing is said
+here: the run itself will say what is wrong.
 """
 
 import contextlib
 import sys
 
-import mpi4py
-
-mpi4py.rc.initialize = False  # this is no rank
-
 from hpcepm.cli.base import UsageError
-from hpcepm.cli.run import run_parser  # noqa: E402
-from hpcepm.input import InputError, read_input  # noqa: E402
+from hpcepm.cli.run import run_parser
+from hpcepm.input import InputError, read_input
 
 with contextlib.suppress(UsageError, InputError):
     options = run_parser().parse_args(sys.argv[1:])

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from mpi4py import MPI
+from mpi4py_fft import PFFT
 
 from hpcepm.model import disorder
 from hpcepm.model.disorder import SlipLaw
@@ -38,9 +40,6 @@ from hpcepm.storage.checkpoint import (
     write_checkpoint,
 )
 from hpcepm.storage.store import Plan, Rows, Store
-
-from mpi4py import MPI  # isort: skip
-from mpi4py_fft import PFFT  # isort: skip
 
 Thing = TypeVar("Thing")
 

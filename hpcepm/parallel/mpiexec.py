@@ -1,4 +1,4 @@
-"""The command that starts ranks. As a program, ``mpiexec.py RANKS`` prints it, for the shell."""
+"""The command that starts ranks; as a program, ``mpiexec.py RANKS`` prints it, a word a line."""
 
 import os
 import shutil
@@ -30,4 +30,4 @@ def mpiexec(ranks: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(*mpiexec(int(sys.argv[1])))
+    print(*mpiexec(int(sys.argv[1])), sep="\n")
