@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hpcepm.model import disorder
-from hpcepm.model.disorder import SlipLaw
+from hpcepm.model.distributions import preset
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.glass import Glass
-from hpcepm.model.kernel import Kernel, wavevectors
+from hpcepm.model.kernel import Kernel, continuum, wavevectors
 from hpcepm.model.loop import LoopExit
 from hpcepm.parallel import launch
+from hpcepm.model.slip import Exponential
 from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.exchange import EVENT, exchange_events
 from hpcepm.parallel.ranks import Ranks
@@ -50,10 +50,10 @@ SECONDS = 0.5
 
 def glass() -> Glass:
     """Return a glass that is rejuvenated from the start: at strain 0.1 it flows steadily."""
-    renewal = disorder.preset("MCT")
-    slip = SlipLaw(disorder.EXPONENTIAL_SLIP, 0.0276, 0.0206)
+    renewal = preset("MCT")
+    slip = Exponential(0.0276, 0.0206)
     return Glass(
-        Kernel("continuum", "simple", 14.7 / (1 + 14.7 / 52)),
+        Kernel(continuum("simple"), 14.7 / (1 + 14.7 / 52)),
         14.7,
         renewal,
         renewal,

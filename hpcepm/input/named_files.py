@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
@@ -25,8 +26,26 @@ HEADING = re.compile(
 )  # a letter or a bracket; what begins as a number should be one
 
 
-class BadFile(Exception):
+class BadFile(ValueError):
     """A named file that is missing, malformed or of the wrong shape; the message names it."""
+
+
+@dataclass(frozen=True)
+class NamedFiles:
+    """The files that an input names: see `hpcepm.model.registry.Files`."""
+
+    folder: str
+    shape: tuple[int, int]
+
+    def numbers(self, name: str) -> NDArray[np.float64]:  # noqa: D102
+        return read_samples(name, self.folder)
+
+    def array(self, name: str) -> NDArray[np.float64]:  # noqa: D102
+        with _opened(*split_name(name, self.folder)) as found:
+            return np.asarray(found[()], np.float64)
+
+    def check_field(self, name: str) -> None:  # noqa: D102
+        check_field_file(name, self.folder, self.shape)
 
 
 def split_name(name: str, folder: str) -> tuple[str, str]:

@@ -1,7 +1,4 @@
-"""Athermal quasi-static shear under strain control.
-
-The weakest site yields, and the avalanche that it starts runs out.
-"""
+"""Athermal quasi-static loading: the weakest site yields, and its avalanche runs out."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,11 +13,13 @@ from hpcepm.parallel.rows import Lattice, LocalField, all_finite
 
 from .engines import ENGINES, Engine
 from .glass import Glass, equilibrated_stress, prepare, stress_scale
+from .loading import Loading, Strain
 from .loop import Buffers, LoopExit, LoopParameters, advance
 from .state import State
 
 ROWS_OF_TABLE: Final = 65536
 EVENTS_AT_FIRST: Final = 4096
+STRAIN_CONTROL: Final = Strain(target=np.inf)
 MOST_EVENTS: Final = 2**31 // EVENT.itemsize  # MPI counts bytes in 32 bits
 
 
@@ -29,16 +28,18 @@ class NotFinite(Exception):
 
 
 class Dynamics:
-    """The shearing of one realization by one ranks of ranks.
+    """The loading of one realization by some ranks.
 
     Parameters
     ----------
     lattice, glass
         Where and what. Making a `Dynamics` is Collective; it can `begin` again.
     engine
-        A name in `hpcepm.engines.ENGINES`.
+        A name in `hpcepm.model.engines.ENGINES`.
     state
         Where to go on from; None prepares the glass afresh.
+    loading
+        What the outside does.
 
     Attributes
     ----------
@@ -47,9 +48,15 @@ class Dynamics:
     """
 
     def __init__(
-        self, lattice: Lattice, glass: Glass, engine: str, state: State | None = None
+        self,
+        lattice: Lattice,
+        glass: Glass,
+        engine: str,
+        state: State | None = None,
+        loading: Loading = STRAIN_CONTROL,
     ) -> None:
         self.lattice = lattice
+        self.loading = loading
         self.engine: Engine = ENGINES[engine](lattice, glass.kernel, stress_scale(lattice, glass))
         self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
         self._finished = np.zeros(1, np.int64)
@@ -77,15 +84,14 @@ class Dynamics:
         self._parameters = LoopParameters(
             np.uint64(glass.seed),
             np.uint64(glass.realization),
-            2 * glass.shear_modulus,
             *lattice.shape,
             lattice.row_map,
             glass.renewal.kind,
             glass.renewal.parameters,
             glass.slip.kind,
-            glass.slip.c0,
-            glass.slip.c1,
+            glass.slip.parameters,
         )
+        self._for_loop = self.loading.for_loop(2 * glass.shear_modulus)
 
     def shear(self, stop_strain: float, steps: int = 2**62) -> LoopExit:
         """Shear to a strain, on the elastic branch, or for a number of synchronous steps.
@@ -136,6 +142,7 @@ class Dynamics:
         state = self.state
         arguments = (
             self.engine.arrays,
+            self._for_loop,
             state.fields,
             state.macro[0],
             state.avalanche[0],
@@ -162,8 +169,9 @@ class Dynamics:
         return rows
 
     def stress_at(self, strain: float) -> float:
-        """Return Σ at a strain on the present elastic branch."""
-        return 2 * self.glass.shear_modulus * (strain - self.state.plastic_strain(self.lattice))
+        """Return Σ at a strain (the load) on the present elastic branch."""
+        plastic_strain = self.state.plastic_strain(self.lattice)
+        return self.loading.stress(strain, plastic_strain, 2 * self.glass.shear_modulus)
 
     def sigma_at(self, strain: float) -> LocalField:
         """Return σ on the slab at a strain on the present elastic branch, in units of stress.

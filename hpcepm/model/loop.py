@@ -1,11 +1,11 @@
-"""The step loop, compiled: the same machine code on one rank and on a thousand (SPEC 2).
+"""The step loop, compiled: the same machine code on one rank and on a thousand (docs/model.md,
+section 2).
 
-    while the strain is below the next stop:
-        find the weakest site; raise the strain until it yields           leaves at least one site
-        unstable while sites are unstable:
+    while the load is below the next stop:
+        find the weakest site, and move the load until it yields
+        while sites are unstable:
             all of them slip at once, by amounts drawn for each, and their thresholds are renewed
             the slips redistribute stress
-                                                                           leaves none unstable
 
 Written as a state machine, for it must be able to leave after any step and come back.
 """
@@ -26,9 +26,11 @@ from hpcepm.parallel.exchange import (
 )
 from hpcepm.parallel.rows import RowMap
 
-from .disorder import quantile, slip_at
+from .distributions import quantile
 from .engines.base import redistribute, unstable_sites, weakest_site
+from .loading import stress_lost, stress_of, trigger
 from .rng import YIELDING, draw
+from .slip import slip_at
 from .state import Fields
 
 
@@ -37,15 +39,13 @@ class LoopParameters(NamedTuple):
 
     seed: Any  # uint64
     realization: Any  # uint64
-    two_mu: float
     nx: int
     ny: int
     row_map: RowMap
     renewal_kind: int
     renewal: NDArray[np.float64]
     slip_kind: int
-    c0: float
-    c1: float
+    slip: NDArray[np.float64]
 
 
 class Buffers(NamedTuple):
@@ -71,9 +71,9 @@ class Buffers(NamedTuple):
 
 
 class LoopExit(IntEnum):
-    """LoopExit the compiled loop returned."""
+    """Why the compiled loop returned."""
 
-    REACHED = 0  # the strain to stop at, on the elastic branch
+    REACHED = 0  # the load to stop at, on the elastic branch
     PAUSED = 1  # the number of steps to pause at
     SYNCHRONIZE = 2  # the engine needs Python
     TABLE_FULL = 3  # of finished avalanches
@@ -88,6 +88,7 @@ _REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE = (int(why) for
 @compiled
 def advance(
     engine: Any,
+    loading: Any,
     fields: Fields,
     macro: Any,
     avalanche: Any,
@@ -96,10 +97,10 @@ def advance(
     buffers: Buffers,
     parameters: LoopParameters,
     exchange: EventExchange,
-    stop_strain: float,
+    until: float,
     pause_at: int,
 ) -> int:
-    """Shear until a stop strain, a number of steps, or something that needs Python. Collective.
+    """Load until a load, a number of steps, or something that needs Python. Collective.
 
     ``macro`` and ``avalanche`` are records; ``finished[0]`` counts the rows of ``table`` in use.
     Returns a `LoopExit`. Calling again goes on exactly where this left off: all that matters is in
@@ -107,7 +108,7 @@ def advance(
     """
     n_sites = parameters.nx * parameters.ny
     while macro.steps < pause_at:
-        stress = parameters.two_mu * (macro.strain - macro.total_slip / n_sites)
+        stress = stress_of(loading, macro, n_sites)
         if macro.in_avalanche:
             n_own = unstable_sites(engine, fields, stress, buffers.found, parameters.row_map)
         else:
@@ -117,13 +118,11 @@ def advance(
             if lowest == -np.inf:
                 return _NOT_FINITE
             if lowest > stress:
-                strain = macro.strain + (lowest - stress) / parameters.two_mu
-                if not strain < stop_strain:
+                if not trigger(loading, macro, stress, lowest, until, n_sites):
                     return _REACHED
-                macro.strain = strain
-                stress = parameters.two_mu * (macro.strain - macro.total_slip / n_sites)
+                stress = stress_of(loading, macro, n_sites)
                 n_own = _alone(site, parameters, buffers.found)
-            else:  # only at strain 0: a preparation may leave sites unstable
+            else:  # only at the start: a preparation may leave sites unstable
                 n_own = unstable_sites(engine, fields, stress, buffers.found, parameters.row_map)
             _open_avalanche(macro, avalanche, stress, site, parameters)
         _draw_events(fields, buffers, min(n_own, buffers.found.size), parameters, macro.avalanches)
@@ -131,7 +130,7 @@ def advance(
         if n > buffers.events.size:
             return _GROW
         if n == 0:
-            avalanche.stress_drop = parameters.two_mu * avalanche.slip / n_sites
+            avalanche.stress_drop = stress_lost(loading, macro, avalanche.slip, n_sites)
             table[finished[0]] = avalanche
             finished[0] += 1
             macro.in_avalanche = 0
@@ -220,7 +219,7 @@ def _draw_events(
         buffers.renewed[k] = quantile(parameters.renewal_kind, parameters.renewal, u_threshold)
         buffers.own[k].site = site
         buffers.own[k].slip = slip_at(
-            parameters.slip_kind, parameters.c0, parameters.c1, fields.sigma_c[i, j], u_slip
+            parameters.slip_kind, parameters.slip, fields.sigma_c[i, j], u_slip
         )
         buffers.own[k].first = fields.last_avalanche[i, j] != np.int32(avalanche)
 

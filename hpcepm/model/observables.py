@@ -1,6 +1,6 @@
-"""What is measured at a record: one line each in `OBSERVABLES`.
+"""What is measured at a record: one function each, under ``@observable``.
 
-Definitions are those of SPEC 5. The local total strain is e = ε_p + σ/2μ, with mean ε. Every mean
+Definitions are those of docs/model.md, section 5. The local total strain is e = ε_p + σ/2μ, with mean ε. Every mean
 over the lattice is taken row by row and has the same bits on any number of ranks.
 """
 
@@ -198,6 +198,15 @@ class Series:
         return self._moments[:, AVERAGED.index(name)].T
 
     @property
+    def x(self) -> NDArray[np.float64]:
+        """Plastic strength σ_c − σ of the sites of this rank, shape (snapshots, rows, ny)."""
+        return self.sigma_c - self.sigma
+
+    def mean(self, values: NDArray[Any]) -> Values:
+        """Return the mean over the lattice of one value a site, which have shape (snapshots, rows, ny)."""
+        return self.lattice.means(np.ascontiguousarray(np.moveaxis(values, 0, 1)).sum(axis=2))
+
+    @property
     def localization(self) -> Values:
         """LOC = N_ℓ Σe⁴/(Σe²)², N_ℓ = √(nx ny).
 
@@ -256,16 +265,24 @@ def _row_power_sums(
 class Observable:
     """A number measured at each record.
 
-    Its name, units, description, and how it comes from a `Series`.
+    Attributes
+    ----------
+    name, units, description
+        As in ``run.h5``.
+    measure
+        How it comes from a `Series`: one value for each snapshot, the same on all ranks.
+    dtype
+        ``"i8"`` if it is a whole number.
     """
 
     name: str
     units: str
     description: str
     measure: Callable[[Series], Values]
+    dtype: str = "f8"
 
 
-OBSERVABLES: Final = (
+OBSERVABLES: Final = [
     Observable("stress", STRESS_UNIT, "macroscopic shear stress", lambda s: s.numbers["stress"]),
     Observable(
         "plastic_strain", NO_UNIT, "mean plastic strain", lambda s: s.numbers["plastic_strain"]
@@ -328,16 +345,43 @@ OBSERVABLES: Final = (
     Observable(
         "x_min", STRESS_UNIT, "plastic strength of the weakest site", lambda s: s.numbers["x_min"]
     ),
-    Observable("events", NO_UNIT, "events since the start", lambda s: s.numbers["events"]),
+    Observable("events", NO_UNIT, "events since the start", lambda s: s.numbers["events"], "i8"),
     Observable(
-        "avalanches", NO_UNIT, "avalanches since the start", lambda s: s.numbers["avalanches"]
+        "avalanches", NO_UNIT, "avalanches since the start", lambda s: s.numbers["avalanches"], "i8"
     ),
-)
-COUNTS: Final = frozenset({"events", "avalanches"})
-RECORD: Final = np.dtype(
-    [("strain", "f8")] + [(o.name, "i8" if o.name in COUNTS else "f8") for o in OBSERVABLES]
-)
-"""A row of the table of observables."""
+]
+"""The observables; those of plug-ins come last."""
+
+_BUILT_IN: Final = frozenset(one.name for one in OBSERVABLES)
+
+
+def observable(
+    units: str, description: str, dtype: str = "f8"
+) -> Callable[[Callable[[Series], Values]], Callable[[Series], Values]]:
+    """Add an observable: the decorated function measures it, and its name is that of the function.
+
+    For the parameters see `Observable`.
+
+    Raises
+    ------
+    ValueError
+        The name is taken.
+    """
+
+    def add(measure: Callable[[Series], Values]) -> Callable[[Series], Values]:
+        name = measure.__name__
+        if name in _BUILT_IN or name == "strain":
+            raise ValueError(f"{name}: there is an observable of this name; give another")
+        others = [one for one in OBSERVABLES if one.name != name]
+        OBSERVABLES[:] = [*others, Observable(name, units, description, measure, dtype)]
+        return measure
+
+    return add
+
+
+def record_dtype() -> np.dtype:
+    """Return a row of the table of observables: those that there are by now."""
+    return np.dtype([("strain", "f8"), *((one.name, one.dtype) for one in OBSERVABLES)])
 
 
 @cache
@@ -347,14 +391,14 @@ def profile_dtype(shape: tuple[int, int]) -> np.dtype:
 
 
 def measure(series: Series) -> NDArray[np.void]:
-    """Return the rows of observables, shape (snapshots,), dtype `RECORD`, the same on all ranks.
+    """Return the rows of observables, shape (snapshots,), dtype `record_dtype`, the same on all ranks.
 
     Collective.
     """
-    rows = np.zeros(len(series.numbers), RECORD)
+    rows = np.zeros(len(series.numbers), record_dtype())
     rows["strain"] = series.numbers["strain"]
-    for observable in OBSERVABLES:
-        rows[observable.name] = observable.measure(series)
+    for one in OBSERVABLES:
+        rows[one.name] = one.measure(series)
     return rows
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hpcepm.run.realization import Realizations, SavePoint
 
-from hpcepm.model import disorder
+from hpcepm.model.distributions import PRESETS
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from tests.model.test_dynamics import BULK, MU, glass
@@ -38,8 +38,8 @@ def test_both_programs_agree(one_rank: Ranks, kernel: str) -> None:
         8,
         MU,
         BULK,
-        disorder.PRESETS["ESL"],
-        disorder.PRESETS["MCT"],
+        PRESETS["ESL"],
+        PRESETS["MCT"],
         0.0276,
         0.0206,
         kernel,  # type: ignore[arg-type]
