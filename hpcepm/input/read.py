@@ -137,14 +137,14 @@ def _read(document: Document, text: str, path: str, directory: str | None) -> Re
 def refuse_too_large(read: ReadInput, memory: int) -> None:
     """Raise `InputError` if a run cannot fit into so many bytes of memory.
 
-    Of all its machines together.
+    Of all its nodes together.
     """
     nx, ny = read.settings.lattice.shape
     needed = nx * ny * BYTES_PER_SITE
     if needed > memory:
         said = (
-            f"{nx} × {ny} sites need at least {needed / 2**30:.0f} GiB of memory, and the machines of this run have "
-            f"{memory / 2**30:.0f} GiB; take a smaller lattice, or more machines"
+            f"{nx} × {ny} sites need at least {needed / 2**30:.0f} GiB of memory, and the nodes of "
+            f"this run have {memory / 2**30:.0f} GiB; take a smaller lattice, or more nodes"
         )
         raise InputError([f"{read.place_of_shape}: lattice.shape: {said}"])
 
@@ -158,7 +158,7 @@ def _writable(name: str) -> bool:
 
 
 def bytes_of(path: str) -> bytes:
-    """Return the content of a file that the user named, cut off where it is too long to be an input."""
+    """Return the content of a file that the user named, cut off where no input goes on."""
     try:
         with open(path, "rb") as file:
             return file.read(MOST_BYTES + 1)
@@ -263,8 +263,8 @@ def _load_named_files(document: Document, settings: Input, folder: str) -> dict[
     for key in WITH_FILES:
         section = section_of(settings, key)
         try:
-            if hasattr(section, "load"):
-                data[key] = section.load(files)
+            if hasattr(section, "read_files"):
+                data[key] = section.read_files(files)
         except (ValueError, OSError) as error:
             path = (*key.split("."), "file")
             problems.append(f"{document.place(path)}: {dotted(path)}: {error}")

@@ -1,7 +1,7 @@
 """The keys of an input, their defaults and limits (docs/model.md, section 4).
 
-Sections that are physics (thresholds, slip, kernel, loading) are the dataclasses of the model, found
-by name in its registries; the others are here.
+Sections that are physics (thresholds, slip, kernel, loading) are the dataclasses of the model,
+found by name in its registries; the others are here.
 """
 
 import re
@@ -268,6 +268,7 @@ class Input(Section):
         for key, every in cadences.items():
             if self.loading.target / every > MOST_RECORDS:
                 raise ValueError(
-                    f"{key} is so small that there would be more than {MOST_RECORDS:,} records; raise it"
+                    f"{key} is so small that there would be more than {MOST_RECORDS:,} records; "
+                    "raise it"
                 )
         return self

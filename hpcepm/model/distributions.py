@@ -218,7 +218,8 @@ class Normal(Distribution):
     def __post_init__(self) -> None:
         if not self.allow_negative and self.mean < -5 * self.std:
             raise ValueError(
-                "next to nothing of this distribution lies above 0; raise mean, or set allow_negative: true"
+                "next to nothing of this distribution lies above 0; "
+                "raise mean, or set allow_negative: true"
             )
 
     def numbers(self) -> tuple[float, ...]:  # noqa: D102
@@ -341,7 +342,7 @@ class Samples(Distribution):
     file: FileName
     data: ClassVar[NDArray[np.float64]]  # of the instance, see `registry.with_data`
 
-    def load(self, files: Files) -> NDArray[np.float64]:
+    def read_files(self, files: Files) -> NDArray[np.float64]:
         """Return the values of the file, in ascending order."""
         return np.sort(files.numbers(self.file))
 
@@ -358,7 +359,7 @@ class GivenField:
 
     file: FileName
 
-    def load(self, files: Files) -> None:
+    def read_files(self, files: Files) -> None:
         """Check the file; each rank reads its own rows of it later."""
         files.check_field(self.file)
 

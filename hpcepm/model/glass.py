@@ -93,7 +93,10 @@ def _size(thresholds: Distribution) -> float:
 
 
 def equilibrated_stress(lattice: Lattice, glass: Glass, convolution: Convolution) -> LocalField:
-    """Return a Gaussian stress field in mechanical equilibrium, zero mean, of the wanted standard deviation. Collective."""
+    """Return a Gaussian stress field in mechanical equilibrium. Collective.
+
+    Its mean is zero, and its standard deviation that of the glass.
+    """
     noise = lattice.field()
     _fill_normal(
         noise, lattice.row_map.global_row, np.uint64(glass.seed), np.uint64(glass.realization)

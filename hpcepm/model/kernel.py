@@ -169,7 +169,7 @@ class Kernel:
 
 
 def wavevectors(shape: tuple[int, int]) -> tuple[Array, Array]:
-    """Return qx, shape (nx,), and qy, shape (ny,), in the order of the discrete Fourier transform."""
+    """Return qx, shape (nx,), and qy, shape (ny,), in the order of the Fourier transform."""
     nx, ny = shape
     qx, qy = (2 * np.pi * np.fft.fftfreq(n).astype(np.float64) for n in (nx, ny))
     return qx, qy

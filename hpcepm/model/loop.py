@@ -1,5 +1,6 @@
-"""The step loop, compiled: the same machine code on one rank and on a thousand (docs/model.md,
-section 2).
+"""The step loop, compiled: the same machine code on one rank and on a thousand.
+
+It is that of docs/model.md, section 2:
 
     while the load is below the next stop:
         find the weakest site, and move the load until it yields
@@ -55,7 +56,7 @@ class Buffers(NamedTuple):
     renewed: NDArray[np.float64]  # their new thresholds
     own: NDArray[Any]  # their events
     events: NDArray[Any]  # the events of all ranks
-    reach: NDArray[np.float64]  # (1,): how far above Σ the weakest site is sought first
+    search_stress: NDArray[np.float64]  # (1,): how far above Σ the weakest site is sought first
 
     @classmethod
     def of_capacity(cls, capacity: int) -> "Buffers":
@@ -68,6 +69,10 @@ class Buffers(NamedTuple):
             events.copy(),
             np.full(1, np.inf),
         )
+
+    def larger(self) -> "Buffers":
+        """Return buffers for four times as many events."""
+        return Buffers.of_capacity(4 * self.found.size)._replace(search_stress=self.search_stress)
 
 
 class LoopExit(IntEnum):
@@ -114,7 +119,9 @@ def advance(
         else:
             if finished[0] == table.size:
                 return _TABLE_FULL
-            lowest, site = _weakest(engine, fields, stress, buffers.reach, parameters, exchange)
+            lowest, site = _weakest(
+                engine, fields, stress, buffers.search_stress, parameters, exchange
+            )
             if lowest == -np.inf:
                 return _NOT_FINITE
             if lowest > stress:
@@ -148,29 +155,29 @@ def _weakest(
     engine: Any,
     fields: Fields,
     stress: float,
-    reach: NDArray[np.float64],
+    search_stress: NDArray[np.float64],
     parameters: LoopParameters,
     exchange: EventExchange,
 ) -> tuple[float, int]:
     """Return the smallest ``yields_at`` of the lattice and its site. Collective.
 
-    All ranks look up to the same limit, raised until one finds a site: none searches its slab for
+    All ranks look up to the same limit, raised until one finds a site: none searches its rows for
     what another has lower.
     """
     while True:
-        limit = stress + reach[0]
+        limit = stress + search_stress[0]
         lowest, local = weakest_site(engine, fields, limit, parameters.row_map)
         lowest, site = exchange_minimum(exchange, lowest, _site(parameters, local))
         if lowest < np.inf or limit == np.inf:
             break
-        reach[0] *= 2.0
-    reach[0] = 2.0 * max(lowest - stress, abs(stress) * 2.0**-30 + 2.0**-100)
+        search_stress[0] *= 2.0
+    search_stress[0] = 2.0 * max(lowest - stress, abs(stress) * 2.0**-30 + 2.0**-100)
     return lowest, site
 
 
 @inlined
 def _alone(site: int, parameters: LoopParameters, found: NDArray[np.int64]) -> int:
-    """Put a global site into ``found`` if it is on this slab; return how many were put."""
+    """Put a global site into ``found`` if it is on this rank; return how many were put."""
     here = parameters.row_map.local_row[site // parameters.ny]
     found[0] = here * parameters.ny + site % parameters.ny
     return int(here >= 0)
@@ -178,7 +185,7 @@ def _alone(site: int, parameters: LoopParameters, found: NDArray[np.int64]) -> i
 
 @inlined
 def _site(parameters: LoopParameters, local: int) -> int:
-    """Return the global index of a site of this slab; −1 for −1."""
+    """Return the global index of a site of this rank; −1 for −1."""
     return (
         -1
         if local < 0
@@ -208,7 +215,7 @@ def _open_avalanche(
 def _draw_events(
     fields: Fields, buffers: Buffers, n: int, parameters: LoopParameters, avalanche: int
 ) -> None:
-    """Draw slip and new threshold for the sites found on this slab; changes no field."""
+    """Draw slip and new threshold for the sites found on this rank; changes no field."""
     for k in range(n):
         local = buffers.found[k]
         i, j = local // parameters.ny, local % parameters.ny
@@ -226,7 +233,7 @@ def _draw_events(
 
 @inlined
 def _slip(fields: Fields, buffers: Buffers, n: int, avalanche: int) -> None:
-    """Let the sites of this slab slip by what was drawn, and renew their thresholds."""
+    """Let the sites of this rank slip by what was drawn, and renew their thresholds."""
     ny = fields.sigma_c.shape[1]
     for k in range(n):
         i, j = buffers.found[k] // ny, buffers.found[k] % ny

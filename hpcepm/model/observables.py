@@ -1,7 +1,8 @@
-"""What is measured at a record: one function each, under ``@observable``.
+"""What is measured at a record: one entry each in `OBSERVABLES`.
 
-Definitions are those of docs/model.md, section 5. The local total strain is e = ε_p + σ/2μ, with mean ε. Every mean
-over the lattice is taken row by row and has the same bits on any number of ranks.
+Definitions are those of docs/model.md, section 5. The local total strain is e = ε_p + σ/2μ, with
+mean ε. Every mean over the lattice is taken row by row and has the same bits on any number of
+ranks.
 """
 
 from collections.abc import Callable
@@ -64,22 +65,22 @@ class Snapshot:
 
     @cached_property
     def sigma(self) -> LocalField:
-        """Local stress on the slab."""
+        """Local stress on the rows of this rank."""
         return self.dynamics.sigma_at(self.strain)
 
     @property
     def sigma_c(self) -> LocalField:
-        """Local thresholds on the slab."""
+        """Local thresholds on the rows of this rank."""
         return self.dynamics.state.fields.sigma_c
 
     @property
     def epsilon_p(self) -> LocalField:
-        """Local plastic strain on the slab."""
+        """Local plastic strain on the rows of this rank."""
         return self.dynamics.state.fields.epsilon_p
 
     @property
     def n_events(self) -> LocalField:
-        """How many times each site of the slab has yielded."""
+        """How many times each site of this rank has yielded."""
         return self.dynamics.state.fields.n_events
 
     def release(self) -> None:
@@ -122,7 +123,7 @@ class Series:
     numbers
         Shape (snapshots,), dtype `NUMBERS`.
     sigma, epsilon_p, sigma_c
-        Shape (snapshots, rows, ny): each slab of fields.
+        Shape (snapshots, rows, ny): the rows of this rank.
     """
 
     lattice: Lattice
@@ -182,10 +183,10 @@ class Series:
         return moments
 
     def _row_sums_about(self, centres: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sums over each row of (f − centre)^p, p = 1, 2, 3, 4, of all that is `AVERAGED`, in one pass.
+        """Return sums over each row of (f − centre)^p, p = 1 to 4, of all that is `AVERAGED`.
 
-        The centres have shape (snapshots, 4, 4); the first of each four is used, so that means can be centres. The sums have
-        shape (rows, snapshots, 4, 4).
+        The centres have shape (snapshots, 4, 4); the first of each four is used, so that means can
+        be centres. The sums have shape (rows, snapshots, 4, 4).
         """
         sums = np.empty((self.lattice.rows, *centres.shape))
         _row_power_sums(
@@ -194,7 +195,7 @@ class Series:
         return sums
 
     def moments(self, name: str) -> NDArray[np.float64]:
-        """Return the mean and the second, third and fourth central moments of what is `AVERAGED`, shape (4, snapshots)."""
+        """Return mean and 2nd to 4th central moments of what is `AVERAGED`, (4, snapshots)."""
         return self._moments[:, AVERAGED.index(name)].T
 
     @property
@@ -203,8 +204,9 @@ class Series:
         return self.sigma_c - self.sigma
 
     def mean(self, values: NDArray[Any]) -> Values:
-        """Return the mean over the lattice of one value a site, which have shape (snapshots, rows, ny)."""
-        return self.lattice.means(np.ascontiguousarray(np.moveaxis(values, 0, 1)).sum(axis=2))
+        """Return lattice means of one value a site, shape (snapshots, rows, ny). Collective."""
+        by_row = np.ascontiguousarray(np.moveaxis(values, 0, 1), np.float64)
+        return self.lattice.means(by_row.sum(axis=2))
 
     @property
     def localization(self) -> Values:
@@ -282,73 +284,39 @@ class Observable:
     dtype: str = "f8"
 
 
+def _moment(name: str, of: str, k: int, description: str) -> Observable:
+    """Return a moment of what is `AVERAGED`: the mean, or the k-th central one."""
+    unit = STRESS_UNIT if of.startswith("sigma") else NO_UNIT
+    units = f"({unit})^{k}" if k > 1 and unit != NO_UNIT else unit
+    return Observable(name, units, description, lambda series: series.moments(of)[k - 1])
+
+
+def _number(name: str, units: str, description: str, dtype: str = "f8") -> Observable:
+    """Return one of the `NUMBERS`."""
+    return Observable(name, units, description, lambda series: series.numbers[name], dtype)
+
+
 OBSERVABLES: Final = [
-    Observable("stress", STRESS_UNIT, "macroscopic shear stress", lambda s: s.numbers["stress"]),
-    Observable(
-        "plastic_strain", NO_UNIT, "mean plastic strain", lambda s: s.numbers["plastic_strain"]
-    ),
-    Observable(
-        "stress_variance",
-        f"({STRESS_UNIT})^2",
-        "variance of the local stress",
-        lambda s: s.moments("sigma")[1],
-    ),
-    Observable(
-        "stress_m3",
-        f"({STRESS_UNIT})^3",
-        "third central moment of the local stress",
-        lambda s: s.moments("sigma")[2],
-    ),
-    Observable(
-        "stress_m4",
-        f"({STRESS_UNIT})^4",
-        "fourth central moment of the local stress",
-        lambda s: s.moments("sigma")[3],
-    ),
-    Observable(
-        "strain_variance",
-        NO_UNIT,
-        "variance of the local total strain",
-        lambda s: s.moments("local_strain")[1],
-    ),
-    Observable(
-        "strain_m3",
-        NO_UNIT,
-        "third central moment of the local total strain",
-        lambda s: s.moments("local_strain")[2],
-    ),
-    Observable(
-        "strain_m4",
-        NO_UNIT,
-        "fourth central moment of the local total strain",
-        lambda s: s.moments("local_strain")[3],
-    ),
-    Observable(
-        "plastic_strain_variance",
-        NO_UNIT,
-        "variance of the local plastic strain",
-        lambda s: s.moments("epsilon_p")[1],
-    ),
-    Observable("threshold_mean", STRESS_UNIT, "mean threshold", lambda s: s.moments("sigma_c")[0]),
-    Observable(
-        "threshold_variance",
-        f"({STRESS_UNIT})^2",
-        "variance of the thresholds",
-        lambda s: s.moments("sigma_c")[1],
-    ),
+    _number("stress", STRESS_UNIT, "macroscopic shear stress"),
+    _number("plastic_strain", NO_UNIT, "mean plastic strain"),
+    _moment("stress_variance", "sigma", 2, "variance of the local stress"),
+    _moment("stress_m3", "sigma", 3, "third central moment of the local stress"),
+    _moment("stress_m4", "sigma", 4, "fourth central moment of the local stress"),
+    _moment("strain_variance", "local_strain", 2, "variance of the local total strain"),
+    _moment("strain_m3", "local_strain", 3, "third central moment of the local total strain"),
+    _moment("strain_m4", "local_strain", 4, "fourth central moment of the local total strain"),
+    _moment("plastic_strain_variance", "epsilon_p", 2, "variance of the local plastic strain"),
+    _moment("threshold_mean", "sigma_c", 1, "mean threshold"),
+    _moment("threshold_variance", "sigma_c", 2, "variance of the thresholds"),
     Observable(
         "localization",
         NO_UNIT,
         "localization LOC: 1 for one row, 1/sqrt(nx ny) if homogeneous",
-        lambda s: s.localization,
+        lambda series: series.localization,
     ),
-    Observable(
-        "x_min", STRESS_UNIT, "plastic strength of the weakest site", lambda s: s.numbers["x_min"]
-    ),
-    Observable("events", NO_UNIT, "events since the start", lambda s: s.numbers["events"], "i8"),
-    Observable(
-        "avalanches", NO_UNIT, "avalanches since the start", lambda s: s.numbers["avalanches"], "i8"
-    ),
+    _number("x_min", STRESS_UNIT, "plastic strength of the weakest site"),
+    _number("events", NO_UNIT, "events since the start", "i8"),
+    _number("avalanches", NO_UNIT, "avalanches since the start", "i8"),
 ]
 """The observables; those of plug-ins come last."""
 
@@ -391,9 +359,9 @@ def profile_dtype(shape: tuple[int, int]) -> np.dtype:
 
 
 def measure(series: Series) -> NDArray[np.void]:
-    """Return the rows of observables, shape (snapshots,), dtype `record_dtype`, the same on all ranks.
+    """Return the rows of observables, shape (snapshots,), dtype `record_dtype`.
 
-    Collective.
+    The same on all ranks. Collective.
     """
     rows = np.zeros(len(series.numbers), record_dtype())
     rows["strain"] = series.numbers["strain"]
@@ -403,7 +371,10 @@ def measure(series: Series) -> NDArray[np.void]:
 
 
 def measure_profiles(series: Series) -> NDArray[np.void]:
-    """Return the rows of profiles, shape (snapshots,), dtype `profile_dtype`, the same on all ranks. Collective."""
+    """Return the rows of profiles, shape (snapshots,), dtype `profile_dtype`.
+
+    The same on all ranks. Collective.
+    """
     rows = np.zeros(len(series.numbers), profile_dtype(series.lattice.shape))
     rows["along_x"], rows["along_y"] = series.along_x, series.along_y
     return rows

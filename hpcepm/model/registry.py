@@ -7,13 +7,13 @@ the section, and its methods are the physics. A plug-in adds kinds from outside:
     @dataclass(frozen=True)
     class Bimodal: ...
 
-A kind that names a file has a method ``load(files)``. What it returns is there as ``self.data``
-when the physics begins.
+A kind that names a file has a method ``read_files(files)``, see `Files`. What it returns is there
+as ``self.data`` when the physics begins.
 """
 
 import copy
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Annotated, Any, Protocol
 
 import numpy as np
@@ -36,7 +36,7 @@ FileName = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_
 
 
 class Files(Protocol):
-    """The files that an input names, for ``load``; names are relative to the input.
+    """The files that an input names, for ``read_files``; names are relative to the input.
 
     A method raises `ValueError`, with a message for the user, if a file is not as it should be.
 
@@ -89,9 +89,10 @@ class Registry(dict[str, Any]):
         """
         if kind is None:
             return lambda kind: self(kind, name=name)
-        made = self._complete(kind)
-        if not is_dataclass(made) or not made.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        params: Any = getattr(kind, "__dataclass_params__", None)
+        if isinstance(kind, type) and not (params and params.frozen):
             raise TypeError(f"{kind.__name__}: write @dataclass(frozen=True) below the decorator")
+        made = self._complete(kind)
         name = name or kind.__name__.lower()
         if name in self and self[name].__module__ != made.__module__:
             raise ValueError(f"{kind.__name__}: the name {name!r} is taken; give another by name=")
@@ -109,7 +110,7 @@ class Registry(dict[str, Any]):
 
 
 def extended(kind: type, base: type, attributes: dict[str, Any]) -> type:
-    """Return a class of a plug-in with a base added, under its own name, so that it can be pickled."""
+    """Return a class of a plug-in with a base added; it keeps its name, so it can be pickled."""
     names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
     return type(kind.__name__, (kind, base), {**names, **attributes})
 

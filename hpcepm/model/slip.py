@@ -61,7 +61,7 @@ class SlipLaw(ABC):
 
 
 class _OfPlugin(SlipLaw):
-    """What a class of a plug-in, which has a method ``slip(self, sigma_c, u)``, need not have itself."""
+    """What a class of a plug-in with a method ``slip(self, sigma_c, u)`` need not have itself."""
 
     def mean(self, thresholds: Distribution) -> float:
         """Return the mean slip, by quadrature."""
@@ -94,7 +94,8 @@ class _WithMean(SlipLaw):
     def __post_init__(self) -> None:
         if self.c0 + self.c1 == 0:
             raise ValueError(
-                "c0 and c1 are both 0: a site that yields would not slip, and an avalanche would never end"
+                "c0 and c1 are both 0: a site that yields would not slip, "
+                "and an avalanche would never end"
             )
 
     def mean(self, thresholds: Distribution) -> float:

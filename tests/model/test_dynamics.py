@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hpcepm.layout import AVALANCHE
 from hpcepm.model import slip
 from hpcepm.model.distributions import PRESETS, Constant, Normal, preset
 from hpcepm.model.dynamics import Dynamics, NotFinite
@@ -14,7 +15,6 @@ from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.kernel import kernel as kernels
 from hpcepm.model.loop import LoopExit
-from hpcepm.model.state import AVALANCHE
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from tests.model.plain_model import PlainModel
