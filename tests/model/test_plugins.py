@@ -46,8 +46,9 @@ def run(tmp_path: Path, name: str, *options: str, ranks: int | None = None) -> d
 
 def test_a_bimodal_glass_is_the_same_on_two_ranks(tmp_path: Path) -> None:
     one, two = (run(tmp_path, "bimodal", ranks=ranks) for ranks in (None, 2))
-    assert one["threshold_mean"][0, 0] == pytest.approx(1.3, abs=0.05)
-    assert one["threshold_mean"][0, -1] == pytest.approx(1.0, abs=0.06)
+    mean = one["threshold_mean"][0]
+    assert mean[0] == pytest.approx(1.3, abs=0.05)
+    assert one["threshold_variance"][0] == pytest.approx((mean - 0.5) * (1.5 - mean), abs=1e-12)
     assert one["events"][0, -1] > 100
     for key, values in one.items():
         assert np.array_equal(values, two[key]) or key == "units"
@@ -202,9 +203,9 @@ def test_wrong_keys_of_a_plug_in_are_told_as_all_others(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         read(tmp_path, text)
     assert [line.partition("in.yaml")[2] for line in raised.value.problems] == [
-        ":3:48: thresholds.renewal.strong: is required",
-        ":3:61: thresholds.renewal.weak: should be greater than 0, not -1",
-        ":3:65: thresholds.renewal.strnog: unknown key (did you mean 'strong'?)",
+        ":3:23: thresholds.renewal.strong: is required",
+        ":3:53: thresholds.renewal.weak: should be greater than or equal to 0.000000000001, not -1",
+        ":3:63: thresholds.renewal.strnog: unknown key (did you mean 'strong'?)",
     ]
 
 
