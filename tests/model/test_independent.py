@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hpcepm import simulate
-from hpcepm.model import disorder
+from hpcepm.model.distributions import PRESETS
 from tests.model.test_dynamics import BULK, MU
 from tools.studies.independent.second_model import Glass, kernel_hat, shear
 
@@ -33,8 +33,8 @@ def test_both_programs_agree(kernel: str) -> None:
         8,
         MU,
         BULK,
-        disorder.PRESETS["ESL"],
-        disorder.PRESETS["MCT"],
+        PRESETS["ESL"],
+        PRESETS["MCT"],
         0.0276,
         0.0206,
         kernel,  # type: ignore[arg-type]

@@ -14,5 +14,5 @@ def _stuck(_: Run) -> None:
 
 
 if __name__ == "__main__":
-    Run._report = _stuck  # type: ignore[method-assign]
+    Run._report = _stuck  # type: ignore[assignment, method-assign]
     sys.exit(main(sys.argv[1:]))

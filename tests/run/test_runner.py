@@ -17,12 +17,12 @@ from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.glass import Glass
 from hpcepm.model.loop import LoopExit
 from hpcepm.model.observables import (
-    RECORD,
     Series,
     Snapshot,
     measure,
     measure_profiles,
     profile_dtype,
+    record_dtype,
 )
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
@@ -79,7 +79,7 @@ def plain_record(dynamics: Dynamics, strain: float) -> NDArray[Any]:
     stress = 2 * MU * (strain - plastic_strain)
     sigma = dynamics.sigma_at(strain).copy()
     e = state.fields.epsilon_p + 1 / (2 * MU) * sigma
-    row = np.zeros(1, RECORD)
+    row = np.zeros(1, record_dtype())
     for name in ("events", "avalanches"):
         row[name] = now[name]
     row["strain"], row["stress"], row["plastic_strain"] = strain, stress, plastic_strain
