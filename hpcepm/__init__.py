@@ -14,16 +14,51 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hpcepm.analysis.results import open_tree as open  # noqa: A004
+    from hpcepm.input.plugins import load_plugin
     from hpcepm.input.problems import InputError
+    from hpcepm.model.distributions import distribution
+    from hpcepm.model.kernel import kernel
+    from hpcepm.model.loading import loading
+    from hpcepm.model.observables import observable
+    from hpcepm.model.registry import FileName, Fraction, NotNegative, Number, Positive
+    from hpcepm.model.slip import slip
     from hpcepm.run.api import simulate, steps
 
 _PLACES: Final = {
+    "FileName": "hpcepm.model.registry:FileName",
+    "Fraction": "hpcepm.model.registry:Fraction",
     "InputError": "hpcepm.input.problems:InputError",
+    "NotNegative": "hpcepm.model.registry:NotNegative",
+    "Number": "hpcepm.model.registry:Number",
+    "Positive": "hpcepm.model.registry:Positive",
+    "distribution": "hpcepm.model.distributions:distribution",
+    "kernel": "hpcepm.model.kernel:kernel",
+    "load_plugin": "hpcepm.input.plugins:load_plugin",
+    "loading": "hpcepm.model.loading:loading",
+    "observable": "hpcepm.model.observables:observable",
     "open": "hpcepm.analysis.results:open_tree",
     "simulate": "hpcepm.run.api:simulate",
+    "slip": "hpcepm.model.slip:slip",
     "steps": "hpcepm.run.api:steps",
 }
-__all__ = ["InputError", "__version__", "open", "simulate", "steps"]
+__all__ = [
+    "FileName",
+    "Fraction",
+    "InputError",
+    "NotNegative",
+    "Number",
+    "Positive",
+    "__version__",
+    "distribution",
+    "kernel",
+    "load_plugin",
+    "loading",
+    "observable",
+    "open",
+    "simulate",
+    "slip",
+    "steps",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,12 +20,12 @@ import numpy as np
 from mpi4py import MPI
 from mpi4py_fft import PFFT
 
-from hpcepm.model import disorder
-from hpcepm.model.disorder import SlipLaw
+from hpcepm.model.distributions import preset
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.glass import Glass
-from hpcepm.model.kernel import Kernel, wavevectors
+from hpcepm.model.kernel import Kernel, continuum, wavevectors
 from hpcepm.model.loop import LoopExit
+from hpcepm.model.slip import Exponential
 from hpcepm.parallel import launch
 from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.exchange import EVENT, exchange_events
@@ -49,10 +49,10 @@ SECONDS = 0.5
 
 def glass() -> Glass:
     """Return a glass that is rejuvenated from the start: at strain 0.1 it flows steadily."""
-    renewal = disorder.preset("MCT")
-    slip = SlipLaw(disorder.EXPONENTIAL_SLIP, 0.0276, 0.0206)
+    renewal = preset("MCT")
+    slip = Exponential(0.0276, 0.0206)
     return Glass(
-        Kernel("continuum", "simple", 14.7 / (1 + 14.7 / 52)),
+        Kernel(continuum("simple"), 14.7 / (1 + 14.7 / 52)),
         14.7,
         renewal,
         renewal,
@@ -134,8 +134,8 @@ class PlainLoop:
             weakest = np.unravel_index(np.argmin(strength), strength.shape)
             self.strain += strength[weakest] / self.two_mu
             unstable[weakest] = True
-        overcome, slip = self.sigma_c[unstable], self.glass.slip
-        self.epsilon_p[unstable] += self.random.exponential(slip.c0 + slip.c1 * overcome**2)
+        overcome, (c0, c1) = self.sigma_c[unstable], self.glass.slip.parameters
+        self.epsilon_p[unstable] += self.random.exponential(c0 + c1 * overcome**2)
         scale, inverse_shape = self.glass.renewal.parameters
         self.sigma_c[unstable] = scale * self.random.weibull(1 / inverse_shape, overcome.size)
 

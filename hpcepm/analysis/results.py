@@ -137,10 +137,23 @@ def open_tree(path: str | os.PathLike[str]) -> "DataTree":
 
 def tree_of(source: str | IO[bytes]) -> "DataTree":
     """Return the ``xarray.DataTree`` of an HDF5 file laid out as ``run.h5``, or of its bytes."""
+    require_xarray()
+    from xarray import open_datatree
+
+    return open_datatree(source, engine="h5netcdf")
+
+
+def require_xarray() -> None:
+    """Find out whether a tree can be made, before anything else is done.
+
+    Raises
+    ------
+    NoRun
+        xarray or h5netcdf is not installed.
+    """
     try:
         import_module("h5netcdf")  # without it xarray complains in many words
-        from xarray import open_datatree
+        import_module("xarray")
     except ImportError as error:
         said = f"this needs xarray and h5netcdf: pip install 'hpcepm[xarray]' ({error})"
         raise NoRun(said) from None
-    return open_datatree(source, engine="h5netcdf")

@@ -1,41 +1,46 @@
 """From a valid input to the glass that it describes."""
 
-from hpcepm.model.disorder import CONSTANT_SLIP, EXPONENTIAL_SLIP, Distribution, SlipLaw, preset
+from typing import Any
+
+from hpcepm.model.distributions import GivenField, preset
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel
-from hpcepm.parallel.rows import Lattice, LocalField
+from hpcepm.model.loading import Loading
+from hpcepm.model.registry import with_data
+from hpcepm.parallel.rows import Lattice
 
 from .named_files import read_field_rows
-from .read import ReadInput
-from .schema import FieldInput, ThresholdInput
+from .read import ReadInput, section_of
 
 
 def glass_of(read: ReadInput, lattice: Lattice) -> Glass:
-    """Return what an input describes; of a field of thresholds, this rank's slab."""
+    """Return what an input describes; of a field of thresholds, the rows of this rank."""
     settings = read.settings
     mu, bulk = settings.elasticity.shear_modulus, settings.elasticity.bulk_modulus
-    kernel = Kernel(settings.kernel.type, settings.kernel.orientation, mu / (1 + mu / bulk))
-    renewal = _thresholds(read, lattice, "renewal")
-    assert isinstance(renewal, Distribution)
-    slip_kind = EXPONENTIAL_SLIP if settings.slip.distribution == "exponential" else CONSTANT_SLIP
-    slip = SlipLaw(slip_kind, settings.slip.c0, settings.slip.c1)
-    initial = _thresholds(read, lattice, "initial")
+    initial = _section(read, "thresholds.initial")
+    if isinstance(initial, GivenField):
+        initial = read_field_rows(initial.file, read.folder, lattice)
     return Glass(
-        kernel,
+        Kernel(_section(read, "kernel"), mu / (1 + mu / bulk)),
         mu,
         initial,
-        renewal,
-        slip,
+        _section(read, "thresholds.renewal"),
+        _section(read, "slip"),
         settings.initial_stress.std,
         settings.seed,
         realization=0,
     )
 
 
-def _thresholds(read: ReadInput, lattice: Lattice, which: str) -> Distribution | LocalField:
-    wanted = getattr(read.settings.thresholds, which)
-    if isinstance(wanted, FieldInput):
-        return read_field_rows(wanted.file, read.folder, lattice)
-    if isinstance(wanted, ThresholdInput):
-        return wanted.build(read.samples.get(which))
-    return preset(wanted)
+def loading_of(read: ReadInput) -> Loading:
+    """Return the loading that an input asks for."""
+    asked: Loading = _section(read, "loading")
+    return asked
+
+
+def _section(read: ReadInput, key: str) -> Any:
+    """Return a section, with what its files hold."""
+    section = section_of(read.settings, key)
+    if isinstance(section, str):
+        return preset(section)
+    return with_data(section, read.data[key]) if key in read.data else section

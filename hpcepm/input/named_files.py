@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
@@ -25,8 +26,26 @@ HEADING = re.compile(
 )  # a letter or a bracket; what begins as a number should be one
 
 
-class BadFile(Exception):
+class BadFile(ValueError):
     """A named file that is missing, malformed or of the wrong shape; the message names it."""
+
+
+@dataclass(frozen=True)
+class NamedFiles:
+    """The files that an input names: see `hpcepm.model.registry.Files`."""
+
+    folder: str
+    shape: tuple[int, int]
+
+    def numbers(self, name: str) -> NDArray[np.float64]:  # noqa: D102
+        return read_samples(name, self.folder)
+
+    def array(self, name: str) -> NDArray[np.float64]:  # noqa: D102
+        with _opened(*split_name(name, self.folder)) as found:
+            return np.asarray(found[()], np.float64)
+
+    def check_field(self, name: str) -> None:  # noqa: D102
+        check_field_file(name, self.folder, self.shape)
 
 
 def split_name(name: str, folder: str) -> tuple[str, str]:
@@ -41,13 +60,17 @@ def split_name(name: str, folder: str) -> tuple[str, str]:
 
 
 def read_samples(name: str, folder: str) -> NDArray[np.float64]:
-    """Return the values of ``f.csv`` (one column, a heading allowed) or ``f.h5:/path`` (any shape), as one row."""
+    """Return the values of ``f.csv`` or ``f.h5:/path`` as one row.
+
+    A CSV file has one column and may have a heading; a dataset may have any shape.
+    """
     path, dataset = split_name(name, folder)
     if dataset or path.endswith((".h5", ".hdf5")):
         with _opened(path, dataset) as found:
             if found.size is not None and found.size > MOST_SAMPLES:
                 raise BadFile(
-                    f"{path}:/{dataset}: has {found.size} values; at most {MOST_SAMPLES} can be used"
+                    f"{path}:/{dataset}: has {found.size} values; "
+                    f"at most {MOST_SAMPLES} can be used"
                 )
             values = np.asarray(found[()], np.float64).ravel()
     else:
@@ -57,7 +80,8 @@ def read_samples(name: str, folder: str) -> NDArray[np.float64]:
     bad = _first_bad(values)
     if bad is not None:
         raise BadFile(
-            f"{path}: value {bad + 1} is {values[bad]}; thresholds must be numbers of at most {LARGEST:g}"
+            f"{path}: value {bad + 1} is {values[bad]}; "
+            f"thresholds must be numbers of at most {LARGEST:g}"
         )
     return values
 
@@ -75,12 +99,13 @@ def check_field_file(name: str, folder: str, shape: tuple[int, int]) -> None:
             bad = _first_bad(values)
             if bad is not None:
                 x, y = divmod(start * shape[1] + bad, shape[1])
-                told = f"the threshold of site ({x}, {y}) is {values.ravel()[bad]}; it must be a number of at most {LARGEST:g}"
-                raise BadFile(f"{path}:/{dataset}: {told}")
+                told = f"the threshold of site ({x}, {y}) is {values.ravel()[bad]}"
+                limit = f"it must be a number of at most {LARGEST:g}"
+                raise BadFile(f"{path}:/{dataset}: {told}; {limit}")
 
 
 def read_field_rows(name: str, folder: str, lattice: Lattice) -> LocalField:
-    """Return this rank's slab of a checked field file."""
+    """Return the rows of this rank of a checked field file."""
     path, dataset = split_name(name, folder)
     with _opened(path, dataset) as found:
         return lattice.local_rows(found).astype(np.float64)
@@ -151,7 +176,8 @@ def _opened(path: str, dataset: str) -> Iterator[h5py.Dataset]:
             raise BadFile(f"{path}:/{dataset}: is empty")
         if here.external or here.is_virtual:
             raise BadFile(
-                f"{path}:/{dataset}: keeps its data in other files; only data in the file itself are read"
+                f"{path}:/{dataset}: keeps its data in other files; "
+                "only data in the file itself are read"
             )
         if here.dtype.kind not in "fiu":
             raise BadFile(f"{path}:/{dataset}: holds {here.dtype}, not numbers")

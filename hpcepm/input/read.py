@@ -7,20 +7,22 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, TypeVar
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from .named_files import BadFile, check_field_file, read_samples
+from .named_files import NamedFiles
 from .problems import InputError, Path, did_you_mean, dotted, shorten, shown
-from .schema import FieldInput, Input, SamplesInput, Section
+from .schema import Choice, Input, Section
 from .strict_yaml import MOST_BYTES, Document, parse
 
 Model = TypeVar("Model", bound=Section)
+
+WITH_FILES = ("kernel", "thresholds.initial", "thresholds.renewal", "slip", "loading")
+"""Sections that may name files."""
 
 BYTES_PER_SITE = 50  # the fields and what an engine needs at the least
 
@@ -35,8 +37,8 @@ class ReadInput:
         The YAML as read.
     settings
         What it says, every default filled in.
-    samples
-        The values of the files of ``samples`` distributions, by ``"initial"`` and ``"renewal"``.
+    data
+        What the files of sections hold, by the key of the section, as ``thresholds.renewal``.
     folder
         Where the input lies; the files it names are relative to it.
     place_of_shape
@@ -45,7 +47,7 @@ class ReadInput:
 
     text: str
     settings: Input
-    samples: dict[str, NDArray[np.float64]]
+    data: dict[str, Any]
     folder: str
     place_of_shape: str
 
@@ -128,21 +130,21 @@ def _read(document: Document, text: str, path: str, directory: str | None) -> Re
         output = settings.output.model_copy(update=named)
         settings = settings.model_copy(update={"output": output})
     folder = os.path.dirname(os.path.abspath(path))
-    samples = _load_named_files(document, settings, folder)
-    return ReadInput(text, settings, samples, folder, document.place(("lattice", "shape")))
+    data = _load_named_files(document, settings, folder)
+    return ReadInput(text, settings, data, folder, document.place(("lattice", "shape")))
 
 
 def refuse_too_large(read: ReadInput, memory: int) -> None:
     """Raise `InputError` if a run cannot fit into so many bytes of memory.
 
-    Of all its machines together.
+    Of all its nodes together.
     """
     nx, ny = read.settings.lattice.shape
     needed = nx * ny * BYTES_PER_SITE
     if needed > memory:
         said = (
-            f"{nx} × {ny} sites need at least {needed / 2**30:.0f} GiB of memory, and the machines of this run have "
-            f"{memory / 2**30:.0f} GiB; take a smaller lattice, or more machines"
+            f"{nx} × {ny} sites need at least {needed / 2**30:.0f} GiB of memory, and the nodes of "
+            f"this run have {memory / 2**30:.0f} GiB; take a smaller lattice, or more nodes"
         )
         raise InputError([f"{read.place_of_shape}: lattice.shape: {said}"])
 
@@ -156,12 +158,12 @@ def _writable(name: str) -> bool:
 
 
 def bytes_of(path: str) -> bytes:
-    """Return the content of a file that the user named, cut off where it is too long to be an input."""
+    """Return the content of a file that the user named, cut off where no input goes on."""
     try:
         with open(path, "rb") as file:
             return file.read(MOST_BYTES + 1)
     except IsADirectoryError:
-        raise InputError([f"{path}: is a directory; name the YAML file in it"]) from None
+        raise InputError([f"{path}: is a directory; name the file in it"]) from None
     except FileNotFoundError:
         raise InputError([f"{path}: no such file"]) from None
     except (OSError, ValueError) as error:
@@ -204,21 +206,6 @@ def _line(document: Document, model: type[Section], details: ErrorDetails) -> st
             where
             + f"must be {context['expected']}, not {shown(value)}{did_you_mean(value, expected)}"
         )
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        known = [
-            tag
-            for tag in context.get("expected_tags", "").replace("'", "").split(", ")
-            if tag != "preset"
-        ]
-        name = value.get("distribution") if isinstance(value, dict) else value
-        if not isinstance(name, str):
-            return (
-                where + "name a distribution, such as {distribution: weibull, shape: 2, scale: 1}"
-            )
-        return (
-            where
-            + f"unknown distribution {shown(name)}{did_you_mean(name, known) or ' (known: ' + ', '.join(known) + ')'}"
-        )
     if kind == "value_error":
         return where + str(context["error"])
     message = details["msg"].removeprefix("Input ")
@@ -247,42 +234,45 @@ def _as_written(content: Any, location: tuple[int | str, ...], last_is_missing: 
     return tuple(path)
 
 
-def _known_keys(model: Any, path: Path, content: Any) -> list[str]:
+def _known_keys(model: type[Section], path: Path, content: Any) -> list[str]:
     """Return the keys that a mapping of the input may have."""
-    from .schema import INITIALS
-
-    inside = content
+    inside, fields = content, model.model_fields
     for part in path:
         inside = inside[part]
         if (
-            part not in model.model_fields
+            part not in fields
         ):  # a name of the user's own choice, of the same schema as its neighbours
             continue
-        annotation = model.model_fields[part].annotation
-        choices = [annotation, *getattr(annotation, "__args__", ())]
-        sections = [c for c in choices if isinstance(c, type) and issubclass(c, Section)]
-        model = (
-            sections[0] if len(sections) == 1 else INITIALS.get(inside.get("distribution"), Section)
-        )
-    return [field.alias or name for name, field in model.model_fields.items()]
+        field = fields[str(part)]
+        for choice in field.metadata:
+            if isinstance(choice, Choice):
+                return choice.keys(inside)
+        choices = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        fields = next(
+            c for c in choices if isinstance(c, type) and issubclass(c, Section)
+        ).model_fields
+    return [field.alias or name for name, field in fields.items()]
 
 
-def _load_named_files(
-    document: Document, settings: Input, folder: str
-) -> dict[str, NDArray[np.float64]]:
-    samples: dict[str, NDArray[np.float64]] = {}
+def _load_named_files(document: Document, settings: Input, folder: str) -> dict[str, Any]:
+    """Return what the files that sections name hold, by section."""
+    nx, ny = settings.lattice.shape
+    files = NamedFiles(folder, (nx, ny))
+    data: dict[str, Any] = {}
     problems: list[str] = []
-    for which in ("initial", "renewal"):
-        wanted = getattr(settings.thresholds, which)
+    for key in WITH_FILES:
+        section = section_of(settings, key)
         try:
-            if isinstance(wanted, SamplesInput):
-                samples[which] = read_samples(wanted.file, folder)
-            elif isinstance(wanted, FieldInput):
-                nx, ny = settings.lattice.shape
-                check_field_file(wanted.file, folder, (nx, ny))
-        except BadFile as error:
-            path = ("thresholds", which, "file")
+            if hasattr(section, "read_files"):
+                data[key] = section.read_files(files)
+        except (ValueError, OSError) as error:
+            path = (*key.split("."), "file")
             problems.append(f"{document.place(path)}: {dotted(path)}: {error}")
     if problems:
         raise InputError(problems)
-    return samples
+    return data
+
+
+def section_of(settings: Input, key: str) -> Any:
+    """Return the section of a dotted key."""
+    return reduce(getattr, key.split("."), settings)

@@ -1,41 +1,48 @@
-"""The keys of an input, their defaults and limits (SPEC 4)."""
+"""The keys of an input, their defaults and limits (docs/model.md, section 4).
+
+Sections that are physics (thresholds, slip, kernel, loading) are the dataclasses of the model,
+found by name in its registries; the others are here.
+"""
 
 import re
-from abc import abstractmethod
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Annotated, Any, Literal, get_type_hints
 
-from numpy.typing import NDArray
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
+    create_model,
     model_validator,
 )
+from pydantic_core import (
+    CoreSchema,
+    InitErrorDetails,
+    PydanticKnownError,
+    ValidationError,
+    core_schema,
+)
 
-from hpcepm.model import disorder
-from hpcepm.model.disorder import Distribution
+from hpcepm.layout import FIELDS
+from hpcepm.model.distributions import PRESETS, GivenField
+from hpcepm.model.distributions import distribution as distributions
 from hpcepm.model.engines import ENGINES
-from hpcepm.model.kernel import KERNELS
+from hpcepm.model.kernel import kernel as kernels
+from hpcepm.model.loading import loading as loadings
+from hpcepm.model.registry import FileName as FileName
+from hpcepm.model.registry import NotNegative as NotNegative
+from hpcepm.model.registry import Number as Number
+from hpcepm.model.registry import Positive as Positive
+from hpcepm.model.registry import Registry
+from hpcepm.model.slip import slip as slips
+
+from .problems import did_you_mean, shown
 
 MOST_RECORDS = 10_000_000
-FIELD_NAMES = ("sigma", "epsilon_p", "sigma_c", "n_events")
-
-Positive = Annotated[float, Field(gt=0, ge=1e-12, le=1e12)]
-NotNegative = Annotated[float, Field(ge=0, le=1e12)]
-Number = Annotated[float, Field(ge=-1e12, le=1e12)]
-
-
-def _is_a_name(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds a character that no name of a file should have")
-    return text
-
-
-FileName = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_is_a_name)]
+FIELD_NAMES = tuple(FIELDS)
 
 
 def _is_no_truth(value: Any) -> Any:
@@ -53,6 +60,98 @@ class Section(BaseModel):
     """A mapping of the input: unknown keys, wrong types, NaN and infinity are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+@cache
+def keys_of(kind: type) -> type[Section]:
+    """Return the keys of a section whose values are the fields of a dataclass."""
+    hints = get_type_hints(kind, include_extras=True)
+    keys: Any = {
+        f.name: (hints[f.name], ... if f.default is MISSING else f.default) for f in fields(kind)
+    }
+    return create_model(kind.__name__, __base__=Section, **keys)
+
+
+class Choice:
+    """A section that is one of the dataclasses of a registry, or a preset.
+
+    Parameters
+    ----------
+    registry
+        The dataclasses by name, those of plug-ins included, and which key names them.
+    more
+        Others that this section can be.
+    presets
+        Words that may stand for the whole section.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        more: Mapping[str, type] | None = None,
+        presets: Iterable[str] = (),
+    ) -> None:
+        self.registry = registry
+        self.key = registry.key
+        self.more = more or {}
+        self.presets = list(presets)
+
+    def __get_pydantic_core_schema__(self, *_: Any) -> CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(self.written)
+        return core_schema.no_info_plain_validator_function(self.read, serialization=written)
+
+    @property
+    def kinds(self) -> dict[str, type]:
+        """All that the section can be, by name."""
+        return {**self.registry, **self.more}
+
+    def keys(self, content: dict[str, Any]) -> list[str]:
+        """Return the keys that a section may have, by what it says that it is."""
+        kind = self._kind(content.get(self.key, self.registry.default))
+        return [self.key, *keys_of(kind).model_fields]
+
+    def read(self, value: Any) -> Any:
+        """Return the dataclass that a section is, or the preset."""
+        if type(value) in self.kinds.values() or value in self.presets:
+            return value
+        if not isinstance(value, dict):
+            if self.presets:
+                raise PydanticKnownError("literal_error", {"expected": _listed(self.presets)})
+            raise PydanticKnownError("model_type", {"class_name": self.key})
+        kind = self._kind(value.get(self.key, self.registry.default))
+        others = {key: one for key, one in value.items() if key != self.key}
+        return kind(**dict(keys_of(kind).model_validate(others)))
+
+    def _kind(self, name: Any) -> type:
+        """Return what is called so."""
+        if isinstance(name, str) and name in self.kinds:
+            return self.kinds[name]
+        if self.registry.default is not None:
+            wrong = InitErrorDetails(
+                type="literal_error",
+                loc=(self.key,),
+                input=name,
+                ctx={"expected": _listed(self.kinds)},
+            )
+            raise ValidationError.from_exception_data(self.key, [wrong])
+        if not isinstance(name, str):
+            raise ValueError(
+                "name a distribution, such as {distribution: weibull, shape: 2, scale: 1}"
+            )
+        known = did_you_mean(name, self.kinds) or f" (known: {', '.join(self.kinds)})"
+        raise ValueError(f"unknown {self.key} {shown(name)}{known}")
+
+    def written(self, value: Any) -> Any:
+        """Return a section as the input has it."""
+        if isinstance(value, str):
+            return value
+        name = next(name for name, kind in self.kinds.items() if kind is type(value))
+        return {self.key: name, **{f.name: getattr(value, f.name) for f in fields(value)}}
+
+
+def _listed(names: Iterable[str]) -> str:
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 class LatticeInput(Section):
@@ -76,207 +175,17 @@ class ElasticityInput(Section):
     bulk_modulus: Positive = 52.0
 
 
-class KernelInput(Section):
-    """``kernel``."""
-
-    type: Literal[tuple(KERNELS)] = "continuum"  # type: ignore[valid-type]
-    orientation: Literal["simple", "pure"] = "simple"
-
-
-class ThresholdInput(Section):
-    """A distribution of thresholds, as asked for."""
-
-    @abstractmethod
-    def build(self, values: NDArray[Any] | None) -> Distribution:
-        """Return the distribution; ``values`` are those of its file, if it names one."""
-
-
-class TwoWays(ThresholdInput):
-    """A distribution given by shape and scale, or by mean and standard deviation."""
-
-    shape: Annotated[float, Field(ge=0.05, le=1e4)] | None = None
-    scale: Positive | None = None
-    mean: Positive | None = None
-    std: Positive | None = None
-    largest_shape: ClassVar[float] = 1e4
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "TwoWays":
-        by_shape, by_mean = (self.shape, self.scale), (self.mean, self.std)
-        if (None in by_shape) == (None in by_mean) or (any(by_shape) and any(by_mean)):
-            raise ValueError("give shape and scale, or mean and std")
-        if self.shape is not None and self.shape > self.largest_shape:
-            raise ValueError(f"shape must be at most {self.largest_shape:g}")
-        if self.mean and self.std and not 1e-3 <= self.std / self.mean <= 10:
-            raise ValueError("std must lie between mean/1000 and 10·mean")
-        return self
-
-    def build(self, values: NDArray[Any] | None) -> Distribution:  # noqa: D102
-        name = self.distribution  # type: ignore[attr-defined]
-        if self.shape is not None:
-            made: Distribution = getattr(disorder, name)(self.shape, self.scale)
-        else:
-            made = getattr(disorder, f"{name}_from_moments")(self.mean, self.std)
-        return made
-
-
-class WeibullInput(TwoWays):
-    """Density ∝ x^(shape−1) exp(−(x/scale)^shape)."""
-
-    distribution: Literal["weibull"]
-
-
-class LognormalInput(TwoWays):
-    """scale·exp(shape·ξ), ξ standard normal."""
-
-    largest_shape: ClassVar[float] = 5.0
-
-    distribution: Literal["lognormal"]
-
-
-class GammaInput(TwoWays):
-    """Density ∝ x^(shape−1) exp(−x/scale)."""
-
-    distribution: Literal["gamma"]
-
-
-class NormalInput(ThresholdInput):
-    """Normal, cut off at 0 unless ``allow_negative``."""
-
-    distribution: Literal["normal"]
-    mean: Number
-    std: Positive
-    allow_negative: bool = False
-
-    @model_validator(mode="after")
-    def _something_is_left(self) -> "NormalInput":
-        if not self.allow_negative and self.mean < -5 * self.std:
-            raise ValueError(
-                "next to nothing of this distribution lies above 0; raise mean, or set allow_negative: true"
-            )
-        return self
-
-    def build(self, values: NDArray[Any] | None) -> Distribution:  # noqa: D102
-        return disorder.normal(self.mean, self.std, self.allow_negative)
-
-
-class UniformInput(ThresholdInput):
-    """Uniform between low and high."""
-
-    distribution: Literal["uniform"]
-    low: Number
-    high: Number
-
-    @model_validator(mode="after")
-    def _low_is_lower(self) -> "UniformInput":
-        if not self.low < self.high:
-            raise ValueError("low must be less than high")
-        return self
-
-    def build(self, values: NDArray[Any] | None) -> Distribution:  # noqa: D102
-        return disorder.uniform(self.low, self.high)
-
-
-class ExponentialInput(ThresholdInput):
-    """Exponential."""
-
-    distribution: Literal["exponential"]
-    mean: Positive
-
-    def build(self, values: NDArray[Any] | None) -> Distribution:  # noqa: D102
-        return disorder.exponential(self.mean)
-
-
-class ConstantInput(ThresholdInput):
-    """One value."""
-
-    distribution: Literal["constant"]
-    value: Positive
-
-    def build(self, values: NDArray[Any] | None) -> Distribution:  # noqa: D102
-        return disorder.constant(self.value)
-
-
-class SamplesInput(ThresholdInput):
-    """The empirical distribution of a file: ``f.csv``, or ``f.h5:/path``."""
-
-    distribution: Literal["samples"]
-    file: FileName
-
-    def build(self, values: NDArray[Any] | None) -> Distribution:  # noqa: D102
-        assert values is not None
-        return disorder.samples(values, f"samples({self.file}, {values.size} values)")
-
-
-class FieldInput(Section):
-    """One threshold a site, from ``f.h5:/path``."""
-
-    distribution: Literal["field"]
-    file: FileName
-
-
-Preset = Literal[tuple(disorder.PRESETS)]  # type: ignore[valid-type]
-RENEWALS = {
-    "weibull": WeibullInput,
-    "normal": NormalInput,
-    "lognormal": LognormalInput,
-    "gamma": GammaInput,
-    "uniform": UniformInput,
-    "exponential": ExponentialInput,
-    "constant": ConstantInput,
-    "samples": SamplesInput,
-}
-INITIALS = {**RENEWALS, "field": FieldInput}
-
-
-def _which_distribution(value: Any) -> Any:
-    if isinstance(value, dict):
-        name = value.get("distribution")
-        return name if isinstance(name, str) else None
-    return getattr(value, "distribution", "preset")
-
-
-def _union(models: dict[str, type[Section]]) -> Any:
-    members: Any = Annotated[Preset, Tag("preset")]
-    for name, model in models.items():
-        members = members | Annotated[model, Tag(name)]
-    return Annotated[members, Discriminator(_which_distribution)]
-
-
 class ThresholdsInput(Section):
     """``thresholds``: at the start, and after each event of a site."""
 
-    initial: _union(INITIALS) = "ESL"  # type: ignore[valid-type]
-    renewal: _union(RENEWALS) = "MCT"  # type: ignore[valid-type]
-
-
-class SlipInput(Section):
-    """``slip``: mean c0 + c1 σ_c²; ``exponential``, or exactly the mean (``constant``)."""
-
-    distribution: Literal["exponential", "constant"] = "exponential"
-    c0: NotNegative = 0.0276
-    c1: NotNegative = 0.0206
-
-    @model_validator(mode="after")
-    def _sites_slip(self) -> "SlipInput":
-        if self.c0 + self.c1 == 0:
-            raise ValueError(
-                "c0 and c1 are both 0: a site that yields would not slip, and an avalanche would never end"
-            )
-        return self
+    initial: Annotated[Any, Choice(distributions, {"field": GivenField}, PRESETS)] = "ESL"
+    renewal: Annotated[Any, Choice(distributions, presets=PRESETS)] = "MCT"
 
 
 class InitialStressInput(Section):
     """``initial_stress``: standard deviation of the equilibrated stress at strain 0."""
 
     std: NotNegative = 0.0
-
-
-class LoadingInput(Section):
-    """``loading``."""
-
-    control: Literal["strain"] = "strain"
-    target: Annotated[float, Field(gt=0, le=1e6)]
 
 
 class ObservablesInput(Section):
@@ -337,11 +246,11 @@ class Input(Section):
 
     lattice: LatticeInput
     elasticity: ElasticityInput = ElasticityInput()
-    kernel: KernelInput = KernelInput()
+    kernel: Annotated[Any, Choice(kernels)] = kernels["continuum"]()
     thresholds: ThresholdsInput = ThresholdsInput()
-    slip: SlipInput = SlipInput()
+    slip: Annotated[Any, Choice(slips)] = slips["exponential"]()
     initial_stress: InitialStressInput = InitialStressInput()
-    loading: LoadingInput
+    loading: Annotated[Any, Choice(loadings)]
     engine: Literal[("auto", *ENGINES)] = "auto"  # type: ignore[valid-type]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
     realizations: Annotated[int, Field(ge=1, le=10**7), BeforeValidator(_is_no_truth)] = 1
@@ -359,6 +268,7 @@ class Input(Section):
         for key, every in cadences.items():
             if self.loading.target / every > MOST_RECORDS:
                 raise ValueError(
-                    f"{key} is so small that there would be more than {MOST_RECORDS:,} records; raise it"
+                    f"{key} is so small that there would be more than {MOST_RECORDS:,} records; "
+                    "raise it"
                 )
         return self

@@ -217,9 +217,8 @@ class _Builder:
         if kind == "null":
             return None
         if kind in ("int", "float") and len(text) > MOST_DIGITS:
-            self.problems.append(
-                f"{self._where(node)}: {dotted(path)}: a number of {len(text)} characters is too long"
-            )
+            said = f"a number of {len(text)} characters is too long"
+            self.problems.append(f"{self._where(node)}: {dotted(path)}: {said}")
             return 0
         if kind == "int":
             return int(text, 16 if text.startswith("0x") else 10)

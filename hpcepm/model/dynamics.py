@@ -1,7 +1,4 @@
-"""Athermal quasi-static shear under strain control.
-
-The weakest site yields, and the avalanche that it starts runs out.
-"""
+"""Athermal quasi-static loading: the weakest site yields, and its avalanche runs out."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,11 +13,13 @@ from hpcepm.parallel.rows import Lattice, LocalField, all_finite
 
 from .engines import ENGINES, Engine
 from .glass import Glass, equilibrated_stress, prepare, stress_scale
+from .loading import Loading, Strain
 from .loop import Buffers, LoopExit, LoopParameters, advance
 from .state import State
 
 ROWS_OF_TABLE: Final = 65536
 EVENTS_AT_FIRST: Final = 4096
+STRAIN_CONTROL: Final = Strain(target=np.inf)
 MOST_EVENTS: Final = 2**31 // EVENT.itemsize  # MPI counts bytes in 32 bits
 
 
@@ -29,16 +28,18 @@ class NotFinite(Exception):
 
 
 class Dynamics:
-    """The shearing of one realization by one ranks of ranks.
+    """The loading of one realization by some ranks.
 
     Parameters
     ----------
     lattice, glass
         Where and what. Making a `Dynamics` is Collective; it can `begin` again.
     engine
-        A name in `hpcepm.engines.ENGINES`.
+        A name in `hpcepm.model.engines.ENGINES`.
     state
         Where to go on from; None prepares the glass afresh.
+    loading
+        What the outside does.
 
     Attributes
     ----------
@@ -47,9 +48,15 @@ class Dynamics:
     """
 
     def __init__(
-        self, lattice: Lattice, glass: Glass, engine: str, state: State | None = None
+        self,
+        lattice: Lattice,
+        glass: Glass,
+        engine: str,
+        state: State | None = None,
+        loading: Loading = STRAIN_CONTROL,
     ) -> None:
         self.lattice = lattice
+        self.loading = loading
         self.engine: Engine = ENGINES[engine](lattice, glass.kernel, stress_scale(lattice, glass))
         self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
         self._finished = np.zeros(1, np.int64)
@@ -58,11 +65,10 @@ class Dynamics:
         self.begin(glass, state)
 
     def begin(self, glass: Glass, state: State | None = None) -> None:
-        """Take up a glass that differs from the one before in seed and realization alone.
+        """Begin with a glass that differs from the one before in seed and realization alone.
 
-        Nothing else is remembered. Collective.
-
-        Tables, buffers and what was compiled are kept. For the parameters see the class.
+        Tables, buffers and what was compiled are kept, and nothing else. For the parameters see
+        the class. Collective.
         """
         lattice, engine = self.lattice, self.engine
         self.glass = glass
@@ -73,19 +79,18 @@ class Dynamics:
         self.state = prepare(lattice, glass, engine.initial_stress) if state is None else state
         engine.load(self.state)
         self._finished[0] = 0
-        self._buffers.reach[0] = np.inf
+        self._buffers.search_stress[0] = np.inf
         self._parameters = LoopParameters(
             np.uint64(glass.seed),
             np.uint64(glass.realization),
-            2 * glass.shear_modulus,
             *lattice.shape,
             lattice.row_map,
             glass.renewal.kind,
             glass.renewal.parameters,
             glass.slip.kind,
-            glass.slip.c0,
-            glass.slip.c1,
+            glass.slip.parameters,
         )
+        self._for_loop = self.loading.for_loop(2 * glass.shear_modulus)
 
     def shear(self, stop_strain: float, steps: int = 2**62) -> LoopExit:
         """Shear to a strain, on the elastic branch, or for a number of synchronous steps.
@@ -119,14 +124,9 @@ class Dynamics:
                 self.engine.synchronize(self.state)
             elif why == LoopExit.GROW:
                 if self._buffers.found.size > MOST_EVENTS // 4:
-                    raise NotFinite(
-                        f"more than {MOST_EVENTS // 4} sites yield in one step: the glass is not stable"
-                    )
-                reach, self._buffers = (
-                    self._buffers.reach,
-                    Buffers.of_capacity(4 * self._buffers.found.size),
-                )
-                self._buffers.reach[:] = reach
+                    few = f"more than {MOST_EVENTS // 4} sites yield in one step"
+                    raise NotFinite(f"{few}: the glass is not stable")
+                self._buffers = self._buffers.larger()
             else:
                 self._check_finite()
                 return LoopExit(why)
@@ -136,6 +136,7 @@ class Dynamics:
         state = self.state
         arguments = (
             self.engine.arrays,
+            self._for_loop,
             state.fields,
             state.macro[0],
             state.avalanche[0],
@@ -162,15 +163,14 @@ class Dynamics:
         return rows
 
     def stress_at(self, strain: float) -> float:
-        """Return Σ at a strain on the present elastic branch."""
-        return 2 * self.glass.shear_modulus * (strain - self.state.plastic_strain(self.lattice))
+        """Return Σ at a strain (the load) on the present elastic branch."""
+        plastic_strain = self.state.plastic_strain(self.lattice)
+        return self.loading.stress(strain, plastic_strain, 2 * self.glass.shear_modulus)
 
     def sigma_at(self, strain: float) -> LocalField:
-        """Return σ on the slab at a strain on the present elastic branch, in units of stress.
+        """Return σ on the rows of this rank at a strain on the present elastic branch.
 
-        Valid until the run goes on.
-
-        Collective.
+        In units of stress; valid until the run goes on. Collective.
         """
         sigma = self.engine.internal_stress(self.state)
         sigma += self.stress_at(strain)
@@ -178,16 +178,17 @@ class Dynamics:
 
     def lowest_yields_at(self) -> float:
         """Return the macroscopic stress at which the weakest site yields. Collective."""
-        stress, reach = self.stress_at(float(self.state.macro["strain"][0])), self._buffers.reach[0]
+        stress = self.stress_at(float(self.state.macro["strain"][0]))
+        above = self._buffers.search_stress[0]
         while True:
             lowest = min(
                 self.lattice.ranks.allgather(
-                    self.engine.lowest_yields_at(self.state, stress + reach)
+                    self.engine.lowest_yields_at(self.state, stress + above)
                 )
             )
-            if lowest < np.inf or stress + reach == np.inf:
+            if lowest < np.inf or stress + above == np.inf:
                 return lowest
-            reach *= 2
+            above *= 2
 
     def complete_state(self) -> State:
         """Return the state, complete: what a checkpoint must hold.
@@ -211,15 +212,15 @@ class Dynamics:
             raise NotFinite(problem)
 
     def _bad_number(self) -> str | None:
-        """Say which number of the slab is not finite, if one is."""
+        """Say which number of this rank is not finite, if one is."""
         lattice, fields = self.lattice, self.state.fields
         for name in ("epsilon_p", "sigma_c", "yields_at"):  # yields_at follows from the others
             site = lattice.first_bad_site(getattr(fields, name))
             if site is not None:
                 x, y = divmod(site, lattice.ny)
-                value, step = (
-                    getattr(fields, name)[lattice.row_map.local_row[x], y],
-                    self.state.macro[0]["steps"],
+                value = getattr(fields, name)[lattice.row_map.local_row[x], y]
+                found = (
+                    f"of rank {lattice.ranks.rank}, found after step {self.state.macro[0].steps}"
                 )
-                return f"{name} is {value} at site ({x}, {y}) of rank {lattice.ranks.rank}, found after step {step}"
+                return f"{name} is {value} at site ({x}, {y}) {found}"
         return None

@@ -9,9 +9,10 @@ from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.rows import Lattice, LocalField
 
 from .convolution import Convolution
-from .disorder import Distribution, SlipLaw, fill_initial_thresholds, normal_deviate
+from .distributions import Distribution, normal_deviate, quantile
 from .kernel import Kernel
-from .rng import INITIAL_STRESS, draw
+from .rng import INITIAL_STRESS, YIELDING, draw
+from .slip import SlipLaw
 from .state import State
 
 
@@ -33,18 +34,13 @@ def prepare(lattice: Lattice, glass: Glass, initial_stress: LocalField | None) -
     state = State.blank(lattice)
     fields = state.fields
     if isinstance(glass.initial, Distribution):
-        initial, seed, realization = (
-            glass.initial,
-            np.uint64(glass.seed),
-            np.uint64(glass.realization),
-        )
-        fill_initial_thresholds(
+        _fill_thresholds(
             fields.sigma_c,
             lattice.row_map.global_row,
-            initial.kind,
-            initial.parameters,
-            seed,
-            realization,
+            glass.initial.kind,
+            glass.initial.parameters,
+            np.uint64(glass.seed),
+            np.uint64(glass.realization),
         )
     else:
         fields.sigma_c[...] = glass.initial
@@ -57,7 +53,25 @@ def prepare(lattice: Lattice, glass: Glass, initial_stress: LocalField | None) -
 def mean_initial_threshold(glass: Glass, lattice: Lattice) -> float:
     """Return the mean threshold that a glass starts with. Collective."""
     initial = glass.initial
-    return initial.mean if isinstance(initial, Distribution) else lattice.power_means(initial)[0]
+    if isinstance(initial, Distribution):
+        return initial.moments()[0]
+    return float(lattice.power_means(initial)[0])
+
+
+def disorder_strength(glass: Glass) -> float:
+    """Return s = std(p_r)/(μ* ε̄₀), the paper's Eq 3."""
+    return _ratio(glass.renewal.moments()[1], glass.kernel.mu_star * glass.slip.mean(glass.renewal))
+
+
+def age(mean_initial: float, renewal: Distribution) -> float:
+    """Return r = (⟨σ_c⟩_i − ⟨σ_c⟩_r)/⟨σ_c⟩_r, the paper's Eq 6."""
+    return _ratio(mean_initial - renewal.moments()[0], renewal.moments()[0])
+
+
+def _ratio(over: float, under: float) -> float:
+    """Return a quotient; NaN or infinity where there is none."""
+    with np.errstate(all="ignore"):
+        return float(np.divide(over, under))
 
 
 def stress_scale(lattice: Lattice, glass: Glass) -> float:
@@ -66,20 +80,23 @@ def stress_scale(lattice: Lattice, glass: Glass) -> float:
     Of its thresholds or of what a mean slip changes, the larger. Collective.
     """
     if isinstance(glass.initial, Distribution):
-        initial = abs(glass.initial.mean) + glass.initial.std
+        initial = _size(glass.initial)
     else:
         initial = lattice.power_means(glass.initial)[1] ** 0.5
-    renewed = abs(glass.renewal.mean) + glass.renewal.std
-    return max(
-        initial,
-        renewed,
-        glass.initial_stress_std,
-        glass.kernel.mu_star * glass.slip.mean(glass.renewal),
-    )
+    slip = glass.kernel.mu_star * glass.slip.mean(glass.renewal)
+    return max(initial, _size(glass.renewal), glass.initial_stress_std, slip)
+
+
+def _size(thresholds: Distribution) -> float:
+    mean, std = thresholds.moments()
+    return abs(mean) + std
 
 
 def equilibrated_stress(lattice: Lattice, glass: Glass, convolution: Convolution) -> LocalField:
-    """Return a Gaussian stress field in mechanical equilibrium, zero mean, of the wanted standard deviation. Collective."""
+    """Return a Gaussian stress field in mechanical equilibrium. Collective.
+
+    Its mean is zero, and its standard deviation that of the glass.
+    """
     noise = lattice.field()
     _fill_normal(
         noise, lattice.row_map.global_row, np.uint64(glass.seed), np.uint64(glass.realization)
@@ -88,6 +105,23 @@ def equilibrated_stress(lattice: Lattice, glass: Glass, convolution: Convolution
     mean = lattice.power_means(stress)[0]
     variance = lattice.power_means(stress, mean)[1]
     return (stress - mean) * (glass.initial_stress_std / np.sqrt(variance))
+
+
+@compiled
+def _fill_thresholds(
+    sigma_c: LocalField,
+    row: NDArray[np.int32],
+    kind: int,
+    p: NDArray[np.float64],
+    seed: int,
+    realization: int,
+) -> None:
+    """Draw the threshold of each site; ``row`` holds the numbers of the rows in the lattice."""
+    rows, ny = sigma_c.shape
+    for i in range(rows):
+        for j in range(ny):
+            u, _ = draw(row[i] * ny + j, 0, YIELDING, seed, realization)
+            sigma_c[i, j] = quantile(kind, p, u)
 
 
 @compiled

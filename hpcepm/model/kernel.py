@@ -1,6 +1,6 @@
-"""How a slip changes the stress around it: the Eshelby kernel in Fourier space (SPEC 2.
+"""How a slip changes the stress around it: the kernel in Fourier space.
 
-The paper's Eqs 1, 2).
+It is that of an Eshelby inclusion (docs/model.md, section 2; the paper's Eqs 1 and 2).
 
 Conventions. Sites lie at integer r = (i, j) of an nx × ny periodic lattice; wavevectors are q = 2π
 (kx/nx, ky/ny) in (−π, π]; the transform is ĥ(q) = Σ_r h(r) exp(−i q·r) and its inverse carries
@@ -12,25 +12,64 @@ Conventions. Sites lie at integer r = (i, j) of an nx × ny periodic lattice; wa
 a and b being what the kernel type takes for qx² and qy². Ĝ(0) = 0 here: the mean stress, 2μ(ε −
 ⟨ε_p⟩) under strain control, is kept as one number, never added to a field.
 
-A new kernel is one more function ``sin2_2theta(qx, qy)`` in `KERNELS`.
+A new kernel is one more function ``sin2_2theta(qx, qy)`` under ``@kernel``, or a dataclass with a
+method ``relaxation(self, qx, qy)`` that returns S.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 from scipy.special import zeta
 
+from .registry import Registry
+
 Array = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Oriented:
+    """A kernel given by a function sin²2θ of the wavevector.
+
+    Attributes
+    ----------
+    orientation
+        ``"simple"`` shear, or ``"pure"`` (bands at 45°).
+    """
+
+    orientation: Literal["simple", "pure"] = "simple"
+    sin2_2theta: ClassVar[Callable[[Array, Array], Array]]
+
+    def relaxation(self, qx: Array, qy: Array) -> Array:
+        """Return S at wavevectors that broadcast together; 0 at q = 0."""
+        angular = type(self).sin2_2theta(qx, qy)
+        if self.orientation == "pure":
+            angular = np.where((qx == 0) & (qy == 0), 0.0, 1 - angular)
+        return angular
+
+
+def _complete(kind: Any) -> type:
+    """Return the class of a kernel; of a function of wavevectors, `Oriented` by it."""
+    if isinstance(kind, type):
+        return kind
+    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return type(kind.__name__, (Oriented,), {**names, "sin2_2theta": staticmethod(kind)})
+
+
+kernel: Final = Registry("type", "continuum", _complete)
+"""The kernels, by name; ``@kernel`` adds one, and makes a function of wavevectors a class."""
+
+
+@kernel
 def continuum(qx: Array, qy: Array) -> Array:
     """sin²2θ of the wavevectors themselves: the continuum, cut off at the Brillouin zone."""
     return _sin2_2theta(qx**2, qy**2)
 
 
+@kernel
 def finite_difference(qx: Array, qy: Array) -> Array:
     """sin²2θ with q_i² → 2 − 2 cos q_i, the lattice Laplacian: a clean far field."""
     return _sin2_2theta(2 - 2 * np.cos(qx), 2 - 2 * np.cos(qy))
@@ -42,6 +81,7 @@ def _sin2_2theta(a: Array, b: Array) -> Array:
     return np.divide(4 * a * b, total**2, out=np.zeros_like(total), where=total > 0)
 
 
+@kernel
 def cell_average(qx: Array, qy: Array) -> Array:
     """sin²2θ for an eigenstrain that fills a square cell and a stress averaged over one.
 
@@ -83,40 +123,32 @@ def _inverse_fourth_powers(a: Array, qy: Array) -> Array:
     return np.where(a > 0, (ratio / safe - slope) / (4 * safe**2), 0.0)
 
 
-KERNELS: dict[str, Callable[[Array, Array], Array]] = {
-    "continuum": continuum,
-    "finite_difference": finite_difference,
-    "cell_average": cell_average,
-}
-
-
 @dataclass(frozen=True)
 class Kernel:
     """The stress redistribution of one event.
 
     Parameters
     ----------
-    type
-        A name in `KERNELS`.
-    orientation
-        ``"simple"`` shear, or ``"pure"`` (bands at 45°).
+    kind
+        An instance of one of the classes in `kernel`: says S(q).
     mu_star
         μ* = μ/(1 + μ/K), in units of stress.
     """
 
-    type: str
-    orientation: str
+    kind: Any
     mu_star: float
 
     def fourier(self, qx: Array, qy: Array) -> Array:
         """Return Ĝ at wavevectors that broadcast together, in units of stress.
 
-        Real, even, ≤ 0, and 0 at q = 0.
+        Real, even in qx and in qy, ≤ 0, and 0 at q = 0.
         """
-        angular = KERNELS[self.type](qx, qy)
-        if self.orientation == "pure":
-            angular = np.where((qx == 0) & (qy == 0), 0.0, 1 - angular)
-        return -2 * self.mu_star * angular
+        return -2 * self.mu_star * np.asarray(self.kind.relaxation(qx, qy))
+
+    @property
+    def label(self) -> str:
+        """How it is named to the user."""
+        return kernel.label(self.kind)
 
     def quarter_table(self, shape: tuple[int, int]) -> Array:
         """Return G(i, j) for 0 ≤ i ≤ nx/2, 0 ≤ j ≤ ny/2, in units of stress.
@@ -137,7 +169,7 @@ class Kernel:
 
 
 def wavevectors(shape: tuple[int, int]) -> tuple[Array, Array]:
-    """Return qx, shape (nx,), and qy, shape (ny,), in the order of the discrete Fourier transform."""
+    """Return qx, shape (nx,), and qy, shape (ny,), in the order of the Fourier transform."""
     nx, ny = shape
     qx, qy = (2 * np.pi * np.fft.fftfreq(n).astype(np.float64) for n in (nx, ny))
     return qx, qy

@@ -1,11 +1,12 @@
-"""The step loop, compiled: the same machine code on one rank and on a thousand (SPEC 2).
+"""The step loop, compiled: the same machine code on one rank and on a thousand.
 
-    while the strain is below the next stop:
-        find the weakest site; raise the strain until it yields           leaves at least one site
-        unstable while sites are unstable:
+It is that of docs/model.md, section 2:
+
+    while the load is below the next stop:
+        find the weakest site, and move the load until it yields
+        while sites are unstable:
             all of them slip at once, by amounts drawn for each, and their thresholds are renewed
             the slips redistribute stress
-                                                                           leaves none unstable
 
 Written as a state machine, for it must be able to leave after any step and come back.
 """
@@ -26,9 +27,11 @@ from hpcepm.parallel.exchange import (
 )
 from hpcepm.parallel.rows import RowMap
 
-from .disorder import quantile, slip_at
+from .distributions import quantile
 from .engines.base import redistribute, unstable_sites, weakest_site
+from .loading import stress_lost, stress_of, trigger
 from .rng import YIELDING, draw
+from .slip import slip_at
 from .state import Fields
 
 
@@ -37,15 +40,13 @@ class LoopParameters(NamedTuple):
 
     seed: Any  # uint64
     realization: Any  # uint64
-    two_mu: float
     nx: int
     ny: int
     row_map: RowMap
     renewal_kind: int
     renewal: NDArray[np.float64]
     slip_kind: int
-    c0: float
-    c1: float
+    slip: NDArray[np.float64]
 
 
 class Buffers(NamedTuple):
@@ -55,7 +56,7 @@ class Buffers(NamedTuple):
     renewed: NDArray[np.float64]  # their new thresholds
     own: NDArray[Any]  # their events
     events: NDArray[Any]  # the events of all ranks
-    reach: NDArray[np.float64]  # (1,): how far above Σ the weakest site is sought first
+    search_stress: NDArray[np.float64]  # (1,): how far above Σ the weakest site is sought first
 
     @classmethod
     def of_capacity(cls, capacity: int) -> "Buffers":
@@ -69,11 +70,15 @@ class Buffers(NamedTuple):
             np.full(1, np.inf),
         )
 
+    def larger(self) -> "Buffers":
+        """Return buffers for four times as many events."""
+        return Buffers.of_capacity(4 * self.found.size)._replace(search_stress=self.search_stress)
+
 
 class LoopExit(IntEnum):
-    """LoopExit the compiled loop returned."""
+    """Why the compiled loop returned."""
 
-    REACHED = 0  # the strain to stop at, on the elastic branch
+    REACHED = 0  # the load to stop at, on the elastic branch
     PAUSED = 1  # the number of steps to pause at
     SYNCHRONIZE = 2  # the engine needs Python
     TABLE_FULL = 3  # of finished avalanches
@@ -88,6 +93,7 @@ _REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE = (int(why) for
 @compiled
 def advance(
     engine: Any,
+    loading: Any,
     fields: Fields,
     macro: Any,
     avalanche: Any,
@@ -96,10 +102,10 @@ def advance(
     buffers: Buffers,
     parameters: LoopParameters,
     exchange: EventExchange,
-    stop_strain: float,
+    until: float,
     pause_at: int,
 ) -> int:
-    """Shear until a stop strain, a number of steps, or something that needs Python. Collective.
+    """Load until a load, a number of steps, or something that needs Python. Collective.
 
     ``macro`` and ``avalanche`` are records; ``finished[0]`` counts the rows of ``table`` in use.
     Returns a `LoopExit`. Calling again goes on exactly where this left off: all that matters is in
@@ -107,23 +113,23 @@ def advance(
     """
     n_sites = parameters.nx * parameters.ny
     while macro.steps < pause_at:
-        stress = parameters.two_mu * (macro.strain - macro.total_slip / n_sites)
+        stress = stress_of(loading, macro, n_sites)
         if macro.in_avalanche:
             n_own = unstable_sites(engine, fields, stress, buffers.found, parameters.row_map)
         else:
             if finished[0] == table.size:
                 return _TABLE_FULL
-            lowest, site = _weakest(engine, fields, stress, buffers.reach, parameters, exchange)
+            lowest, site = _weakest(
+                engine, fields, stress, buffers.search_stress, parameters, exchange
+            )
             if lowest == -np.inf:
                 return _NOT_FINITE
             if lowest > stress:
-                strain = macro.strain + (lowest - stress) / parameters.two_mu
-                if not strain < stop_strain:
+                if not trigger(loading, macro, stress, lowest, until, n_sites):
                     return _REACHED
-                macro.strain = strain
-                stress = parameters.two_mu * (macro.strain - macro.total_slip / n_sites)
+                stress = stress_of(loading, macro, n_sites)
                 n_own = _alone(site, parameters, buffers.found)
-            else:  # only at strain 0: a preparation may leave sites unstable
+            else:  # only at the start: a preparation may leave sites unstable
                 n_own = unstable_sites(engine, fields, stress, buffers.found, parameters.row_map)
             _open_avalanche(macro, avalanche, stress, site, parameters)
         _draw_events(fields, buffers, min(n_own, buffers.found.size), parameters, macro.avalanches)
@@ -131,7 +137,7 @@ def advance(
         if n > buffers.events.size:
             return _GROW
         if n == 0:
-            avalanche.stress_drop = parameters.two_mu * avalanche.slip / n_sites
+            avalanche.stress_drop = stress_lost(loading, macro, avalanche.slip, n_sites)
             table[finished[0]] = avalanche
             finished[0] += 1
             macro.in_avalanche = 0
@@ -149,29 +155,29 @@ def _weakest(
     engine: Any,
     fields: Fields,
     stress: float,
-    reach: NDArray[np.float64],
+    search_stress: NDArray[np.float64],
     parameters: LoopParameters,
     exchange: EventExchange,
 ) -> tuple[float, int]:
     """Return the smallest ``yields_at`` of the lattice and its site. Collective.
 
-    All ranks look up to the same limit, raised until one finds a site: none searches its slab for
+    All ranks look up to the same limit, raised until one finds a site: none searches its rows for
     what another has lower.
     """
     while True:
-        limit = stress + reach[0]
+        limit = stress + search_stress[0]
         lowest, local = weakest_site(engine, fields, limit, parameters.row_map)
         lowest, site = exchange_minimum(exchange, lowest, _site(parameters, local))
         if lowest < np.inf or limit == np.inf:
             break
-        reach[0] *= 2.0
-    reach[0] = 2.0 * max(lowest - stress, abs(stress) * 2.0**-30 + 2.0**-100)
+        search_stress[0] *= 2.0
+    search_stress[0] = 2.0 * max(lowest - stress, abs(stress) * 2.0**-30 + 2.0**-100)
     return lowest, site
 
 
 @inlined
 def _alone(site: int, parameters: LoopParameters, found: NDArray[np.int64]) -> int:
-    """Put a global site into ``found`` if it is on this slab; return how many were put."""
+    """Put a global site into ``found`` if it is on this rank; return how many were put."""
     here = parameters.row_map.local_row[site // parameters.ny]
     found[0] = here * parameters.ny + site % parameters.ny
     return int(here >= 0)
@@ -179,7 +185,7 @@ def _alone(site: int, parameters: LoopParameters, found: NDArray[np.int64]) -> i
 
 @inlined
 def _site(parameters: LoopParameters, local: int) -> int:
-    """Return the global index of a site of this slab; −1 for −1."""
+    """Return the global index of a site of this rank; −1 for −1."""
     return (
         -1
         if local < 0
@@ -209,7 +215,7 @@ def _open_avalanche(
 def _draw_events(
     fields: Fields, buffers: Buffers, n: int, parameters: LoopParameters, avalanche: int
 ) -> None:
-    """Draw slip and new threshold for the sites found on this slab; changes no field."""
+    """Draw slip and new threshold for the sites found on this rank; changes no field."""
     for k in range(n):
         local = buffers.found[k]
         i, j = local // parameters.ny, local % parameters.ny
@@ -220,14 +226,14 @@ def _draw_events(
         buffers.renewed[k] = quantile(parameters.renewal_kind, parameters.renewal, u_threshold)
         buffers.own[k].site = site
         buffers.own[k].slip = slip_at(
-            parameters.slip_kind, parameters.c0, parameters.c1, fields.sigma_c[i, j], u_slip
+            parameters.slip_kind, parameters.slip, fields.sigma_c[i, j], u_slip
         )
         buffers.own[k].first = fields.last_avalanche[i, j] != np.int32(avalanche)
 
 
 @inlined
 def _slip(fields: Fields, buffers: Buffers, n: int, avalanche: int) -> None:
-    """Let the sites of this slab slip by what was drawn, and renew their thresholds."""
+    """Let the sites of this rank slip by what was drawn, and renew their thresholds."""
     ny = fields.sigma_c.shape[1]
     for k in range(n):
         i, j = buffers.found[k] // ny, buffers.found[k] % ny

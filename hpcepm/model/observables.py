@@ -1,7 +1,8 @@
-"""What is measured at a record: one line each in `OBSERVABLES`.
+"""What is measured at a record: one entry each in `OBSERVABLES`.
 
-Definitions are those of SPEC 5. The local total strain is e = ε_p + σ/2μ, with mean ε. Every mean
-over the lattice is taken row by row and has the same bits on any number of ranks.
+Definitions are those of docs/model.md, section 5. The local total strain is e = ε_p + σ/2μ, with
+mean ε. Every mean over the lattice is taken row by row and has the same bits on any number of
+ranks.
 """
 
 from collections.abc import Callable
@@ -64,22 +65,22 @@ class Snapshot:
 
     @cached_property
     def sigma(self) -> LocalField:
-        """Local stress on the slab."""
+        """Local stress on the rows of this rank."""
         return self.dynamics.sigma_at(self.strain)
 
     @property
     def sigma_c(self) -> LocalField:
-        """Local thresholds on the slab."""
+        """Local thresholds on the rows of this rank."""
         return self.dynamics.state.fields.sigma_c
 
     @property
     def epsilon_p(self) -> LocalField:
-        """Local plastic strain on the slab."""
+        """Local plastic strain on the rows of this rank."""
         return self.dynamics.state.fields.epsilon_p
 
     @property
     def n_events(self) -> LocalField:
-        """How many times each site of the slab has yielded."""
+        """How many times each site of this rank has yielded."""
         return self.dynamics.state.fields.n_events
 
     def release(self) -> None:
@@ -122,7 +123,7 @@ class Series:
     numbers
         Shape (snapshots,), dtype `NUMBERS`.
     sigma, epsilon_p, sigma_c
-        Shape (snapshots, rows, ny): each slab of fields.
+        Shape (snapshots, rows, ny): the rows of this rank.
     """
 
     lattice: Lattice
@@ -182,10 +183,10 @@ class Series:
         return moments
 
     def _row_sums_about(self, centres: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sums over each row of (f − centre)^p, p = 1, 2, 3, 4, of all that is `AVERAGED`, in one pass.
+        """Return sums over each row of (f − centre)^p, p = 1 to 4, of all that is `AVERAGED`.
 
-        The centres have shape (snapshots, 4, 4); the first of each four is used, so that means can be centres. The sums have
-        shape (rows, snapshots, 4, 4).
+        The centres have shape (snapshots, 4, 4); the first of each four is used, so that means can
+        be centres. The sums have shape (rows, snapshots, 4, 4).
         """
         sums = np.empty((self.lattice.rows, *centres.shape))
         _row_power_sums(
@@ -194,8 +195,18 @@ class Series:
         return sums
 
     def moments(self, name: str) -> NDArray[np.float64]:
-        """Return the mean and the second, third and fourth central moments of what is `AVERAGED`, shape (4, snapshots)."""
+        """Return mean and 2nd to 4th central moments of what is `AVERAGED`, (4, snapshots)."""
         return self._moments[:, AVERAGED.index(name)].T
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """Plastic strength σ_c − σ of the sites of this rank, shape (snapshots, rows, ny)."""
+        return self.sigma_c - self.sigma
+
+    def mean(self, values: NDArray[Any]) -> Values:
+        """Return lattice means of one value a site, shape (snapshots, rows, ny). Collective."""
+        by_row = np.ascontiguousarray(np.moveaxis(values, 0, 1), np.float64)
+        return self.lattice.means(by_row.sum(axis=2))
 
     @property
     def localization(self) -> Values:
@@ -256,88 +267,89 @@ def _row_power_sums(
 class Observable:
     """A number measured at each record.
 
-    Its name, units, description, and how it comes from a `Series`.
+    Attributes
+    ----------
+    name, units, description
+        As in ``run.h5``.
+    measure
+        How it comes from a `Series`: one value for each snapshot, the same on all ranks.
+    dtype
+        ``"i8"`` if it is a whole number.
     """
 
     name: str
     units: str
     description: str
     measure: Callable[[Series], Values]
+    dtype: str = "f8"
 
 
-OBSERVABLES: Final = (
-    Observable("stress", STRESS_UNIT, "macroscopic shear stress", lambda s: s.numbers["stress"]),
-    Observable(
-        "plastic_strain", NO_UNIT, "mean plastic strain", lambda s: s.numbers["plastic_strain"]
-    ),
-    Observable(
-        "stress_variance",
-        f"({STRESS_UNIT})^2",
-        "variance of the local stress",
-        lambda s: s.moments("sigma")[1],
-    ),
-    Observable(
-        "stress_m3",
-        f"({STRESS_UNIT})^3",
-        "third central moment of the local stress",
-        lambda s: s.moments("sigma")[2],
-    ),
-    Observable(
-        "stress_m4",
-        f"({STRESS_UNIT})^4",
-        "fourth central moment of the local stress",
-        lambda s: s.moments("sigma")[3],
-    ),
-    Observable(
-        "strain_variance",
-        NO_UNIT,
-        "variance of the local total strain",
-        lambda s: s.moments("local_strain")[1],
-    ),
-    Observable(
-        "strain_m3",
-        NO_UNIT,
-        "third central moment of the local total strain",
-        lambda s: s.moments("local_strain")[2],
-    ),
-    Observable(
-        "strain_m4",
-        NO_UNIT,
-        "fourth central moment of the local total strain",
-        lambda s: s.moments("local_strain")[3],
-    ),
-    Observable(
-        "plastic_strain_variance",
-        NO_UNIT,
-        "variance of the local plastic strain",
-        lambda s: s.moments("epsilon_p")[1],
-    ),
-    Observable("threshold_mean", STRESS_UNIT, "mean threshold", lambda s: s.moments("sigma_c")[0]),
-    Observable(
-        "threshold_variance",
-        f"({STRESS_UNIT})^2",
-        "variance of the thresholds",
-        lambda s: s.moments("sigma_c")[1],
-    ),
+def _moment(name: str, of: str, k: int, description: str) -> Observable:
+    """Return a moment of what is `AVERAGED`: the mean, or the k-th central one."""
+    unit = STRESS_UNIT if of.startswith("sigma") else NO_UNIT
+    units = f"({unit})^{k}" if k > 1 and unit != NO_UNIT else unit
+    return Observable(name, units, description, lambda series: series.moments(of)[k - 1])
+
+
+def _number(name: str, units: str, description: str, dtype: str = "f8") -> Observable:
+    """Return one of the `NUMBERS`."""
+    return Observable(name, units, description, lambda series: series.numbers[name], dtype)
+
+
+OBSERVABLES: Final = [
+    _number("stress", STRESS_UNIT, "macroscopic shear stress"),
+    _number("plastic_strain", NO_UNIT, "mean plastic strain"),
+    _moment("stress_variance", "sigma", 2, "variance of the local stress"),
+    _moment("stress_m3", "sigma", 3, "third central moment of the local stress"),
+    _moment("stress_m4", "sigma", 4, "fourth central moment of the local stress"),
+    _moment("strain_variance", "local_strain", 2, "variance of the local total strain"),
+    _moment("strain_m3", "local_strain", 3, "third central moment of the local total strain"),
+    _moment("strain_m4", "local_strain", 4, "fourth central moment of the local total strain"),
+    _moment("plastic_strain_variance", "epsilon_p", 2, "variance of the local plastic strain"),
+    _moment("threshold_mean", "sigma_c", 1, "mean threshold"),
+    _moment("threshold_variance", "sigma_c", 2, "variance of the thresholds"),
     Observable(
         "localization",
         NO_UNIT,
         "localization LOC: 1 for one row, 1/sqrt(nx ny) if homogeneous",
-        lambda s: s.localization,
+        lambda series: series.localization,
     ),
-    Observable(
-        "x_min", STRESS_UNIT, "plastic strength of the weakest site", lambda s: s.numbers["x_min"]
-    ),
-    Observable("events", NO_UNIT, "events since the start", lambda s: s.numbers["events"]),
-    Observable(
-        "avalanches", NO_UNIT, "avalanches since the start", lambda s: s.numbers["avalanches"]
-    ),
-)
-COUNTS: Final = frozenset({"events", "avalanches"})
-RECORD: Final = np.dtype(
-    [("strain", "f8")] + [(o.name, "i8" if o.name in COUNTS else "f8") for o in OBSERVABLES]
-)
-"""A row of the table of observables."""
+    _number("x_min", STRESS_UNIT, "plastic strength of the weakest site"),
+    _number("events", NO_UNIT, "events since the start", "i8"),
+    _number("avalanches", NO_UNIT, "avalanches since the start", "i8"),
+]
+"""The observables; those of plug-ins come last."""
+
+_BUILT_IN: Final = frozenset(one.name for one in OBSERVABLES)
+
+
+def observable(
+    units: str, description: str, dtype: str = "f8"
+) -> Callable[[Callable[[Series], Values]], Callable[[Series], Values]]:
+    """Add an observable: the decorated function measures it, and its name is that of the function.
+
+    For the parameters see `Observable`.
+
+    Raises
+    ------
+    ValueError
+        The name is taken.
+    """
+
+    def add(measure: Callable[[Series], Values]) -> Callable[[Series], Values]:
+        name = measure.__name__
+        if name in _BUILT_IN or name == "strain":
+            raise ValueError(f"{name}: there is an observable of this name; give another")
+        others = [one for one in OBSERVABLES if one.name != name]
+        OBSERVABLES[:] = [*others, Observable(name, units, description, measure, dtype)]
+        return measure
+
+    return add
+
+
+def record_dtype() -> np.dtype:
+    """Return a row of the table of observables: those that there are by now."""
+    return np.dtype([("strain", "f8"), *((one.name, one.dtype) for one in OBSERVABLES)])
 
 
 @cache
@@ -347,19 +359,22 @@ def profile_dtype(shape: tuple[int, int]) -> np.dtype:
 
 
 def measure(series: Series) -> NDArray[np.void]:
-    """Return the rows of observables, shape (snapshots,), dtype `RECORD`, the same on all ranks.
+    """Return the rows of observables, shape (snapshots,), dtype `record_dtype`.
 
-    Collective.
+    The same on all ranks. Collective.
     """
-    rows = np.zeros(len(series.numbers), RECORD)
+    rows = np.zeros(len(series.numbers), record_dtype())
     rows["strain"] = series.numbers["strain"]
-    for observable in OBSERVABLES:
-        rows[observable.name] = observable.measure(series)
+    for one in OBSERVABLES:
+        rows[one.name] = one.measure(series)
     return rows
 
 
 def measure_profiles(series: Series) -> NDArray[np.void]:
-    """Return the rows of profiles, shape (snapshots,), dtype `profile_dtype`, the same on all ranks. Collective."""
+    """Return the rows of profiles, shape (snapshots,), dtype `profile_dtype`.
+
+    The same on all ranks. Collective.
+    """
     rows = np.zeros(len(series.numbers), profile_dtype(series.lattice.shape))
     rows["along_x"], rows["along_y"] = series.along_x, series.along_y
     return rows

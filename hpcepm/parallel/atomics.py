@@ -7,6 +7,7 @@ that then reads the new value by `load_acquire` or `fetch_add`.
 
 from typing import Any
 
+import numpy as np
 from numba import types
 
 from .compiled import generated
@@ -19,21 +20,13 @@ def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.gep(array.data, [arguments[1]])
 
 
-def _load(array: Any, index: int) -> Any:
-    return array[index]
-
-
-def _store(array: Any, index: int, value: Any) -> None:
-    array[index] = value
-
-
 def _add(array: Any, index: int, value: Any) -> Any:
     before = array[index]
     array[index] += value
     return before
 
 
-@generated(_load)
+@generated(np.ndarray.__getitem__)
 def load_acquire(_typing: Any, array: Any, index: Any) -> Any:
     """Return an element."""
 
@@ -45,7 +38,7 @@ def load_acquire(_typing: Any, array: Any, index: Any) -> Any:
     return array.dtype(array, types.intp), generate
 
 
-@generated(_store)
+@generated(np.ndarray.__setitem__)
 def store_release(_typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Set an element."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from mpi4py import MPI
 
 from hpcepm import __version__
-from hpcepm.model.disorder import age, disorder_strength
+from hpcepm.model.glass import age, disorder_strength
 
 if TYPE_CHECKING:
     from .run import Run
@@ -28,7 +28,7 @@ def of_run(run: "Run") -> dict[str, Any]:
         "seed": np.uint64(glass.seed),
         "ranks": run.world.size,
         "engine": run.choice.engine,
-        "disorder_strength": disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star),
+        "disorder_strength": disorder_strength(glass),
         "age": age(run.mean_initial, glass.renewal),
         "created": run.created,
     }

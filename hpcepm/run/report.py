@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from hpcepm.model.disorder import Distribution, age, disorder_strength
+from hpcepm.model.distributions import Distribution
+from hpcepm.model.glass import age, disorder_strength
 from hpcepm.text import count, duration, memory
 
 if TYPE_CHECKING:
@@ -11,14 +12,13 @@ if TYPE_CHECKING:
 
 def header(run: "Run") -> list[str]:
     """Return what a user should know of a run before it starts. On rank 0."""
-    settings, glass, plan, slip = run.settings, run.glass, run.plan, run.settings.slip
+    settings, glass, plan = run.settings, run.glass, run.plan
     initial = (
         glass.initial.label
         if isinstance(glass.initial, Distribution)
         else f"field({settings.thresholds.initial.file})"
     )
     target = settings.loading.target
-    strength = disorder_strength(glass.renewal, glass.slip, glass.kernel.mu_star)
     named = {
         name.removesuffix("_version").replace("_", " "): value
         for name, value in run.versions.items()
@@ -29,10 +29,10 @@ def header(run: "Run") -> list[str]:
         f"hpcepm {named.pop('hpcepm')}: {_size(run)}",
         f"  glass     thresholds {initial}",
         f"            renewed    {glass.renewal.label}",
-        f"            slip       {slip.distribution}, mean {slip.c0:g} + {slip.c1:g} σ_c²",
-        f"            disorder strength s = {strength:.3f}, "
+        f"            slip       {glass.slip.label}",
+        f"            disorder strength s = {disorder_strength(glass):.3f}, "
         f"age r = {age(run.mean_initial, glass.renewal):.3f}",
-        f"  kernel    {glass.kernel.type}, {glass.kernel.orientation} shear; "
+        f"  kernel    {glass.kernel.label}; "
         f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}",
         f"  engine    {run.choice.engine}: {run.choice.why}",
         f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); "

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from hpcepm.input import ReadInput
-from hpcepm.input.glass import glass_of
+from hpcepm.input.glass import glass_of, loading_of
 from hpcepm.model.dynamics import NotFinite
 from hpcepm.model.engines import choose_engine
 from hpcepm.model.glass import mean_initial_threshold
@@ -110,7 +110,13 @@ class Run:
         self.created = self.resume.created or datetime.now(UTC).isoformat(timespec="seconds")
         pieces, points = self.path / "pieces" if self.path else None, save_points(settings)
         self.runner = Runner(
-            self.lattice, self.glass, self.choice.engine, points, self.plan, pieces
+            self.lattice,
+            self.glass,
+            self.choice.engine,
+            points,
+            self.plan,
+            pieces,
+            loading_of(read),
         )
         self.versions = provenance.versions() if world.is_root else {}
         self.store = self._make_store()

@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.layout import AVALANCHE
-from hpcepm.model.dynamics import Dynamics
+from hpcepm.model.dynamics import STRAIN_CONTROL, Dynamics
 from hpcepm.model.glass import Glass
+from hpcepm.model.loading import Loading
 from hpcepm.model.loop import LoopExit
 from hpcepm.model.observables import (
-    RECORD,
     Series,
     Snapshot,
     measure,
     measure_profiles,
     profile_dtype,
+    record_dtype,
 )
 from hpcepm.parallel.rows import Lattice
 from hpcepm.storage.checkpoint import UnderWay
@@ -73,12 +74,13 @@ class Runner:
         points: Sequence[SavePoint],
         plan: Plan,
         pieces: Path | None = None,
+        loading: Loading = STRAIN_CONTROL,
     ) -> None:
         self.points = points
         self.plan = plan
         self.pieces = pieces if snapshots_are_large(plan) else None
         self.realization: int | None = None
-        self.dynamics = Dynamics(lattice, glass, engine)
+        self.dynamics = Dynamics(lattice, glass, engine, loading=loading)
         self._records = _Records(lattice, glass.shear_modulus, len(plan.record_strains))
 
     def begin(self, realization: int, before: UnderWay | None = None) -> None:
@@ -204,7 +206,7 @@ class _Records:
     def clear(self) -> None:
         """Forget all."""
         self._waiting = 0
-        self._records = [np.zeros(0, RECORD)]
+        self._records = [np.zeros(0, record_dtype())]
         self._profiles = [np.zeros(0, profile_dtype(self._shape))]
 
     def add(self, snapshot: Snapshot) -> None:

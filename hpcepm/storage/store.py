@@ -28,7 +28,7 @@ from hpcepm.layout import (
     NO_UNIT,
     PROFILES,
 )
-from hpcepm.model.observables import OBSERVABLES, RECORD, profile_dtype
+from hpcepm.model.observables import OBSERVABLES, profile_dtype, record_dtype
 from hpcepm.model.state import KINDS
 
 from .directory import RunDirectory
@@ -56,14 +56,14 @@ class Plan(NamedTuple):
     def tables(self) -> dict[str, np.dtype[Any]]:
         """The dtype of a row of each table."""
         profiles = profile_dtype(self.shape)
-        rows = (RECORD, profiles, AVALANCHE, self.fields)
+        rows = (record_dtype(), profiles, AVALANCHE, self.fields)
         return dict(zip(Rows._fields, rows, strict=True))
 
 
 class Rows(NamedTuple):
     """Rows of a realization, the same on all ranks that shear it."""
 
-    observables: NDArray[Any]  # RECORD
+    observables: NDArray[Any]  # record_dtype
     profiles: NDArray[Any]  # profile_dtype
     avalanches: NDArray[Any]  # AVALANCHE
     fields: NDArray[Any]  # Plan.fields, or rows without columns if the fields are in files already

@@ -4,7 +4,9 @@ Exit codes, messages, and that nothing half-written stays.
 """
 
 import fcntl
+import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -136,65 +138,34 @@ def test_ranks_that_do_not_know_of_each_other_are_refused(hpcepm: Run, tmp_path:
     assert hpcepm(GOOD, SLURM_NTASKS="4").returncode == 0, "a batch shell has that too"
 
 
-SABOTAGE = """
-import sys
-from hpcepm import {module}
-from hpcepm.cli import main
-from mpi4py import MPI
-
-original = {module}.{owner}{name}
-calls = 0
-
-def sabotaged(*arguments, **more):
-    global calls
-    calls += 1
-    if calls == {call} and MPI.COMM_WORLD.rank == {rank}:
-        {action}
-    return original(*arguments, **more)
-
-{module}.{owner}{name} = sabotaged
-sys.exit(main(["input.yaml"]))
-"""
+def with_fault(tmp_path: Path, **fault: object) -> "subprocess.CompletedProcess[str]":
+    """Run on three ranks, with something that goes wrong on purpose: tests/faults/faults.py."""
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
+    command = ["-m", "tests.faults.faults", json.dumps(fault), "input.yaml"]
+    return run_python(command, 3, tmp_path, timeout=60, PYTHONPATH=str(Path(__file__).parents[2]))
 
 
 @pytest.mark.parametrize("rank", [0, 2])
 @pytest.mark.parametrize(
-    "where",
-    [
-        {"module": "simulation", "owner": "", "name": "glass_of", "call": 1},
-        {"module": "dynamics", "owner": "Dynamics.", "name": "shear", "call": 5},
-        {"module": "output", "owner": "", "name": "write_fields", "call": 2},
-    ],
-    ids=lambda w: w["name"],
+    ("at", "nth"), [("reading the glass", 1), ("shearing", 5), ("snapshot", 2)]
 )
 def test_an_exception_on_one_rank_ends_all_with_its_traceback(
-    tmp_path: Path, where: dict[str, object], rank: int
+    tmp_path: Path, at: str, nth: int, rank: int
 ) -> None:
-    script = SABOTAGE.format(**where, rank=rank, action="raise RuntimeError('sabotage')")
-    (tmp_path / "sabotage.py").write_text(script)
-    (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
     started = time.monotonic()
-    done = run_python(["sabotage.py"], 3, tmp_path, timeout=30)
+    done = with_fault(tmp_path, at=at, nth=nth, rank=rank, do="raise")
     assert done.returncode == 1
     assert f"rank {rank} of 3: an error that should not happen" in done.stderr
-    assert "RuntimeError: sabotage" in done.stderr and "in sabotaged" in done.stderr
-    assert time.monotonic() - started < 15, "start-up, and 5 s for the end"
+    assert "RuntimeError: on purpose" in done.stderr and "in with_fault" in done.stderr
+    assert time.monotonic() - started < 30, "start-up, and 5 s for the end"
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])
 def test_a_bad_number_on_one_rank_stops_all_and_is_named(tmp_path: Path, rank: int) -> None:
-    poison = "arguments[0].state.fields.sigma_c[1, 2] = float('nan')"
-    script = SABOTAGE.format(
-        module="dynamics", owner="Dynamics.", name="shear", call=6, rank=rank, action=poison
-    )
-    (tmp_path / "poison.py").write_text(script)
-    (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
-    done = run_python(["poison.py"], 3, tmp_path, timeout=30)
+    done = with_fault(tmp_path, at="shearing", nth=6, rank=rank, do="poison")
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert (
-        f"hpcepm: stopped: sigma_c is nan at site ({4 * rank + 1}, 2) of rank {rank}, found after step"
-        in done.stderr
-    )
+    where = f"at site ({4 * rank + 1}, 2) of rank {rank}, found after step"
+    assert f"hpcepm: stopped: sigma_c is nan {where}" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -231,14 +202,13 @@ def test_a_full_disk_is_said_plainly(tmp_path: Path, ranks: int | None) -> None:
         (97, 61), engine="direct", loading={"target": 0.3}, checkpoint={"every": "0.05 s"}
     )
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings))
-    (tmp_path / "limited.py").write_text(
-        "import resource, sys\n"
-        "import hpcepm.parallel.ranks  # MPI writes files of its own as it starts\n"
-        "from hpcepm.cli import main\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))\n"
-        "sys.exit(main(sys.argv[1:]))\n"
+    done = run_python(
+        ["-m", "tests.ranks.limited_files", "150000", "input.yaml"],
+        ranks,
+        tmp_path,
+        timeout=60,
+        PYTHONPATH=str(Path(__file__).parents[2]),
     )
-    done = run_python(["limited.py", "input.yaml"], ranks, tmp_path, timeout=60)
     assert done.returncode == 1 and "no room for" in done.stderr and "Traceback" not in done.stderr
     with h5py.File(tmp_path / "run" / "run.h5") as file:
         assert not file.attrs["finished"]

@@ -224,11 +224,13 @@ def test_samples_from_csv_and_hdf5(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "s.h5", "w") as file:
         file["a/b"] = np.array([[3.0, 1.0]], "f4")
     assert list(
-        read(tmp_path, with_thresholds("renewal", "samples", "s.csv")).samples["renewal"]
-    ) == [1.5, 0.5, 1.0]
+        read(tmp_path, with_thresholds("renewal", "samples", "s.csv")).data["thresholds.renewal"]
+    ) == [0.5, 1.0, 1.5]
     assert list(
-        read(tmp_path, with_thresholds("initial", "samples", "s.h5:/a/b")).samples["initial"]
-    ) == [3, 1]
+        read(tmp_path, with_thresholds("initial", "samples", "s.h5:/a/b")).data[
+            "thresholds.initial"
+        ]
+    ) == [1, 3]
 
 
 @pytest.mark.parametrize(

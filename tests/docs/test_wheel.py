@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,7 +53,8 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (packages,) = environment.glob("lib/python3*/site-packages")
     # A folder named in a .pth file is searched for modules; the .pth files in it are not read, and
     # so not that of an editable hpcepm.
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    folders = [path for path in sys.path if path.endswith("-packages")]
+    (packages / "dependencies.pth").write_text("\n".join(folders))
     return environment
 
 

@@ -21,22 +21,23 @@ from collections.abc import Callable
 from typing import Any, Final
 
 PHASES: Final = {
+    "reading the glass": ("hpcepm.run.run", "glass_of"),
     "preparing": ("hpcepm.model.dynamics", "prepare"),
     "shearing": ("hpcepm.model.dynamics.Dynamics", "shear"),
     "convolving": ("hpcepm.model.convolution.Convolution", "stress_of"),
-    "measuring": ("hpcepm.storage.output", "measure"),
-    "snapshot": ("hpcepm.storage.output.Output", "add_snapshot"),
-    "saving": ("hpcepm.storage.output.Output", "save"),
+    "measuring": ("hpcepm.run.runner", "measure"),
+    "snapshot": ("hpcepm.run.runner.Runner", "_add_fields"),
+    "saving": ("hpcepm.storage.store.FileStore", "save"),
 }
 STAGES: Final = {
-    "completing the state": ("hpcepm.model.dynamics.Dynamics", "complete_state"),
+    "completing the state": ("hpcepm.run.runner.Runner", "under_way"),
     "skeleton": ("hpcepm.storage.fields", "_write_skeleton"),
     "rows": ("hpcepm.storage.fields", "_write_rows"),
     "comparing": ("hpcepm.storage.fields", "_compare_rows"),
-    "sealing": ("hpcepm.storage.fields", "seal"),
+    "checksum": ("hpcepm.storage.fields", "_write_checksum"),
     "renaming": ("hpcepm.storage.fields", "fsync_and_rename"),
     "noting the newest": ("hpcepm.storage.checkpoint", "_note_newest"),
-    "pruning": ("hpcepm.run.simulation", "prune"),
+    "pruning": ("hpcepm.run.run", "prune"),
 }
 ON_RANK_0: Final = ("saving", "skeleton", "renaming", "noting the newest", "pruning")
 """Where only rank 0 does anything."""
@@ -48,18 +49,24 @@ def _fail(number: int) -> None:
     raise OSError(number, os.strerror(number))
 
 
-def _raise() -> None:
+def _raise(*_: Any) -> None:
     raise RuntimeError("on purpose")
 
 
-DEEDS: Final[dict[str, Callable[[], None]]] = {
-    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+def _poison(dynamics: Any, *_: Any) -> None:
+    dynamics.state.fields.sigma_c[1, 2] = float("nan")
+
+
+DEEDS: Final[dict[str, Callable[..., None]]] = {
+    "kill": lambda *_: os.kill(os.getpid(), signal.SIGKILL),
     "raise": _raise,
-    "full disk": lambda: _fail(errno.ENOSPC),
-    "broken disk": lambda: _fail(errno.EIO),
-    "read-only disk": lambda: _fail(errno.EROFS),
-    "directory gone": lambda: shutil.rmtree("run"),
+    "full disk": lambda *_: _fail(errno.ENOSPC),
+    "broken disk": lambda *_: _fail(errno.EIO),
+    "read-only disk": lambda *_: _fail(errno.EROFS),
+    "directory gone": lambda *_: shutil.rmtree("run"),
+    "poison": _poison,  # of what shears alone
 }
+"""What can happen; each is given the arguments of the place."""
 
 
 def install(at: str, do: str, when: str = "entry", nth: int = 1, rank: int = 0) -> None:
@@ -80,17 +87,16 @@ def install(at: str, do: str, when: str = "entry", nth: int = 1, rank: int = 0) 
         calls += 1
         due = calls == nth and rank == MPI.COMM_WORLD.rank
         if due and when == "entry":
-            DEEDS[do]()
+            DEEDS[do](*arguments)
         result = original(*arguments, **options)
         if due and when == "exit":
-            DEEDS[do]()
+            DEEDS[do](*arguments)
         return result
 
     setattr(owner, name, with_fault)
 
 
 if __name__ == "__main__":
-    import hpcepm.parallel.ranks  # noqa: F401  (before mpi4py.MPI)
     from hpcepm.cli import main
 
     install(**json.loads(sys.argv[1]))

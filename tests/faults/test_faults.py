@@ -20,11 +20,11 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from hpcepm.storage.checksum import broken_seal
 
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.storage.checkpoint import BadCheckpoint, newest_checkpoint
-from hpcepm.storage.tables import DamagedOutput, Table
+from hpcepm.storage.fields import damage_seen_together
+from hpcepm.storage.tables import DamagedOutput, PieceTable
 from tests.conftest import (
     Count,
     assert_same_bits,
@@ -231,38 +231,34 @@ def stopped_at_pauses(
 
     Return how many stops and pauses there were.
     """
-    from hpcepm.run.simulation import Simulation, Stopped
-
     from hpcepm.input import read_input
-    from hpcepm.run.stopping import StopRequest
+    from hpcepm.run.run import Run, Stopped
+    from hpcepm.run.stopping import SIGNALS, StopRequest
     from hpcepm.storage.directory import RunDirectory
 
     seen = stops = 0
-    looks_around = Simulation._looks_around
+    pause = Run._pause
 
-    def one_step_then_perhaps_a_signal(simulation: Simulation) -> Any:
+    def one_step_then_perhaps_a_signal(run: Run, full_stretch: bool) -> int:
         nonlocal seen
         seen += 1
-        simulation._steps = 1
+        run._next_look = 0.0
         if seen in pauses:
             os.kill(os.getpid(), signal.SIGUSR1)
-        return looks_around(simulation)
+        pause(run, full_stretch)
+        return 1
 
-    monkeypatch.setattr(Simulation, "_looks_around", one_step_then_perhaps_a_signal)
-    before = {
-        number: signal.getsignal(number)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-    }
+    monkeypatch.setattr(Run, "_pause", one_step_then_perhaps_a_signal)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         while True:
             read = read_input(str(folder / "input.yaml"), [], str(folder / "run"))
             directory = RunDirectory(str(folder / "run"), go_on=True)
             try:
-                simulation = Simulation(
-                    one_rank, read, directory, go_on=True, stop_request=StopRequest().listen()
-                )
-                simulation._steps = 1
-                for _ in simulation.run():
+                request = StopRequest().listen()
+                run = Run(one_rank, read, directory, resume=True, stop_request=request)
+                run._steps = 1
+                for _ in run.run():
                     pass
                 return stops, seen
             except Stopped as stop:
@@ -346,13 +342,13 @@ def test_files_that_speak_to_a_run(tmp_path: Path) -> None:
 
 def test_a_second_signal_is_quicker_and_a_third_ends_it(tmp_path: Path) -> None:
     """Here the first pause never comes to an end, so that only the third signal can."""
-    (tmp_path / "stuck.py").write_text(
-        "import sys, time\nimport hpcepm.parallel.ranks\nfrom hpcepm.cli import main\nfrom hpcepm.run.simulation import Simulation\n"
-        "Simulation._report = lambda self: [print('stuck', flush=True), *(time.sleep(0.01) for _ in range(3000))]\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
     write_input(tmp_path, SETTINGS)
-    process = start(["stuck.py", "input.yaml", "--quiet"], None, tmp_path)
+    process = start(
+        ["-m", "tests.ranks.stuck_pause", "input.yaml", "--quiet"],
+        None,
+        tmp_path,
+        PYTHONPATH=str(ROOT),
+    )
     try:
         assert process.stdout is not None and process.stdout.readline() == "stuck\n"
         for _ in range(3):
@@ -422,14 +418,14 @@ def test_damaged_files_are_detected(interrupted: Path, one_rank: Ranks, count: C
                 assert header is not None and header.path == checkpoints[1]
                 assert list(problems) == [path] and "truncated, altered" in problems[path]
             else:
-                assert broken_seal(path, one_rank) is not None
+                assert damage_seen_together(path, one_rank) is not None
             count.done()
         path.write_bytes(sound)
     path = run / "pieces" / "observables-000000000000.h5"
     sound = path.read_bytes()
     path.write_bytes(sound[:-1])
     with pytest.raises(DamagedOutput, match="truncated, altered"):
-        Table(path.parent, "observables", np.dtype([("strain", "f8")]), 1)
+        PieceTable(path.parent, "observables", np.dtype([("strain", "f8")]), 1)
     path.write_bytes(sound)
 
 
@@ -456,7 +452,7 @@ def test_a_checkpoint_that_is_gone_is_missed(interrupted: Path, one_rank: Ranks)
 def test_verify_finds_what_is_wrong(undisturbed: Path, tmp_path: Path) -> None:
     import shutil
 
-    from hpcepm.storage.tables import write_small_file
+    from hpcepm.files import write_hdf5
 
     def verdict(run: Path) -> tuple[int, str]:
         done = run_python(["-m", "hpcepm", "verify", str(run)], None, tmp_path)
@@ -485,7 +481,7 @@ def test_verify_finds_what_is_wrong(undisturbed: Path, tmp_path: Path) -> None:
         for name, column in table.items():
             file[name] = column
 
-    write_small_file(piece, altered)  # sealed, and wrong
+    write_hdf5(piece, altered)  # its checksum right, and wrong
     code, said = verdict(copy)
     assert code == 1 and "their events do not add up" in said
     assert run_python(["-m", "hpcepm", "verify", "nowhere"], None, tmp_path).returncode == 2
@@ -570,10 +566,6 @@ def fill_up(path: Path, process: subprocess.Popen[str]) -> None:
 
 def test_files_that_may_not_grow(tmp_path: Path, count: Count) -> None:
     """RLIMIT_FSIZE: at whichever size writing fails, it is said plainly."""
-    script = (
-        "import resource, sys\nimport hpcepm.parallel.ranks\nfrom hpcepm.cli import main\n"
-        "limit = int(sys.argv.pop(1))\nresource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\nsys.exit(main(sys.argv[1:]))\n"
-    )
     sizes = [
         64_000,
         180_000,
@@ -590,8 +582,12 @@ def test_files_that_may_not_grow(tmp_path: Path, count: Count) -> None:
     for size in sizes[: count.of("limit on the size of files", few=2, many=len(sizes))]:
         folder = tmp_path / str(size)
         write_input(folder, SETTINGS)
-        (folder / "limited.py").write_text(script)
-        done = run_python(["limited.py", str(size), "input.yaml"], None, folder)
+        done = run_python(
+            ["-m", "tests.ranks.limited_files", str(size), "input.yaml"],
+            None,
+            folder,
+            PYTHONPATH=str(ROOT),
+        )
         assert done.returncode in (1, 2), (size, done.returncode, done.stderr)
         assert "File too large" in done.stderr and "Traceback" not in done.stderr, done.stderr
         count.done()

@@ -1,4 +1,4 @@
-"""The dynamics: event by event against a plain model, engine against engine, and the balance of stress."""
+"""The dynamics: against a plain model, engine against engine, and the balance of stress."""
 
 from itertools import pairwise
 from typing import Any
@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpcepm.model import disorder
-from hpcepm.model.disorder import SlipLaw
+from hpcepm.layout import AVALANCHE
+from hpcepm.model import slip
+from hpcepm.model.distributions import PRESETS, Constant, Normal, preset
 from hpcepm.model.dynamics import Dynamics, NotFinite
 from hpcepm.model.engines import ENGINES
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel
+from hpcepm.model.kernel import kernel as kernels
 from hpcepm.model.loop import LoopExit
-from hpcepm.model.state import AVALANCHE
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from tests.model.plain_model import PlainModel
@@ -24,11 +25,11 @@ MU, BULK = 14.7, 52.0
 def glass(**changes: Any) -> Glass:
     kind, orientation = changes.pop("kernel", ("continuum", "simple"))
     values: dict[str, Any] = {
-        "kernel": Kernel(kind, orientation, MU / (1 + MU / BULK)),
+        "kernel": Kernel(kernels[kind](orientation), MU / (1 + MU / BULK)),
         "shear_modulus": MU,
-        "initial": disorder.preset("ESL"),
-        "renewal": disorder.preset("MCT"),
-        "slip": SlipLaw(disorder.EXPONENTIAL_SLIP, 0.0276, 0.0206),
+        "initial": preset("ESL"),
+        "renewal": preset("MCT"),
+        "slip": slip.Exponential(0.0276, 0.0206),
         "initial_stress_std": 0.0,
         "seed": 1,
         "realization": 0,
@@ -74,8 +75,8 @@ def test_event_by_event_as_the_plain_model(
     target = 0.3
     plain = PlainModel(
         shape,
-        disorder.PRESETS[initial],
-        disorder.PRESETS["MCT"],
+        PRESETS[initial],
+        PRESETS["MCT"],
         0.0276,
         0.0206,
         MU,
@@ -87,7 +88,7 @@ def test_event_by_event_as_the_plain_model(
     plain.shear(target)
     changes: dict[str, Any] = {
         "kernel": kernel,
-        "initial": disorder.preset(initial),
+        "initial": preset(initial),
         "initial_stress_std": stress_std,
         "seed": seed,
     }
@@ -188,7 +189,7 @@ def test_initial_stress_is_equilibrated(one_rank: Ranks) -> None:
 
 
 def test_sites_unstable_at_strain_0_are_avalanche_0(one_rank: Ranks) -> None:
-    initial = disorder.normal(0.5, 0.6, allow_negative=True)
+    initial = Normal(0.5, 0.6, allow_negative=True)
     _, rows = sheared(one_rank, (16, 16), "direct", 1e-4, initial=initial)
     assert rows[0]["strain"] == 0 and rows[0]["stress"] == 0 and rows[0]["events"] > 30
     assert (rows["strain"][1:] > 0).all()
@@ -202,13 +203,13 @@ def test_sites_unstable_at_strain_0_are_avalanche_0(one_rank: Ranks) -> None:
 
 
 def test_ties_go_to_the_lowest_site(one_rank: Ranks) -> None:
-    _, rows = sheared(one_rank, (6, 5), "direct", 0.06, initial=disorder.constant(1.0))
+    _, rows = sheared(one_rank, (6, 5), "direct", 0.06, initial=Constant(1.0))
     assert (rows[0]["x"], rows[0]["y"]) == (0, 0)
     assert rows[0]["stress"] == pytest.approx(1.0, rel=1e-15)
 
 
 def test_every_site_yielding_at_once(one_rank: Ranks) -> None:
-    initial = disorder.normal(-1.0, 0.1, allow_negative=True)
+    initial = Normal(-1.0, 0.1, allow_negative=True)
     runs = [sheared(one_rank, (80, 80), engine, 1e-3, initial=initial) for engine in ENGINES]
     for ours, rows in runs:
         assert rows[0]["sites"] == 6400 and ours.state.fields.n_events.min() >= 1
@@ -216,9 +217,7 @@ def test_every_site_yielding_at_once(one_rank: Ranks) -> None:
 
 
 def test_slip_that_is_exactly_the_mean(one_rank: Ranks) -> None:
-    ours, rows = sheared(
-        one_rank, (8, 8), "direct", 0.1, slip=SlipLaw(disorder.CONSTANT_SLIP, 0.05, 0.0)
-    )
+    ours, rows = sheared(one_rank, (8, 8), "direct", 0.1, slip=slip.Constant(0.05, 0.0))
     assert ours.state.fields.epsilon_p == pytest.approx(
         0.05 * ours.state.fields.n_events, rel=1e-13
     )

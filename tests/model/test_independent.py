@@ -1,16 +1,11 @@
-"""The second program of the model.
-
-Its own identities, and that it and hpcepm agree on small glasses.
-"""
+"""The second program of the model: its own identities, and agreement with hpcepm."""
 
 import numpy as np
 import pytest
-from hpcepm.run.realization import Realizations, SavePoint
 
-from hpcepm.model import disorder
-from hpcepm.parallel.ranks import Ranks
-from hpcepm.parallel.rows import Lattice
-from tests.model.test_dynamics import BULK, MU, glass
+from hpcepm import simulate
+from hpcepm.model.distributions import PRESETS
+from tests.model.test_dynamics import BULK, MU
 from tools.studies.independent.second_model import Glass, kernel_hat, shear
 
 STRAINS = np.arange(0, 0.3 + 1e-9, 0.05)
@@ -29,7 +24,7 @@ def test_balance_of_stress(kernel: str) -> None:
 
 
 @pytest.mark.parametrize("kernel", ["continuum", "finite_difference"])
-def test_both_programs_agree(one_rank: Ranks, kernel: str) -> None:
+def test_both_programs_agree(kernel: str) -> None:
     """Means over realizations within 4.5 standard errors of their difference.
 
     There are 21 of them, twice.
@@ -38,21 +33,24 @@ def test_both_programs_agree(one_rank: Ranks, kernel: str) -> None:
         8,
         MU,
         BULK,
-        disorder.PRESETS["ESL"],
-        disorder.PRESETS["MCT"],
+        PRESETS["ESL"],
+        PRESETS["MCT"],
         0.0276,
         0.0206,
         kernel,  # type: ignore[arg-type]
     )
     theirs = shear(second, REALIZATIONS, STRAINS, 7)
-    many = Realizations(
-        Lattice((8, 8), one_rank),
-        glass(kernel=(kernel, "simple")),
-        "direct",
-        [SavePoint(strain) for strain in STRAINS],
+    tree = simulate(
+        {"lattice": {"shape": [8, 8]}, "loading": {"target": float(STRAINS[-1])}, "seed": 1},
+        realizations=REALIZATIONS,
+        elasticity={"shear_modulus": MU, "bulk_modulus": BULK},
+        kernel={"type": kernel},
+        thresholds={"initial": "ESL", "renewal": "MCT"},
+        slip={"c0": 0.0276, "c1": 0.0206},
+        output={"observables": {"every": float(STRAINS[1])}},
     )
-    kept = [many.shear(r) for r in range(REALIZATIONS)]
-    ours = np.array([sheared.records for sheared in kept if sheared])
+    assert tree is not None
+    ours = tree["observables"]
     for name in (
         "stress",
         "threshold_mean",
@@ -63,6 +61,6 @@ def test_both_programs_agree(one_rank: Ranks, kernel: str) -> None:
         "avalanches",
     ):
         for record in (1, 3, 6):
-            a, b = ours[name][:, record], theirs[name][:, record]
+            a, b = ours[name].values[:, record], theirs[name][:, record]
             error = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / REALIZATIONS)
             assert abs(a.mean() - b.mean()) < 4.5 * error, (name, STRAINS[record])

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpi4py import MPI
 
-from hpcepm.model import disorder
-from hpcepm.model.disorder import SlipLaw
+from hpcepm.model import slip
+from hpcepm.model.distributions import Constant, Lognormal, preset
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.engines.lazy import engine as lazy
@@ -48,7 +48,7 @@ class AnyKernel(Kernel):
 
     def fourier(self, qx: Array, qy: Array) -> Array:
         """Return a random even function of the wavevector."""
-        rng = np.random.default_rng(int(self.type))
+        rng = np.random.default_rng(self.kind)
         waves = sum(
             rng.normal() * np.cos(k * qx) * np.cos(m * qy) / (1 + k + m)
             for k in range(9)
@@ -102,17 +102,13 @@ def test_the_certified_lower_bound_never_exceeds_the_truth(
     """Any kernel, windows larger than the lattice, slips of all sizes, thresholds that tie."""
     one_rank = Ranks(MPI.COMM_SELF)
     renewal = {
-        "MCT": disorder.preset("MCT"),
-        "constant": disorder.constant(1.0),
-        "broad": disorder.lognormal(1.5, 0.5),
+        "MCT": preset("MCT"),
+        "constant": Constant(1.0),
+        "broad": Lognormal(1.5, 0.5),
     }[thresholds]
-    slip = SlipLaw(
-        disorder.CONSTANT_SLIP if thresholds == "constant" else disorder.EXPONENTIAL_SLIP,
-        1e-4,
-        0.02,
-    )
-    anything = glass(slip=slip, initial=renewal, renewal=renewal)._replace(
-        kernel=AnyKernel(str(seed), "simple", 1.0)
+    law = slip.Constant if thresholds == "constant" else slip.Exponential
+    anything = glass(slip=law(1e-4, 0.02), initial=renewal, renewal=renewal)._replace(
+        kernel=AnyKernel(seed, 1.0)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lazy, "_sizes", lambda nx, ny: (half_window, max_pending_cost, 9))
@@ -133,8 +129,8 @@ def test_the_certified_lower_bound_never_exceeds_the_truth(
 def test_events_are_deferred_and_bounds_certified_in_a_flowing_glass(
     one_rank: Ranks, shape: tuple[int, int]
 ) -> None:
-    slip = SlipLaw(disorder.EXPONENTIAL_SLIP, 1e-4, 0.05)
-    dynamics = Dynamics(Lattice(shape, one_rank), glass(slip=slip, initial_stress_std=0.3), "lazy")
+    law = slip.Exponential(1e-4, 0.05)
+    dynamics = Dynamics(Lattice(shape, one_rank), glass(slip=law, initial_stress_std=0.3), "lazy")
     not_evaluated = 0
     for _ in range(150):
         dynamics.shear(1.0, 7)

@@ -11,7 +11,8 @@ from mpi4py import MPI
 from mpi4py_fft import PFFT, newDistArray
 
 from hpcepm.model.convolution import Convolution
-from hpcepm.model.kernel import KERNELS, Array, Kernel, wavevectors
+from hpcepm.model.kernel import Array, Kernel, wavevectors
+from hpcepm.model.kernel import kernel as kernels
 from hpcepm.parallel import launch
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
@@ -50,9 +51,9 @@ def main() -> None:
     """Compare both for every shape, kernel and orientation, on one node and on one each."""
     world = launch.initialize()
     arrangements = Ranks(world), Ranks(Cluster(world))
-    for shape, kind, orientation in product(SHAPES, KERNELS, ("simple", "pure")):
+    for shape, kind, orientation in product(SHAPES, kernels, ("simple", "pure")):
         epsilon_p = np.random.default_rng(1).exponential(size=shape)
-        kernel = Kernel(kind, orientation, MU_STAR)
+        kernel = Kernel(kernels[kind](orientation), MU_STAR)
         expected = by_pfft(world, kernel, epsilon_p)
         largest = abs(expected).max()
         assert largest > 1.0, (shape, kind, orientation)

@@ -3,6 +3,7 @@
 The same bits on any number of ranks, through any number of stops, and as each has alone.
 """
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -18,6 +19,9 @@ from tests.conftest import assert_same_bits, datasets, end, run_python, settings
 
 SETTINGS: dict[str, Any] = {**settings_for((9, 8), loading={"target": 0.1}), "realizations": 7}
 COMMAND = ["-m", "hpcepm", "input.yaml", "--output"]
+
+
+ROOT = str(Path(__file__).parents[2])
 
 
 def write_input(folder: Path, settings: dict[str, Any]) -> None:
@@ -75,7 +79,10 @@ def test_stopped_and_gone_on_with(tmp_path: Path) -> None:
         finally:
             end(process)
         assert process.returncode in (0, 75), err
-        parts += process.returncode == 75 and "realizations by SIGUSR1; they are saved" in err
+        parts += (
+            process.returncode == 75
+            and "of 1200 realizations by SIGUSR1; a checkpoint was written" in err
+        )
     assert parts, "nothing was interrupted"
     done = run_python([*COMMAND, "parts", "--continue"], 2, tmp_path)
     assert done.returncode in (0, 3), done.stderr
@@ -92,8 +99,9 @@ def test_more_realizations_later(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stderr
     assert_same_bits(tmp_path / "whole", tmp_path / "parts")
     for options, said in (
-        ((), "has 7 realizations already"),
-        (("--set", "realizations=1"), "realizations: was 7, is now 1"),
+        ((), "holds a finished run (strain 0.1 was reached by 7 realizations)"),
+        (("--set", "realizations=1"), "has 7 realizations already"),
+        (("--set", "loading.target=0.2"), "loading.target: was 0.1, is now 0.2; of several"),
         (("--set", "seed=4", "--set", "realizations=9"), "seed: was 3, is now 4"),
     ):
         done = run_python([*COMMAND, "parts", "--continue", *options], 2, tmp_path)
@@ -121,44 +129,83 @@ def test_shapes_and_names(tmp_path: Path) -> None:
         assert (file["fields/n_events"][:, -1].sum(axis=(1, 2)) == events).all()
 
 
-def test_summary_of_realizations(tmp_path: Path) -> None:
+LARGE: dict[str, Any] = {
+    **settings_for((70, 48), loading={"target": 0.1}, engine="lazy"),
+    "realizations": 3,
+    "ranks_per_realization": 1,
+}
+
+
+def test_a_chain_stops_inside_realizations_and_advances(tmp_path: Path) -> None:
+    """Parts of almost no time, on other ranks each: what is under way is kept, none begins anew."""
+    write_input(tmp_path, LARGE)
+    assert run_python([*COMMAND, "whole"], None, tmp_path).returncode == 0
+    parts, command = 0, [*COMMAND, "parts", "--continue", "--max-walltime", "0.001"]
+    for ranks in (2, 3, None, 2):
+        done = run_python(command, ranks, tmp_path)
+        assert done.returncode == 75 and "of 3 realizations by --max-walltime" in done.stderr
+        parts += 1
+    with h5py.File(tmp_path / "parts" / "checkpoints" / f"{parts:08d}.h5") as file:
+        strains = {name: one["macro"][0]["strain"] for name, one in file["realizations"].items()}
+        assert len(strains) == 2 and min(strains.values()) > 0
+        assert json.loads(file.attrs["waiting"]).keys() == {"2"}, "begun on three ranks"
+    done = run_python([*COMMAND, "parts", "--continue"], 3, tmp_path)
+    assert done.returncode == 0 and "goes on from strain" in done.stdout, done.stderr
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_killed_ensembles_go_on_from_their_checkpoint(tmp_path: Path) -> None:
+    write_input(tmp_path, {**LARGE, "checkpoint": {"every": "0.1 s"}})
+    assert run_python([*COMMAND, "whole"], None, tmp_path).returncode == 0
+    process = start([*COMMAND, "parts", "--continue"], 2, tmp_path)
+    try:
+        give_up = time.monotonic() + 60
+        while not (tmp_path / "parts" / "checkpoints" / "00000002.h5").exists():
+            assert process.poll() is None and time.monotonic() < give_up
+            time.sleep(0.005)
+    finally:
+        end(process)
+    done = run_python([*COMMAND, "parts", "--continue"], 3, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_large_snapshots_are_written_by_their_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of their own, also of a realization that waits for one before it."""
+    write_input(tmp_path, LARGE)
+    assert run_python([*COMMAND, "small"], None, tmp_path).returncode == 0
+    program = ["-m", "tests.ranks.large_snapshots", "input.yaml", "--output", "large", "--continue"]
+    stop = ["--max-walltime", "0.001"]
+    for options in (stop, stop, []):
+        done = run_python([*program, *options], 2, tmp_path, PYTHONPATH=ROOT)
+        assert done.returncode == (75 if options else 0), done.stderr
+    assert len(list((tmp_path / "large" / "pieces").glob("fields-*.h5"))) == 9
+    assert_same_bits(tmp_path / "small", tmp_path / "large")
+
+
+def test_a_single_realization_is_the_first_of_more(tmp_path: Path) -> None:
     write_input(tmp_path, SETTINGS)
-    assert run_python([*COMMAND, "run"], 2, tmp_path).returncode == 0
-    done = run_python(["-m", "hpcepm", "summarize", "run"], None, tmp_path)
-    assert done.returncode == 0 and "7 realizations, 11 records to strain 0.1" in done.stdout, (
-        done.stderr
-    )
-    with h5py.File(tmp_path / "run" / "run.h5", "r") as file:
-        stress, strain = file["observables/stress"][()], file["observables/strain"][()]
-    late = stress[:, strain > 0.0499].mean(axis=1)
-    assert f"{late.mean():.5f} ± {late.std(ddof=1) / 7**0.5:.5f}" in done.stdout
-    table = np.genfromtxt(tmp_path / "run" / "summary.csv", delimiter=",", names=True)
-    np.testing.assert_array_equal(table["strain"], strain)
-    np.testing.assert_allclose(table["stress_mean"], stress.mean(axis=0), rtol=1e-15)
-    np.testing.assert_allclose(
-        table["stress_error"], stress.std(axis=0, ddof=1) / 7**0.5, rtol=1e-13
-    )
-    np.testing.assert_allclose(table["stress_q5"], np.quantile(stress, 0.05, axis=0), rtol=1e-15)
-    assert run_python(["-m", "hpcepm", "plot", "run"], None, tmp_path).returncode == 0
-    for what in ("summarize", "plot", "verify"):
-        done = run_python(["-m", "hpcepm", what, "nowhere"], None, tmp_path)
-        assert done.returncode == 2 and "nowhere" in done.stderr and "Traceback" not in done.stderr
+    for n in (1, 7):
+        options = ["--continue", "--set", f"realizations={n}"]
+        assert run_python([*COMMAND, "parts", *options], None, tmp_path).returncode == 0
+    assert run_python([*COMMAND, "whole"], None, tmp_path).returncode == 0
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_a_bad_number_in_one_realization_stops_all(tmp_path: Path) -> None:
-    (tmp_path / "poisoned.py").write_text(
-        "import sys\nimport hpcepm.parallel.ranks\nfrom hpcepm.cli import main\nfrom hpcepm.model.dynamics import Dynamics\n"
-        "begin = Dynamics.begin\n"
-        "def poisoned(self, glass, state=None):\n"
-        "    begin(self, glass, state)\n"
-        "    if glass.realization == 4:\n"
-        "        self.state.fields.sigma_c[1, 2] = float('nan')\n"
-        "Dynamics.begin = poisoned\nsys.exit(main(sys.argv[1:]))\n"
-    )
     write_input(tmp_path, SETTINGS)
     for ranks in (None, 3):
-        done = run_python(
-            ["poisoned.py", "input.yaml", "--output", f"on {ranks}"], ranks, tmp_path, timeout=60
-        )
+        command = [
+            "-m",
+            "tests.ranks.poisoned_realization",
+            "input.yaml",
+            "--output",
+            f"on {ranks}",
+        ]
+        done = run_python(command, ranks, tmp_path, timeout=60, PYTHONPATH=ROOT)
         assert done.returncode == 1 and "Traceback" not in done.stderr
-        assert "hpcepm: stopped: realization 4: sigma_c is nan at site (1, 2)" in done.stderr
+        assert "hpcepm: stopped: realization 4: sigma_c is nan at site (1, 2)" in done.stderr, (
+            done.stderr
+        )

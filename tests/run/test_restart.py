@@ -2,7 +2,9 @@
 
 import os
 import random
+import shutil
 import signal
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +13,10 @@ from typing import Any
 import h5py
 import pytest
 import yaml
-from hpcepm.storage.checksum import SEAL_BYTES, broken_seal, seal
 
-from tests.conftest import assert_same_bits, end, run_python, settings_for, start
+from hpcepm.files import damage, with_checksum
+from hpcepm.storage.fields import damage_seen_together
+from tests.conftest import assert_same_bits, datasets, end, run_python, settings_for, start
 
 CASES = {
     "direct": settings_for((97, 61), engine="direct", loading={"target": 0.5}),
@@ -67,10 +70,18 @@ def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, one_rank: An
     from hpcepm.model.engines import ENGINES
     from hpcepm.model.loop import LoopExit
     from hpcepm.parallel.rows import Lattice
-    from hpcepm.storage.checkpoint import read_state, write_checkpoint
+    from hpcepm.storage.checkpoint import (
+        UnderWay,
+        about_run,
+        read_under_way,
+        write_checkpoint,
+    )
+    from hpcepm.storage.store import Plan, Rows, Store
     from tests.model.test_dynamics import glass, sheared
     from tests.model.test_lazy import evaluate_all
 
+    plan = Plan((8, 9), (), (), (), False)
+    about = about_run(Store(plan, {}), "{}", "", {})
     for engine in ENGINES:
         lattice = Lattice((8, 9), one_rank)
         whole, _ = sheared(one_rank, (8, 9), engine, 0.08, initial_stress_std=0.2)
@@ -78,10 +89,10 @@ def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, one_rank: An
         while parts.shear(0.08, 1) is not LoopExit.REACHED:
             inside += int(parts.state.macro[0]["in_avalanche"])
             number += 1
-            path = write_checkpoint(tmp_path, number, parts.complete_state(), lattice, {}, "{}")
-            parts = Dynamics(
-                lattice, glass(initial_stress_std=0.2), engine, read_state(path, lattice)
-            )
+            mine = UnderWay.of(0, parts.complete_state(), Rows.none(plan), 0, 0)
+            path = write_checkpoint(tmp_path, number, one_rank, lattice, mine, about)
+            state = read_under_way(path, 0, lattice, plan.tables).state
+            parts = Dynamics(lattice, glass(initial_stress_std=0.2), engine, state)
         assert number > 50 and inside > 20
         assert parts.state.macro.tobytes() == whole.state.macro.tobytes()
         if engine == "lazy":
@@ -202,13 +213,13 @@ def flip_a_byte(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_byte])
+@pytest.mark.parametrize("harm", [truncate, flip_a_byte])
 def test_behind_a_damaged_checkpoint_the_one_before_is_used(
-    tmp_path: Path, damage: Callable[[Path], None]
+    tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     command = interrupted(tmp_path, 2)
     path = tmp_path / "parts" / "checkpoints" / newest_checkpoint(tmp_path / "parts")
-    damage(path)
+    harm(path)
     done = run_python(command, 2, tmp_path)
     assert done.returncode == 0, done.stderr
     assert (
@@ -231,12 +242,12 @@ def test_where_every_checkpoint_is_damaged_none_is_used(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("damage", [truncate, Path.unlink])
+@pytest.mark.parametrize("harm", [truncate, Path.unlink])
 def test_output_that_is_gone_is_named_on_all_ranks(
-    tmp_path: Path, damage: Callable[[Path], None]
+    tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     command = interrupted(tmp_path, 1)
-    damage(tmp_path / "parts" / "pieces" / "observables-000000000000.h5")
+    harm(tmp_path / "parts" / "pieces" / "observables-000000000000.h5")
     done = run_python(command, 2, tmp_path, timeout=30)
     assert (
         done.returncode == 1
@@ -245,10 +256,10 @@ def test_output_that_is_gone_is_named_on_all_ranks(
     )
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_byte, Path.unlink])
-def test_a_damaged_run_file_is_made_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("harm", [truncate, flip_a_byte, Path.unlink])
+def test_a_damaged_run_file_is_made_anew(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     command = interrupted(tmp_path, 1)
-    damage(tmp_path / "parts" / "run.h5")
+    harm(tmp_path / "parts" / "run.h5")
     done = run_python(command, 2, tmp_path)
     assert done.returncode == 0, done.stderr
     assert run_python([*command[:-1], "--output", "whole"], None, tmp_path).returncode == 0
@@ -262,20 +273,100 @@ def test_a_checkpoint_of_another_input_is_refused_even_alone(tmp_path: Path) -> 
     assert done.returncode == 3 and "seed: was 3, is now 4" in done.stderr
 
 
-def test_a_seal_shows_every_altered_byte_and_every_cut(tmp_path: Path, one_rank: Any) -> None:
+def test_a_checksum_shows_every_altered_byte_and_every_cut(tmp_path: Path, one_rank: Any) -> None:
     path = tmp_path / "file"
-    whole = bytes(range(256)) * 20
-    path.write_bytes(whole)
-    seal(path, one_rank)
-    assert broken_seal(path, one_rank) is None
-    sound = path.read_bytes()
-    assert sound[SEAL_BYTES:] == whole[SEAL_BYTES:]
+    sound = with_checksum(bytes(range(256)) * 20)
+    path.write_bytes(sound)
+    assert damage(path) is None and damage_seen_together(path, one_rank) is None
     damaged = [
         sound[:k] + bytes([sound[k] ^ 1 << k % 8]) + sound[k + 1 :] for k in range(0, len(sound), 3)
     ]
     damaged += [sound[:k] for k in range(0, len(sound), 37)] + [sound + b"\0", b""]
     for content in damaged:
         path.write_bytes(content)
-        assert "truncated, altered" in str(broken_seal(path, one_rank))
+        assert "truncated, altered" in str(damage(path))
+        assert damage_seen_together(path, one_rank) == damage(path)
     path.unlink()
-    assert "No such file" in str(broken_seal(path, one_rank))
+    assert "No such file" in str(damage(path))
+    assert "No such file" in str(damage_seen_together(path, one_rank))
+
+
+EXTENDED = settings_for((20, 14), loading={"target": 0.3}, output={"observables": {"every": 0.1}})
+
+
+@pytest.mark.parametrize("first", [0.3, 0.15, 0.26])
+def test_an_extended_run_is_the_run(tmp_path: Path, first: float) -> None:
+    """The record at the first target is that of the whole run, to the last bit, or is not there."""
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue", "--output"]
+    for name, targets in {"whole": [0.5], "parts": [first, 0.5]}.items():
+        for target in targets:
+            options = [name, "--set", f"loading.target={target}"]
+            done = run_python([*command, *options], None, tmp_path)
+            assert done.returncode == 0, done.stderr
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+    for target in (0.5, 0.4):
+        options = ["parts", "--set", f"loading.target={target}"]
+        done = run_python([*command, *options], None, tmp_path)
+        assert done.returncode == 3 and "holds a finished run" in done.stderr
+
+
+def test_an_end_without_its_checkpoint_cannot_be_extended(tmp_path: Path) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue"]
+    assert run_python(command, None, tmp_path).returncode == 0
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    before = datasets(tmp_path / "run" / "run.h5")
+    done = run_python([*command, "--set", "loading.target=0.5"], None, tmp_path)
+    assert done.returncode == 3 and "without the checkpoint of its end" in done.stderr
+    after = datasets(tmp_path / "run" / "run.h5")
+    assert all(before[name].tobytes() == after[name].tobytes() for name in before)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("output.observables.every=0.05", "output.observables.every: was 0.1, is now 0.05"),
+        ("output.avalanches=false", "output.avalanches: was true, is now false"),
+        ("slip.c1=0.03", "slip.c1: was 0.0206, is now 0.03"),
+        ("engine=spectral", 'engine: was "auto", is now "spectral"'),
+    ],
+)
+def test_what_touches_numbers_may_not_change(tmp_path: Path, change: str, said: str) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue"]
+    stopped = run_python([*command, "--max-walltime", "0.001"], None, tmp_path)
+    assert stopped.returncode == 75
+    done = run_python([*command, "--set", change], None, tmp_path)
+    assert done.returncode == 3 and said in done.stderr
+    assert run_python([*command, "--set", "checkpoint.keep=5"], None, tmp_path).returncode == 0
+
+
+def test_a_checkpoint_of_format_3_is_refused_by_name(tmp_path: Path) -> None:
+    """A run of hpcepm before this format, stopped: `format_3.tar.gz` is one of 8 × 8 sites."""
+    with tarfile.open(Path(__file__).with_name("format_3.tar.gz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    for ranks in (None, 2):
+        done = run_python(["-m", "hpcepm", "input.yaml", "--continue"], ranks, tmp_path)
+        assert done.returncode == 3 and "Traceback" not in done.stderr
+        assert "00000001.h5: has format 3 or older, this hpcepm reads 4" in done.stderr
+    after = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert before == after
+
+
+def test_a_signal_while_modules_load_ends_in_75(tmp_path: Path) -> None:
+    settings = settings_for((64, 64), loading={"target": 500.0})
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings))
+    for k, delay in enumerate((0.15, 0.3, 0.5, 0.8, 1.2)):
+        process = start(["-m", "hpcepm", "input.yaml", "--output", str(k)], None, tmp_path)
+        try:
+            time.sleep(delay)
+            process.send_signal(signal.SIGUSR1)
+            _, err = process.communicate(timeout=60)
+        finally:
+            end(process)
+        assert process.returncode == 75 and "by SIGUSR1; a checkpoint was written" in err, (
+            delay,
+            err,
+        )

@@ -10,29 +10,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hpcepm.run.realization import RealizationResult, Realizations, SavePoint
 from numpy.typing import NDArray
 
+from hpcepm.layout import AVALANCHE
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.glass import Glass
 from hpcepm.model.loop import LoopExit
 from hpcepm.model.observables import (
-    RECORD,
     Series,
     Snapshot,
     measure,
     measure_profiles,
     profile_dtype,
+    record_dtype,
 )
-from hpcepm.model.state import AVALANCHE
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from tests.conftest import run_python
+from hpcepm.run.runner import Runner
+from hpcepm.run.save_points import SavePoint
+from hpcepm.storage.store import Plan, Rows
+from tests.conftest import assert_on_ranks
 from tests.model.test_dynamics import MU, glass
 
 Array = NDArray[np.float64]
 STRAINS = [0.02 * k for k in range(11)]
-STOPS = [SavePoint(strain) for strain in STRAINS]
+POINTS = [SavePoint(strain) for strain in STRAINS]
 GLASSES: dict[str, tuple[tuple[int, int], str, dict[str, Any]]] = {
     "default": ((16, 16), "direct", {}),
     "with initial stress": ((13, 7), "direct", {"initial_stress_std": 0.3}),
@@ -44,6 +46,12 @@ GLASSES: dict[str, tuple[tuple[int, int], str, dict[str, Any]]] = {
     "lazy": ((40, 33), "lazy", {"initial_stress_std": 0.2}),
     "spectral": ((5, 8), "spectral", {"initial_stress_std": 0.2}),
 }
+
+
+def runner(lattice: Lattice, some_glass: Glass, engine: str) -> Runner:
+    """Return what shears realizations of a glass, with a record at each of `STRAINS`."""
+    plan = Plan(lattice.shape, tuple(STRAINS), (), (), True)
+    return Runner(lattice, some_glass, engine, POINTS, plan)
 
 
 def in_order(columns: Array) -> Array:
@@ -71,7 +79,7 @@ def plain_record(dynamics: Dynamics, strain: float) -> NDArray[Any]:
     stress = 2 * MU * (strain - plastic_strain)
     sigma = dynamics.sigma_at(strain).copy()
     e = state.fields.epsilon_p + 1 / (2 * MU) * sigma
-    row = np.zeros(1, RECORD)
+    row = np.zeros(1, record_dtype())
     for name in ("events", "avalanches"):
         row[name] = now[name]
     row["strain"], row["stress"], row["plastic_strain"] = strain, stress, plastic_strain
@@ -103,7 +111,7 @@ def plain_profiles(dynamics: Dynamics) -> NDArray[Any]:
     return row
 
 
-def alone(lattice: Lattice, some_glass: Glass, engine: str) -> RealizationResult:
+def alone(lattice: Lattice, some_glass: Glass, engine: str) -> Rows:
     """Return a realization sheared by a `Dynamics` of its own, and measured plainly."""
     dynamics = Dynamics(lattice, some_glass, engine)
     records, profiles, avalanches = [], [], [np.zeros(0, AVALANCHE)]
@@ -112,17 +120,16 @@ def alone(lattice: Lattice, some_glass: Glass, engine: str) -> RealizationResult
             avalanches.append(dynamics.take_avalanches())
         records.append(plain_record(dynamics, strain))
         profiles.append(plain_profiles(dynamics))
-    return RealizationResult(
+    return Rows(
         np.concatenate(records),
         np.concatenate(profiles),
         np.concatenate([*avalanches, dynamics.take_avalanches()]),
-        {},
+        np.zeros(0, np.dtype([])),
     )
 
 
-def assert_same(one: RealizationResult | None, other: RealizationResult | None) -> None:
-    assert one is not None and other is not None
-    for name, a, b in zip(RealizationResult._fields[:3], one[:3], other[:3], strict=True):
+def assert_same(one: Rows, other: Rows) -> None:
+    for name, a, b in zip(Rows._fields[:3], one[:3], other[:3], strict=True):
         assert a.dtype == b.dtype and a.shape == b.shape, name
         for column in a.dtype.names or ():
             assert a[column].tobytes() == b[column].tobytes(), f"{name}/{column}"
@@ -133,48 +140,48 @@ def test_in_any_order_each_is_as_alone_and_measured_plainly(one_rank: Ranks, nam
     shape, engine, changes = GLASSES[name]
     lattice = Lattice(shape, one_rank)
     expected = [alone(lattice, glass(**changes, realization=r), engine) for r in range(3)]
-    many = Realizations(lattice, glass(**changes), engine, STOPS)
+    many = runner(lattice, glass(**changes), engine)
     for order in itertools.permutations(range(3)):
         for r in order:
-            sheared = many.shear(r)
-            assert sheared is not None
+            sheared = many.sheared(r)
             assert_same(sheared, expected[r])
             assert (
-                sheared.records["events"][-1] > 50
+                sheared.observables["events"][-1] > 50
                 and (sheared.avalanches["realization"] == r).all()
             )
-    assert expected[0].records["stress"].tobytes() != expected[1].records["stress"].tobytes()
+    assert (
+        expected[0].observables["stress"].tobytes() != expected[1].observables["stress"].tobytes()
+    )
 
 
 def test_after_an_interrupted_one(one_rank: Ranks) -> None:
     """In the middle of an avalanche, with rows in the table and grown buffers."""
     lattice = Lattice((16, 16), one_rank)
-    many = Realizations(lattice, glass(), "direct", STOPS)
-    expected = many.shear(1)
+    many = runner(lattice, glass(), "direct")
+    expected = many.sheared(1)
     many.dynamics.begin(glass(realization=7))
     while not many.dynamics.state.macro["in_avalanche"][0]:
         many.dynamics.shear(0.3, 101)
-    assert_same(many.shear(1), expected)
+    assert_same(many.sheared(1), expected)
 
 
 def test_a_full_table_and_small_buffers_change_nothing(
     one_rank: Ranks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lattice = Lattice((16, 16), one_rank)
-    expected = Realizations(lattice, glass(), "direct", STOPS).shear(2)
+    expected = runner(lattice, glass(), "direct").sheared(2)
     monkeypatch.setattr("hpcepm.model.dynamics.ROWS_OF_TABLE", 3)
     monkeypatch.setattr("hpcepm.model.dynamics.EVENTS_AT_FIRST", 1)
-    tight = Realizations(lattice, glass(), "direct", STOPS)
-    assert_same(tight.shear(0), alone(lattice, glass(), "direct"))
-    assert_same(tight.shear(2), expected)
+    tight = runner(lattice, glass(), "direct")
+    assert_same(tight.sheared(0), alone(lattice, glass(), "direct"))
+    assert_same(tight.sheared(2), expected)
 
 
 def test_results_are_the_callers_own(one_rank: Ranks) -> None:
-    many = Realizations(Lattice((16, 16), one_rank), glass(), "direct", STOPS)
-    first = many.shear(0)
-    assert first is not None
+    many = runner(Lattice((16, 16), one_rank), glass(), "direct")
+    first = many.sheared(0)
     before = [part.tobytes() for part in first[:3]]
-    many.shear(1)
+    many.sheared(1)
     assert [part.tobytes() for part in first[:3]] == before
 
 
@@ -182,10 +189,10 @@ def test_snapshots_are_measured_alike_alone_and_together(
     one_rank: Ranks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lattice = Lattice((11, 6), one_rank)
-    together = Realizations(lattice, glass(), "lazy", STOPS).shear(0)
+    together = runner(lattice, glass(), "lazy").sheared(0)
     for at_once in (0, 4 * 66):
-        monkeypatch.setattr("hpcepm.run.realization.MEASURED_TOGETHER", at_once)
-        assert_same(Realizations(lattice, glass(), "lazy", STOPS).shear(0), together)
+        monkeypatch.setattr("hpcepm.run.runner.MEASURED_TOGETHER", at_once)
+        assert_same(runner(lattice, glass(), "lazy").sheared(0), together)
 
 
 def test_a_snapshot_is_measured_the_same_twice(one_rank: Ranks) -> None:
@@ -201,19 +208,5 @@ def test_a_snapshot_is_measured_the_same_twice(one_rank: Ranks) -> None:
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
-def test_a_team_of_several_ranks_gives_the_bits_of_one(tmp_path: Path, ranks: int) -> None:
-    (tmp_path / "both.py").write_text(
-        "from mpi4py import MPI\n"
-        "from hpcepm.parallel.rows import Lattice\n"
-        "from hpcepm.parallel.ranks import Ranks\n"
-        "from hpcepm.run.realization import Realizations\n"
-        "from tests.model.test_dynamics import glass\n"
-        "from tests.run.test_realization import STOPS, assert_same\n"
-        "for shape, engine, std in (((16, 16), 'direct', 0.0), ((13, 7), 'lazy', 0.3), ((3, 5), 'spectral', 0.0)):\n"
-        "    lattices = [Lattice(shape, Ranks(comm)) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD)]\n"
-        "    alone, together = (Realizations(l, glass(initial_stress_std=std), engine, STOPS) for l in lattices)\n"
-        "    for r in (3, 0):\n"
-        "        assert_same(alone.shear(r), together.shear(r))\n"
-    )
-    done = run_python(["both.py"], ranks, tmp_path, PYTHONPATH=str(Path(__file__).parents[2]))
-    assert done.returncode == 0, done.stderr
+def test_a_group_of_several_ranks_gives_the_bits_of_one(tmp_path: Path, ranks: int) -> None:
+    assert_on_ranks("groups_of_ranks", ranks, tmp_path)

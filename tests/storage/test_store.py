@@ -1,6 +1,7 @@
 """Output: what ``run.h5`` holds, that it can always be opened, and that numbers in it are what they say."""
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,34 +9,35 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-from hpcepm.run.simulation import Simulation
-from hpcepm.storage.output import AVALANCHE_COLUMNS, view_of_table
 
-from hpcepm.analysis.plot import draw_summary
+from hpcepm.files import hdf5_image
 from hpcepm.input import ReadInput, read_input
+from hpcepm.layout import AVALANCHE_COLUMNS
 from hpcepm.parallel.ranks import Ranks
-from hpcepm.run.save_points import schedule, strains_of
-from hpcepm.storage.directory import NoRun, RunDirectory
-from hpcepm.storage.tables import Table
-from tests.conftest import settings_for
+from hpcepm.run.run import Run
+from hpcepm.run.save_points import save_points, strains_of
+from hpcepm.storage.directory import RunDirectory
+from hpcepm.storage.store import Plan, Rows, Store, _virtual
+from hpcepm.storage.tables import PieceTable
+from tests.conftest import datasets, settings_for
 
 MU = 14.7
 
 
-def prepared(tmp_path: Path, one_rank: Ranks, **changes: Any) -> tuple[Simulation, ReadInput]:
+def prepared(tmp_path: Path, one_rank: Ranks, **changes: Any) -> tuple[Run, ReadInput]:
     import yaml
 
     path = tmp_path / "input.yaml"
     path.write_text(yaml.safe_dump(settings_for((20, 14), **changes)))
     read = read_input(str(path), [], str(tmp_path / "run"))
     directory = RunDirectory(str(tmp_path / "run"), go_on=False)
-    return Simulation(one_rank, read, directory), read
+    return Run(one_rank, read, directory), read
 
 
 @pytest.fixture(scope="module")
 def run(
     tmp_path_factory: pytest.TempPathFactory, one_rank: Ranks
-) -> tuple[Path, Simulation, list[dict[str, Any]]]:
+) -> tuple[Path, Run, list[dict[str, Any]]]:
     """Return a finished run, and what plain numpy says of each of its records."""
     tmp_path = tmp_path_factory.mktemp("output")
     simulation, _ = prepared(tmp_path, one_rank)
@@ -72,7 +74,7 @@ def run(
 
 
 def test_observables_are_what_numpy_says(
-    run: tuple[Path, Simulation, list[dict[str, Any]]],
+    run: tuple[Path, Run, list[dict[str, Any]]],
 ) -> None:
     directory, _, seen = run
     with h5py.File(directory / "run.h5", "r") as file:
@@ -94,7 +96,7 @@ def test_observables_are_what_numpy_says(
 
 
 def test_fields_are_those_of_their_strain(
-    run: tuple[Path, Simulation, list[dict[str, Any]]],
+    run: tuple[Path, Run, list[dict[str, Any]]],
 ) -> None:
     directory, _, seen = run
     strains = [s["strain"] for s in seen]
@@ -109,7 +111,7 @@ def test_fields_are_those_of_their_strain(
 
 
 def test_every_dataset_has_units_and_a_description(
-    run: tuple[Path, Simulation, list[dict[str, Any]]],
+    run: tuple[Path, Run, list[dict[str, Any]]],
 ) -> None:
     found = []
 
@@ -144,7 +146,7 @@ def test_every_dataset_has_units_and_a_description(
 
 
 def test_xarray_shows_named_dimensions_and_coordinates(
-    run: tuple[Path, Simulation, list[dict[str, Any]]],
+    run: tuple[Path, Run, list[dict[str, Any]]],
 ) -> None:
     expected: dict[str, dict[str, tuple[str, ...]]] = {
         "observables": {"stress": ("realization", "record")},
@@ -164,7 +166,7 @@ def test_xarray_shows_named_dimensions_and_coordinates(
 
 
 def test_run_file_can_be_opened_from_anywhere(
-    run: tuple[Path, Simulation, list[dict[str, Any]]],
+    run: tuple[Path, Run, list[dict[str, Any]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -176,7 +178,7 @@ def test_run_file_can_be_opened_from_anywhere(
 def test_run_file_grows_and_is_complete_at_every_moment(
     tmp_path: Path, one_rank: Ranks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpcepm.run.simulation.SECONDS_A_SAVE", 0.0)
+    monkeypatch.setattr("hpcepm.run.manager.SECONDS_A_SAVE", 0.0)
     simulation, _ = prepared(tmp_path, one_rank)
     for number, _ in enumerate(simulation.run(), 1):
         with h5py.File(tmp_path / "run" / "run.h5", "r") as file:
@@ -209,7 +211,7 @@ def test_schedule_merges_records_and_snapshots(tmp_path: Path, one_rank: Ranks) 
         tmp_path, one_rank, output={"observables": {"every": 0.05}, "fields": {"every": 0.04}}
     )
     stops = [
-        (round(stop.strain, 12), stop.record, stop.snapshot) for stop in schedule(read.settings)
+        (round(stop.strain, 12), stop.record, stop.snapshot) for stop in save_points(read.settings)
     ]
     assert stops == [
         (0, True, True),
@@ -226,13 +228,13 @@ def test_table_in_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     dtype = np.dtype([("a", "f8"), ("b", "i4", (3,))])
     rows = np.zeros(100, dtype)
     rows["a"], rows["b"] = np.arange(100), np.arange(300).reshape(100, 3)
-    table = Table(tmp_path, "t", dtype)
+    table = PieceTable(tmp_path, "t", dtype)
     for k in range(0, 100, 7):
         table.append(rows[k : k + 7])
         table.save()
     assert (table.read() == rows).all() and len(table.pieces()) == 5
     for kept in (0, 1, 20, 21, 99, 100):
-        again = Table(tmp_path, "t", dtype, rows=kept)
+        again = PieceTable(tmp_path, "t", dtype, rows=kept)
         again.append(rows[kept:])
         again.save()
         assert (again.read() == rows).all()
@@ -242,14 +244,14 @@ def test_a_view_outlives_the_growth_of_its_pieces(tmp_path: Path) -> None:
     """A run killed after a piece was replaced, and before ``run.h5`` was, leaves a piece with more rows than the view has."""
     dtype = np.dtype([("a", "f8"), ("b", "f8", (3,))])
     (tmp_path / "pieces").mkdir()
-    table = Table(tmp_path / "pieces", "t", dtype)
+    table = PieceTable(tmp_path / "pieces", "t", dtype)
     rows = np.zeros(7, dtype)
     rows["a"], rows["b"] = np.arange(7), np.arange(21).reshape(7, 3)
     table.append(rows[:4])
     table.save()
     with h5py.File(tmp_path / "run.h5", "w") as file:
-        view_of_table(file, table, "a")
-        view_of_table(file, table, "b", (1,))
+        _virtual(file, table, "a", (4,))
+        _virtual(file, table, "b", (1, 4))
     table.append(rows[4:])
     table.save()
     with h5py.File(tmp_path / "run.h5") as file:
@@ -257,8 +259,82 @@ def test_a_view_outlives_the_growth_of_its_pieces(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file["b"][()], rows["b"][None, :4])
 
 
-def test_picture(run: tuple[Path, Simulation, list[dict[str, Any]]], tmp_path: Path) -> None:
-    path = draw_summary(str(run[0]))
-    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 30_000
-    with pytest.raises(NoRun, match="no run there"):
-        draw_summary(str(tmp_path))
+def test_rows_of_realizations_are_shown_in_blocks(tmp_path: Path) -> None:
+    """Pieces that begin and end anywhere, shown as a table of realizations and records."""
+    dtype = np.dtype([("a", "f8"), ("b", "i4", (2,))])
+    rows = np.zeros(23, dtype)
+    rows["a"], rows["b"] = np.arange(23), np.arange(46).reshape(23, 2)
+    for k, cuts in enumerate(([3, 23], [5, 10, 23], [1, 2, 3, 17], [23], [4, 8, 12])):
+        (tmp_path / str(k) / "pieces").mkdir(parents=True)
+        table = PieceTable(tmp_path / str(k) / "pieces", "t", dtype)
+        for start, stop in pairwise([0, *cuts]):
+            table.append(rows[start:stop])
+            table.save()
+            table._parts = []  # the next rows begin a piece
+        shown = (cuts[-1] // 5, 5)
+        n = shown[0] * 5
+        with h5py.File(tmp_path / str(k) / "run.h5", "w") as file:
+            for column in ("a", "b"):
+                _virtual(file, table, column, shown)
+        with h5py.File(tmp_path / str(k) / "run.h5") as file:
+            assert (file["a"][()] == rows["a"][:n].reshape(shown)).all()
+            assert (file["b"][()] == rows["b"][:n].reshape(*shown, 2)).all()
+
+
+def test_a_save_costs_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpcepm.storage.tables.PIECE_BYTES", 4000)
+    dtype = np.dtype([("a", "f8")])
+    table = PieceTable(tmp_path, "t", dtype)
+    for _ in range(20):
+        table.append(np.zeros(100, dtype))
+        table.save()
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    monkeypatch.setattr(PieceTable, "_rows_of_piece", None)  # nothing is read again
+    table.append(np.zeros(100, dtype))
+    table.save()
+    changed = [path for path in tmp_path.iterdir() if path.stat().st_mtime_ns != written.get(path)]
+    assert len(changed) == 1 and len(written) == 4
+
+
+def test_run_file_is_known_by_its_signature(run: tuple[Path, Run, list[dict[str, Any]]]) -> None:
+    for path in run[0].rglob("*.h5"):
+        assert path.read_bytes()[:8] == b"\x89HDF\r\n\x1a\n", path
+    plain = xr.open_dataset(run[0] / "run.h5", group="observables")  # it finds its own engine
+    assert plain["stress"].dims == ("realization", "record")
+    plain.close()
+
+
+def test_in_memory_is_the_same_as_on_disk(tmp_path: Path, one_rank: Ranks) -> None:
+    on_disk, read = prepared(tmp_path, one_rank)
+    for _ in on_disk.run():
+        pass
+    in_memory = Run(one_rank, read)
+    for _ in in_memory.run():
+        pass
+    assert in_memory.store is not None
+    (tmp_path / "memory.h5").write_bytes(in_memory.store.image())
+    one, other = datasets(tmp_path / "memory.h5"), datasets(tmp_path / "run" / "run.h5")
+    assert one.keys() == other.keys()
+    assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+    assert hdf5_image(in_memory.store._fill)[:4] == b"\x89HDF"
+
+
+def test_later_realizations_wait_for_earlier_ones() -> None:
+    plan = Plan((4, 3), (0.0, 0.1), (), (), True)
+    store = Store(plan, {})
+    rows = Rows.none(plan)
+
+    def of(realization: int, n: int) -> Rows:
+        avalanches = np.zeros(n, rows.avalanches.dtype)
+        avalanches["realization"] = realization
+        records = np.zeros(2, rows.observables.dtype)
+        records["stress"] = realization
+        return rows._replace(observables=records, avalanches=avalanches)
+
+    store.add(2, of(2, 3), finished=True)
+    store.add(1, of(1, 1), finished=True)
+    assert store.progress == (0, 0, 0, 0, 0)
+    store.add(0, of(0, 2), finished=True)
+    assert store.n_done == 3 and store.avalanches_of_done == 6
+    assert store.tables["avalanches"].read()["realization"].tolist() == [0, 0, 1, 2, 2, 2]
+    assert store.tables["observables"].read()["stress"].tolist() == [0, 0, 1, 1, 2, 2]

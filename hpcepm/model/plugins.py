@@ -1,0 +1,121 @@
+"""Methods of plug-ins as functions that compiled loops call.
+
+A method is compiled to a C function, and the loop calls it by its address. So the loop, which takes
+half a minute to compile, is not compiled anew for a plug-in, nothing of a plug-in gets into its
+cache on disk, and a class that is typed into a notebook works as one in a file.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, Final, get_args, get_type_hints
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.np.unsafe.ndarray import to_fixed_tuple
+from numpy.typing import NDArray
+
+from hpcepm.parallel.compiled import IN_PYTHON, generated
+
+FIRST_ADDRESS: Final = 4096
+"""Addresses are larger than the number of any kind that is built in."""
+
+_methods: dict[int, Any] = {}  # kept alive; in Python they are called from here
+
+
+def numbers_of(section: Any) -> NDArray[np.float64]:
+    """Return the fields of a dataclass that are numbers, as its compiled methods get them."""
+    return np.array([float(getattr(section, name)) for name in _numeric(type(section))])
+
+
+def _numeric(kind: type) -> list[str]:
+    hints = get_type_hints(kind)
+    numeric = (float, int, bool)
+    return [f.name for f in fields(kind) if {hints[f.name], *get_args(hints[f.name])} & {*numeric}]
+
+
+def address_of(kind: type, name: str, n_arguments: int) -> int:
+    """Compile a method of a dataclass; return what `call` takes for it.
+
+    Parameters
+    ----------
+    kind, name
+        The dataclass, and the method. There ``self`` has the fields that are numbers alone.
+    n_arguments
+        How many numbers it takes besides, 1 to 3. It returns one.
+
+    Raises
+    ------
+    TypeError
+        There is no such method, or it cannot be compiled.
+    """
+    method = getattr(kind, name, None)
+    if method is None:
+        raise TypeError(
+            f"{kind.__name__}: needs a method {name}, which takes {n_arguments} numbers"
+        )
+    this: Any = namedtuple(kind.__name__, _numeric(kind))  # type: ignore[misc]
+    n = len(this._fields)
+    if IN_PYTHON:
+        address = FIRST_ADDRESS + len(_methods)
+        _methods[address] = lambda p, *x: float(method(this(*p), *x[:n_arguments]))
+        return address
+    compiled = numba.njit(error_model="numpy")(method)
+    entries: dict[int, Callable[..., Any]] = {
+        1: lambda p, a, b, c: compiled(this(*to_fixed_tuple(numba.carray(p, (n,)), n)), a),
+        2: lambda p, a, b, c: compiled(this(*to_fixed_tuple(numba.carray(p, (n,)), n)), a, b),
+        3: lambda p, a, b, c: compiled(this(*to_fixed_tuple(numba.carray(p, (n,)), n)), a, b, c),
+    }
+    number = types.float64
+    try:
+        entry = numba.cfunc(number(types.CPointer(number), number, number, number))(
+            entries[n_arguments]
+        )
+    except numba.core.errors.NumbaError as error:
+        said = str(error).strip().splitlines()
+        raise TypeError(f"{kind.__name__}.{name} cannot be compiled: {_reason(said)}") from None
+    _methods[entry.address] = entry
+    return int(entry.address)
+
+
+def _reason(lines: list[str]) -> str:
+    """Return what says most of numba's many lines."""
+    marked = [line.strip() for line in lines if "Unknown attribute" in line or "Untyped" in line]
+    return (marked or [line.strip() for line in lines if line.strip()][1:2] or ["unknown"])[0]
+
+
+def _call_in_python(address: int, p: NDArray[np.float64], a: float, b: float, c: float) -> float:
+    return float(_methods[address](p, a, b, c))
+
+
+@generated(_call_in_python)
+def call(_: Any, address: Any, p: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return what a compiled method gives: ``p`` are the numbers of its section."""
+    number = types.float64
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        array = context.make_array(signature.args[1])(context, builder, values[1])
+        real = ir.DoubleType()
+        function = ir.FunctionType(real, [array.data.type, real, real, real])
+        pointer = builder.inttoptr(values[0], function.as_pointer())
+        return builder.call(pointer, [array.data, *values[2:]])
+
+    return number(types.int64, p, number, number, number), generate
+
+
+def expectation(of: Callable[[float], float]) -> float:
+    """Return the integral of a function over (0, 1).
+
+    Raises
+    ------
+    ValueError
+        It does not converge.
+    """
+    from scipy.integrate import quad
+
+    value, error, *_ = quad(of, 0.0, 1.0, epsabs=1e-12, epsrel=1e-8, limit=400, full_output=1)
+    if not error <= 1e-4 * abs(value) + 1e-9:
+        raise ValueError("an integral over its quantiles does not converge")
+    return float(value)

@@ -1,0 +1,119 @@
+"""Slip laws: how far a site slips (docs/model.md, section 2).
+
+One is a class here: its keys in the input, its mean, and its line in `slip_at`.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.parallel.compiled import compiled
+
+from .distributions import Distribution, quantile
+from .plugins import FIRST_ADDRESS, address_of, call, expectation, numbers_of
+from .registry import NotNegative, Registry, extended
+
+EXPONENTIAL: Final = 0
+CONSTANT: Final = 1
+
+
+@compiled
+def slip_at(kind: int, p: NDArray[np.float64], sigma_c: float, u: float) -> float:
+    """Return the slip of a site whose threshold was ``sigma_c``, at a uniform deviate u.
+
+    ``kind`` and ``p`` are the `SlipLaw.kind` and `SlipLaw.parameters`.
+    """
+    if kind >= FIRST_ADDRESS:
+        return call(kind, p, sigma_c, u, 0.0)
+    mean = p[0] + p[1] * sigma_c * sigma_c
+    if kind == EXPONENTIAL:
+        return -mean * np.log1p(-u)
+    return mean
+
+
+class SlipLaw(ABC):
+    """How far a site slips, σ_c being the threshold just overcome.
+
+    Attributes
+    ----------
+    kind
+        What `slip_at` wants to know: a number of one that is built in, or an address.
+    """
+
+    kind: ClassVar[int]
+
+    @property
+    def parameters(self) -> NDArray[np.float64]:
+        """The numbers that `slip_at` wants."""
+        return numbers_of(self)
+
+    @abstractmethod
+    def mean(self, thresholds: Distribution) -> float:
+        """Return ε̄₀, the mean slip when thresholds come from a distribution."""
+
+    @property
+    def label(self) -> str:
+        """How it is named to the user."""
+        return slip.label(self)
+
+
+class _OfPlugin(SlipLaw):
+    """What a class of a plug-in with a method ``slip(self, sigma_c, u)`` need not have itself."""
+
+    def mean(self, thresholds: Distribution) -> float:
+        """Return the mean slip, by quadrature."""
+        at: Any = self.slip  # type: ignore[attr-defined]
+
+        def mean_at(v: float) -> float:
+            sigma_c = quantile(thresholds.kind, thresholds.parameters, v)
+            return expectation(lambda u: at(sigma_c, u))
+
+        return expectation(mean_at)
+
+
+def _complete(kind: type) -> type:
+    if issubclass(kind, SlipLaw):
+        return kind
+    return extended(kind, _OfPlugin, {"kind": address_of(kind, "slip", 2)})
+
+
+slip: Final = Registry("distribution", "exponential", _complete)
+"""The slip laws, by name; ``@slip`` adds one."""
+
+
+@dataclass(frozen=True)
+class _WithMean(SlipLaw):
+    """A slip of mean ε₀(σ_c) = c0 + c1 σ_c²."""
+
+    c0: NotNegative = 0.0276
+    c1: NotNegative = 0.0206
+
+    def __post_init__(self) -> None:
+        if self.c0 + self.c1 == 0:
+            raise ValueError(
+                "c0 and c1 are both 0: a site that yields would not slip, "
+                "and an avalanche would never end"
+            )
+
+    def mean(self, thresholds: Distribution) -> float:
+        """Return ε̄₀ = c0 + c1 ⟨σ_c²⟩."""
+        return self.c0 + self.c1 * thresholds.second_moment
+
+
+@slip
+@dataclass(frozen=True)
+class Exponential(_WithMean):
+    """Exponentially distributed slips."""
+
+    kind = EXPONENTIAL
+
+
+@slip
+@dataclass(frozen=True)
+class Constant(_WithMean):
+    """Slips that are exactly the mean."""
+
+    kind = CONSTANT

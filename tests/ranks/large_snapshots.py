@@ -1,0 +1,10 @@
+"""A run for which every snapshot is large: a file of its own."""
+
+import sys
+
+from hpcepm.cli import main
+from hpcepm.storage import store
+
+if __name__ == "__main__":
+    store.LARGE_SNAPSHOT = 1  # type: ignore[misc]
+    sys.exit(main(sys.argv[1:]))

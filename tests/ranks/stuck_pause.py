@@ -1,0 +1,18 @@
+"""A run whose first pause never comes to an end."""
+
+import sys
+import time
+
+from hpcepm.cli import main
+from hpcepm.run.run import Run
+
+
+def _stuck(_: Run) -> None:
+    print("stuck", flush=True)
+    for _k in range(3000):
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    Run._report = _stuck  # type: ignore[assignment, method-assign]
+    sys.exit(main(sys.argv[1:]))
