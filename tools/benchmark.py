@@ -20,20 +20,21 @@ from hpcepm.parallel.mpiexec import mpiexec
 
 SIZES = "16,64,128,256,512,1024x512,1024,2048"
 COLUMNS = {
-    "lattice": ("lattice", 9, "s"),
-    "ranks": ("ranks", 5, "d"),
-    "strain": ("strain", 6, ".3f"),
-    "lazy_us_per_event": ("lazy µs/event", 13, ".2f"),
-    "lazy_us_per_step": ("µs/step", 8, ".1f"),
-    "direct_us_per_event": ("direct µs/event", 15, ".2f"),
-    "direct_to_lazy": ("direct/lazy", 11, ".2f"),
-    "plain_us_per_step": ("plain µs/step", 13, ".0f"),
-    "plain_to_lazy": ("plain/lazy", 10, ".1f"),
-    "spectral_to_pair": ("spectral/pair", 13, ".2f"),
-    "speed_up": ("speed-up", 8, ".2f"),
-    "exchange_us": ("exchange µs", 11, ".2f"),
-    "bytes_per_site": ("B/site", 6, ".0f"),
+    "lattice": ("lattice", "9s"),
+    "ranks": ("ranks", "5d"),
+    "strain": ("strain", "6.3f"),
+    "lazy_us_per_event": ("lazy µs/event", "13.2f"),
+    "lazy_us_per_step": ("µs/step", "8.1f"),
+    "direct_us_per_event": ("direct µs/event", "15.2f"),
+    "direct_to_lazy": ("direct/lazy", "11.2f"),
+    "plain_us_per_step": ("plain µs/step", "13.0f"),
+    "plain_to_lazy": ("plain/lazy", "10.1f"),
+    "spectral_to_pair": ("spectral/pair", "13.2f"),
+    "speed_up": ("speed-up", "8.2f"),
+    "exchange_us": ("exchange µs", "11.2f"),
+    "bytes_per_site": ("B/site", "6.0f"),
 }
+WIDTHS = {key: int(form.split(".")[0].rstrip("ds")) for key, (_, form) in COLUMNS.items()}
 
 
 def strain_for(n_sites: int) -> float:
@@ -54,8 +55,8 @@ def measured(nx: int, ny: int, ranks: int, states: Path) -> dict[str, Any]:
 def line(row: dict[str, Any]) -> str:
     """Return a row of the table."""
     return "  ".join(
-        (format(row[key], form) if key in row else "").rjust(width)
-        for key, (_, width, form) in COLUMNS.items()
+        (format(row[key], form) if key in row else "").rjust(WIDTHS[key])
+        for key, (_, form) in COLUMNS.items()
     )
 
 
@@ -127,7 +128,8 @@ def main() -> None:
     add("--json", default="bench.json", help=f"where the numbers go {default}")
     add("--states", default="runs/bench", help=f"where sheared glasses are kept {default}")
     options = parser.parse_args()
-    print("  ".join(title.rjust(width) for title, width, _ in COLUMNS.values()), flush=True)
+    titles = (title.rjust(WIDTHS[key]) for key, (title, _) in COLUMNS.items())
+    print("  ".join(titles), flush=True)
     results = []
     for size in options.sizes.split(","):
         nx, _, ny = size.partition("x")

@@ -80,51 +80,68 @@ def calibrate(
     NoPeak
         On rank 0 alone: a peak is wanted, and most points have none.
     """
-    statistics, n = target.statistics, target.settings.realizations
-    ensemble = Ensemble(ranks, n, statistics.strains, statistics.observables, stop_request)
-    most, done = n * (most_points(len(target.keys)) + 1), 0
-
-    def curves_at(points: Floats | None) -> Floats | None:
-        nonlocal done
-        points = ranks.bcast(points)
-        if points is None:
-            return None
-        before, done = done, done + n * len(points)
-
-        def tell(part: float) -> None:
-            show(before + round(part * n * len(points)), most)
-
-        return ensemble.curves([target.input_at(point) for point in points], tell)
-
-    def observe(points: Floats, number: int) -> Floats:
-        plural = "s"[: len(points) > 1]
-        say(
-            f"round {number} of at most {MOST_ROUNDS}: {len(points)} point{plural} "
-            f"× {n} realizations"
-        )
-        curves = curves_at(points)
-        assert curves is not None
-        _refuse_no_peak(target, curves.mean(axis=1))
-        return statistics.pseudo_values(curves)
-
+    model = _Model(ranks, target, stop_request, say, show)
     if not ranks.is_root:
-        while curves_at(None) is not None:
+        while model.curves_at(None) is not None:
             pass
         return None
     try:
         found = search(
-            target.start, target.bounds, target.goal, target.settings.confidence, observe
+            target.start, target.bounds, target.goal, target.settings.confidence, model.observe
         )
         say("curve at the optimum")
-        at_best = curves_at(found.fit.best[None])
+        at_best = model.curves_at(found.fit.best[None])
         assert at_best is not None
     except NoPeak:
-        curves_at(None)
+        model.curves_at(None)
         raise
-    curves_at(None)
-    curves, pseudo = at_best[0], statistics.pseudo_values(at_best[0])
+    model.curves_at(None)
+    curves, pseudo = at_best[0], target.statistics.pseudo_values(at_best[0])
     mean, error = curves.mean(axis=0), standard_error(curves)
-    return Result(found, mean, error, pseudo.mean(axis=0), standard_error(pseudo), done)
+    return Result(found, mean, error, pseudo.mean(axis=0), standard_error(pseudo), model.done)
+
+
+class _Model:
+    """What `calibrate` takes, and how many realizations are done."""
+
+    def __init__(
+        self,
+        ranks: Ranks,
+        target: Target,
+        stop_request: StopRequest,
+        say: Callable[[str], None],
+        show: Callable[[int, int], None],
+    ) -> None:
+        self.ranks, self.target, self.say, self.show = ranks, target, say, show
+        statistics, self.n = target.statistics, target.settings.realizations
+        self.ensemble = Ensemble(
+            ranks, self.n, statistics.strains, statistics.observables, stop_request
+        )
+        self.most, self.done = self.n * (most_points(len(target.keys)) + 1), 0
+
+    def curves_at(self, points: Floats | None) -> Floats | None:
+        """Return the curves of all groups at the points of rank 0. Collective.
+
+        None ends it: rank 0 has no more points.
+        """
+        points = self.ranks.bcast(points)
+        if points is None:
+            return None
+        before, new = self.done, self.n * len(points)
+        self.done += new
+        inputs = [self.target.input_at(point) for point in points]
+        return self.ensemble.curves(
+            inputs, lambda part: self.show(before + round(part * new), self.most)
+        )
+
+    def observe(self, points: Floats, number: int) -> Floats:
+        """Return the numbers of the goal at the points of a round, (P, G, S). On rank 0."""
+        told = f"{len(points)} point{'s'[: len(points) > 1]} × {self.n} realizations"
+        self.say(f"round {number} of at most {MOST_ROUNDS}: {told}")
+        curves = self.curves_at(points)
+        assert curves is not None
+        _refuse_no_peak(self.target, curves.mean(axis=1))
+        return self.target.statistics.pseudo_values(curves)
 
 
 def _refuse_no_peak(target: Target, curves: Floats) -> None:

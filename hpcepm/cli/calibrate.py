@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpcepm.run.stopping import StopRequest
 
-from .base import (
-    DIRECTORY_TAKEN,
-    FAILED,
-    REACHED,
-    STOPPED,
-    WRONG_INPUT,
-    Parser,
-    UsageError,
-    complain,
-    on_all_ranks,
-)
+from . import base
 
 if TYPE_CHECKING:
     from hpcepm.calibration.target import Target
@@ -26,9 +16,9 @@ if TYPE_CHECKING:
     from hpcepm.run.terminal import Progress
 
 
-def calibrate_parser() -> Parser:
+def calibrate_parser() -> base.Parser:
     """Return the parser of the command line of a calibration."""
-    parser = Parser(
+    parser = base.Parser(
         prog="python -m hpcepm calibrate",
         add_help=False,
         description="Find the keys of an input with which an ensemble meets a target "
@@ -51,17 +41,17 @@ def main(arguments: list[str], stop_request: StopRequest) -> int:
 
     def carry_out(ranks: "Ranks", options: argparse.Namespace) -> int:
         told, code = _calibrate(ranks, options, stop_request)
-        return complain(ranks.rank, told, code) if told else code
+        return base.complain(ranks.rank, told, code) if told else code
 
-    return on_all_ranks(calibrate_parser(), arguments, _check, carry_out)
+    return base.on_all_ranks(calibrate_parser(), arguments, _check, carry_out)
 
 
 def _check(options: argparse.Namespace) -> None:
     if options.target is None:
         usage = calibrate_parser().format_usage().strip()
-        raise UsageError(f"name a target file, such as inputs/calibrate/target.yaml\n{usage}")
+        raise base.UsageError(f"name a target file, such as inputs/calibrate/target.yaml\n{usage}")
     if options.output == "":
-        raise UsageError("--output needs the name of a directory")
+        raise base.UsageError("--output needs the name of a directory")
 
 
 def _calibrate(
@@ -75,7 +65,9 @@ def _calibrate(
     from hpcepm.run.terminal import Progress
 
     memory = ranks.memory()
-    target, problem = ranks.bcast(_read(options, memory) if ranks.is_root else (None, ("", FAILED)))
+    target, problem = ranks.bcast(
+        _read(options, memory) if ranks.is_root else (None, ("", base.FAILED))
+    )
     if target is None:
         return problem
     progress = Progress(1.0, options.quiet or not ranks.is_root)
@@ -86,17 +78,17 @@ def _calibrate(
         first.append(done)
         progress.realizations(first[0], done, most)
 
-    began, ended = time.monotonic(), ("", REACHED)
+    began, ended = time.monotonic(), ("", base.REACHED)
     try:
         result = calibrate(ranks, target, stop_request, lambda text: progress.say([text]), show)
     except Interrupted:
-        return "hpcepm: stopped on request; nothing was written", STOPPED
+        return "hpcepm: stopped on request; nothing was written", base.STOPPED
     except InputError as error:
-        return str(error), WRONG_INPUT
+        return str(error), base.WRONG_INPUT
     except ProblemOnRank as error:
-        return f"hpcepm: stopped: {error}", FAILED
+        return f"hpcepm: stopped: {error}", base.FAILED
     except NoPeak as error:
-        result, ended = None, (f"{options.target}: {error}", WRONG_INPUT)
+        result, ended = None, (f"{options.target}: {error}", base.WRONG_INPUT)
     if result is not None:
         from hpcepm.calibration.report import text_of, write_report
 
@@ -106,7 +98,7 @@ def _calibrate(
             progress.say(f"  {path}" for path in made)
         except OSError as error:
             said = f"the results cannot be written: {error.strerror or error}"
-            ended = (f"hpcepm: {target.settings.output}: {said}", FAILED)
+            ended = (f"hpcepm: {target.settings.output}: {said}", base.FAILED)
     return ranks.bcast(ended)
 
 
@@ -121,17 +113,17 @@ def _read(options: argparse.Namespace, memory: int) -> tuple["Target | None", tu
         folder = Path(target.settings.output)
         if any((folder / name).exists() for name in ("calibration.json", "run.h5")):
             said = "holds results already, and was not touched; name another with --output DIR"
-            return None, (f"hpcepm: {folder}: {said}, or remove it", DIRECTORY_TAKEN)
+            return None, (f"hpcepm: {folder}: {said}, or remove it", base.DIRECTORY_TAKEN)
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(13, "Permission denied")
     except InputError as error:
         said = "hpcepm: the target is wrong (above); nothing was written"
-        return None, (f"{error}\n{said}", WRONG_INPUT)
+        return None, (f"{error}\n{said}", base.WRONG_INPUT)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         said = f"cannot be used for output: {getattr(error, 'strerror', None) or error}"
-        return None, (f"hpcepm: {options.output or 'output'}: {said}", WRONG_INPUT)
-    return target, ("", REACHED)
+        return None, (f"hpcepm: {options.output or 'output'}: {said}", base.WRONG_INPUT)
+    return target, ("", base.REACHED)
 
 
 def _begin(target: "Target", size: int, progress: "Progress") -> None:

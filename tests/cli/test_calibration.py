@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from hpcepm.calibration.emulator import Box, fit_emulator, monomials
 from hpcepm.calibration.search import search
 from hpcepm.calibration.statistics import Goal, Statistics
+from hpcepm.calibration.target import read_target
+from hpcepm.input import InputError
 from tests.conftest import end, run_python, start
 
 Floats = NDArray[np.float64]
@@ -128,9 +130,7 @@ def test_stated_errors_of_whole_curves_hold_as_often_as_they_say() -> None:
 
 def test_correlated_errors_of_a_curve_count_for_more() -> None:
     rng = np.random.default_rng(1)
-    common = (
-        rng.normal(size=(1, 40, 1)) * 0.05 * np.ones(30)
-    )  # the points of a curve go up and down together
+    common = rng.normal(size=(1, 40, 1)) * 0.05 * np.ones(30)  # all points go up and down together
 
     def width(correlated: bool) -> float:
         goal = Goal(["stress"] * 30, np.full(30, 0.5), np.full(30, 0.02), np.full(30, correlated))
@@ -226,9 +226,8 @@ def test_a_calibration_and_the_same_on_two_ranks(folder: Path) -> None:
         ["-m", "hpcepm", "out/calibrated.yaml", "--output", "run", "--quiet"], None, folder
     )
     assert ready.returncode == 0, ready.stderr
-    assert yaml.safe_load((folder / "out" / "calibrated.yaml").read_text())["slip"][
-        "c0"
-    ] == pytest.approx(key["best"], rel=1e-5)
+    calibrated = yaml.safe_load((folder / "out" / "calibrated.yaml").read_text())
+    assert calibrated["slip"]["c0"] == pytest.approx(key["best"], rel=1e-5)
 
     assert calibrate(folder, TARGET, "--output", "two", "--quiet", ranks=2).returncode == 0
     again = json.loads((folder / "two" / "calibration.json").read_text())
@@ -253,10 +252,8 @@ def test_two_keys_to_curves_of_two_observables(folder: Path) -> None:
         "stress at 0.3",
     ]
     at = np.argmin(abs(np.array(found["curves"]["strain"]) - 0.2))
-    assert (
-        found["targets"][0]["simulated"] == pytest.approx(found["curves"]["events"]["mean"][at])
-        and at > 0
-    )
+    mean = found["curves"]["events"]["mean"][at]
+    assert found["targets"][0]["simulated"] == pytest.approx(mean) and at > 0
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -355,9 +352,6 @@ print(list(map(main, arguments)))
     ],
 )
 def test_malformed_curves(folder: Path, rows: str, said: str) -> None:
-    from hpcepm.calibration.target import read_target
-    from hpcepm.input import InputError
-
     (folder / "stress.csv").write_text(rows)
     (folder / "target.yaml").write_text(
         yaml.safe_dump(changed("target", {"curves": {"stress": {"file": "stress.csv"}}}))
@@ -397,8 +391,6 @@ def test_a_signal_ends_it_cleanly(folder: Path) -> None:
 
 
 def test_the_examples_are_valid() -> None:
-    from hpcepm.calibration.target import read_target
-
     for name in ("target.yaml", "own_thresholds_target.yaml"):
         target = read_target(str(EXAMPLES / name), [], None)
         assert target.keys == ("slip.c0", "slip.c1")
