@@ -37,9 +37,9 @@ hpcepm() { # hpcepm INPUT [options]
     return "$code"
 }
 
-newest_checkpoint() { # its name; of an ensemble, which has none, what says whether more of it is kept
+newest_checkpoint() { # its name
     local names=("$directory"/checkpoints/[0-9]*.h5)
-    echo "${names[-1]}" "$(cat "$directory"/pieces/observables-*.h5 2>/dev/null | cksum)"
+    echo "${names[-1]}"
 }
 
 # Run one part of a chain, and start the next if there is more to do. Returns 0 at the target or if the chain goes on.

@@ -51,16 +51,8 @@ def glass() -> Glass:
     """Return a glass that is rejuvenated from the start: at strain 0.1 it flows steadily."""
     renewal = preset("MCT")
     slip = Exponential(0.0276, 0.0206)
-    return Glass(
-        Kernel(continuum("simple"), 14.7 / (1 + 14.7 / 52)),
-        14.7,
-        renewal,
-        renewal,
-        slip,
-        0.0,
-        1,
-        0,
-    )
+    kernel = Kernel(continuum("simple"), 14.7 / (1 + 14.7 / 52))
+    return Glass(kernel, 14.7, renewal, renewal, slip, 0.0, 1, 0)
 
 
 def flowing(lattice: Lattice, strain: float, folder: Path) -> Dynamics:

@@ -70,7 +70,7 @@ def ours(run: Run) -> Ensemble:
         of["slip"] = observables["plastic_strain"][()] * run.size**2
         of["rise"] = np.zeros_like(of["slip"])
         if run.settings["output"]["avalanches"]:
-            of["rise"] = _rises(file["avalanches"], strain, run.realizations)
+            of["rise"] = _rises(file["avalanches"], strain, len(of["stress"]))
         profiles = np.stack([file["profiles/along_x"][()], file["profiles/along_y"][()]])
     return _ensemble(strain, of, profiles)
 
