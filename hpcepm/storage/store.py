@@ -220,7 +220,7 @@ class FileStore(Store):
         directory: RunDirectory,
         plan: Plan,
         provenance: Mapping[str, Any],
-        progress: Progress = Progress(),  # noqa: B008 (a tuple)
+        progress: Progress = Progress(),
         avalanches_of_done: int = 0,
     ) -> None:
         self.directory = directory
@@ -278,7 +278,7 @@ def field_file(pieces: Path, number: int) -> Path:
 
 
 def whole_realizations(plan: Plan, n: int, avalanches: int) -> Progress:
-    """Return the progress of a run whose first n realizations, with so many avalanches, are done."""
+    """Return the progress of a run that has done n realizations with so many avalanches."""
     records, snapshots = n * len(plan.record_strains), n * len(plan.snapshot_strains)
     return Progress(n, records, records, avalanches, snapshots if plan.field_names else 0)
 

@@ -508,7 +508,7 @@ def test_a_disk_that_fills_up_at_a_random_moment(
 
 
 def has_checkpoint(run: Path, number: int) -> bool:
-    """Return whether a run has written so many checkpoints, or, if that is none, made room for them."""
+    """Return whether a run has written so many checkpoints; for none, made a folder for them."""
     folder = run / "checkpoints"
     return (
         folder.exists() and max([0, *(int(path.stem) for path in folder.glob("0*.h5"))]) >= number
