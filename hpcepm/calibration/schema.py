@@ -36,7 +36,7 @@ class Measured(Section):
 class MeasuredPlateau(Measured):
     """``target.plateau``: the mean stress in a window of strain."""
 
-    window: Annotated[list[NotNegative], Field(min_length=2, max_length=2)] = [0.5, 1.0]
+    window: Annotated[list[NotNegative], Field(min_length=2, max_length=2)] = [0.5, 1.0]  # noqa: RUF012 (pydantic copies it)
 
     @model_validator(mode="after")
     def _in_order(self) -> "MeasuredPlateau":

@@ -23,7 +23,7 @@ class UsageError(Exception):
 class Parser(argparse.ArgumentParser):
     """A parser that leaves it to rank 0 to speak, and to the caller to exit."""
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> NoReturn:  # noqa: D102
         raise UsageError(f"{message}\n{self.format_usage().strip()}")
 
 

@@ -21,7 +21,7 @@ MOST_DIGITS = 400
 class _Loader(yaml.SafeLoader):
     """A loader with the scalars of YAML 1.2 (core schema)."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML declares it so)
 
 
 for _tag, _pattern, _first in (

@@ -83,7 +83,7 @@ class Distribution:
 
     kind: Any
 
-    def resolved(self) -> tuple[Any, float, float]:
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
         """Return the numbers that `quantile` wants, mean, and standard deviation."""
         raise NotImplementedError
 
@@ -143,7 +143,7 @@ class TwoWays(Distribution):
         if self.mean and self.std and not 1e-3 <= self.std / self.mean <= 10:
             raise ValueError("std must lie between mean/1000 and 10·mean")
 
-    def resolved(self) -> tuple[Any, float, float]:
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
         given: Any = (self.shape, self.scale)
         return self.of(*(given if self.shape else self.from_moments(self.mean, self.std)))
 
@@ -155,11 +155,11 @@ class Weibull(TwoWays):
 
     kind = WEIBULL
 
-    def of(self, shape: float, scale: float) -> tuple[Any, float, float]:
+    def of(self, shape: float, scale: float) -> tuple[Any, float, float]:  # noqa: D102
         first, second = scipy.special.gamma(1 + 1 / shape), scipy.special.gamma(1 + 2 / shape)
         return (scale, 1 / shape), scale * first, scale * np.sqrt(second - first**2)
 
-    def from_moments(self, mean: float, std: float) -> tuple[float, float]:
+    def from_moments(self, mean: float, std: float) -> tuple[float, float]:  # noqa: D102
         from scipy.optimize import brentq
 
         target, log_gamma = np.log1p((std / mean) ** 2), scipy.special.gammaln
@@ -189,7 +189,7 @@ class Normal(Distribution):
                 "raise mean, or set allow_negative: true"
             )
 
-    def resolved(self) -> tuple[Any, float, float]:
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
         mean, std, cut = self.mean, self.std, -self.mean / self.std
         if self.allow_negative:
             return (mean, std, 0.0, 1.0), mean, std
@@ -206,11 +206,11 @@ class Lognormal(TwoWays):
     kind = LOGNORMAL
     largest_shape = 5.0
 
-    def of(self, shape: float, scale: float) -> tuple[Any, float, float]:
+    def of(self, shape: float, scale: float) -> tuple[Any, float, float]:  # noqa: D102
         mean = scale * np.exp(shape**2 / 2)
         return (scale, shape), mean, mean * np.sqrt(np.expm1(shape**2))
 
-    def from_moments(self, mean: float, std: float) -> tuple[float, float]:
+    def from_moments(self, mean: float, std: float) -> tuple[float, float]:  # noqa: D102
         spread = np.log1p((std / mean) ** 2)
         return float(np.sqrt(spread)), mean * float(np.exp(-spread / 2))
 
@@ -222,10 +222,10 @@ class Gamma(TwoWays):
 
     kind = GAMMA
 
-    def of(self, shape: float, scale: float) -> tuple[Any, float, float]:
+    def of(self, shape: float, scale: float) -> tuple[Any, float, float]:  # noqa: D102
         return (scale, shape), shape * scale, np.sqrt(shape) * scale
 
-    def from_moments(self, mean: float, std: float) -> tuple[float, float]:
+    def from_moments(self, mean: float, std: float) -> tuple[float, float]:  # noqa: D102
         return (mean / std) ** 2, std**2 / mean
 
 
@@ -242,7 +242,7 @@ class Uniform(Distribution):
         if not self.low < self.high:
             raise ValueError("low must be less than high")
 
-    def resolved(self) -> tuple[Any, float, float]:
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
         low, high = self.low, self.high
         return (low, high), (low + high) / 2, (high - low) / np.sqrt(12)
 
@@ -255,7 +255,7 @@ class Exponential(Distribution):
     kind = EXPONENTIAL
     mean: Positive
 
-    def resolved(self) -> tuple[Any, float, float]:
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
         return (self.mean,), self.mean, self.mean
 
 
@@ -267,7 +267,7 @@ class Constant(Distribution):
     kind = CONSTANT
     value: Positive
 
-    def resolved(self) -> tuple[Any, float, float]:
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
         return (self.value,), self.value, 0.0
 
 

@@ -220,7 +220,7 @@ class FileStore(Store):
         directory: RunDirectory,
         plan: Plan,
         provenance: Mapping[str, Any],
-        progress: Progress = Progress(),
+        progress: Progress = Progress(),  # noqa: B008 (a tuple)
         avalanches_of_done: int = 0,
     ) -> None:
         self.directory = directory

@@ -20,7 +20,7 @@ class Cluster(MPI.Intracomm):
 
     per_node = 1
 
-    def Split_type(self, *_: Any) -> Any:
+    def Split_type(self, *_: Any) -> Any:  # noqa: N802 (the name is MPI's)
         """Return the ranks of this node."""
         return self.Split(self.rank // self.per_node)
 

@@ -80,7 +80,7 @@ class Engine(ABC):
         """
         return state.fields.sigma_c - state.fields.yields_at
 
-    def complete(self, state: State) -> None:
+    def complete(self, state: State) -> None:  # noqa: B027 (most engines defer nothing)
         """Copy into the state what only the engine knows, so that the state is complete.
 
         This changes no number of the run.
