@@ -83,7 +83,7 @@ class Distribution:
 
     kind: Any
 
-    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
+    def resolved(self) -> tuple[Any, float, float]:
         """Return the numbers that `quantile` wants, mean, and standard deviation."""
         raise NotImplementedError
 
@@ -287,7 +287,7 @@ class Samples(Distribution):
         """Return the values of the file, in ascending order."""
         return np.sort(files.numbers(self.file))
 
-    def resolved(self) -> tuple[Any, float, float]:
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
         return self.data, float(self.data.mean()), float(self.data.std())
 
 
