@@ -4,6 +4,7 @@ import argparse
 from functools import partial
 
 from hpcepm.input import InputError, read_input, refuse_too_large
+from hpcepm.input.plugins import load_plugin
 from hpcepm.layout import NoRun
 from hpcepm.parallel.compiled import cache_is_cold
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
@@ -58,6 +59,13 @@ def run_parser() -> Parser:
         metavar="TIME",
         help="stop in time to end within 23:50:00, say, or 1-12:00:00",
     )
+    add(
+        "--plugin",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a Python file that adds to the model (docs/extending.md); may be repeated",
+    )
     add("--plot", action="store_true", help="draw summary.png at the end")
     add("--quiet", action="store_true", help="say nothing but what is wrong")
     add("--version", action="store_true", help="print the version")
@@ -84,7 +92,14 @@ def _check(options: argparse.Namespace) -> None:
 def _run(world: Ranks, options: argparse.Namespace, stop_request: StopRequest) -> int:
     """Read the input, take hold of the directory, and run."""
     read = directory = progress = deadline = refused = None
-    memory = world.memory()
+    memory, problem = world.memory(), None
+    try:
+        for path in options.plugin:
+            load_plugin(path)
+    except InputError as error:
+        problem = str(error)
+    if (problem := world.first_not_none(problem)) is not None:
+        return complain(world.rank, f"{problem}\nhpcepm: nothing was written", WRONG_INPUT)
     if world.is_root:
         try:
             read = read_input(options.input, options.set, options.output)

@@ -32,19 +32,32 @@ class BadFile(ValueError):
 
 @dataclass(frozen=True)
 class NamedFiles:
-    """The files that an input names: see `hpcepm.model.registry.Files`."""
+    """The files that an input names, for the ``read_files`` of a section.
+
+    A method raises `ValueError`, with a message for the user, if a file is not as it should be.
+
+    Attributes
+    ----------
+    folder
+        Where relative names begin.
+    shape
+        (nx, ny) of the lattice.
+    """
 
     folder: str
     shape: tuple[int, int]
 
-    def numbers(self, name: str) -> NDArray[np.float64]:  # noqa: D102
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return the values of ``f.csv`` or ``f.h5:/path`` as one row."""
         return read_samples(name, self.folder)
 
-    def array(self, name: str) -> NDArray[np.float64]:  # noqa: D102
+    def array(self, name: str) -> NDArray[np.float64]:
+        """Return the dataset ``f.h5:/path``, of any shape."""
         with _opened(*split_name(name, self.folder)) as found:
             return np.asarray(found[()], np.float64)
 
-    def check_field(self, name: str) -> None:  # noqa: D102
+    def check_field(self, name: str) -> None:
+        """Check that ``f.h5:/path`` has a finite value for each site, without reading it whole."""
         check_field_file(name, self.folder, self.shape)
 
 

@@ -5,13 +5,15 @@ stranger's.
 """
 
 import hashlib
+import json
 import os
 import sys
 import traceback
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .problems import InputError, shorten
+from .schema import Input
 
 
 class Plugin(NamedTuple):
@@ -20,6 +22,20 @@ class Plugin(NamedTuple):
     name: str
     text: str
     sha256: str
+
+
+LOADED: Final[dict[str, Plugin]] = {}
+"""The plug-ins of this process, by the digest of their text."""
+
+MOST_BYTES: Final = 50_000  # HDF5 holds 64 kB in an attribute
+
+
+def resolved(settings: Input) -> str:
+    """Return all that numbers follow from, as JSON: the input, and what plug-ins there are."""
+    told: dict[str, Any] = json.loads(settings.model_dump_json())
+    if LOADED:
+        told["plugins"] = {plugin.name: plugin.sha256 for plugin in LOADED.values()}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def load_plugin(path: str) -> Plugin:
@@ -36,6 +52,9 @@ def load_plugin(path: str) -> Plugin:
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
         raise InputError([f"{path}: the plug-in cannot be read: {said}"]) from None
+    if len(text.encode()) > MOST_BYTES:
+        said = f"is kept in run.h5, and may be {MOST_BYTES} bytes long at most"
+        raise InputError([f"{path}: the plug-in {said}"])
     # Other ranks find its classes by the name of the module, which must be one and no path.
     name = f"hpcepm_plugin_{hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:16]}"
     module = ModuleType(name)
@@ -49,4 +68,5 @@ def load_plugin(path: str) -> Plugin:
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
         said = f"{type(error).__name__}: {shorten(str(error), 300)}"
         raise InputError([f"{path}:{lines[-1]}: {said}"]) from None
-    return Plugin(os.path.basename(path), text, hashlib.sha256(text.encode()).hexdigest())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return LOADED.setdefault(digest, Plugin(os.path.basename(path), text, digest))

@@ -5,7 +5,6 @@ are one-to-one with the random streams. One is a class here: its keys in the inp
 the numbers that its line in `quantile` wants.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -20,17 +19,10 @@ from pydantic import Field
 
 from hpcepm.parallel.compiled import compiled, external
 
-from .plugins import FIRST_ADDRESS, address_of, call, expectation, numbers_of
-from .registry import FileName, Files, Number, Positive, Registry, extended
+from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation
+from .registry import FileName, Number, Positive, Registry
 
-WEIBULL: Final = 0
-NORMAL: Final = 1
-LOGNORMAL: Final = 2
-GAMMA: Final = 3
-UNIFORM: Final = 4
-EXPONENTIAL: Final = 5
-CONSTANT: Final = 6
-SAMPLES: Final = 7
+WEIBULL, NORMAL, LOGNORMAL, GAMMA, UNIFORM, EXPONENTIAL, CONSTANT, SAMPLES = range(8)
 
 
 def _of_scipy(name: str, n_arguments: int) -> Any:
@@ -80,7 +72,7 @@ def normal_deviate(u: float) -> float:
     return _ndtri(u, 0)
 
 
-class Distribution(ABC):
+class Distribution:
     """A distribution of thresholds.
 
     Attributes
@@ -89,39 +81,31 @@ class Distribution(ABC):
         What `quantile` wants to know: a number of one that is built in, or an address.
     """
 
-    kind: ClassVar[int]
+    kind: Any
 
-    @abstractmethod
-    def numbers(self) -> Any:
-        """Return the parameters of `quantile`."""
-
-    @abstractmethod
-    def moments(self) -> tuple[float, float]:
-        """Return mean and standard deviation, in units of stress."""
+    def resolved(self) -> tuple[Any, float, float]:
+        """Return the numbers that `quantile` wants, mean, and standard deviation."""
+        raise NotImplementedError
 
     @cached_property
     def parameters(self) -> NDArray[np.float64]:
-        """The parameters of `quantile`, as compiled loops take them."""
-        return np.array(self.numbers(), np.float64)
+        """The numbers that `quantile` wants, as compiled loops take them."""
+        return np.array(self.resolved()[0], np.float64)
+
+    def moments(self) -> tuple[float, float]:
+        """Return mean and standard deviation, in units of stress."""
+        _, mean, std = self.resolved()
+        return float(mean), float(std)
 
     @property
     def second_moment(self) -> float:
         """⟨σ_c²⟩, in units of stress squared."""
         mean, std = self.moments()
-        return float(mean**2 + std**2)
-
-    @property
-    def label(self) -> str:
-        """How it is named to the user."""
-        names = [f"{name}, " for name, numbers in PRESETS.items() if self == Weibull(*numbers)]
-        return "".join(names) + distribution.label(self)
+        return mean**2 + std**2
 
 
-class _OfPlugin(Distribution):
-    """What a class of a plug-in, which has a method ``quantile(self, u)``, need not have itself."""
-
-    def numbers(self) -> Any:
-        return numbers_of(self)
+class _OfPlugin(OfPlugin, Distribution):
+    """What a class of a plug-in that has a method ``quantile(self, u)`` need not have itself."""
 
     def moments(self) -> tuple[float, float]:
         """Return mean and standard deviation, by quadrature."""
@@ -130,25 +114,25 @@ class _OfPlugin(Distribution):
         return mean, expectation(lambda u: (at(u) - mean) ** 2) ** 0.5
 
 
-def _complete(kind: type) -> type:
-    if issubclass(kind, Distribution):
-        return kind
-    return extended(kind, _OfPlugin, {"kind": address_of(kind, "quantile", 1)})
-
-
-distribution: Final = Registry("distribution", None, _complete)
+distribution: Final = Registry("distribution", None, Distribution, _OfPlugin, {"quantile": 1})
 """The distributions, by name; ``@distribution`` adds one."""
 
 
 @dataclass(frozen=True)
 class TwoWays(Distribution):
-    """A distribution given by shape and scale, or by mean and standard deviation."""
+    """A distribution given by shape and scale, or by mean and standard deviation.
+
+    Its method ``of`` returns what is `resolved` for a shape and scale, and ``from_moments`` shape
+    and scale for a mean and standard deviation.
+    """
 
     shape: Annotated[float, Field(ge=0.05, le=1e4)] | None = None
     scale: Positive | None = None
     mean: Positive | None = None
     std: Positive | None = None
     largest_shape: ClassVar[float] = 1e4
+    of: ClassVar[Any]
+    from_moments: ClassVar[Any]
 
     def __post_init__(self) -> None:
         by_shape, by_mean = (self.shape, self.scale), (self.mean, self.std)
@@ -159,18 +143,9 @@ class TwoWays(Distribution):
         if self.mean and self.std and not 1e-3 <= self.std / self.mean <= 10:
             raise ValueError("std must lie between mean/1000 and 10·mean")
 
-    @cached_property
-    def shape_and_scale(self) -> tuple[float, float]:
-        """Shape and scale, whichever way it was given."""
-        if self.shape is not None and self.scale is not None:
-            return self.shape, self.scale
-        assert self.mean is not None and self.std is not None
-        return self.from_moments(self.mean, self.std)
-
-    @staticmethod
-    @abstractmethod
-    def from_moments(mean: float, std: float) -> tuple[float, float]:
-        """Return shape and scale for a mean and standard deviation."""
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
+        given: Any = (self.shape, self.scale)
+        return self.of(*(given if self.shape else self.from_moments(self.mean, self.std)))
 
 
 @distribution
@@ -180,26 +155,18 @@ class Weibull(TwoWays):
 
     kind = WEIBULL
 
-    def numbers(self) -> tuple[float, float]:  # noqa: D102
-        shape, scale = self.shape_and_scale
-        return scale, 1 / shape
-
-    def moments(self) -> tuple[float, float]:  # noqa: D102
-        shape, scale = self.shape_and_scale
+    def of(self, shape: float, scale: float) -> tuple[Any, float, float]:  # noqa: D102
         first, second = scipy.special.gamma(1 + 1 / shape), scipy.special.gamma(1 + 2 / shape)
-        return float(scale * first), float(scale * np.sqrt(second - first**2))
+        return (scale, 1 / shape), scale * first, scale * np.sqrt(second - first**2)
 
-    @staticmethod
-    def from_moments(mean: float, std: float) -> tuple[float, float]:  # noqa: D102
+    def from_moments(self, mean: float, std: float) -> tuple[float, float]:  # noqa: D102
         from scipy.optimize import brentq
 
-        target = np.log1p((std / mean) ** 2)
+        target, log_gamma = np.log1p((std / mean) ** 2), scipy.special.gammaln
 
         def excess(log_k: float) -> float:
             k = np.exp(log_k)
-            return float(
-                scipy.special.gammaln(1 + 2 / k) - 2 * scipy.special.gammaln(1 + 1 / k) - target
-            )
+            return float(log_gamma(1 + 2 / k) - 2 * log_gamma(1 + 1 / k) - target)
 
         shape = float(np.exp(brentq(excess, np.log(0.05), np.log(1e4), xtol=1e-14)))
         return shape, mean / float(scipy.special.gamma(1 + 1 / shape))
@@ -222,19 +189,13 @@ class Normal(Distribution):
                 "raise mean, or set allow_negative: true"
             )
 
-    def numbers(self) -> tuple[float, ...]:  # noqa: D102
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
+        mean, std, cut = self.mean, self.std, -self.mean / self.std
         if self.allow_negative:
-            return self.mean, self.std, 0.0, 1.0
-        cut = -self.mean / self.std
-        return self.mean, self.std, scipy.special.ndtr(cut), scipy.special.ndtr(-cut)
-
-    def moments(self) -> tuple[float, float]:  # noqa: D102
-        if self.allow_negative:
-            return self.mean, self.std
-        cut = -self.mean / self.std
+            return (mean, std, 0.0, 1.0), mean, std
+        numbers = mean, std, scipy.special.ndtr(cut), scipy.special.ndtr(-cut)
         hazard = np.exp(-(cut**2) / 2 - scipy.special.log_ndtr(-cut)) / np.sqrt(2 * np.pi)
-        above = self.std * np.sqrt(1 + cut * hazard - hazard**2)
-        return float(self.mean + self.std * hazard), float(above)
+        return numbers, mean + std * hazard, std * np.sqrt(1 + cut * hazard - hazard**2)
 
 
 @distribution
@@ -245,17 +206,11 @@ class Lognormal(TwoWays):
     kind = LOGNORMAL
     largest_shape = 5.0
 
-    def numbers(self) -> tuple[float, float]:  # noqa: D102
-        shape, scale = self.shape_and_scale
-        return scale, shape
-
-    def moments(self) -> tuple[float, float]:  # noqa: D102
-        shape, scale = self.shape_and_scale
+    def of(self, shape: float, scale: float) -> tuple[Any, float, float]:  # noqa: D102
         mean = scale * np.exp(shape**2 / 2)
-        return float(mean), float(mean * np.sqrt(np.expm1(shape**2)))
+        return (scale, shape), mean, mean * np.sqrt(np.expm1(shape**2))
 
-    @staticmethod
-    def from_moments(mean: float, std: float) -> tuple[float, float]:  # noqa: D102
+    def from_moments(self, mean: float, std: float) -> tuple[float, float]:  # noqa: D102
         spread = np.log1p((std / mean) ** 2)
         return float(np.sqrt(spread)), mean * float(np.exp(-spread / 2))
 
@@ -267,16 +222,10 @@ class Gamma(TwoWays):
 
     kind = GAMMA
 
-    def numbers(self) -> tuple[float, float]:  # noqa: D102
-        shape, scale = self.shape_and_scale
-        return scale, shape
+    def of(self, shape: float, scale: float) -> tuple[Any, float, float]:  # noqa: D102
+        return (scale, shape), shape * scale, np.sqrt(shape) * scale
 
-    def moments(self) -> tuple[float, float]:  # noqa: D102
-        shape, scale = self.shape_and_scale
-        return shape * scale, float(np.sqrt(shape) * scale)
-
-    @staticmethod
-    def from_moments(mean: float, std: float) -> tuple[float, float]:  # noqa: D102
+    def from_moments(self, mean: float, std: float) -> tuple[float, float]:  # noqa: D102
         return (mean / std) ** 2, std**2 / mean
 
 
@@ -293,11 +242,9 @@ class Uniform(Distribution):
         if not self.low < self.high:
             raise ValueError("low must be less than high")
 
-    def numbers(self) -> tuple[float, float]:  # noqa: D102
-        return self.low, self.high
-
-    def moments(self) -> tuple[float, float]:  # noqa: D102
-        return (self.low + self.high) / 2, float((self.high - self.low) / np.sqrt(12))
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
+        low, high = self.low, self.high
+        return (low, high), (low + high) / 2, (high - low) / np.sqrt(12)
 
 
 @distribution
@@ -308,11 +255,8 @@ class Exponential(Distribution):
     kind = EXPONENTIAL
     mean: Positive
 
-    def numbers(self) -> tuple[float]:  # noqa: D102
-        return (self.mean,)
-
-    def moments(self) -> tuple[float, float]:  # noqa: D102
-        return self.mean, self.mean
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
+        return (self.mean,), self.mean, self.mean
 
 
 @distribution
@@ -323,11 +267,8 @@ class Constant(Distribution):
     kind = CONSTANT
     value: Positive
 
-    def numbers(self) -> tuple[float]:  # noqa: D102
-        return (self.value,)
-
-    def moments(self) -> tuple[float, float]:  # noqa: D102
-        return self.value, 0.0
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
+        return (self.value,), self.value, 0.0
 
 
 @distribution
@@ -342,15 +283,12 @@ class Samples(Distribution):
     file: FileName
     data: ClassVar[NDArray[np.float64]]  # of the instance, see `registry.with_data`
 
-    def read_files(self, files: Files) -> NDArray[np.float64]:
+    def read_files(self, files: Any) -> NDArray[np.float64]:
         """Return the values of the file, in ascending order."""
         return np.sort(files.numbers(self.file))
 
-    def numbers(self) -> NDArray[np.float64]:  # noqa: D102
-        return self.data
-
-    def moments(self) -> tuple[float, float]:  # noqa: D102
-        return float(self.data.mean()), float(self.data.std())
+    def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
+        return self.data, float(self.data.mean()), float(self.data.std())
 
 
 @dataclass(frozen=True)
@@ -359,7 +297,7 @@ class GivenField:
 
     file: FileName
 
-    def read_files(self, files: Files) -> None:
+    def read_files(self, files: Any) -> None:
         """Check the file; each rank reads its own rows of it later."""
         files.check_field(self.file)
 

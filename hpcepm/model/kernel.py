@@ -41,25 +41,17 @@ class Oriented:
     """
 
     orientation: Literal["simple", "pure"] = "simple"
-    sin2_2theta: ClassVar[Callable[[Array, Array], Array]]
+    of: ClassVar[Callable[[Array, Array], Array]]
 
     def relaxation(self, qx: Array, qy: Array) -> Array:
         """Return S at wavevectors that broadcast together; 0 at q = 0."""
-        angular = type(self).sin2_2theta(qx, qy)
+        angular = type(self).of(qx, qy)
         if self.orientation == "pure":
             angular = np.where((qx == 0) & (qy == 0), 0.0, 1 - angular)
         return angular
 
 
-def _complete(kind: Any) -> type:
-    """Return the class of a kernel; of a function of wavevectors, `Oriented` by it."""
-    if isinstance(kind, type):
-        return kind
-    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(kind.__name__, (Oriented,), {**names, "sin2_2theta": staticmethod(kind)})
-
-
-kernel: Final = Registry("type", "continuum", _complete)
+kernel: Final = Registry("type", "continuum", Oriented, object)
 """The kernels, by name; ``@kernel`` adds one, and makes a function of wavevectors a class."""
 
 
@@ -144,11 +136,6 @@ class Kernel:
         Real, even in qx and in qy, ≤ 0, and 0 at q = 0.
         """
         return -2 * self.mu_star * np.asarray(self.kind.relaxation(qx, qy))
-
-    @property
-    def label(self) -> str:
-        """How it is named to the user."""
-        return kernel.label(self.kind)
 
     def quarter_table(self, shape: tuple[int, int]) -> Array:
         """Return G(i, j) for 0 ≤ i ≤ nx/2, 0 ≤ j ≤ ny/2, in units of stress.

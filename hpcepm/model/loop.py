@@ -29,7 +29,7 @@ from hpcepm.parallel.rows import RowMap
 
 from .distributions import quantile
 from .engines.base import redistribute, unstable_sites, weakest_site
-from .loading import stress_lost, stress_of, trigger
+from .loading import stress_of, trigger
 from .rng import YIELDING, draw
 from .slip import slip_at
 from .state import Fields
@@ -137,7 +137,7 @@ def advance(
         if n > buffers.events.size:
             return _GROW
         if n == 0:
-            avalanche.stress_drop = stress_lost(loading, macro, avalanche.slip, n_sites)
+            avalanche.stress_drop = loading.stiffness * avalanche.slip / n_sites
             table[finished[0]] = avalanche
             finished[0] += 1
             macro.in_avalanche = 0

@@ -25,6 +25,28 @@ FIRST_ADDRESS: Final = 4096
 _methods: dict[int, Any] = {}  # kept alive; in Python they are called from here
 
 
+class OfPlugin:
+    """What all classes of plug-ins whose methods are compiled get as a base.
+
+    Attributes
+    ----------
+    addresses
+        Of the methods, for `call`.
+    """
+
+    addresses: list[int]
+
+    @property
+    def kind(self) -> int:
+        """The address of the first."""
+        return self.addresses[0]
+
+    @property
+    def parameters(self) -> NDArray[np.float64]:
+        """The numbers that the methods get."""
+        return numbers_of(self)
+
+
 def numbers_of(section: Any) -> NDArray[np.float64]:
     """Return the fields of a dataclass that are numbers, as its compiled methods get them."""
     return np.array([float(getattr(section, name)) for name in _numeric(type(section))])
@@ -74,16 +96,10 @@ def address_of(kind: type, name: str, n_arguments: int) -> int:
             entries[n_arguments]
         )
     except numba.core.errors.NumbaError as error:
-        said = str(error).strip().splitlines()
-        raise TypeError(f"{kind.__name__}.{name} cannot be compiled: {_reason(said)}") from None
+        said = next(line for line in str(error).splitlines() if line[:6] not in ("", "Failed"))
+        raise TypeError(f"{kind.__name__}.{name} cannot be compiled: {said}") from None
     _methods[entry.address] = entry
     return int(entry.address)
-
-
-def _reason(lines: list[str]) -> str:
-    """Return what says most of numba's many lines."""
-    marked = [line.strip() for line in lines if "Unknown attribute" in line or "Untyped" in line]
-    return (marked or [line.strip() for line in lines if line.strip()][1:2] or ["unknown"])[0]
 
 
 def _call_in_python(address: int, p: NDArray[np.float64], a: float, b: float, c: float) -> float:

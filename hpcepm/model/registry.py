@@ -7,18 +7,19 @@ the section, and its methods are the physics. A plug-in adds kinds from outside:
     @dataclass(frozen=True)
     class Bimodal: ...
 
-A kind that names a file has a method ``read_files(files)``, see `Files`. What it returns is there
-as ``self.data`` when the physics begins.
+A kind that names a file has a method ``read_files(files)``, which gets the
+`hpcepm.input.named_files.NamedFiles`. What it returns is there as ``self.data`` when the physics
+begins.
 """
 
 import copy
-from collections.abc import Callable
-from dataclasses import fields
-from typing import Annotated, Any, Protocol
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
+
+from .plugins import address_of
 
 Positive = Annotated[float, Field(gt=0, ge=1e-12, le=1e12)]
 NotNegative = Annotated[float, Field(ge=0, le=1e12)]
@@ -35,29 +36,6 @@ def _is_a_name(text: str) -> str:
 FileName = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_is_a_name)]
 
 
-class Files(Protocol):
-    """The files that an input names, for ``read_files``; names are relative to the input.
-
-    A method raises `ValueError`, with a message for the user, if a file is not as it should be.
-
-    Attributes
-    ----------
-    shape
-        (nx, ny) of the lattice.
-    """
-
-    shape: tuple[int, int]
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """Return the values of ``f.csv`` (one column) or ``f.h5:/path`` (any shape), as one row."""
-
-    def array(self, name: str) -> NDArray[np.float64]:
-        """Return the dataset ``f.h5:/path``, of any shape."""
-
-    def check_field(self, name: str) -> None:
-        """Check that ``f.h5:/path`` has a finite value for each site, without reading it whole."""
-
-
 class Registry(dict[str, Any]):
     """The kinds of a section by their names in the input; as a decorator it adds one.
 
@@ -66,21 +44,29 @@ class Registry(dict[str, Any]):
     key
         The key of the section that names the kind.
     default
-        The kind where the key is missing; none if it must be there.
-    complete
-        Makes a kind of what is decorated: a class, or a function.
+        The kind where the key is missing; None if it must be there.
+    base
+        Of what is built in.
+    of_plugin
+        What the classes of plug-ins get as a base besides.
+    methods
+        Methods of theirs that are compiled, and how many numbers each takes.
     """
 
     def __init__(
-        self, key: str, default: str | None, complete: Callable[[Any], type] = lambda kind: kind
+        self,
+        key: str,
+        default: str | None,
+        base: type,
+        of_plugin: type,
+        methods: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
-        self.key = key
-        self.default = default
-        self._complete = complete
+        self.key, self.default = key, default
+        self._base, self._of_plugin, self._methods = base, of_plugin, methods or {}
 
     def __call__(self, kind: Any = None, *, name: str | None = None) -> Any:
-        """Add a kind. It is called ``name``, or as its class in lower case.
+        """Add a kind, called ``name`` or as its class in lower case; return its class.
 
         Raises
         ------
@@ -88,31 +74,24 @@ class Registry(dict[str, Any]):
             It is no frozen dataclass, lacks a method, or its name is taken.
         """
         if kind is None:
-            return lambda kind: self(kind, name=name)
-        params: Any = getattr(kind, "__dataclass_params__", None)
-        if isinstance(kind, type) and not (params and params.frozen):
-            raise TypeError(f"{kind.__name__}: write @dataclass(frozen=True) below the decorator")
-        made = self._complete(kind)
-        name = name or kind.__name__.lower()
+            return partial(self, name=name)
+        name, made = name or kind.__name__.lower(), self._class_of(kind)
         if name in self and self[name].__module__ != made.__module__:
             raise ValueError(f"{kind.__name__}: the name {name!r} is taken; give another by name=")
         self[name] = made
         return made
 
-    def label(self, section: Any) -> str:
-        """Return how a section is named to the user, as ``uniform(low 0.5, high 1.5)``."""
-        values = {f.name: getattr(section, f.name) for f in fields(section)}
-        shown = (
-            f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items() if v
-        )
-        name = next(name for name, kind in self.items() if kind is type(section))
-        return f"{name}({', '.join(shown)})"
-
-
-def extended(kind: type, base: type, attributes: dict[str, Any]) -> type:
-    """Return a class of a plug-in with a base added; it keeps its name, so it can be pickled."""
-    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(kind.__name__, (kind, base), {**names, **attributes})
+    def _class_of(self, kind: Any) -> type:
+        """Return the class of a kind. It keeps its name, so that it can be pickled."""
+        attributes = {key: getattr(kind, key) for key in ("__module__", "__qualname__", "__doc__")}
+        if not isinstance(kind, type):
+            return type(kind.__name__, (self._base,), {**attributes, "of": staticmethod(kind)})
+        if not getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
+            raise TypeError(f"{kind.__name__}: write @dataclass(frozen=True) below the decorator")
+        if issubclass(kind, self._base):
+            return kind
+        attributes["addresses"] = [address_of(kind, *one) for one in self._methods.items()]
+        return type(kind.__name__, (kind, self._of_plugin), attributes)
 
 
 def with_data(section: Any, data: Any) -> Any:

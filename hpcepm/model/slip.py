@@ -3,9 +3,8 @@
 One is a class here: its keys in the input, its mean, and its line in `slip_at`.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,10 @@ from numpy.typing import NDArray
 from hpcepm.parallel.compiled import compiled
 
 from .distributions import Distribution, quantile
-from .plugins import FIRST_ADDRESS, address_of, call, expectation, numbers_of
-from .registry import NotNegative, Registry, extended
+from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation, numbers_of
+from .registry import NotNegative, Registry
 
-EXPONENTIAL: Final = 0
-CONSTANT: Final = 1
+EXPONENTIAL, CONSTANT = range(2)
 
 
 @compiled
@@ -34,7 +32,7 @@ def slip_at(kind: int, p: NDArray[np.float64], sigma_c: float, u: float) -> floa
     return mean
 
 
-class SlipLaw(ABC):
+class SlipLaw:
     """How far a site slips, σ_c being the threshold just overcome.
 
     Attributes
@@ -43,44 +41,33 @@ class SlipLaw(ABC):
         What `slip_at` wants to know: a number of one that is built in, or an address.
     """
 
-    kind: ClassVar[int]
+    kind: Any
 
     @property
     def parameters(self) -> NDArray[np.float64]:
         """The numbers that `slip_at` wants."""
         return numbers_of(self)
 
-    @abstractmethod
     def mean(self, thresholds: Distribution) -> float:
         """Return ε̄₀, the mean slip when thresholds come from a distribution."""
-
-    @property
-    def label(self) -> str:
-        """How it is named to the user."""
-        return slip.label(self)
+        raise NotImplementedError
 
 
-class _OfPlugin(SlipLaw):
+class _OfPlugin(OfPlugin, SlipLaw):
     """What a class of a plug-in with a method ``slip(self, sigma_c, u)`` need not have itself."""
 
     def mean(self, thresholds: Distribution) -> float:
         """Return the mean slip, by quadrature."""
-        at: Any = self.slip  # type: ignore[attr-defined]
+        at, p = self.slip, thresholds.parameters  # type: ignore[attr-defined]
 
         def mean_at(v: float) -> float:
-            sigma_c = quantile(thresholds.kind, thresholds.parameters, v)
+            sigma_c = quantile(thresholds.kind, p, v)
             return expectation(lambda u: at(sigma_c, u))
 
         return expectation(mean_at)
 
 
-def _complete(kind: type) -> type:
-    if issubclass(kind, SlipLaw):
-        return kind
-    return extended(kind, _OfPlugin, {"kind": address_of(kind, "slip", 2)})
-
-
-slip: Final = Registry("distribution", "exponential", _complete)
+slip: Final = Registry("distribution", "exponential", SlipLaw, _OfPlugin, {"slip": 2})
 """The slip laws, by name; ``@slip`` adds one."""
 
 

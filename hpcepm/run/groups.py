@@ -92,6 +92,7 @@ class Groups:
         self.manages = world.rank == 0
         self._idle = set(self.leaders[1:])
         self._sent = 0
+        self._sending: list[MPI.Request] = []
         self._received = dict.fromkeys(self.leaders, 0)
 
     # Rank 0
@@ -136,8 +137,9 @@ class Groups:
     # Other leaders
 
     def report(self, result: Result) -> None:
-        """Tell rank 0. On leaders."""
-        self.world.comm.send(result, 0, RESULT)
+        """Tell rank 0, without waiting: it may be about to call all ranks. On leaders."""
+        self._sending = [request for request in self._sending if not request.Test()]
+        self._sending.append(self.world.comm.isend(result, 0, RESULT))
         self._sent += 1
 
     def poll(self) -> Task | None:

@@ -1,6 +1,7 @@
 """What a result came from: versions of everything that touches its bits, and the commit of this program."""
 
 import ctypes
+import json
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from mpi4py import MPI
 
 from hpcepm import __version__
+from hpcepm.input.plugins import LOADED, resolved
 from hpcepm.model.glass import age, disorder_strength
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ def of_run(run: "Run") -> dict[str, Any]:
     return {
         **run.versions,
         "input": run.read.text,
-        "input_resolved": run.settings.model_dump_json(),
+        "input_resolved": resolved(run.settings),
+        **({"plugins": json.dumps([p._asdict() for p in LOADED.values()])} if LOADED else {}),
         "seed": np.uint64(glass.seed),
         "ranks": run.world.size,
         "engine": run.choice.engine,

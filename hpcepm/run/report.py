@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from hpcepm.model.distributions import Distribution
 from hpcepm.model.glass import age, disorder_strength
 from hpcepm.text import count, duration, memory
 
@@ -13,11 +12,6 @@ if TYPE_CHECKING:
 def header(run: "Run") -> list[str]:
     """Return what a user should know of a run before it starts. On rank 0."""
     settings, glass, plan = run.settings, run.glass, run.plan
-    initial = (
-        glass.initial.label
-        if isinstance(glass.initial, Distribution)
-        else f"field({settings.thresholds.initial.file})"
-    )
     target = settings.loading.target
     named = {
         name.removesuffix("_version").replace("_", " "): value
@@ -27,12 +21,12 @@ def header(run: "Run") -> list[str]:
     died = run.directory.taken_over if run.directory else None
     return [
         f"hpcepm {named.pop('hpcepm')}: {_size(run)}",
-        f"  glass     thresholds {initial}",
-        f"            renewed    {glass.renewal.label}",
-        f"            slip       {glass.slip.label}",
+        f"  glass     thresholds {settings.thresholds.initial}",
+        f"            renewed    {settings.thresholds.renewal}",
+        f"            slip       {settings.slip}",
         f"            disorder strength s = {disorder_strength(glass):.3f}, "
         f"age r = {age(run.mean_initial, glass.renewal):.3f}",
-        f"  kernel    {glass.kernel.label}; "
+        f"  kernel    {settings.kernel}; "
         f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}",
         f"  engine    {run.choice.engine}: {run.choice.why}",
         f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); "

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from hpcepm.input import Input, ReadInput
+from hpcepm.input.plugins import resolved
 from hpcepm.layout import SAME_STRAIN
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
@@ -102,7 +103,7 @@ class Resume:
 
     def _why_not(self, identity: Identity | None, header: CheckpointHeader | None) -> str | None:
         """Return why what is there cannot be continued, if so."""
-        ours = json.loads(self._settings.model_dump_json())
+        ours = json.loads(resolved(self._settings))
         for settings in [one.settings for one in (identity, header) if one]:
             changed = list(differences(settings, ours, FREE_TO_CHANGE))
             target, before = ours["loading"]["target"], settings["loading"]["target"]
@@ -144,7 +145,7 @@ class Resume:
     @staticmethod
     def _reached(header: CheckpointHeader) -> float:
         """Return the strain that a run has come to, of a loading step or a record."""
-        plan = plan_of(Input.model_validate(header.settings))
+        plan = _plan_of(header)
         reached = list(header.strain.values())
         for _, records, snapshots in header.begun.values():
             reached += [
@@ -167,7 +168,7 @@ class Resume:
             self.progress = header.progress
             self.avalanches_of_done = header.avalanches_of_done
         if header.settings["loading"]["target"] != self._settings.loading.target:
-            self._to_another_target(plan_of(Input.model_validate(header.settings)))
+            self._to_another_target(_plan_of(header))
 
     def _to_another_target(self, before: Plan) -> None:
         """Keep the rows at strains that both targets have, and the state at the end of the first."""
@@ -227,6 +228,12 @@ class Resume:
     def waiting(self, queue: list[int]) -> dict[int, tuple[Path, int, int]]:
         """Return where the realizations of a queue are gone on with that were begun before."""
         return {number: self._begun[number] for number in queue if number in self._begun}
+
+
+def _plan_of(header: CheckpointHeader) -> Plan:
+    """Return what the part of a run kept that wrote a checkpoint."""
+    keys = {key: value for key, value in header.settings.items() if key != "plugins"}
+    return plan_of(Input.model_validate(keys))
 
 
 def _common(before: tuple[float, ...], now: tuple[float, ...]) -> int:

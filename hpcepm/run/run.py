@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 
 from hpcepm.input import ReadInput
 from hpcepm.input.glass import glass_of, loading_of
+from hpcepm.input.plugins import resolved
 from hpcepm.model.dynamics import NotFinite
 from hpcepm.model.engines import choose_engine
 from hpcepm.model.glass import mean_initial_threshold
@@ -364,7 +365,7 @@ class Run:
         about, waiting = {}, {}
         if self.manager is not None and self.store is not None:
             waiting = self.resume.waiting(self.manager.queue)
-            settings = self.settings.model_dump_json()
+            settings = resolved(self.settings)
             about = about_run(self.store, settings, self.created, waiting)
         assert self.path is not None
         folder = self.path / "checkpoints"

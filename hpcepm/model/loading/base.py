@@ -6,19 +6,18 @@ is not its question: that belongs to the rule by which sites yield, which is the
 loadings so far (the weakest site begins an avalanche, and all unstable ones go on with it).
 """
 
-from abc import ABC, abstractmethod
 from functools import singledispatch
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.plugins import address_of, call, numbers_of
-from hpcepm.model.registry import Registry, extended
+from hpcepm.model.plugins import OfPlugin, call
+from hpcepm.model.registry import Registry
 from hpcepm.parallel.compiled import bind, compiled
 
 
-class Loading(ABC):
+class Loading:
     """What the outside does to a glass.
 
     Attributes
@@ -29,13 +28,16 @@ class Loading(ABC):
 
     target: float
 
-    @abstractmethod
     def stress(self, load: float, plastic_strain: float, two_mu: float) -> float:
         """Return the macroscopic stress Σ."""
+        raise NotImplementedError
 
-    @abstractmethod
     def for_loop(self, two_mu: float) -> NamedTuple:
-        """Return what the compiled loop needs; its type selects the answers to the questions."""
+        """Return what the compiled loop needs; its type selects the answers to the questions.
+
+        A field ``stiffness`` is by how much slips of mean 1 lower Σ, the load being held.
+        """
+        raise NotImplementedError
 
 
 # The questions of the step loop. Each loading binds its own answers to the type of `for_loop`.
@@ -44,12 +46,6 @@ class Loading(ABC):
 @singledispatch
 def stress_of(loading: Any, macro: Any, n_sites: int) -> float:
     """Return the macroscopic stress Σ."""
-    raise NotImplementedError
-
-
-@singledispatch
-def stress_lost(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
-    """Return by how much slips of a sum have lowered Σ, the load being held."""
     raise NotImplementedError
 
 
@@ -68,19 +64,20 @@ def trigger(
 class _ForLoop(NamedTuple):
     """A loading of a plug-in: its numbers, and the addresses of its methods."""
 
+    stiffness: float
     stress: int
     load: int
     numbers: NDArray[np.float64]
     two_mu: float
 
 
-class _OfPlugin(Loading):
+class _OfPlugin(OfPlugin, Loading):
     """A class of a plug-in with the methods ``stress`` and ``load``, each the other's inverse."""
 
-    addresses: ClassVar[tuple[int, int]]
-
     def for_loop(self, two_mu: float) -> NamedTuple:
-        return _ForLoop(*self.addresses, numbers_of(self), two_mu)
+        stiffness = self.stress(0.0, 0.0, two_mu) - self.stress(0.0, 1.0, two_mu)
+        stress, load = self.addresses
+        return _ForLoop(stiffness, stress, load, self.parameters, two_mu)
 
 
 @bind(stress_of, _ForLoop)
@@ -88,14 +85,6 @@ class _OfPlugin(Loading):
 def _stress_of(loading: Any, macro: Any, n_sites: int) -> float:
     plastic_strain = macro.total_slip / n_sites
     return call(loading.stress, loading.numbers, macro.strain, plastic_strain, loading.two_mu)
-
-
-@bind(stress_lost, _ForLoop)
-@compiled
-def _stress_lost(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
-    before = (macro.total_slip - slip) / n_sites
-    stress = call(loading.stress, loading.numbers, macro.strain, before, loading.two_mu)
-    return stress - stress_of(loading, macro, n_sites)
 
 
 @bind(trigger, _ForLoop)
@@ -111,14 +100,5 @@ def _trigger(
     return True
 
 
-def _complete(kind: type) -> type:
-    if issubclass(kind, Loading):
-        return kind
-    if "target" not in getattr(kind, "__dataclass_fields__", ()):
-        raise TypeError(f"{kind.__name__}: needs a field target, the load at which a run ends")
-    addresses = address_of(kind, "stress", 3), address_of(kind, "load", 3)
-    return extended(kind, _OfPlugin, {"addresses": addresses})
-
-
-loading: Final = Registry("control", "strain", _complete)
+loading: Final = Registry("control", "strain", Loading, _OfPlugin, {"stress": 3, "load": 3})
 """The loadings, by name; ``@loading`` adds one."""

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from hpcepm.parallel.compiled import bind, compiled
 
-from .base import Loading, loading, stress_lost, stress_of, trigger
+from .base import Loading, loading, stress_of, trigger
 
 
 class _ForLoop(NamedTuple):
-    two_mu: float
+    stiffness: float  # 2μ
 
 
 @loading
@@ -36,13 +36,7 @@ class Strain(Loading):
 @bind(stress_of, _ForLoop)
 @compiled
 def _stress_of(loading: Any, macro: Any, n_sites: int) -> float:
-    return loading.two_mu * (macro.strain - macro.total_slip / n_sites)
-
-
-@bind(stress_lost, _ForLoop)
-@compiled
-def _stress_lost(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
-    return loading.two_mu * slip / n_sites
+    return loading.stiffness * (macro.strain - macro.total_slip / n_sites)
 
 
 @bind(trigger, _ForLoop)
@@ -50,7 +44,7 @@ def _stress_lost(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
 def _trigger(
     loading: Any, macro: Any, stress: float, lowest: float, until: float, n_sites: int
 ) -> bool:
-    strain = macro.strain + (lowest - stress) / loading.two_mu
+    strain = macro.strain + (lowest - stress) / loading.stiffness
     if not strain < until:
         return False
     macro.strain = strain

@@ -184,7 +184,7 @@ def mean_slip_of_twin() -> float:
 
     renewal = preset(inputs()[TWIN]["thresholds"]["renewal"])
     c0, c1 = slip_of(TWIN)
-    return float(c0 + c1 * renewal.second_moment)
+    return c0 + c1 * renewal.second_moment
 
 
 def statements(
