@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from hpcepm.analysis.results import open_tree as open  # noqa: A004
+    from hpcepm.analysis.results import open_tree as open
     from hpcepm.input.plugins import load_plugin
     from hpcepm.input.problems import InputError
     from hpcepm.model.distributions import distribution

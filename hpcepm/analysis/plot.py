@@ -101,8 +101,7 @@ def _map(axes: "Axes", fields: Any, colours: str) -> None:
     _, _, nx, ny = fields.shape
     step = max(1, -(-max(nx, ny) // MOST_PIXELS))
     values = fields[0, -1, ::step, ::step]
-    finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
+    low, high = np.percentile(values, [0.5, 99.5])
     if colours == SIGNED:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     # x runs to the right and y upwards; a row of the array is one x.

@@ -1,4 +1,4 @@
-"""What rank 0 sees and decides for all: results of groups, clocks, and files that speak to a run."""
+"""What rank 0 sees and decides for all: results of groups, clocks, files that steer a run."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a result came from: versions of everything that touches its bits, and the commit of this program."""
+"""What a result came from: versions of what touches its bits, and the commit of this program."""
 
 import ctypes
 import json

@@ -135,7 +135,7 @@ class Resume:
             return f"holds a finished run ({told}), and it was not touched."
         if abs(target - before) > SAME_STRAIN:
             if done and (header is None or not header.begun):
-                return "holds a finished run without the checkpoint of its end, and it was not touched."
+                return "holds a finished run without the checkpoint of its end; it was not touched."
             reached = self._reached(header) if header else 0.0
             if target < reached:
                 said = f"at strain {reached:g} already, beyond loading.target {target:g}"
@@ -171,7 +171,7 @@ class Resume:
             self._to_another_target(_plan_of(header))
 
     def _to_another_target(self, before: Plan) -> None:
-        """Keep the rows at strains that both targets have, and the state at the end of the first."""
+        """Keep the rows at strains of both targets, and the state at the end of the first."""
         records = _common(before.record_strains, self._plan.record_strains)
         snapshots = _common(before.snapshot_strains, self._plan.snapshot_strains)
         self._kept = records, snapshots
@@ -186,7 +186,7 @@ class Resume:
         self.avalanches_of_done = 0
 
     def realization(self, number: int, lattice: Lattice) -> UnderWay | None:
-        """Return where a realization is gone on with; None if it begins. Collective on its group."""
+        """Return where a realization goes on; None if it begins. Collective on its group."""
         if number not in self._begun:
             return None
         path, problem, found = self._begun[number][0], None, None

@@ -300,7 +300,7 @@ class Run:
                 self.manager.saved = time.monotonic()
 
     def _add_rows(self) -> None:
-        """Add the rows of this realization to the tables, if it is its turn. Collective on the group."""
+        """Add the rows under way to the tables, if it is their turn. Collective on the group."""
         done = self.store.n_done if self.store is not None else -1
         if self._shearing and self.group.bcast(done) == self.runner.realization:
             rows = self.runner.take_rows()

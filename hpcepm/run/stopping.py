@@ -68,7 +68,7 @@ class StopRequest:
 
 
 def ignore_requests() -> None:
-    """Ignore requests to stop: Python, as it leaves, restores the signals' deadly defaults before MPI has ended."""
+    """Ignore requests to stop: Python restores deadly defaults before MPI has ended."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -144,7 +144,9 @@ _WALLTIME: Final = re.compile(r"(?:(\d{1,4})-)?(?:(\d{1,5}):)?(\d{1,5}):(\d{1,5}
 
 
 def seconds_of_walltime(text: str) -> float:
-    """Return the seconds of ``23:50:00``, ``50:00`` or ``1-12:00:00``, as schedulers write times, or of a plain number.
+    """Return the seconds of a time as schedulers write it, or of a plain number.
+
+    ``23:50:00``, ``50:00`` or ``1-12:00:00``.
 
     Raises
     ------

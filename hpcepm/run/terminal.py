@@ -67,9 +67,10 @@ class Progress:
         if elapsed := self._due():
             left = _time_left(done - begun_with, of - done, elapsed)
             rate = (done - begun_with) / elapsed
+            told = count(rate) if rate >= 1 else f"{rate:.2g}"
             self._show(
                 done / of,
-                f"{done}/{of} realizations  {count(rate) if rate >= 1 else f'{rate:.2g}'}/s  {duration(left)} left",
+                f"{done}/{of} realizations  {told}/s  {duration(left)} left",
             )
 
     def _due(self, force: bool = False) -> float:

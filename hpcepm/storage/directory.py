@@ -99,7 +99,8 @@ class RunDirectory:
         holds_run = self.run_file.exists() or has_checkpoints
         if holds_run and not go_on:
             raise DirectoryTaken(
-                f"{self.path}: holds a run already, and it was not touched. Add --continue to go on with it, "
+                f"{self.path}: holds a run already, and it was not touched. "
+                "Add --continue to go on with it, "
                 "choose another directory with --output DIR, or remove it."
             )
 

@@ -156,9 +156,8 @@ def _told(holder: dict[str, Any]) -> str:
     if not holder:
         return "unknown"
     job = f", job {holder['job']}" if holder.get("job") else ""
-    return f"process {holder.get('pid', '?')} on {holder.get('host', '?')}{job}, since {holder.get('since', '?')}"[
-        :200
-    ]
+    pid, host, since = (holder.get(key, "?") for key in ("pid", "host", "since"))
+    return f"process {pid} on {host}{job}, since {since}"[:200]
 
 
 def _is_running(holder: dict[str, Any]) -> bool:

@@ -176,7 +176,7 @@ class Store:
         axes: Mapping[str, int],
     ) -> None:
         """Show a table of one row for each realization and strain."""
-        group, table = file.create_group(name), self.tables[name]
+        group, table = file.create_group(name, track_order=True), self.tables[name]
         shown = (self.n_done, len(strains)) if self.n_done else (1, table.size)
         _add_axes(group, {"realization": shown[0], along: shown[1], **axes})
         strain = group.create_dataset("strain", data=np.array(strains[: shown[1]], np.float64))
@@ -278,7 +278,7 @@ def field_file(pieces: Path, number: int) -> Path:
 
 
 def whole_realizations(plan: Plan, n: int, avalanches: int) -> Progress:
-    """Return the progress of a run whose first n realizations, with so many avalanches, are done."""
+    """Return the progress of a run that has done n realizations with so many avalanches."""
     records, snapshots = n * len(plan.record_strains), n * len(plan.snapshot_strains)
     return Progress(n, records, records, avalanches, snapshots if plan.field_names else 0)
 

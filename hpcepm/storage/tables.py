@@ -97,7 +97,7 @@ class PieceTable(Table):
         return sorted(int(path.stem.rsplit("-", 1)[1]) for path in paths)
 
     def truncate(self, keep: Collection[int] = ()) -> None:
-        """Remove pieces that begin after the last row, but for some: of a run that had got further."""
+        """Remove the pieces beyond the last row, but for some: of a run that had got further."""
         for first in self._on_disk():
             if first >= self.size and first not in keep:
                 self.piece(first).unlink()

@@ -50,11 +50,6 @@ def at_work(realizations: int, records: int, snapshots: int) -> Change:
     return change
 
 
-def without_some_fields(file: h5py.File) -> None:
-    """Leave fields out of a snapshot, as one that was taken before they were asked for."""
-    file["fields/sigma"][:, 1], file["fields/n_events"][:, 1] = np.nan, -1
-
-
 def test_runs_are_sound(single: Path, many: Path, tmp_path: Path) -> None:
     for run in (single, many, many / "run.h5"):
         assert "is sound" in verdict(run)
@@ -68,10 +63,6 @@ def test_runs_are_sound(single: Path, many: Path, tmp_path: Path) -> None:
 )
 def test_runs_at_work_are_sound(many: Path, tmp_path: Path, change: Change) -> None:
     assert "is sound" in verdict(rewritten(many, tmp_path, change))
-
-
-def test_fields_that_were_left_out_are_no_fault(single: Path, tmp_path: Path) -> None:
-    assert "is sound" in verdict(rewritten(single, tmp_path, without_some_fields))
 
 
 def scaled(values: NDArray[Any]) -> Any:

@@ -197,7 +197,7 @@ def test_a_reader_that_goes_away_stops_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ranks", [None, 2])
 def test_a_full_disk_is_said_plainly(tmp_path: Path, ranks: int | None) -> None:
-    """Here no file may grow beyond a limit that the observables keep and a snapshot or checkpoint exceeds."""
+    """No file may grow beyond a limit that observables keep and a checkpoint exceeds."""
     settings = settings_for(
         (97, 61), engine="direct", loading={"target": 0.3}, checkpoint={"every": "0.05 s"}
     )

@@ -68,7 +68,8 @@ def test_the_inputs_that_we_ship_are_valid(name: str) -> None:
 def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
     settings = read(
         tmp_path,
-        "lattice: {shape: [010, 0x10]}\nloading: {target: 1e-3}\nslip: {c0: 5.e-2, c1: .5}\nseed: 0",
+        "lattice: {shape: [010, 0x10]}\nloading: {target: 1e-3}\n"
+        "slip: {c0: 5.e-2, c1: .5}\nseed: 0",
     ).settings
     assert settings.lattice.shape == [10, 16]
     assert (settings.loading.target, settings.slip.c0, settings.slip.c1, settings.seed) == (
@@ -95,17 +96,21 @@ def test_durations(tmp_path: Path) -> None:
 
 def test_all_problems_at_once_with_place_path_and_remedy(tmp_path: Path) -> None:
     text = (
-        "lattice:\n  shape: [256, 2.5]\n  boundry: 1\nkernel: {type: continum}\nloading: {target: -1}\n"
-        "thresholds: {initial: {distribution: weibull, shape: 2, scal: 1}, renewal: gq}\nseed: [1]\n"
+        "lattice:\n  shape: [256, 2.5]\n  boundry: 1\nkernel: {type: continum}\n"
+        "loading: {target: -1}\n"
+        "thresholds: {initial: {distribution: weibull, shape: 2, scal: 1}, renewal: gq}\n"
+        "seed: [1]\n"
     )
     assert problems(tmp_path, text) == [
         "in.yaml:2:16: lattice.shape[1]: should be a valid integer, not 2.5",
         "in.yaml:3:3: lattice.boundry: unknown key (known here: shape)",
-        "in.yaml:4:16: kernel.type: must be 'continuum', 'finite_difference' or 'cell_average', not 'continum'"
+        "in.yaml:4:16: kernel.type: must be 'continuum', 'finite_difference' or 'cell_average', "
+        "not 'continum'"
         " (did you mean 'continuum'?)",
         "in.yaml:5:19: loading.target: should be greater than 0, not -1",
         "in.yaml:6:57: thresholds.initial.scal: unknown key (did you mean 'scale'?)",
-        "in.yaml:6:76: thresholds.renewal: must be 'MCT', 'ESL' or 'GQ', not 'gq' (did you mean 'GQ'?)",
+        "in.yaml:6:76: thresholds.renewal: must be 'MCT', 'ESL' or 'GQ', "
+        "not 'gq' (did you mean 'GQ'?)",
         "in.yaml:7:7: seed: should be a valid integer, not a list of 1",
     ]
 

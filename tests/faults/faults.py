@@ -1,9 +1,9 @@
-"""Things that go wrong, on purpose.
+r"""Things that go wrong, on purpose.
 
 A run in which a chosen rank fails in a chosen way at a chosen place.
 
-    mpiexec -n 3 python -m tests.faults.faults '{"at": "rows", "when": "entry", "nth": 2, "rank": 1, "do":
-    "kill"}' input.yaml [options]
+    mpiexec -n 3 python -m tests.faults.faults \
+        '{"at": "rows", "when": "entry", "nth": 2, "rank": 1, "do": "kill"}' input.yaml [options]
 
 The places are the phases of a run and the stages of a checkpoint, in `PLACES`; what can happen
 there is in `DEEDS`.

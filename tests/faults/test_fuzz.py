@@ -38,14 +38,21 @@ output:
 checkpoint:   {every: 30 min, keep: 2}
 """
 NASTY = [
-    "", "null", "~", "yes", "on", "-1", "0", "1", "2", "3", "010", "0x10", "1e-3", "1e400", "-1e400", ".nan", ".inf",
-    "-.inf", "18446744073709551616", "99999999999999999999999999", "1" * 5000, "12:00:00", "2001-01-01", "''",
-    "\"\\0\"", "\t", "\x00", "\x1b[2J", "[", "]", "{", "}", "[[[[[[[[", "[16]", "[16, 16, 16]", "[1, 1]", "{a: b}",
-    "- -", "?", ":", ": :", "&a", "*a", "&a [*a]", "<<: *a", "!!python/object/apply:os.system [ls]", "!!binary aGk=",
-    "!include /etc/passwd", "%YAML 9.9", "---", "...", "#", "|", ">", "@", "`", "MCT", "GQ", "weibull",
-    "{distribution: weibull}", "{distribution: normal, mean: 1, std: 1e300}", "{distribution: constant, value: 0}",
+    "", "null", "~", "yes", "on", "-1", "0", "1", "2", "3", "010", "0x10", "1e-3", "1e400",
+    "-1e400", ".nan", ".inf",
+    "-.inf", "18446744073709551616", "99999999999999999999999999", "1" * 5000, "12:00:00",
+    "2001-01-01", "''",
+    "\"\\0\"", "\t", "\x00", "\x1b[2J", "[", "]", "{", "}", "[[[[[[[[", "[16]", "[16, 16, 16]",
+    "[1, 1]", "{a: b}",
+    "- -", "?", ":", ": :", "&a", "*a", "&a [*a]", "<<: *a",
+    "!!python/object/apply:os.system [ls]", "!!binary aGk=",
+    "!include /etc/passwd", "%YAML 9.9", "---", "...", "#", "|", ">", "@", "`", "MCT", "GQ",
+    "weibull",
+    "{distribution: weibull}", "{distribution: normal, mean: 1, std: 1e300}",
+    "{distribution: constant, value: 0}",
     "{distribution: samples, file: /dev/zero}", "{distribution: samples, file: ../../x.csv}",
-    "{distribution: field, file: 'x.h5:/y'}", "direct", "lazy", "spectral", "\xe9", "\u202e", "\ud7ff", "\U0001d518",
+    "{distribution: field, file: 'x.h5:/y'}", "direct", "lazy", "spectral", "\xe9", "\u202e",
+    "\ud7ff", "\U0001d518",
     "../../../etc", "a" * 300, "output:", "seed: 1", "lattice:",
 ]  # fmt: skip
 

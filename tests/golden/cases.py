@@ -1,4 +1,4 @@
-"""The golden inputs: some 30 runs, small and unlike, that touch every kernel, engine and distribution."""
+"""The golden inputs: some 30 small runs that touch every kernel, engine and distribution."""
 
 from collections.abc import Mapping
 from pathlib import Path

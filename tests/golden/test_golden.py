@@ -1,8 +1,10 @@
-"""Golden bits: every dataset of some 30 runs, on 1 to 4 ranks, whole and in parts, is as it always was.
+"""Golden bits: every dataset of some 30 runs is as it always was.
 
-``golden.json`` holds two things for each input. *Exact*: a digest of each dataset, for each kind of processor and libraries that
-it was recorded on, told apart by `platform_bits`. *Everywhere*: a digest of all whole numbers, and the last stress and plastic
-strain, which hold on any processor. To record another platform, or numbers that were changed on purpose:
+On 1 to 4 ranks, whole and in parts. ``golden.json`` holds two things for each input. *Exact*: a
+digest of each dataset, for each kind of processor and libraries that it was recorded on, told
+apart by `platform_bits`. *Everywhere*: a digest of all whole numbers, and the last stress and
+plastic strain, which hold on any processor. To record another platform, or numbers that were
+changed on purpose:
 
     python -m tests.golden.test_golden
 """
@@ -35,7 +37,7 @@ def digest(*parts: bytes) -> str:
 
 
 def platform_bits() -> str:
-    """Return a digest of what the C library, scipy and FFTW make of some numbers on this processor."""
+    """Return a digest of what the C library, scipy and FFTW make of some numbers here."""
     numbers = np.random.default_rng(0).random((36, 50))
     functions = (math.log1p, math.exp, math.log, lambda x: x**0.37, math.sin)
     by_libm = [f(x) for f in functions for x in numbers.ravel().tolist()]

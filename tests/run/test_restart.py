@@ -1,4 +1,4 @@
-"""Interrupted runs: killed without warning, taken up on other numbers of ranks, and ending with the same bits."""
+"""Interrupted runs: killed, continued on other numbers of ranks, ending with the same bits."""
 
 import os
 import random
@@ -162,7 +162,8 @@ def test_a_signal_after_the_end_changes_nothing(tmp_path: Path) -> None:
     script = (
         "import ctypes, os, runpy, sys\nos.dup2(os.open('fifo', os.O_RDWR), 0)\n"
         "ctypes.pythonapi.Py_AtExit(ctypes.CDLL(None).getchar)\n"
-        "sys.argv = ['hpcepm', 'input.yaml']\nrunpy.run_module('hpcepm', run_name='__main__', alter_sys=True)\n"
+        "sys.argv = ['hpcepm', 'input.yaml']\n"
+        "runpy.run_module('hpcepm', run_name='__main__', alter_sys=True)\n"
     )
     process = start(["-c", script], None, tmp_path)
     try:

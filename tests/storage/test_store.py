@@ -1,4 +1,4 @@
-"""Output: what ``run.h5`` holds, that it can always be opened, and that numbers in it are what they say."""
+"""The store: what ``run.h5`` holds, that it can always be opened, and that it is true."""
 
 import shutil
 from itertools import pairwise
@@ -241,7 +241,7 @@ def test_table_in_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_view_outlives_the_growth_of_its_pieces(tmp_path: Path) -> None:
-    """A run killed after a piece was replaced, and before ``run.h5`` was, leaves a piece with more rows than the view has."""
+    """A run killed between a save of a piece and of ``run.h5``: the piece has more rows."""
     dtype = np.dtype([("a", "f8"), ("b", "f8", (3,))])
     (tmp_path / "pieces").mkdir()
     table = PieceTable(tmp_path / "pieces", "t", dtype)
