@@ -155,12 +155,13 @@ def test_a_chain_stops_inside_realizations_and_advances(tmp_path: Path) -> None:
 
 
 def test_killed_ensembles_go_on_from_their_checkpoint(tmp_path: Path) -> None:
-    write_input(tmp_path, {**LARGE, "checkpoint": {"every": "0.1 s"}})
+    longer = {"loading": {"target": 0.4}, "realizations": 4, "checkpoint": {"every": "0.1 s"}}
+    write_input(tmp_path, {**LARGE, **longer})
     assert run_python([*COMMAND, "whole"], None, tmp_path).returncode == 0
     process = start([*COMMAND, "parts", "--continue"], 2, tmp_path)
     try:
         give_up = time.monotonic() + 60
-        while not (tmp_path / "parts" / "checkpoints" / "00000002.h5").exists():
+        while not (tmp_path / "parts" / "checkpoints" / "00000001.h5").exists():
             assert process.poll() is None and time.monotonic() < give_up
             time.sleep(0.005)
     finally:
