@@ -1,0 +1,98 @@
+"""The Python API: the same numbers and the same errors as the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import hpcepm
+from hpcepm.layout import NoRun
+from hpcepm.storage.directory import DirectoryTaken
+from tests.conftest import assert_on_ranks, datasets, run_python, settings_for
+
+SETTINGS = settings_for((12, 10), loading={"target": 0.05})
+
+
+def test_a_file_and_a_mapping_give_what_the_command_gives(tmp_path: Path) -> None:
+    path = tmp_path / "input.yaml"
+    path.write_text(yaml.safe_dump(SETTINGS))
+    done = run_python(
+        ["-m", "hpcepm", "input.yaml", "--set", "seed=5", "--output", "command"], None, tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    expected = datasets(tmp_path / "command" / "run.h5")
+    for source in (path, str(path), SETTINGS):
+        tree = hpcepm.simulate(source, seed=5)
+        assert tree is not None
+        for name, values in expected.items():
+            group, _, variable = name.partition("/")
+            assert np.array_equal(tree[group][variable].values, values), name
+    assert not (tmp_path / "run").exists(), "in memory nothing is written"
+
+
+def test_changes_reach_into_sections_and_leave_the_rest(tmp_path: Path) -> None:
+    tree = hpcepm.simulate(SETTINGS, slip={"c1": 0.03}, output={"avalanches": False})
+    assert tree is not None and "avalanches" not in tree
+    settings = json.loads(tree.attrs["input_resolved"])
+    assert settings["slip"] == {"distribution": "exponential", "c0": 0.0276, "c1": 0.03}
+    assert settings["output"]["observables"] == {"every": 0.01}
+    assert SETTINGS["output"].get("avalanches") is None, "the caller's mapping is its own"
+
+
+def test_a_directory_is_that_of_a_run(tmp_path: Path) -> None:
+    tree = hpcepm.simulate(SETTINGS, directory=tmp_path / "kept", realizations=2)
+    assert tree is not None and tree["observables"].stress.shape == (2, 6)
+    again = hpcepm.open(tmp_path / "kept")
+    assert again["observables"].equals(tree["observables"])
+    with pytest.raises(DirectoryTaken, match="holds a run already"):
+        hpcepm.simulate(SETTINGS, directory=tmp_path / "kept")
+    more = hpcepm.simulate(SETTINGS, directory=tmp_path / "kept", resume=True, realizations=3)
+    assert more is not None and more["observables"].stress.shape == (3, 6)
+    with pytest.raises(NoRun, match="nowhere"):
+        hpcepm.open(tmp_path / "nowhere")
+
+
+def test_errors_carry_all_problems_with_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "input.yaml"
+    path.write_text("lattice: {shape: [8, 2.5]}\nloading: {target: 1}\n")
+    with pytest.raises(hpcepm.InputError) as told:
+        hpcepm.simulate(path, sliip={"c1": 1}, seed="x")
+    first, *others = told.value.problems
+    assert len(others) == 2 and f"{path}:1:22: lattice.shape[1]: " in "\n".join(told.value.problems)
+    assert any("sliip: unknown key (did you mean 'slip'?)" in line for line in told.value.problems)
+    assert first
+    with pytest.raises(hpcepm.InputError, match="lattice: is required"):
+        hpcepm.simulate({"loading": {"target": 1}})
+    with pytest.raises(hpcepm.InputError, match="no such file"):
+        hpcepm.simulate(tmp_path / "nix.yaml")
+    with pytest.raises(hpcepm.InputError, match="steps shears one"):
+        hpcepm.steps(SETTINGS, realizations=2)
+
+
+def test_steps_yield_the_glass_at_each_record() -> None:
+    tree = hpcepm.simulate(SETTINGS)
+    assert tree is not None
+    seen = [
+        (s.strain, s.stress, s.epsilon_p.mean(), (s.sigma < s.sigma_c).all(), s.n_events.sum())
+        for s in hpcepm.steps(SETTINGS)
+    ]
+    curves = tree["observables"]
+    assert [s[0] for s in seen] == curves.strain.values.tolist()
+    assert [s[1] for s in seen] == curves.stress.values[0].tolist()
+    assert np.allclose([s[2] for s in seen], curves.plastic_strain.values[0], rtol=1e-12)
+    assert all(s[3] for s in seen)
+    assert [s[4] for s in seen] == curves.events.values[0].tolist()
+
+
+def test_a_loop_may_be_left_early() -> None:
+    for snapshot in hpcepm.steps(SETTINGS):
+        if snapshot.stress > 0.3:
+            break
+    assert 0.3 < snapshot.stress < 0.7
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_under_mpiexec_rank_0_has_the_tree(tmp_path: Path, ranks: int) -> None:
+    assert_on_ranks("api_on_ranks", ranks, tmp_path, str(tmp_path / "kept"))
