@@ -1,0 +1,82 @@
+"""What all tests of reliability need: a run, and what must be true of what is left of it."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import (
+    assert_same_bits,
+    datasets,
+    processes_of_session,
+    run_python,
+    settings_for,
+)
+
+SETTINGS = settings_for(
+    (97, 61), engine="lazy", loading={"target": 0.25}, checkpoint={"every": "0.1 s"}
+)
+SMALL = settings_for(
+    (11, 9), loading={"target": 0.05}, engine="direct", checkpoint={"every": "1 h"}
+)
+COMMAND = ["-m", "hpcepm", "input.yaml", "--continue"]
+PARTS_OF_A_CLEAN_END = ("Traceback", "Segmentation", "signal 11")
+
+
+def write_input(folder: Path, settings: dict[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "input.yaml").write_text(yaml.safe_dump(settings))
+
+
+def goes_on_to_the_same_bits(folder: Path, undisturbed: Path, ranks: int | None) -> None:
+    done = run_python(COMMAND, ranks, folder)
+    assert done.returncode in (0, 3) and "Traceback" not in done.stderr, done.stderr
+    if done.returncode == 3:
+        assert "holds a finished run" in done.stderr
+    assert_same_bits(undisturbed, folder / "run")
+
+
+def every_dataset_can_be_read(run: Path) -> None:
+    if (run / "run.h5").exists():
+        datasets(run / "run.h5")
+
+
+def ranks_of(session: int) -> list[int]:
+    """Return the processes of a session that are ranks of a run."""
+    found = []
+    for pid in processes_of_session(session):
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"hpcepm" in arguments and b"-n" not in arguments:
+            found.append(pid)
+    return found
+
+
+def has_three_ranks(session: int) -> bool:
+    return len(ranks_of(session)) == 3
+
+
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    give_up = time.monotonic() + 60
+    while not ready():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+
+
+def faulty(folder: Path, ranks: int | None, **fault: Any) -> subprocess.CompletedProcess[str]:
+    return run_python(
+        ["-m", "tests.faults.faults", json.dumps(fault), *COMMAND[2:]],
+        ranks,
+        folder,
+        PYTHONPATH=str(ROOT),
+    )
+
+
+ROOT = Path(__file__).parents[2]
