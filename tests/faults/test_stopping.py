@@ -22,7 +22,7 @@ from tests.conftest import (
     settings_for,
     start,
 )
-from tests.faults.harness import COMMAND, ROOT, SETTINGS, wait_until, write_input
+from tests.faults.harness import COMMAND, ROOT, SETTINGS, SMALL, wait_until, write_input
 
 
 def stopped_at_pauses(
