@@ -76,7 +76,11 @@ def simulate(
             held.release()
     if run.store is None:
         return None
-    return tree_of(io.BytesIO(run.store.image())) if run.path is None else open_tree(run.path)
+    if run.path is not None:
+        return open_tree(run.path)
+    tree = tree_of(io.BytesIO(run.store.image())).load()
+    tree.close()  # a file that Python lends to HDF5 must not outlive the interpreter
+    return tree
 
 
 def steps(
