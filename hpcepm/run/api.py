@@ -78,9 +78,8 @@ def simulate(
         return None
     if run.path is not None:
         return open_tree(run.path)
-    tree = tree_of(io.BytesIO(run.store.image())).load()
-    tree.close()  # a file that Python lends to HDF5 must not outlive the interpreter
-    return tree
+    with tree_of(io.BytesIO(run.store.image())) as tree:  # open, it would outlive the interpreter
+        return tree.map_over_datasets(lambda data: data.load())
 
 
 def steps(
