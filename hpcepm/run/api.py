@@ -76,7 +76,10 @@ def simulate(
             held.release()
     if run.store is None:
         return None
-    return tree_of(io.BytesIO(run.store.image())) if run.path is None else open_tree(run.path)
+    if run.path is not None:
+        return open_tree(run.path)
+    with tree_of(io.BytesIO(run.store.image())) as tree:  # open, it would outlive the interpreter
+        return tree.map_over_datasets(lambda data: data.load())
 
 
 def steps(

@@ -24,15 +24,12 @@ from hpcepm.model.slip import slip, slip_at
 from tests.conftest import ROOT, run_python
 
 EXAMPLES: Final = ROOT / "inputs" / "plugins"
-RUN: Final = (
-    "import sys; from hpcepm.input.plugins import load_plugin; load_plugin(sys.argv[1]);"
-    "from hpcepm.cli import main; sys.exit(main(sys.argv[2:]))"
-)
 
 
 def run(tmp_path: Path, name: str, *options: str, ranks: int | None = None) -> dict[str, Any]:
     """Run an example; return its observables."""
-    command = ["-c", RUN, str(EXAMPLES / f"{name}.py"), str(EXAMPLES / f"{name}.yaml")]
+    plugin, read = str(EXAMPLES / f"{name}.py"), str(EXAMPLES / f"{name}.yaml")
+    command = ["-m", "hpcepm", read, "--plugin", plugin]
     directory = tmp_path / f"{name} on {ranks} {' '.join(options)}"
     options = ("--quiet", "--output", str(directory), *options)
     done = run_python([*command, *options], ranks, tmp_path, timeout=300, PYTHONPATH=str(ROOT))
