@@ -9,7 +9,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from hpcepm.input import ReadInput
-from hpcepm.input.glass import glass_of
+from hpcepm.input.glass import glass_of, loading_of
 from hpcepm.model.dynamics import Dynamics, NotFinite
 from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.loop import LoopExit
@@ -46,13 +46,15 @@ def mean_curves(
     nx, ny = read.settings.lattice.shape
     lattice = Lattice((nx, ny), ranks)
     glass, engine = glass_of(read, lattice), choose_engine(read.settings.engine, (nx, ny)).engine
+    loading = loading_of(read)
     if list(observables) == [STRESS]:  # it needs no look at the fields, and so half the time
         return np.mean(
-            [_stress_of(Dynamics(lattice, glass, engine), realizations, strains)], axis=1
+            [_stress_of(Dynamics(lattice, glass, engine, None, loading), realizations, strains)],
+            axis=1,
         )
     points = [SavePoint(float(strain)) for strain in strains]
     plan = Plan((nx, ny), tuple(point.strain for point in points), (), (), False)
-    runner = Runner(lattice, glass, engine, points, plan)
+    runner = Runner(lattice, glass, engine, points, plan, loading=loading)
     kept = [runner.sheared(realization).observables for realization in realizations]
     return np.mean([[records[name] for name in observables] for records in kept], axis=0)
 

@@ -33,7 +33,8 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_input(folder, {**SETTINGS, "checkpoint": {"every": "0.05 s", "keep": 3}})
     process = start(COMMAND, None, folder)
     try:
-        wait_until(lambda: (folder / "run" / "checkpoints" / "00000003.h5").exists(), process)
+        newest = folder / "run" / "checkpoints" / "newest"  # noted when the file is there
+        wait_until(lambda: newest.exists() and newest.read_text() >= "00000003.h5", process)
     finally:
         end(process)
     return folder

@@ -171,6 +171,18 @@ def test_killed_ensembles_go_on_from_their_checkpoint(tmp_path: Path) -> None:
     assert_same_bits(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_checkpoints_all_the_time_and_rows_of_many_records(tmp_path: Path) -> None:
+    """Rows so large that a message of them waits for rank 0, which calls all ranks meanwhile."""
+    output = {"observables": {"every": 0.0002}}
+    settings = {**settings_for((16, 16), output=output), "realizations": 12}
+    write_input(tmp_path, {**settings, "checkpoint": {"every": "0.01 s"}})
+    assert run_python([*COMMAND, "one"], None, tmp_path).returncode == 0
+    for k in range(3):
+        done = run_python([*COMMAND, f"two {k}"], 2, tmp_path, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert_same_bits(tmp_path / "one", tmp_path / f"two {k}")
+
+
 def test_large_snapshots_are_written_by_their_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
