@@ -82,6 +82,8 @@ class Groups:
         The ranks of this rank's group.
     leaders
         The first rank of each group; that of the first is rank 0.
+    is_first
+        Whether this rank's group is that of rank 0.
     """
 
     def __init__(self, world: Ranks, per_group: int) -> None:
@@ -89,7 +91,7 @@ class Groups:
         self.leaders = range(0, world.size, per_group)
         whole = len(self.leaders) == 1
         self.group = world if whole else Ranks(world.comm.Split(world.rank // per_group))
-        self.manages = world.rank == 0
+        self.is_first = world.rank < per_group
         self._idle = set(self.leaders[1:])
         self._sent = 0
         self._sending: list[MPI.Request] = []

@@ -313,9 +313,10 @@ class Run:
         if self.manager is not None:
             self.manager.problem = problem
             self.groups.order_all(Order.CANCEL)
-            self._meet(Order.CANCEL)
         elif self.group.is_root:
             self.groups.report(Result(problem=problem))
+        if self.groups.is_first:
+            self._meet(Order.CANCEL)
         while True:  # a checkpoint may come first
             self._obey(self._next_task().order)
 
@@ -356,7 +357,7 @@ class Run:
         for result in self.groups.collect_all():
             assert self.manager is not None
             self.manager.collect(result)
-        if self.group.rank == self.world.rank:  # the group of rank 0
+        if self.groups.is_first:
             self._add_rows()
         with self.world.collective_errors(f"{self.path}: the output cannot be written"):
             if self.store is not None:

@@ -1,6 +1,7 @@
 """Shears one realization after the other, with tables, buffers and loops that are made once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -130,15 +131,21 @@ class Runner:
             pass
         return self.take_rows()
 
-    def _points_ahead(self) -> Iterator[SavePoint]:
+    def _points_ahead(self) -> Sequence[SavePoint]:
         """Return the save points, without what is recorded already."""
-        records, snapshots = self.n_records, self.n_snapshots
-        for point in self.points:
-            record, snapshot = point.record and records == 0, point.snapshot and snapshots == 0
-            records -= point.record and not record
-            snapshots -= point.snapshot and not snapshot
-            if record or snapshot:
-                yield SavePoint(point.strain, record, snapshot)
+        if self.n_records == self.n_snapshots == 0:
+            return self.points
+        of_records = accumulate(point.record for point in self.points)
+        of_snapshots = accumulate(point.snapshot for point in self.points)
+        ahead = [
+            SavePoint(
+                point.strain,
+                point.record and records > self.n_records,
+                point.snapshot and snapshots > self.n_snapshots,
+            )
+            for point, records, snapshots in zip(self.points, of_records, of_snapshots, strict=True)
+        ]
+        return [point for point in ahead if point.record or point.snapshot]
 
     def _add_fields(self, snapshot: Snapshot) -> None:
         """Keep the fields of a snapshot, or write them. Collective."""

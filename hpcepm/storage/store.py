@@ -11,7 +11,7 @@ when a run is finished the curves are copied in.
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -162,9 +162,9 @@ class Store:
         if plan.avalanches:
             group, table = file.create_group("avalanches"), self.tables["avalanches"]
             _add_axes(group, {"avalanche": table.size})
+            show = self._columns(group, table, (table.size,))
             for name, (units, description) in AVALANCHE_COLUMNS.items():
-                dataset = self._dataset(group, table, name, (table.size,))
-                _describe(dataset, units, description, ("avalanche",))
+                _describe(show(name), units, description, ("avalanche",))
 
     def _fill_series(
         self,
@@ -182,17 +182,23 @@ class Store:
         strain = group.create_dataset("strain", data=np.array(strains[: shown[1]], np.float64))
         _describe(strain, NO_UNIT, "macroscopic strain", (along,))
         group.attrs["coordinates"] = "strain"
+        show = self._columns(group, table, shown)
         for column, (units, description) in columns.items():
-            dataset = self._dataset(group, table, column, shown)
+            dataset = show(column)
             inner = {"profiles": (column[-1],), "fields": ("x", "y")}.get(name, ())
             _describe(dataset, units, description, ("realization", along, *inner))
 
-    def _dataset(
-        self, group: h5py.Group, table: Table, column: str, shown: tuple[int, ...]
-    ) -> h5py.Dataset:
-        """Show the first rows of a column of a table, in a shape of its own."""
-        values = table.read()[column][: int(np.prod(shown))]
-        return group.create_dataset(column, data=values.reshape(*shown, *values.shape[1:]))
+    def _columns(
+        self, group: h5py.Group, table: Table, shown: tuple[int, ...]
+    ) -> Callable[[str], h5py.Dataset]:
+        """Return what makes a dataset of a column: the first rows, in a shape of its own."""
+        rows = table.read()[: int(np.prod(shown))]
+
+        def show(column: str) -> h5py.Dataset:
+            values = rows[column]
+            return group.create_dataset(column, data=values.reshape(*shown, *values.shape[1:]))
+
+        return show
 
 
 class FileStore(Store):
@@ -259,12 +265,12 @@ class FileStore(Store):
             table.save()
         write_hdf5(self.directory.run_file, self._fill)
 
-    def _dataset(
-        self, group: h5py.Group, table: Table, column: str, shown: tuple[int, ...]
-    ) -> h5py.Dataset:
+    def _columns(
+        self, group: h5py.Group, table: Table, shown: tuple[int, ...]
+    ) -> Callable[[str], h5py.Dataset]:
         if self.finished and group.name == "/observables":
-            return super()._dataset(group, table, column, shown)
-        return _virtual(group, table, column, shown)
+            return super()._columns(group, table, shown)
+        return lambda column: _virtual(group, table, column, shown)
 
 
 def snapshots_are_large(plan: Plan) -> bool:

@@ -18,7 +18,7 @@ from tests.conftest import (
 )
 
 SETTINGS = settings_for(
-    (97, 61), engine="lazy", loading={"target": 0.25}, checkpoint={"every": "0.1 s"}
+    (97, 61), engine="lazy", loading={"target": 0.25}, checkpoint={"every": "0.03 s"}
 )
 SMALL = settings_for(
     (11, 9), loading={"target": 0.05}, engine="direct", checkpoint={"every": "1 h"}

@@ -116,7 +116,7 @@ def test_continue_starts_afresh_where_there_is_nothing(tmp_path: Path) -> None:
 
 def test_old_checkpoints_are_pruned(tmp_path: Path) -> None:
     settings = settings_for(
-        (48, 48), loading={"target": 0.3}, checkpoint={"every": "0.01 s", "keep": 3}
+        (48, 48), loading={"target": 1.5}, checkpoint={"every": "0.01 s", "keep": 3}
     )
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings))
     assert run_python(["-m", "hpcepm", "input.yaml"], None, tmp_path).returncode == 0
@@ -126,7 +126,7 @@ def test_old_checkpoints_are_pruned(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_a_signal_stops_with_a_checkpoint_and_75(tmp_path: Path, name: str) -> None:
-    settings = {**CASES["direct"], "loading": {"target": 1.5}}
+    settings = {**CASES["direct"], "loading": {"target": 5.0}}
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump(settings))
     assert (
         run_python(["-m", "hpcepm", "whole.yaml", "--output", "whole"], None, tmp_path).returncode
@@ -182,7 +182,7 @@ def test_a_signal_after_the_end_changes_nothing(tmp_path: Path) -> None:
 
 
 INTERRUPTED = settings_for(
-    (97, 61), engine="direct", loading={"target": 0.3}, checkpoint={"every": "0.05 s", "keep": 3}
+    (97, 61), engine="direct", loading={"target": 1.5}, checkpoint={"every": "0.05 s", "keep": 3}
 )
 
 
