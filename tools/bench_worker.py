@@ -105,12 +105,13 @@ class PlainLoop:
 
     def __init__(self, dynamics: Dynamics) -> None:
         state, shape = dynamics.state, dynamics.lattice.shape
-        self.glass, self.two_mu = dynamics.glass, 2 * dynamics.glass.shear_modulus
+        glass, self.two_mu = dynamics.glass, 2 * dynamics.glass.shear_modulus
+        self.slip, self.renewal = glass.slip.parameters, glass.renewal.parameters
         self.epsilon_p, self.sigma_c = state.fields.epsilon_p.copy(), state.fields.sigma_c.copy()
         self.strain = float(state.macro[0]["strain"])
         self.fft = PFFT(MPI.COMM_SELF, shape, dtype=float)
         qx, qy = wavevectors(shape)
-        kernel_hat = self.glass.kernel.fourier(qx[:, None], qy[None, : shape[1] // 2 + 1])
+        kernel_hat = glass.kernel.fourier(qx[:, None], qy[None, : shape[1] // 2 + 1])
         self.kernel_hat = kernel_hat[self.fft.local_slice(True)]
         self.random = np.random.default_rng(1)
 
@@ -126,9 +127,9 @@ class PlainLoop:
             weakest = np.unravel_index(np.argmin(strength), strength.shape)
             self.strain += strength[weakest] / self.two_mu
             unstable[weakest] = True
-        overcome, (c0, c1) = self.sigma_c[unstable], self.glass.slip.parameters
+        overcome, (c0, c1) = self.sigma_c[unstable], self.slip
         self.epsilon_p[unstable] += self.random.exponential(c0 + c1 * overcome**2)
-        scale, inverse_shape = self.glass.renewal.parameters
+        scale, inverse_shape = self.renewal
         self.sigma_c[unstable] = scale * self.random.weibull(1 / inverse_shape, overcome.size)
 
 
