@@ -292,7 +292,11 @@ def test_a_checksum_shows_every_altered_byte_and_every_cut(tmp_path: Path, one_r
     assert "No such file" in str(damage_seen_together(path, one_rank))
 
 
-EXTENDED = settings_for((20, 14), loading={"target": 0.3}, output={"observables": {"every": 0.1}})
+EXTENDED = settings_for(
+    (20, 14),
+    loading={"target": 0.3},
+    output={"directory": "run", "observables": {"every": 0.1}},
+)
 
 
 @pytest.mark.parametrize("first", [0.3, 0.15, 0.26])
