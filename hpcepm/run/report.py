@@ -1,7 +1,9 @@
 """Text printed at the start and end of a run."""
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
+from hpcepm.model.distributions import preset
 from hpcepm.model.glass import age, disorder_strength
 from hpcepm.text import count, duration, memory
 
@@ -21,12 +23,12 @@ def header(run: "Run") -> list[str]:
     died = run.directory.taken_over if run.directory else None
     return [
         f"hpcepm {named.pop('hpcepm')}: {_size(run)}",
-        f"  glass     thresholds {settings.thresholds.initial}",
-        f"            renewed    {settings.thresholds.renewal}",
-        f"            slip       {settings.slip}",
+        f"  glass     thresholds {told(settings.thresholds.initial)}",
+        f"            renewed    {told(settings.thresholds.renewal)}",
+        f"            slip       {told(settings.slip)}",
         f"            disorder strength s = {disorder_strength(glass):.3f}, "
         f"age r = {age(run.mean_initial, glass.renewal):.3f}",
-        f"  kernel    {settings.kernel}; "
+        f"  kernel    {told(settings.kernel)}; "
         f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}",
         f"  engine    {run.choice.engine}: {run.choice.why}",
         f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); "
@@ -38,6 +40,19 @@ def header(run: "Run") -> list[str]:
         *_resumed(run),
         "",
     ]
+
+
+def told(section: Any) -> str:
+    """Return a section of the input, or a preset, as in ``weibull(shape 2.5, scale 1.1)``."""
+    if isinstance(section, str):
+        return f"{section}, {told(preset(section))}"
+    values = {field.name: getattr(section, field.name) for field in fields(section)}
+    shown = [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+        if isinstance(value, str | int | float)
+    ]
+    return f"{type(section).__name__.lower()}({', '.join(shown)})"
 
 
 def _size(run: "Run") -> str:

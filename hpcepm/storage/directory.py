@@ -27,7 +27,7 @@ class RunDirectory:
     path
         As the user named it.
     go_on
-        Whether a run that is there may be taken up.
+        Whether a run that is there may be continued.
 
     Attributes
     ----------
