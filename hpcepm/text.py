@@ -1,4 +1,24 @@
-"""Numbers in words that a person reads: counts, times, memory, a bar of progress."""
+"""What a person reads: text on a stream, and numbers in words."""
+
+import os
+import sys
+from typing import TextIO
+
+
+def write(text: str, stream: TextIO | None = None) -> bool:
+    """Write on standard output, or another stream; return whether somebody still reads it.
+
+    A reader that is gone, as after ``| head``, is no reason to stop.
+    """
+    stream = stream or sys.stdout
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        if stream is sys.stdout:  # else Python complains of it again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def bar(fraction: float, width: int = 20) -> str:

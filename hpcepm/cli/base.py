@@ -6,6 +6,8 @@ from collections.abc import Callable
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from hpcepm.text import write
+
 if TYPE_CHECKING:
     from hpcepm.parallel.ranks import Ranks
 
@@ -27,10 +29,15 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}\n{self.format_usage().strip()}")
 
 
+def say(text: str) -> None:
+    """Print a text."""
+    write(f"{text}\n")
+
+
 def complain(rank: int, message: str, code: int) -> int:
     """Say on rank 0 what is wrong; return the exit code."""
     if rank == 0:
-        print(message, file=sys.stderr, flush=True)
+        write(f"{message}\n", sys.stderr)
     return code
 
 
@@ -66,7 +73,7 @@ def on_all_ranks(
         options = parser.parse_args(arguments)
         if options.help or getattr(options, "version", False):
             if comm.rank == 0:
-                print(parser.format_help() if options.help else f"hpcepm {__version__}")
+                say(parser.format_help() if options.help else f"hpcepm {__version__}")
             return REACHED
         check(options)
         launch.refuse_lone_ranks(comm)

@@ -1,31 +1,30 @@
 """Commands that look at the directory of a run: they need neither MPI nor a compiler."""
 
-import sys
 from typing import Final
 
 from hpcepm.layout import NoRun
 
-from .base import FAILED, REACHED, WRONG_INPUT, Parser, UsageError
+from .base import FAILED, REACHED, WRONG_INPUT, Parser, UsageError, complain, say
 
 
 def _plot(directory: str) -> int:
     from hpcepm.analysis.plot import draw_summary
 
-    print(draw_summary(directory))
+    say(str(draw_summary(directory)))
     return REACHED
 
 
 def _summarize(directory: str) -> int:
     from hpcepm.analysis.summarize import report
 
-    print(*report(directory), sep="\n")
+    say("\n".join(report(directory)))
     return REACHED
 
 
 def _verify(directory: str) -> int:
     from hpcepm.analysis.verify import report
 
-    return REACHED if report(directory, print) else FAILED
+    return REACHED if report(directory, say) else FAILED
 
 
 COMMANDS: Final = {
@@ -43,7 +42,7 @@ def main(name: str, arguments: list[str]) -> int:
     try:
         return command(parser.parse_args(arguments).directory)
     except UsageError as error:
-        print(error, file=sys.stderr)
+        complain(0, str(error), WRONG_INPUT)
     except NoRun as error:
-        print(f"hpcepm: {error}", file=sys.stderr)
+        complain(0, f"hpcepm: {error}", WRONG_INPUT)
     return WRONG_INPUT

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
-from hpcepm.text import bar, count, duration
+from hpcepm.text import bar, count, duration, write
 
 LINE_A_MINUTE = 60.0
 BAR_EVERY = 0.2
@@ -98,14 +98,7 @@ class Progress:
         return "\r" + " " * width + "\r" if width else ""
 
     def _write(self, text: str) -> None:
-        """Write; a reader that is gone is no reason to stop a run."""
-        try:
-            self.stream.write(text)
-            self.stream.flush()
-        except OSError:
-            self.quiet = True
-            if self.stream is sys.stdout:  # else Python complains of it again at its end
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        self.quiet = not write(text, self.stream)
 
 
 def _time_left(done: float, to_do: float, elapsed: float) -> float:
