@@ -1,4 +1,4 @@
-"""The command that starts ranks; as a program, ``mpiexec.py RANKS`` prints it, a word a line."""
+"""The command that starts ranks; as a program it prints it, a word a line."""
 
 import os
 import shutil

@@ -18,10 +18,11 @@ from hpcepm.storage.checkpoint import (
     ForeignCheckpoint,
     UnderWay,
     newest_checkpoint,
+    read_early,
     read_under_way,
 )
 from hpcepm.storage.directory import DirectoryTaken, Identity, RunDirectory, read_identity
-from hpcepm.storage.store import Plan, Progress, snapshots_are_large
+from hpcepm.storage.store import Plan, Progress, Store, snapshots_are_large
 
 from .save_points import plan_of
 
@@ -87,6 +88,7 @@ class Resume:
         self.strain: float | None = None
         self._unsound: dict[Path, str] = {}
         self._begun: dict[int, tuple[Path, int, int]] = {}  # with records and snapshots
+        self._early: set[int] = set()  # finished, but for one before them
         self._kept = (len(plan.record_strains), len(plan.snapshot_strains))
         folder = world.bcast(directory.checkpoints if directory and wanted else None)
         if folder is None:
@@ -167,6 +169,7 @@ class Resume:
         if header.progress.realizations >= self.progress.realizations:
             self.progress = header.progress
             self.avalanches_of_done = header.avalanches_of_done
+        self._early = {r for r in header.early if r >= self.progress.realizations}
         if header.settings["loading"]["target"] != self._settings.loading.target:
             self._to_another_target(_plan_of(header))
 
@@ -190,11 +193,8 @@ class Resume:
         if number not in self._begun:
             return None
         path, problem, found = self._begun[number][0], None, None
-        kinds = self._plan.tables
-        if snapshots_are_large(self._plan):
-            kinds["fields"] = np.dtype([])
         try:
-            found = read_under_way(path, number, lattice, kinds)
+            found = read_under_way(path, number, lattice, self._kinds)
         except BadCheckpoint as error:
             problem = str(error)
         lattice.ranks.raise_together(problem)
@@ -205,14 +205,30 @@ class Resume:
         )
 
     @property
+    def _kinds(self) -> dict[str, np.dtype[Any]]:
+        """The dtypes of rows in checkpoints."""
+        kinds = self._plan.tables
+        return {**kinds, "fields": np.dtype([])} if snapshots_are_large(self._plan) else kinds
+
+    def add_early(self, store: Store) -> None:
+        """Add the rows of realizations that were finished before an earlier one. On rank 0."""
+        if self.path is not None:
+            for realization, rows in read_early(self.path, self._early, self._kinds).items():
+                store.add(realization, rows, finished=True)
+
+    @property
+    def queue(self) -> list[int]:
+        """The realizations that are to be sheared, or to be gone on with."""
+        first, last = self.progress.realizations, self._settings.realizations
+        return [r for r in range(first, last) if r not in self._early]
+
+    @property
     def kept_fields(self) -> set[int]:
         """The large snapshots, by number, of realizations that are not in the tables yet."""
         per_realization = len(self._plan.snapshot_strains)
-        return {
-            number * per_realization + k
-            for number, (_, _, snapshots) in self._begun.items()
-            for k in range(min(snapshots, self._kept[1]))
-        }
+        there = {number: min(n, self._kept[1]) for number, (_, _, n) in self._begun.items()}
+        there.update(dict.fromkeys(self._early, per_realization))
+        return {number * per_realization + k for number, n in there.items() for k in range(n)}
 
     def remove_unsound(self) -> None:
         """Remove checkpoints that were found damaged."""

@@ -24,7 +24,7 @@ from hpcepm.model.glass import mean_initial_threshold
 from hpcepm.model.observables import Snapshot
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.storage.checkpoint import UnderWay, about_run, prune, write_checkpoint
+from hpcepm.storage.checkpoint import BadCheckpoint, UnderWay, about_run, prune, write_checkpoint
 from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
 from hpcepm.storage.tables import DamagedOutput
@@ -123,7 +123,7 @@ class Run:
         self.store = self._make_store()
         self.manager = None
         if self.store is not None:
-            queue = list(range(self.resume.progress.realizations, settings.realizations))
+            queue = self.resume.queue
             self.manager = Manager(self.groups, self.store, settings, directory, deadline, queue)
         self._shearing = False
         self.events_before = 0
@@ -146,7 +146,8 @@ class Run:
                 else:
                     before, done = self.resume.progress, self.resume.avalanches_of_done
                     store = FileStore(self.directory, self.plan, attributes, before, done)
-            except DamagedOutput as error:
+                    self.resume.add_early(store)
+            except (DamagedOutput, BadCheckpoint) as error:
                 said = "Without it the run cannot go on; begin it anew in another directory"
                 problem = f"{error}. {said}"
         self.world.raise_together(problem)
@@ -363,15 +364,17 @@ class Run:
             if self.store is not None:
                 self.store.save()
         mine: UnderWay | None = self.runner.under_way() if self._shearing else None
-        about, waiting = {}, {}
+        about, waiting, early = {}, {}, {}
         if self.manager is not None and self.store is not None:
             waiting = self.resume.waiting(self.manager.queue)
             settings = resolved(self.settings)
             about = about_run(self.store, settings, self.created, waiting)
+            early = self.store.early
         assert self.path is not None
         folder = self.path / "checkpoints"
         self._n_checkpoints += 1
-        write_checkpoint(folder, self._n_checkpoints, self.world, self.lattice, mine, about)
+        number = self._n_checkpoints
+        write_checkpoint(folder, number, self.world, self.lattice, mine, about, early)
         if self.manager is not None:
             needed = {path for path, *_ in waiting.values()}
             prune(folder, self.settings.checkpoint.keep, needed)

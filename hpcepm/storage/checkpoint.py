@@ -6,7 +6,7 @@ of a realization that waits for one before it, lie in the checkpoint itself.
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -91,6 +91,8 @@ class CheckpointHeader:
     begun
         The file of each realization that was begun and is not finished, and its records and
         snapshots so far: this one, or an older one of a realization that waits for a free group.
+    early
+        Realizations that are finished, and whose rows wait here for one before them.
     """
 
     path: Path
@@ -102,6 +104,7 @@ class CheckpointHeader:
     finished: bool
     strain: dict[int, float] = field(default_factory=dict)
     begun: dict[int, tuple[Path, int, int]] = field(default_factory=dict)
+    early: frozenset[int] = frozenset()
 
 
 def about_run(
@@ -135,6 +138,7 @@ def write_checkpoint(
     lattice: Lattice,
     mine: UnderWay | None,
     about: Mapping[str, Any],
+    early: Mapping[int, Rows] | None = None,
 ) -> Path:
     """Write what is under way; return the file. Collective on all ranks of a run.
 
@@ -148,6 +152,8 @@ def write_checkpoint(
         What this rank's group is at; None for nothing.
     about
         On rank 0: what `about_run` returns.
+    early
+        On rank 0: rows of realizations that are finished, and wait for one before them.
 
     Raises
     ------
@@ -168,10 +174,10 @@ def write_checkpoint(
             group.attrs["records"], group.attrs["snapshots"] = records, snapshots
             for name, values in small.items():
                 group[name] = values
-            for name, those in rows._asdict().items():
-                group.attrs[f"{name}_rows"] = len(those)
-                for column in those.dtype.names or ():
-                    group[f"{name}/{column}"] = those[column]
+            _write_rows(group, rows)
+        finished = file.require_group("finished")
+        for realization, rows in (early or {}).items():
+            _write_rows(finished.require_group(str(realization)), rows)
 
     kinds = {
         f"realizations/{one[0]}/state/{name}": kind
@@ -187,6 +193,13 @@ def write_checkpoint(
         if ranks.is_root:
             _note_newest(folder, path.name)
     return path
+
+
+def _write_rows(group: h5py.Group, rows: Rows) -> None:
+    for name, those in rows._asdict().items():
+        group.attrs[f"{name}_rows"] = len(those)
+        for column in those.dtype.names or ():
+            group[f"{name}/{column}"] = those[column]
 
 
 def _note_newest(folder: Path, name: str) -> None:
@@ -294,6 +307,7 @@ def read_header(path: Path) -> CheckpointHeader:
                 bool(file.attrs["finished"]),
                 {r: float(group["macro"][0]["strain"]) for r, group in groups.items()},
                 begun,
+                frozenset(int(name) for name in file["finished"]),
             )
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise BadCheckpoint(f"{path}: is not a readable checkpoint ({error})") from None
@@ -319,18 +333,32 @@ def read_under_way(
                     raise BadCheckpoint(f"{path}: {said}")
             fields = Fields(*(lattice.local_rows(stored[name]) for name in Fields._fields))
             small = {name: group[name][()].astype(kind) for name, kind in SMALL.items()}
-            rows = Rows(*(_read_rows(group, name, kinds[name]) for name in Rows._fields))
+            rows = _read_rows(group, kinds)
             records, snapshots = int(group.attrs["records"]), int(group.attrs["snapshots"])
             return UnderWay(realization, fields, small, rows, records, snapshots)
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise BadCheckpoint(f"{path}: is damaged ({error})") from None
 
 
-def _read_rows(group: h5py.Group, name: str, kind: np.dtype[Any]) -> Any:
-    rows = np.zeros(int(group.attrs[f"{name}_rows"]), kind)
-    for column in kind.names or ():
-        rows[column] = group[f"{name}/{column}"][()]
-    return rows
+def read_early(
+    path: Path, realizations: Iterable[int], kinds: Mapping[str, np.dtype[Any]]
+) -> dict[int, Rows]:
+    """Return the rows of finished realizations that wait in a checkpoint; see `read_under_way`."""
+    try:
+        with h5py.File(path, "r") as file:
+            return {r: _read_rows(file[f"finished/{r}"], kinds) for r in sorted(realizations)}
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise BadCheckpoint(f"{path}: is damaged ({error})") from None
+
+
+def _read_rows(group: h5py.Group, kinds: Mapping[str, np.dtype[Any]]) -> Rows:
+    found = []
+    for name in Rows._fields:
+        rows = np.zeros(int(group.attrs[f"{name}_rows"]), kinds[name])
+        for column in kinds[name].names or ():
+            rows[column] = group[f"{name}/{column}"][()]
+        found.append(rows)
+    return Rows(*found)
 
 
 def _own_name(name: str) -> str:

@@ -101,7 +101,7 @@ class Store:
         self.finished = False
         self.n_done = 0
         self.avalanches_of_done = 0
-        self._early: dict[int, Rows] = {}  # finished before one with a lower number
+        self.early: dict[int, Rows] = {}  # finished before one with a lower number
         self.tables = self._make_tables(Progress())
 
     def _make_tables(self, progress: Progress) -> dict[str, Table]:
@@ -111,12 +111,12 @@ class Store:
         """Add rows of a realization: more of the first unfinished one, or all of a finished one."""
         if realization > self.n_done:
             assert finished
-            self._early[realization] = rows
+            self.early[realization] = rows
             return
         self._append(rows)
         if finished:
             self._count_done()
-        while (due := self._early.pop(self.n_done, None)) is not None:
+        while (due := self.early.pop(self.n_done, None)) is not None:
             self._append(due)
             self._count_done()
 

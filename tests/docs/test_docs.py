@@ -82,8 +82,9 @@ def blocks(document: str) -> Iterator[Block]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Return a fresh checkout, without the package: that is imported from here, compiled."""
-    for name in ("docs", "inputs", "jobs", "tools"):
+    for name in ("docs", "inputs", "jobs", "tests", "tools"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     executable(tmp_path / "tools" / "setup", "exit 0")
     executable(tmp_path / "bin" / "mpiexec", f'exec {" ".join(mpiexec(1)[:-2])} "$@"')

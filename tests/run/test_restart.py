@@ -65,7 +65,7 @@ def test_three_interruptions_on_changing_numbers_of_ranks(
 
 
 def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, one_rank: Any) -> None:
-    """Save and take up at every single step of a run, in process."""
+    """Save and resume at every single step of a run, in process."""
     from hpcepm.model.dynamics import Dynamics
     from hpcepm.model.engines import ENGINES
     from hpcepm.model.loop import LoopExit
