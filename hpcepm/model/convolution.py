@@ -157,7 +157,7 @@ class Convolution:
         self._taken[0] = 0  # no rank takes a batch before all have met in `_hand_out`
         self._hand_out(self._by_rows, self._sent, self._by_columns, self._received)
         for first, n in self._batches_of_columns():
-            _gather(self._by_columns, self._runs, first, n, self._column)
+            _copy(self._by_columns, self._runs, first, n, self._column, False)
             self._along_x()
             _multiply(
                 self._column,
@@ -166,7 +166,7 @@ class Convolution:
                 1.0 / self.lattice.n_sites,
             )
             self._back_along_x()
-            _scatter(self._by_columns, self._runs, first, n, self._column)
+            _copy(self._by_columns, self._runs, first, n, self._column, True)
         self._hand_out(self._by_columns, self._received, self._by_rows, self._sent)
         for first in range(0, rows, rows_at_once):
             n = min(rows_at_once, rows - first)
@@ -235,29 +235,20 @@ def _unpack(row_hat: Complex, n: int, first: int, by_rows: Complex) -> None:
 
 
 @compiled
-def _gather(
-    by_columns: Complex, runs: NDArray[np.int64], first: int, n: int, column: Complex
+def _copy(
+    by_columns: Complex, runs: NDArray[np.int64], first: int, n: int, column: Complex, back: bool
 ) -> None:
+    """Gather n columns from the pieces of all ranks, or scatter them back."""
     for m in range(n):
         for k in range(runs.shape[0]):
             start, rows, here, stride = runs[k]
-            for i in range(rows):
-                column[np.uint64(m), np.uint64(start + i)] = by_columns[
-                    np.uint64(here + (first + m) * stride + i)
-                ]
-
-
-@compiled
-def _scatter(
-    by_columns: Complex, runs: NDArray[np.int64], first: int, n: int, column: Complex
-) -> None:
-    for m in range(n):
-        for k in range(runs.shape[0]):
-            start, rows, here, stride = runs[k]
-            for i in range(rows):
-                by_columns[np.uint64(here + (first + m) * stride + i)] = column[
-                    np.uint64(m), np.uint64(start + i)
-                ]
+            place = here + (first + m) * stride
+            if back:
+                for i in range(rows):
+                    by_columns[np.uint64(place + i)] = column[np.uint64(m), np.uint64(start + i)]
+            else:
+                for i in range(rows):
+                    column[np.uint64(m), np.uint64(start + i)] = by_columns[np.uint64(place + i)]
 
 
 @compiled

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from mpi4py import MPI
 
+from hpcepm.text import write
+
 
 class WrongLauncher(Exception):
     """Several processes were started, but MPI does not connect them."""
@@ -42,10 +44,8 @@ def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any)
     comm = MPI.COMM_WORLD
     lines = traceback.format_exception(kind, error, trace)
     where = f"rank {comm.rank} of {comm.size}: " if comm.size > 1 else ""
-    sys.stderr.write(
-        f"\nhpcepm: {where}an error that should not happen; please report it\n" + "".join(lines)
-    )
-    sys.stderr.flush()
+    said = f"\nhpcepm: {where}an error that should not happen; please report it\n"
+    write(said + "".join(lines), sys.stderr)
     _abort()
 
 

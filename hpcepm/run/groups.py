@@ -127,6 +127,8 @@ class Groups:
         for rank, n in sent:
             while n > self._received.get(rank, n):
                 yield self._receive(rank)
+        MPI.Request.waitall(self._sending)
+        self._sending.clear()
 
     def _receive(self, source: int) -> Result:
         status = MPI.Status()

@@ -1,5 +1,6 @@
 """What rank 0 sees and decides for all: results of groups, clocks, files that steer a run."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Final
@@ -59,14 +60,19 @@ class Manager:
         self.saved = self.checkpointed = time.monotonic()
         self._look_at_files_from = 0.0
 
-    def next_task(self, stop_request: StopRequest, report: Callable[[], None]) -> Task:
+    def next_task(
+        self,
+        stop_request: StopRequest,
+        report: Callable[[], None],
+        seconds_to_stop: Callable[[], float],
+    ) -> Task:
         """Return what the group of rank 0 does next; manage the others until there is something."""
         if self.queue:  # whether to stop is asked when it pauses: each part of a run gets on
             realization = self.queue.pop(0)
             self.groups.hand_out(self.queue)
             return Task(Order.SHEAR, realization)
         while not self.groups.all_idle:
-            order = self.decide(stop_request.urgency, stop_request.name, 0.0)
+            order = self.decide(stop_request.urgency, stop_request.name, seconds_to_stop())
             if order is not Order.CONTINUE:
                 return Task(order)
             report()
@@ -113,7 +119,7 @@ class Manager:
             self.asked_by = self._deadline.reached(seconds_to_stop)
         if self._files is not None and now >= self._look_at_files_from:
             self._look_at_files_from = now + SECONDS_BETWEEN_FILES
-            if self._files.stop.exists():
+            if os.path.exists(self._files.stop):  # False, too, where it may not look
                 self.asked_by = f"the file {self._files.stop.name}"
             elif self._files.take(self._files.checkpoint):
                 return Order.CHECKPOINT

@@ -22,6 +22,7 @@ from hpcepm.storage.checkpoint import (
     read_under_way,
 )
 from hpcepm.storage.directory import DirectoryTaken, Identity, RunDirectory, read_identity
+from hpcepm.storage.fields import damage_seen_together
 from hpcepm.storage.store import Plan, Progress, Store, snapshots_are_large
 
 from .save_points import plan_of
@@ -110,7 +111,7 @@ class Resume:
             changed = list(differences(settings, ours, FREE_TO_CHANGE))
             target, before = ours["loading"]["target"], settings["loading"]["target"]
             several = max(ours["realizations"], settings["realizations"]) > 1
-            if several and abs(target - before) > SAME_STRAIN:
+            if several and target != before:
                 said = "of several realizations it must stay"
                 changed.append(f"loading.target: was {before}, is now {target}; {said}")
             if changed:
@@ -166,11 +167,13 @@ class Resume:
         self.number, self.path, self.created = header.number, header.path, header.created
         self.strain = max(header.strain.values(), default=None)
         self._begun = dict(header.begun)
-        if header.progress.realizations >= self.progress.realizations:
+        another = header.settings["loading"]["target"] != self._settings.loading.target
+        if another or header.progress.realizations >= self.progress.realizations:
             self.progress = header.progress
             self.avalanches_of_done = header.avalanches_of_done
-        self._early = {r for r in header.early if r >= self.progress.realizations}
-        if header.settings["loading"]["target"] != self._settings.loading.target:
+        first, last = self.progress.realizations, self._settings.realizations
+        self._early = {r for r in header.early if first <= r < last}
+        if another:
             self._to_another_target(_plan_of(header))
 
     def _to_another_target(self, before: Plan) -> None:
@@ -192,9 +195,10 @@ class Resume:
         """Return where a realization goes on; None if it begins. Collective on its group."""
         if number not in self._begun:
             return None
-        path, problem, found = self._begun[number][0], None, None
+        path, found = self._begun[number][0], None
+        problem = damage_seen_together(path, lattice.ranks) if path != self.path else None
         try:
-            found = read_under_way(path, number, lattice, self._kinds)
+            found = read_under_way(path, number, lattice, self._kinds) if problem is None else None
         except BadCheckpoint as error:
             problem = str(error)
         lattice.ranks.raise_together(problem)

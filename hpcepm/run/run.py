@@ -180,7 +180,9 @@ class Run:
                 self._fail(f"realization {task.realization}: {error}" if several else str(error))
         if self.store is not None:
             self.store.finished = True
-        if self.path is not None:
+        if self.path is None:
+            self._collect_all()
+        else:
             self._write_checkpoint()
         if self.progress:
             self.progress.say(summary(self, time.monotonic() - started))
@@ -200,7 +202,8 @@ class Run:
         """Return what this group does next. Collective on the group."""
         task = Task(Order.END)
         if self.manager is not None:
-            task = self.manager.next_task(self.stop_request, self._report)
+            manager, request = self.manager, self.stop_request
+            task = manager.next_task(request, self._report, self._seconds_to_stop)
         elif self.group.is_root:
             while (answer := self.groups.poll()) is None:
                 self._tell_signal(self.stop_request.urgency, self.stop_request.name)
@@ -328,10 +331,18 @@ class Run:
                 self._write_checkpoint()
             except ProblemOnRank as error:
                 raise RunFailed(str(error)) from None
+        else:
+            self._collect_all()
         if order is Order.CHECKPOINT:
             return
         problem, stopped = self.world.bcast(self._ending(order))
         raise RunFailed(problem) if problem else Stopped(stopped)
+
+    def _collect_all(self) -> None:
+        """Take in all that other groups have sent. Collective on all ranks."""
+        for result in self.groups.collect_all():
+            assert self.manager is not None
+            self.manager.collect(result)
 
     def _ending(self, order: Order) -> tuple[str | None, str]:
         """Return why the run failed, or that it was stopped and by whom. On rank 0."""
@@ -355,9 +366,10 @@ class Run:
     def _write_checkpoint(self) -> None:
         """Write a checkpoint, the output first: what it counts on is on disk. Collective on all."""
         began = time.monotonic()
-        for result in self.groups.collect_all():
-            assert self.manager is not None
-            self.manager.collect(result)
+        self._collect_all()
+        problem = self.world.bcast(self.manager.problem if self.manager else None)
+        if problem is not None:  # a realization that cannot go on must not be left out
+            raise RunFailed(problem)
         if self.groups.is_first:
             self._add_rows()
         with self.world.collective_errors(f"{self.path}: the output cannot be written"):

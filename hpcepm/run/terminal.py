@@ -43,8 +43,7 @@ class Progress:
 
     def warn(self, lines: Iterable[str]) -> None:
         """Print what is wrong but stops nothing, even if quiet, on standard error."""
-        sys.stderr.write("".join(f"hpcepm: warning: {line}\n" for line in lines))
-        sys.stderr.flush()
+        write("".join(f"hpcepm: warning: {line}\n" for line in lines), sys.stderr)
 
     def update(
         self, strain: float, stress: float, events: int, steps: int, force: bool = False

@@ -7,6 +7,7 @@ of a realization that waits for one before it, lie in the checkpoint itself.
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -231,7 +232,7 @@ def newest_checkpoint(
         _refuse_old(path)
         problem = damage_seen_together(path, ranks)
         if problem is None:
-            return read_header(path), problems
+            return _header_seen_together(path, ranks), problems
         problems[path] = problem
     if problems:
         said = "\n  ".join(problems.values())
@@ -239,6 +240,20 @@ def newest_checkpoint(
             f"no checkpoint can be used; begin anew in another directory:\n  {said}"
         )
     return None, {}
+
+
+def _header_seen_together(path: Path, ranks: Ranks) -> CheckpointHeader:
+    """Return a header as rank 0 reads it, or raise what it raises. Collective."""
+    found: CheckpointHeader | BadCheckpoint | None = None
+    try:
+        found = read_header(path) if ranks.is_root else None
+    except BadCheckpoint as error:
+        found = error
+    found = ranks.bcast(found)
+    if isinstance(found, BadCheckpoint):
+        raise found
+    assert found is not None
+    return found
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
@@ -369,7 +384,14 @@ def _own_name(name: str) -> str:
 
 
 def prune(folder: Path, keep: int, needed: Collection[Path] = ()) -> None:
-    """Remove all but the newest ``keep`` checkpoints, and what interrupted writes left."""
-    for path in [*checkpoints_in(folder)[keep:], *folder.glob("*.partial")]:
-        if path not in needed:
+    """Remove all but the newest ``keep`` checkpoints, and what interrupted writes left.
+
+    Those stay that are needed, or to which one that is kept refers. What cannot be removed stays.
+    """
+    kept, needed = checkpoints_in(folder)[:keep], set(needed)
+    for path in kept:
+        with suppress(BadCheckpoint):
+            needed |= {file for file, *_ in read_header(path).begun.values()}
+    for path in {*checkpoints_in(folder), *folder.glob("*.partial")} - {*kept, *needed}:
+        with suppress(OSError):
             path.unlink()

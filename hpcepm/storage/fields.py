@@ -119,10 +119,13 @@ def damage_seen_together(path: Path, ranks: Ranks) -> str | None:
         return f"{path}: {ALTERED}"
     digests, problem = _digests(path, size - CHECKSUM_BYTES, ranks)
     if problem is None and ranks.is_root:
-        with open(path, "rb") as file:
-            file.seek(size - CHECKSUM_BYTES)
-            if file.read() != checksum_line(size, digests):
-                problem = f"{path}: {ALTERED}"
+        try:
+            with open(path, "rb") as file:
+                file.seek(size - CHECKSUM_BYTES)
+                if file.read() != checksum_line(size, digests):
+                    problem = f"{path}: {ALTERED}"
+        except OSError as error:
+            problem = told(path, error)
     return ranks.bcast(problem)
 
 

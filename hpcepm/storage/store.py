@@ -32,7 +32,7 @@ from hpcepm.model.observables import OBSERVABLES, profile_dtype, record_dtype
 from hpcepm.model.state import KINDS
 
 from .directory import RunDirectory
-from .tables import LargeRows, PieceTable, Table
+from .tables import DamagedOutput, LargeRows, PieceTable, Table
 
 LARGE_SNAPSHOT: Final = 2**20
 """Bytes from which the fields of a snapshot are a file of their own, written by its ranks."""
@@ -263,7 +263,10 @@ class FileStore(Store):
         """
         for table in self.tables.values():
             table.save()
-        write_hdf5(self.directory.run_file, self._fill)
+        try:
+            write_hdf5(self.directory.run_file, self._fill)
+        except DamagedOutput as error:  # of a piece that is read again at the end
+            raise OSError(str(error)) from None
 
     def _columns(
         self, group: h5py.Group, table: Table, shown: tuple[int, ...]

@@ -4,6 +4,7 @@ HDF5 files die with their writer, so none is kept open: a piece is built in memo
 one instant. The last piece is replaced as it grows; when it is large enough the next one begins.
 """
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
@@ -93,8 +94,9 @@ class PieceTable(Table):
 
     def _on_disk(self) -> list[int]:
         """Return the first rows of all pieces that there are, ascending."""
-        paths = self.folder.glob(f"{self.name}-*.h5")
-        return sorted(int(path.stem.rsplit("-", 1)[1]) for path in paths)
+        names = (path.stem for path in self.folder.glob(f"{self.name}-*.h5"))
+        ours = (re.fullmatch(rf"{self.name}-(\d{{12,}})", name) for name in names)
+        return sorted(int(found[1]) for found in ours if found)
 
     def truncate(self, keep: Collection[int] = ()) -> None:
         """Remove the pieces beyond the last row, but for some: of a run that had got further."""

@@ -375,3 +375,32 @@ def test_a_signal_while_modules_load_ends_in_75(tmp_path: Path) -> None:
             delay,
             err,
         )
+
+
+def test_extended_from_a_checkpoint_before_the_end(tmp_path: Path) -> None:
+    """The end was reached and saved, but its checkpoint is lost: an older one is gone on from."""
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue"]
+    assert run_python([*command, "--max-walltime", "0.001"], None, tmp_path).returncode == 75
+    folder = tmp_path / "run" / "checkpoints"
+    older = (folder / "00000001.h5").read_bytes()
+    assert run_python(command, None, tmp_path).returncode == 0
+    (folder / "00000002.h5").unlink()
+    (folder / "00000001.h5").write_bytes(older)
+    (folder / "newest").write_text("00000001.h5\n")
+    for name, options in {"run": command[3:], "whole": []}.items():
+        target = ["--set", "loading.target=0.5", "--output", name]
+        done = run_python([*command[:3], *target, *options], None, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert_same_bits(tmp_path / "whole", tmp_path / "run")
+
+
+def test_files_that_others_left_in_pieces_are_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue"]
+    assert run_python([*command, "--max-walltime", "0.001"], None, tmp_path).returncode == 75
+    for name in ("observables-backup.h5", "avalanches-000000000000 (conflicted copy).h5"):
+        (tmp_path / "run" / "pieces" / name).write_bytes(b"somebody's")
+    done = run_python(command, None, tmp_path)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert (tmp_path / "run" / "pieces" / "observables-backup.h5").read_bytes() == b"somebody's"
