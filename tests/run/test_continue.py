@@ -1,0 +1,125 @@
+"""What --continue takes, and what it refuses: targets, changed keys, old formats, other files."""
+
+import shutil
+import signal
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import assert_same_bits, datasets, end, run_python, settings_for, start
+
+EXTENDED = settings_for(
+    (20, 14),
+    loading={"target": 0.3},
+    output={"directory": "run", "observables": {"every": 0.1}},
+)
+
+
+@pytest.mark.parametrize("first", [0.3, 0.15, 0.26])
+def test_an_extended_run_is_the_run(tmp_path: Path, first: float) -> None:
+    """The record at the first target is that of the whole run, to the last bit, or is not there."""
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue", "--output"]
+    for name, targets in {"whole": [0.5], "parts": [first, 0.5]}.items():
+        for target in targets:
+            options = [name, "--set", f"loading.target={target}"]
+            done = run_python([*command, *options], None, tmp_path)
+            assert done.returncode == 0, done.stderr
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+    for target in (0.5, 0.4):
+        options = ["parts", "--set", f"loading.target={target}"]
+        done = run_python([*command, *options], None, tmp_path)
+        assert done.returncode == 3 and "holds a finished run" in done.stderr
+
+
+def test_an_end_without_its_checkpoint_cannot_be_extended(tmp_path: Path) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue"]
+    assert run_python(command, None, tmp_path).returncode == 0
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    before = datasets(tmp_path / "run" / "run.h5")
+    done = run_python([*command, "--set", "loading.target=0.5"], None, tmp_path)
+    assert done.returncode == 3 and "without the checkpoint of its end" in done.stderr
+    after = datasets(tmp_path / "run" / "run.h5")
+    assert all(before[name].tobytes() == after[name].tobytes() for name in before)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("output.observables.every=0.05", "output.observables.every: was 0.1, is now 0.05"),
+        ("output.avalanches=false", "output.avalanches: was true, is now false"),
+        ("slip.c1=0.03", "slip.c1: was 0.0206, is now 0.03"),
+        ("engine=spectral", 'engine: was "auto", is now "spectral"'),
+    ],
+)
+def test_what_touches_numbers_may_not_change(tmp_path: Path, change: str, said: str) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue"]
+    stopped = run_python([*command, "--max-walltime", "0.001"], None, tmp_path)
+    assert stopped.returncode == 75
+    done = run_python([*command, "--set", change], None, tmp_path)
+    assert done.returncode == 3 and said in done.stderr
+    assert run_python([*command, "--set", "checkpoint.keep=5"], None, tmp_path).returncode == 0
+
+
+def test_a_checkpoint_of_format_3_is_refused_by_name(tmp_path: Path) -> None:
+    """A run of hpcepm before this format, stopped: `format_3.tar.gz` is one of 8 × 8 sites."""
+    with tarfile.open(Path(__file__).with_name("format_3.tar.gz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    for ranks in (None, 2):
+        done = run_python(["-m", "hpcepm", "input.yaml", "--continue"], ranks, tmp_path)
+        assert done.returncode == 3 and "Traceback" not in done.stderr
+        assert "00000001.h5: has format 3 or older, this hpcepm reads 4" in done.stderr
+    after = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert before == after
+
+
+def test_a_signal_while_modules_load_ends_in_75(tmp_path: Path) -> None:
+    settings = settings_for((64, 64), loading={"target": 500.0})
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings))
+    for k, delay in enumerate((0.15, 0.3, 0.5, 0.8, 1.2)):
+        process = start(["-m", "hpcepm", "input.yaml", "--output", str(k)], None, tmp_path)
+        try:
+            time.sleep(delay)
+            process.send_signal(signal.SIGUSR1)
+            _, err = process.communicate(timeout=60)
+        finally:
+            end(process)
+        assert process.returncode == 75 and "by SIGUSR1; a checkpoint was written" in err, (
+            delay,
+            err,
+        )
+
+
+def test_extended_from_a_checkpoint_before_the_end(tmp_path: Path) -> None:
+    """The end was reached and saved, but its checkpoint is lost: an older one is gone on from."""
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue"]
+    assert run_python([*command, "--max-walltime", "0.001"], None, tmp_path).returncode == 75
+    folder = tmp_path / "run" / "checkpoints"
+    older = (folder / "00000001.h5").read_bytes()
+    assert run_python(command, None, tmp_path).returncode == 0
+    (folder / "00000002.h5").unlink()
+    (folder / "00000001.h5").write_bytes(older)
+    (folder / "newest").write_text("00000001.h5\n")
+    for name, options in {"run": command[3:], "whole": []}.items():
+        target = ["--set", "loading.target=0.5", "--output", name]
+        done = run_python([*command[:3], *target, *options], None, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert_same_bits(tmp_path / "whole", tmp_path / "run")
+
+
+def test_files_that_others_left_in_pieces_are_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))
+    command = ["-m", "hpcepm", "input.yaml", "--continue"]
+    assert run_python([*command, "--max-walltime", "0.001"], None, tmp_path).returncode == 75
+    for name in ("observables-backup.h5", "avalanches-000000000000 (conflicted copy).h5"):
+        (tmp_path / "run" / "pieces" / name).write_bytes(b"somebody's")
+    done = run_python(command, None, tmp_path)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert (tmp_path / "run" / "pieces" / "observables-backup.h5").read_bytes() == b"somebody's"
