@@ -119,7 +119,7 @@ def test_a_chain_of_parts_ends_with_the_same_bits(slurm: Cluster, folder: Path) 
 
     Two parts are slowed down until SLURM tells them to stop. So there are three on any machine.
     """
-    name = write_input(folder, "long.yaml", {**STEADY, "loading": {"target": 3.0}})
+    name = write_input(folder, "long.yaml", {**STEADY, "loading": {"target": 9.0}})
     whole = run_python(["-m", "hpcepm", name, "--output", "whole"], 2, folder)
     assert whole.returncode == 0, whole.stderr
 
