@@ -1,16 +1,10 @@
 """How the inner loops are compiled: numba, strict IEEE arithmetic, cached on disk.
 
-Bits matter (docs/model.md, section 7), so nothing may be reordered or fused: no ``fastmath``. The
-disk cache of numba looks at the file of a function, but not at the files of what that calls. So
-there is a cache for each content of the package, and any edit compiles all anew.
+Bits matter (docs/model.md, section 7), so nothing may be reordered or fused: no ``fastmath``. What
+was compiled is kept on disk, for each content of the package: any edit compiles all anew.
 """
 
-import hashlib
-import os
-import pickle
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,47 +14,21 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
+from .cache import SUFFIX, Entries, private_directory, version_of
+
 IN_PYTHON: Final = bool(numba.config.DISABLE_JIT)
 """Whether all runs as plain Python, for a debugger or coverage: ``NUMBA_DISABLE_JIT=1``."""
 
 
-def _cache_directory() -> str:
-    package = Path(__file__).parents[1]
-    sources = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        sources.update(path.read_bytes())
-    home = Path(
-        os.environ.get("NUMBA_CACHE_DIR")
-        or os.environ.get("XDG_CACHE_HOME")
-        or Path.home() / ".cache"
-    )
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        usable = os.access(home, os.W_OK)
-    except OSError:
-        usable = False
-    if not usable:
-        home = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
-    return str(home / "hpcepm" / sources.hexdigest()[:16])
-
-
-numba.config.CACHE_DIR = _cache_directory()
-
-
-@contextmanager
-def _at_worst_slower() -> Iterator[None]:
-    """Let a cache that cannot be read or written cost a compilation, and not the run."""
-    with suppress(OSError, EOFError, pickle.UnpicklingError):
-        yield
+_CACHE: Final = None if IN_PYTHON else private_directory(version_of(Path(__file__).parents[1]))
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     if IN_PYTHON:  # compiled code does not warn of overflow or of a division by zero either
         return np.errstate(all="ignore")(function)
-    dispatcher: Any = numba.njit(cache=True, error_model="numpy", _nrt=False, **options)(function)
-    dispatcher._cache._guard_against_spurious_io_errors = (
-        _at_worst_slower  # numba forgives on Windows alone
-    )
+    dispatcher: Any = numba.njit(error_model="numpy", _nrt=False, **options)(function)
+    if _CACHE is not None:
+        dispatcher._cache = Entries(function, _CACHE)
     return dispatcher
 
 
@@ -153,4 +121,4 @@ def bind(question: Any, kind: type) -> Callable[[Callable[..., Any]], Callable[.
 
 def cache_is_cold() -> bool:
     """Return whether nothing of this version was compiled on this node yet."""
-    return not IN_PYTHON and not any(Path(numba.config.CACHE_DIR).rglob("*.nbi"))
+    return not IN_PYTHON and (_CACHE is None or not any(_CACHE.glob(f"*{SUFFIX}")))

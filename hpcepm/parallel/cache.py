@@ -1,0 +1,185 @@
+"""Compiled code on disk: only what this user wrote, and as it was written.
+
+To load an entry is to run it: `pickle` calls what it is told to, and the rest is machine code. So
+directories are private, an entry must belong to this user, and it begins with a checksum of the
+rest. What is not so is compiled anew.
+
+An entry is a file of its own, named after what it holds, and appears in one instant. So any number
+of ranks and runs can start at once: those that compile the same replace each other's file by an
+equal one. (In numba's own cache two processes can give one name to two signatures.)
+"""
+
+import inspect
+import os
+import pickle
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from hpcepm.files import open_regular
+
+SUFFIX: Final = ".nbc"
+
+_DIGEST_BYTES: Final = sha256().digest_size
+
+
+@cache
+def _digest_of(source: str) -> bytes:
+    """Return the digest of a file; of none if there is nothing to read, as behind a broken link."""
+    try:
+        with open_regular(source) as file:
+            return sha256(file.read()).digest()
+    except OSError:
+        return b""
+
+
+def version_of(package: Path) -> str:
+    """Return a name for the content of a package and all that takes part in compiling it.
+
+    numba looks at the file of a function, but not at the files of what that calls.
+    """
+    compilers = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
+    sources = (_digest_of(str(path)) for path in sorted(package.rglob("*.py")))
+    return sha256(repr(compilers).encode() + b"".join(sources)).hexdigest()[:16]
+
+
+def private_directory(version: str) -> Path | None:
+    """Return the directory for compiled code, made if need be; None if none can be trusted.
+
+    It is in ``NUMBA_CACHE_DIR``, ``XDG_CACHE_HOME`` or ``~/.cache``, whichever is set first, or
+    else in the directory for temporary files.
+    """
+    for place in (_in_home, _in_temporary):
+        with suppress(OSError, RuntimeError):  # RuntimeError: a user who has no home
+            found = _made_private(_made_private(place()) / version)
+            if os.access(found, os.W_OK):
+                return found
+    return None
+
+
+def _in_home() -> Path:
+    named = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    home = Path(named or Path.home() / ".cache").absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    return home / "hpcepm"
+
+
+def _in_temporary() -> Path:
+    return Path(tempfile.gettempdir()).absolute() / f"hpcepm-{os.geteuid()}"
+
+
+def _made_private(path: Path) -> Path:
+    """Make a directory that nobody else can enter, or make the one that is there such.
+
+    Raises
+    ------
+    OSError
+        It belongs to someone else, is a link, or cannot be made private.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(directory)
+        if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+            os.fchmod(directory, 0o700)
+            status = os.fstat(directory)  # some file systems have no modes
+    finally:
+        os.close(directory)
+    if not _is_ours_alone(status):
+        raise PermissionError(f"{path} is of someone else, or others can write it")
+    return path
+
+
+def _is_ours_alone(status: os.stat_result) -> bool:
+    """Return whether a file or directory is of this user, and nobody else can write it."""
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what `_write` wrote; None if there is nothing, or nothing to be trusted."""
+    try:
+        with open_regular(path) as file:
+            ours = _is_ours_alone(os.fstat(file.fileno()))
+            digest, content = file.read(_DIGEST_BYTES), file.read()
+    except OSError:
+        return None
+    return content if ours and sha256(content).digest() == digest else None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file in one instant, under a name of its own until it is complete."""
+    descriptor, partial = tempfile.mkstemp(dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(sha256(content).digest() + content)
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(partial)
+        raise
+
+
+class Entries(NullCache):  # type: ignore[misc]
+    """The entries of a function: what numba's dispatcher asks before it compiles, and tells after.
+
+    Parameters
+    ----------
+    function
+        What is compiled. If its source cannot be read, nothing is kept.
+    directory
+        Where entries are, from `private_directory`.
+    """
+
+    def __init__(self, function: Callable[..., Any], directory: Path) -> None:
+        self._directory = directory
+        self._place = f"{function.__module__}.{function.__qualname__}"
+        self._source = _digest_of(inspect.getfile(function))
+        cells = [cell.cell_contents for cell in function.__closure__ or ()]
+        line = function.__code__.co_firstlineno
+        self._function = (self._place, line, self._source, sha256(dumps(cells)).digest())
+
+    @property
+    def cache_path(self) -> str:
+        """The directory."""
+        return str(self._directory)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the function compiled for a signature; None if it is to be compiled."""
+        target_context.refresh()
+        key = self._key(sig, target_context.codegen())
+        content = _read(self._path(key))
+        if content is None:
+            return None
+        try:
+            its_key, compiled = pickle.loads(content)
+        except (ImportError, AttributeError):  # of a class by that name, in a module not there
+            return None
+        return CompileResult._rebuild(target_context, *compiled) if its_key == key else None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a function compiled for a signature, unless it has addresses of this process."""
+        if self._source and not data.library.has_dynamic_globals:
+            key = self._key(sig, data.codegen)
+            with suppress(OSError):  # a full disk costs time at the next start, and not the run
+                _write(self._path(key), dumps((key, data._reduce())))
+
+    def _key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        return (*self._function, sig, codegen.magic_tuple())
+
+    def _path(self, key: tuple[Any, ...]) -> Path:
+        """Return a name for a key. Types of equal names share it: the key is in the file too."""
+        return self._directory / f"{self._place}.{sha256(str(key).encode()).hexdigest()}{SUFFIX}"
