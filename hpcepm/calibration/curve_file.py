@@ -1,11 +1,11 @@
 """The CSV file of a measured curve: strain, value and standard error of each point."""
 
-import csv
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.input.named_files import NUMBER, csv_rows
 from hpcepm.input.problems import shorten
 from hpcepm.layout import SAME_STRAIN
 
@@ -20,28 +20,21 @@ def read_curve(name: str, observable: str) -> NDArray[np.float64]:
 
     Raises
     ------
-    OSError
-        It cannot be read.
     ValueError
-        It is malformed; the message says where.
+        It cannot be read, or is malformed; the message says where.
     """
     rows: list[list[float]] = []
     columns = ["strain", observable, "error"]
-    try:
-        with open(name, newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.reader(file), 1):
-                cells = [cell.strip() for cell in row]
-                if not row or cells[0].startswith("#") or (not rows and cells == columns):
-                    continue
-                try:
-                    rows.append(_point(cells, rows[-1][0] if rows else -1.0))
-                except ValueError as error:
-                    said = f"{name}:{number}: {error}"
-                    raise ValueError(f"{said}; columns: {', '.join(columns)}") from None
-                if len(rows) > MOST_ROWS:
-                    raise ValueError(f"{name}: has more than {MOST_ROWS} rows; thin it out")
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{name}: is not a CSV file: {error}") from None
+    for number, cells in csv_rows(name):
+        if not rows and cells == columns:
+            continue
+        try:
+            rows.append(_point(cells, rows[-1][0] if rows else -1.0))
+        except ValueError as error:
+            said = f"{name}:{number}: {error}"
+            raise ValueError(f"{said}; columns: {', '.join(columns)}") from None
+        if len(rows) > MOST_ROWS:
+            raise ValueError(f"{name}: has more than {MOST_ROWS} rows; thin it out")
     if not rows:
         raise ValueError(f"{name}: holds no rows; columns: {', '.join(columns)}")
     return np.array(rows)
@@ -50,10 +43,9 @@ def read_curve(name: str, observable: str) -> NDArray[np.float64]:
 def _point(cells: list[str], strain_before: float) -> list[float]:
     if len(cells) != 3:
         raise ValueError(f"has {len(cells)} column{'s'[: len(cells) > 1]}; three are expected")
-    try:
-        strain, value, error = (float(cell) for cell in cells)
-    except ValueError:
-        raise ValueError(f"'{shorten(','.join(cells))}' are not three numbers") from None
+    if not all(NUMBER.fullmatch(cell) for cell in cells):
+        raise ValueError(f"'{shorten(','.join(cells))}' are not three numbers")
+    strain, value, error = (float(cell) for cell in cells)
     if not all(abs(number) <= 1e12 for number in (strain, value, error)):
         raise ValueError("numbers must be finite")
     if strain < 0 or strain <= strain_before + SAME_STRAIN:

@@ -110,8 +110,10 @@ def read_target(path: str, assignments: list[str], directory: str | None) -> Tar
         settings = settings.model_copy(update={"output": directory})
     folder = os.path.dirname(path)
     name = os.path.join(folder, settings.input)
-    if not os.path.isfile(name):
-        raise InputError([_line(document, ("input",), f"{name}: no such file")])
+    try:
+        bytes_of(name)
+    except InputError as error:
+        raise InputError([_line(document, ("input",), str(error))]) from None
     read = read_input(name, [])
     problems = [*_wrong_keys(document, settings, read), *_wrong_targets(document, settings, read)]
     if problems:
@@ -209,8 +211,6 @@ def _read_curve(
     name = os.path.join(folder, settings.target.curves[observable].file)
     try:
         curve = read_curve(name, observable)
-    except OSError as error:
-        said = f"{name}: {error.strerror or error}"
     except ValueError as error:
         said = str(error)
     else:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from hpcepm.text import shorten as shorten
+
 Path = tuple[str | int, ...]
 
 
@@ -29,12 +31,6 @@ def dotted(path: Path) -> str:
             else shorten(part, 60)
         )
     return text
-
-
-def shorten(text: str, width: int = 40) -> str:
-    """Return a text of one printable line of at most ``width`` characters."""
-    clean = "".join(c if c.isprintable() else "�" for c in text)
-    return clean if len(clean) <= width else clean[: width - 1] + "…"
 
 
 def shown(value: object) -> str:

@@ -14,6 +14,8 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from hpcepm.files import open_regular, told
+
 from .named_files import NamedFiles
 from .problems import InputError, Path, did_you_mean, dotted, shorten, shown
 from .schema import Choice, Input, Section
@@ -39,6 +41,8 @@ class ReadInput:
         What it says, every default filled in.
     data
         What the files of sections hold, by the key of the section, as ``thresholds.renewal``.
+    files
+        Digests of the files that were read, by their names in the input.
     folder
         Where the input lies; the files it names are relative to it.
     place_of_shape
@@ -48,6 +52,7 @@ class ReadInput:
     text: str
     settings: Input
     data: dict[str, Any]
+    files: dict[str, str]
     folder: str
     place_of_shape: str
 
@@ -97,19 +102,21 @@ def read_mapping(
     """
     if isinstance(source, Mapping):
         document, path = Document("input", {}, {(): "input"}), "input"
-        changes = {**source, **{key: _merged(source.get(key), changes[key]) for key in changes}}
     else:
         path = os.fspath(source)
         document = parse(bytes_of(path), path)
-    for key, value in changes.items():
-        document.content[key] = _merged(document.content.get(key), value)
-        document.places[(key,)] = document.key_places[(key,)] = (
-            f"{key}=…" if path != "input" else "input"
-        )
+        source = document.content
     try:
+        document.content = _merged(source, changes)
         text = yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True)
-    except yaml.YAMLError as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # the last two: a huge number, a deep nest
         raise InputError([f"{path}: holds what no input can: {shorten(str(error))}"]) from None
+    for key in changes:
+        document.places[(key,)] = document.key_places[(key,)] = f"{key}=…"
     return _read(document, text, path, None)
 
 
@@ -130,8 +137,10 @@ def _read(document: Document, text: str, path: str, directory: str | None) -> Re
         output = settings.output.model_copy(update=named)
         settings = settings.model_copy(update={"output": output})
     folder = os.path.dirname(os.path.abspath(path))
-    data = _load_named_files(document, settings, folder)
-    return ReadInput(text, settings, data, folder, document.place(("lattice", "shape")))
+    files = NamedFiles(folder, (settings.lattice.shape[0], settings.lattice.shape[1]))
+    data = _load_named_files(document, settings, files)
+    place = document.place(("lattice", "shape"))
+    return ReadInput(text, settings, data, files.digests, folder, place)
 
 
 def refuse_too_large(read: ReadInput, memory: int) -> None:
@@ -159,17 +168,16 @@ def _writable(name: str) -> bool:
 
 def bytes_of(path: str) -> bytes:
     """Return the content of a file that the user named, cut off where no input goes on."""
+    name = shorten(path, 500)
     try:
-        with open(path, "rb") as file:
-            return file.read(MOST_BYTES + 1)
+        with open_regular(path) as file:
+            return file.read(MOST_BYTES + 1) or b""  # None: a file of /proc without an end
     except IsADirectoryError:
-        raise InputError([f"{path}: is a directory; name the file in it"]) from None
+        raise InputError([f"{name}: is a directory; name the file in it"]) from None
     except FileNotFoundError:
-        raise InputError([f"{path}: no such file"]) from None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            [f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"]
-        ) from None
+        raise InputError([f"{name}: no such file"]) from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise InputError([told(name, error)]) from None
 
 
 def validated(document: Document, model: type[Model]) -> Model:
@@ -254,10 +262,8 @@ def _known_keys(model: type[Section], path: Path, content: Any) -> list[str]:
     return [field.alias or name for name, field in fields.items()]
 
 
-def _load_named_files(document: Document, settings: Input, folder: str) -> dict[str, Any]:
+def _load_named_files(document: Document, settings: Input, files: NamedFiles) -> dict[str, Any]:
     """Return what the files that sections name hold, by section."""
-    nx, ny = settings.lattice.shape
-    files = NamedFiles(folder, (nx, ny))
     data: dict[str, Any] = {}
     problems: list[str] = []
     for key in WITH_FILES:
@@ -265,6 +271,7 @@ def _load_named_files(document: Document, settings: Input, folder: str) -> dict[
         try:
             if hasattr(section, "read_files"):
                 data[key] = section.read_files(files)
+            files.add_unread(section)
         except (ValueError, OSError) as error:
             path = (*key.split("."), "file")
             problems.append(f"{document.place(path)}: {dotted(path)}: {error}")

@@ -74,6 +74,10 @@ class Document:
         path = tuple(key.strip().split("."))
         if not equals or not all(path):
             raise InputError([f"{option}: write it as key.path=value"])
+        if len(path) > MOST_DEPTH:
+            raise InputError([f"{option}: nested more than {MOST_DEPTH} deep"])
+        if len(text) > MOST_BYTES:
+            raise InputError([f"{option}: is {len(text)} characters long; at most {MOST_BYTES}"])
         node = _compose(text, option)
         inside = self.content
         for depth, part in enumerate(path[:-1], 1):

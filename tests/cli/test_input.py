@@ -191,7 +191,7 @@ def test_an_input_that_is_no_file(tmp_path: Path) -> None:
     for path, said in (
         (tmp_path, "is a directory"),
         (tmp_path / "none.yaml", "no such file"),
-        ("a\0b", "cannot be read"),
+        ("a\0b", "a�b: embedded null byte"),
     ):
         with pytest.raises(InputError, match=said):
             read_input(str(path), [])
