@@ -1,24 +1,111 @@
-"""What a person reads: text on a stream, and numbers in words."""
+"""What a person reads: text on a stream, and numbers in words.
+
+All that is printed passes `write`. A text that cannot be printed stops nothing: the exit code says
+what happened.
+"""
 
 import os
+import select
 import sys
-from typing import TextIO
+import traceback
+from collections.abc import Iterable
+from contextlib import suppress
+from io import TextIOWrapper
+from typing import Final, TextIO
+
+SECONDS_FOR_A_READER: Final = 2.0
+"""How long a stream that does not block may be full before a text is dropped."""
 
 
-def write(text: str, stream: TextIO | None = None) -> bool:
-    """Write on standard output, or another stream; return whether somebody still reads it.
+def open_streams() -> None:
+    """Put the null device in the place of standard streams that are closed.
 
-    A reader that is gone, as after ``| head``, is no reason to stop.
+    Else the next file that is opened, such as a checkpoint, would be the standard output of MPI.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(descriptor, True)
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "w", closefd=False))  # noqa: SIM115 (till the end)
+        elif isinstance(stream := getattr(sys, name), TextIOWrapper):
+            stream.reconfigure(errors="replace")  # the world has terminals without μ
+
+
+def flush_streams() -> None:
+    """Flush what plug-ins and libraries printed; drop it if that fails.
+
+    Python would try again at its exit, and change the exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def write(text: str, stream: TextIO | None = None, wipe: int = 0) -> None:
+    """Write on standard output, or another stream, if that can be done.
+
+    Parameters
+    ----------
+    text
+        What `visible` makes of it is written.
+    stream
+        Standard output if None.
+    wipe
+        Columns of a live line to wipe before.
     """
     stream = stream or sys.stdout
-    try:
-        stream.write(text)
+    shown = ("\r" + " " * wipe + "\r" if wipe else "") + visible(text)
+    with suppress(OSError, ValueError):  # ValueError: it was closed
         stream.flush()
-    except OSError:
-        if stream is sys.stdout:  # else Python complains of it again at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+        if (descriptor := _descriptor(stream)) is None:
+            stream.write(shown)
+            stream.flush()
+        else:
+            # Past the buffer of the stream: what fails does not stay there until the exit.
+            _write_all(descriptor, shown.encode(stream.encoding, "replace"))
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Write what is wrong but stops nothing on standard error."""
+    write("".join(f"hpcepm: warning: {line}\n" for line in lines), sys.stderr)
+
+
+def report_fault(error: BaseException, where: str = "") -> None:
+    """Write a fault of the program itself on standard error, with all that may help."""
+    lines = traceback.format_exception(error)
+    said = f"\nhpcepm: {where}an error that should not happen; please report it\n"
+    write(said + "".join(lines), sys.stderr)
+
+
+def visible(text: str) -> str:
+    """Return a text without characters that control a terminal: they are shown as in Python.
+
+    Names of files, and what is in them, are written by others.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    """Return the file that a stream writes to; None if it is none, as in a notebook."""
+    with suppress(OSError, ValueError):
+        return stream.fileno() if isinstance(stream, TextIOWrapper) else None
+    return None
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        try:
+            content = content[os.write(descriptor, content) :]
+        except BlockingIOError:
+            if not select.select([], [descriptor], [], SECONDS_FOR_A_READER)[1]:
+                return
 
 
 def bar(fraction: float, width: int = 20) -> str:
@@ -54,3 +141,9 @@ def memory(n_bytes: float) -> str:
         if n_bytes >= size:
             return f"{n_bytes / size:.3g} {unit}"
     return f"{n_bytes:.0f} B"
+
+
+def shorten(text: str, width: int = 40) -> str:
+    """Return a text of one printable line of at most ``width`` characters."""
+    clean = "".join(c if c.isprintable() else "�" for c in text)
+    return clean if len(clean) <= width else clean[: width - 1] + "…"

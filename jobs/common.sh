@@ -4,6 +4,7 @@
 launch=(srun --mpi=pmix) # starts the ranks; `srun --mpi=list` shows what else there is
 python=.venv/bin/python
 export OMP_NUM_THREADS=1 # else each rank starts a thread per core
+# export NUMBA_CACHE_DIR=$TMPDIR # compiled code on the node's own disk: where /home is slow, or not there on nodes
 
 # From here on nothing needs to be edited.
 
@@ -15,18 +16,22 @@ if [ ! -x "$python" ] || [ $# = 0 ]; then
 fi
 
 # Run to the target or until asked to stop, from the newest checkpoint if there is one. Returns hpcepm's exit code.
-# Sets $directory, where the results are, and $advanced: whether there is a newer checkpoint than before.
+# Sets $directory, where the results are, $advanced: whether there is a newer checkpoint than before, and $cancelled: whether the
+# job, and not just this part, is to end.
 hpcepm() { # hpcepm INPUT [options]
     local before ranks code=0
+    cancelled=false
     directory=$("$python" jobs/run_directory.py "$@")
     before=$(newest_checkpoint)
     "${launch[@]}" "$python" -m hpcepm "$@" --continue &
     ranks=$!
-    # SLURM's B: signals reach this shell only. In the background, because bash heeds a signal only between commands.
-    trap 'kill -USR1 "$ranks" 2>/dev/null || true' USR1
+    # SLURM's B: signals reach this shell only. In the background, because bash heeds a signal only between commands. All are passed
+    # on as USR1, which launchers hand to the ranks: at TERM or INT, mpiexec would kill them after two seconds.
+    trap 'kill -USR1 "$ranks" 2>/dev/null || true' USR1 USR2 XCPU
+    trap 'cancelled=true; kill -USR1 "$ranks" 2>/dev/null || true' TERM INT HUP
     while kill -0 "$ranks" 2>/dev/null; do wait "$ranks" || true; done # a signal ends a wait early
     wait "$ranks" || code=$?
-    trap '' USR1
+    trap '' USR1 USR2 TERM INT HUP XCPU
 
     advanced=true
     if [ "$(newest_checkpoint)" = "$before" ]; then advanced=false; fi
@@ -49,8 +54,10 @@ part() { # part COMMAND INPUT [options]: COMMAND starts the next part
     hpcepm "$@" || code=$?
     if [ "$code" != "$STOPPED" ]; then return "$code"; fi
 
-    if [ -e "$directory/STOP" ]; then
+    if [ -e "$directory/STOP" ] || [ -L "$directory/STOP" ]; then
         echo "the chain ends here, as $directory/STOP asks; submit again to go on" >&2
+    elif $cancelled; then
+        echo "the chain ends here, for the job was cancelled; submit again to go on" >&2
     elif ! $advanced; then
         echo "the chain ends here: this part wrote no checkpoint in $directory, so the next would do no better" >&2
     else

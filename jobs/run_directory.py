@@ -5,6 +5,7 @@ here: the run itself will say what is wrong.
 """
 
 import contextlib
+import os
 import sys
 
 from hpcepm.cli.base import UsageError
@@ -13,4 +14,5 @@ from hpcepm.input import InputError, read_input
 
 with contextlib.suppress(UsageError, InputError):
     options = run_parser().parse_args(sys.argv[1:])
-    print(read_input(options.input, options.set, options.output).settings.output.directory)
+    found = read_input(options.input, options.set, options.output).settings.output.directory
+    sys.stdout.buffer.write(os.fsencode(found))

@@ -8,7 +8,8 @@
 ``hpcepm run INPUT`` and ``python -m hpcepm`` are the same. Exit codes: 0 the target was reached;
 1 something failed; 2 the input or the command line is wrong, and nothing was written; 3 the
 directory is in use, or holds a run that was not to be touched; 75 the run was asked to stop, and
---continue goes on.
+--continue goes on. (Ctrl-C ends plot, summarize and verify with 130, as any program.) What cannot
+be printed changes none of them.
 """
 
 from hpcepm.run.stopping import StopRequest

@@ -1,30 +1,45 @@
 """Commands that look at the directory of a run: they need neither MPI nor a compiler."""
 
+import argparse
 from typing import Final
 
 from hpcepm.layout import NoRun
+from hpcepm.text import report_fault
 
-from .base import FAILED, REACHED, WRONG_INPUT, Parser, UsageError, complain, say
+from .base import (
+    FAILED,
+    INTERRUPTED,
+    REACHED,
+    WRONG_INPUT,
+    NoPicture,
+    Parser,
+    UsageError,
+    complain,
+    draw,
+    say,
+)
 
 
-def _plot(directory: str) -> int:
-    from hpcepm.analysis.plot import draw_summary
-
-    say(str(draw_summary(directory)))
+def _plot(options: argparse.Namespace) -> int:
+    say(str(draw(options.directory)))
     return REACHED
 
 
-def _summarize(directory: str) -> int:
+def _summarize(options: argparse.Namespace) -> int:
     from hpcepm.analysis.summarize import report
 
-    say("\n".join(report(directory)))
+    say("\n".join(report(options.directory)))
     return REACHED
 
 
-def _verify(directory: str) -> int:
+def _verify(options: argparse.Namespace) -> int:
     from hpcepm.analysis.verify import report
 
-    return REACHED if report(directory, say) else FAILED
+    if options.repair:
+        from hpcepm.run.salvage import repair
+
+        say(repair(options.directory))
+    return REACHED if report(options.directory, say) else FAILED
 
 
 COMMANDS: Final = {
@@ -39,10 +54,19 @@ def main(name: str, arguments: list[str]) -> int:
     command, description = COMMANDS[name]
     parser = Parser(prog=f"hpcepm {name}", description=description)
     parser.add_argument("directory", metavar="RUNDIR")
+    if name == "verify":
+        said = "first make run.h5 anew from the pieces"
+        parser.add_argument("--repair", action="store_true", help=said)
     try:
-        return command(parser.parse_args(arguments).directory)
+        return command(parser.parse_args(arguments))
     except UsageError as error:
-        complain(0, str(error), WRONG_INPUT)
+        return complain(0, str(error), WRONG_INPUT)
     except NoRun as error:
-        complain(0, f"hpcepm: {error}", WRONG_INPUT)
-    return WRONG_INPUT
+        return complain(0, f"hpcepm: {error}", WRONG_INPUT)
+    except (NoPicture, OSError) as error:
+        return complain(0, f"hpcepm: {name} failed: {error}", FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        report_fault(error)
+        return FAILED

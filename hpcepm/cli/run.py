@@ -12,7 +12,6 @@ from hpcepm.run.resources import refuse_too_much
 from hpcepm.run.run import Run, RunFailed, Stopped
 from hpcepm.run.stopping import Deadline, StopRequest, seconds_of_walltime
 from hpcepm.run.terminal import Progress
-from hpcepm.storage.checkpoint import BadCheckpoint
 from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, RunDirectory
 
 from .base import (
@@ -21,9 +20,11 @@ from .base import (
     REACHED,
     STOPPED,
     WRONG_INPUT,
+    NoPicture,
     Parser,
     UsageError,
     complain,
+    draw,
     on_all_ranks,
 )
 
@@ -108,6 +109,7 @@ def _run(world: Ranks, options: argparse.Namespace, stop_request: StopRequest) -
             directory = RunDirectory(read.settings.output.directory, options.resume)
             progress = Progress(read.settings.loading.target, options.quiet)
             deadline = Deadline(options.max_walltime)
+            progress.warn(deadline.warnings)
         except InputError as error:  # its lines begin with the place in the input
             told = f"{error}\nhpcepm: the input is wrong (above); nothing was written"
             refused = (told, WRONG_INPUT)
@@ -128,7 +130,7 @@ def _run(world: Ranks, options: argparse.Namespace, stop_request: StopRequest) -
         return complain(world.rank, f"hpcepm: {stop}", STOPPED)
     except DirectoryTaken as error:
         return complain(world.rank, f"hpcepm: {error}", DIRECTORY_TAKEN)
-    except (RunFailed, ProblemOnRank, BadCheckpoint) as error:
+    except (RunFailed, ProblemOnRank) as error:
         return complain(world.rank, f"hpcepm: stopped: {error}", FAILED)
     finally:
         if directory is not None:
@@ -139,9 +141,7 @@ def _run(world: Ranks, options: argparse.Namespace, stop_request: StopRequest) -
 
 
 def _picture_of(directory: str) -> str:
-    from hpcepm.analysis.plot import draw_summary
-
     try:
-        return str(draw_summary(directory))
-    except NoRun as error:
+        return str(draw(directory))
+    except (NoRun, NoPicture) as error:
         return f"none: {error}"

@@ -1,14 +1,15 @@
 """Start and end of MPI: where it is initialised, and where an error ends all ranks."""
 
 import os
-import sys
+import re
+import tempfile
 import threading
-import traceback
-from typing import Any, NoReturn
+from contextlib import suppress
+from typing import Any, Final, NoReturn
 
 from mpi4py import MPI
 
-from hpcepm.text import write
+from hpcepm.text import report_fault, warn
 
 
 class WrongLauncher(Exception):
@@ -18,22 +19,45 @@ class WrongLauncher(Exception):
 def initialize() -> MPI.Intracomm:
     """Initialise MPI if it is not; return the communicator of all ranks."""
     if not MPI.Is_initialized():
+        _name_scratch()
         MPI.Init()
     return MPI.COMM_WORLD
 
 
+def _name_scratch() -> None:
+    """Name a directory for MPI's own files, if that of TMPDIR cannot be used.
+
+    Under a launcher it is the launcher's to find one.
+    """
+    named = os.environ.get("TMPDIR")
+    if not named or "OMPI_COMM_WORLD_SIZE" in os.environ:
+        return
+    with suppress(FileNotFoundError):  # there is none at all: MPI will say so, and end
+        if (found := tempfile.gettempdir()) != os.path.abspath(named):
+            warn([f"TMPDIR: {named} cannot be written; MPI takes {found} for its own files"])
+            os.environ["TMPDIR"] = found
+
+
+COUNTS_OF_LAUNCHERS: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+"""Variables that say how many ranks were started, the nearest launcher first.
+
+An ``mpiexec`` within a step of SLURM hands that step's variables on.
+"""
+
+
 def refuse_lone_ranks(comm: Any) -> None:
     """Raise `WrongLauncher` if this process was started as one rank of many but is alone."""
-    if comm.size > 1:
+    told = {name: os.environ.get(name, "") for name in COUNTS_OF_LAUNCHERS}
+    counts = [(name, n) for name, n in told.items() if re.fullmatch("[0-9]{1,9}", n)]
+    if comm.size > 1 or not counts or int(counts[0][1]) <= 1:
         return
-    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
-        if os.environ.get(name, "1").isdigit() and int(os.environ.get(name, "1")) > 1:
-            raise WrongLauncher(
-                f"the launcher started {os.environ[name]} processes ({name}), but MPI sees only "
-                "this one: they would all write the same files. Use the mpiexec of the MPI that "
-                f"mpi4py is built for ({MPI.Get_library_version().split(',')[0].strip()}), or "
-                "srun --mpi=pmix."
-            )
+    name, started = counts[0]
+    raise WrongLauncher(
+        f"the launcher started {started} processes ({name}), but MPI sees only this one: they "
+        "would all write the same files. Use the mpiexec of the MPI that mpi4py is built for "
+        f"({MPI.Get_library_version().split(',')[0].strip()}), or srun --mpi=pmix. (For one rank "
+        "within a job: mpiexec -n 1.)"
+    )
 
 
 def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any) -> NoReturn:
@@ -41,16 +65,10 @@ def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any)
 
     To be used as `sys.excepthook`.
     """
-    comm = MPI.COMM_WORLD
-    lines = traceback.format_exception(kind, error, trace)
-    where = f"rank {comm.rank} of {comm.size}: " if comm.size > 1 else ""
-    said = f"\nhpcepm: {where}an error that should not happen; please report it\n"
-    write(said + "".join(lines), sys.stderr)
-    _abort()
-
-
-def _abort() -> NoReturn:
+    comm = MPI.COMM_WORLD if MPI.Is_initialized() else MPI.COMM_NULL
+    report_fault(error, f"rank {comm.rank} of {comm.size}: " if comm and comm.size > 1 else "")
     # Abort itself has been seen to hang when the network is gone.
     threading.Timer(4.0, os._exit, [1]).start()
-    MPI.COMM_WORLD.Abort(1)
+    if comm:
+        comm.Abort(1)
     os._exit(1)

@@ -10,7 +10,8 @@ def mpiexec(ranks: int) -> list[str]:
     """Return the words to put before a command so that this many ranks run it.
 
     ``MPIEXEC`` in the environment names the launcher; else it is looked for. Open MPI wants to be
-    asked for more ranks than cores, and for ranks of root.
+    asked for more ranks than cores, and for ranks of root. It binds the ranks of each run to cores
+    from the first on: two runs at once would share these. In a batch job the cores are the job's.
 
     Raises
     ------
@@ -25,9 +26,13 @@ def mpiexec(ranks: int) -> list[str]:
     options = []
     if any(name in version for name in ("Open MPI", "OpenRTE", "prrte")):
         root = ["--allow-run-as-root"] if os.getuid() == 0 else []
-        options = ["--oversubscribe", "--quiet", *root]
+        batch = any(name in os.environ for name in ("SLURM_JOB_ID", "PBS_JOBID"))
+        options = ["--oversubscribe", "--quiet", *root, *([] if batch else ["--bind-to", "none"])]
     return [launcher, *options, "-n", str(ranks)]
 
 
 if __name__ == "__main__":
-    print(*mpiexec(int(sys.argv[1])), sep="\n")
+    try:
+        print(*mpiexec(int(sys.argv[1])), sep="\n")
+    except OSError as missing:
+        sys.exit(f"hpcepm: {missing}")

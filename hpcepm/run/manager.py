@@ -1,6 +1,5 @@
 """What rank 0 sees and decides for all: results of groups, clocks, files that steer a run."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Final
@@ -59,6 +58,11 @@ class Manager:
         self.urgency = 0
         self.saved = self.checkpointed = time.monotonic()
         self._look_at_files_from = 0.0
+
+    def begin(self) -> None:
+        """Take a request to stop away that was meant for a run that is over."""
+        if self._files is not None:
+            self._files.take(self._files.stop)
 
     def next_task(
         self,
@@ -119,7 +123,7 @@ class Manager:
             self.asked_by = self._deadline.reached(seconds_to_stop)
         if self._files is not None and now >= self._look_at_files_from:
             self._look_at_files_from = now + SECONDS_BETWEEN_FILES
-            if os.path.exists(self._files.stop):  # False, too, where it may not look
+            if self._files.asked(self._files.stop):
                 self.asked_by = f"the file {self._files.stop.name}"
             elif self._files.take(self._files.checkpoint):
                 return Order.CHECKPOINT

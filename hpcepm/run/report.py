@@ -7,6 +7,8 @@ from hpcepm.model.distributions import preset
 from hpcepm.model.glass import age, disorder_strength
 from hpcepm.text import count, duration, memory
 
+from .provenance import SHOWN
+
 if TYPE_CHECKING:
     from .run import Run
 
@@ -15,10 +17,7 @@ def header(run: "Run") -> list[str]:
     """Return what a user should know of a run before it starts. On rank 0."""
     settings, glass, plan = run.settings, run.glass, run.plan
     target = settings.loading.target
-    named = {
-        name.removesuffix("_version").replace("_", " "): value
-        for name, value in run.versions.items()
-    }
+    named = {name.removesuffix("_version").replace("_", " "): run.versions[name] for name in SHOWN}
     named["git commit"] = named["git commit"][:10]
     died = run.directory.taken_over if run.directory else None
     return [
@@ -69,10 +68,10 @@ def _size(run: "Run") -> str:
 
 def _resumed(run: "Run") -> list[str]:
     resume = run.resume
-    n = resume.progress.realizations
+    n = resume.start.progress.realizations
     said = [f"  goes on after {n} realizations"] if n else []
-    if resume.path is not None and resume.strain is not None:
-        said.append(f"  goes on from strain {resume.strain:.6f} ({resume.path.name})")
+    if resume.header is not None and resume.strain is not None:
+        said.append(f"  goes on from strain {resume.strain:.6f} ({resume.header.path.name})")
     return said
 
 
@@ -80,7 +79,7 @@ def summary(run: "Run", seconds: float) -> list[str]:
     """Return what a run came to, after so many seconds. On rank 0."""
     n, macro = run.settings.realizations, run.runner.dynamics.state.macro[0]
     if n > 1:
-        sheared = n - run.resume.progress.realizations
+        sheared = n - run.resume.start.progress.realizations
         return [f"sheared {sheared} realizations in {duration(seconds)}", f"  results   {run.path}"]
     target = run.settings.loading.target
     events = int(macro["events"])

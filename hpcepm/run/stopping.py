@@ -16,7 +16,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+from hpcepm.text import duration, warn
+
+SIGNALS: Final = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGXCPU,
+)
 ONE_REQUEST: Final = 0.5
 """Seconds within which signals are one.
 
@@ -31,10 +40,10 @@ Other ranks, the rest of the job script.
 
 
 class StopRequest:
-    """Notes that this process was asked to stop, by Ctrl-C (SIGINT), SIGTERM or SIGUSR1.
+    """Notes that this process was asked to stop, by one of `SIGNALS`.
 
     The first request stops the run with a checkpoint, a second at once and without; a third ends
-    the process.
+    the process. (Of SIGXCPU only the first counts: the kernel repeats it every second.)
 
     Attributes
     ----------
@@ -50,14 +59,19 @@ class StopRequest:
         self._last = -ONE_REQUEST
 
     def listen(self) -> "StopRequest":
-        """Note signals from now on, for the rest of the process."""
+        """Note signals from now on, for the rest of the process.
+
+        What whoever started it has it ignore, as ``nohup`` does SIGHUP, stays ignored.
+        """
         for number in SIGNALS:
-            signal.signal(number, self._note)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._note)
         return self
 
     def _note(self, number: int, _: FrameType | None) -> None:
         now = time.monotonic()
-        if now - self._last < ONE_REQUEST:
+        repeated = number == signal.SIGXCPU and self.urgency > 0
+        if repeated or now - self._last < ONE_REQUEST:
             return
         self._last = now
         self.name = signal.Signals(number).name
@@ -80,6 +94,11 @@ class Deadline:
     ----------
     max_walltime
         Seconds from the start of this process; None for no limit.
+
+    Attributes
+    ----------
+    warnings
+        What a user should know of it, in lines.
     """
 
     def __init__(self, max_walltime: float | None) -> None:
@@ -89,7 +108,14 @@ class Deadline:
             if max_walltime is None
             else now - _age_of_process() + max_walltime
         }
+        self.warnings: list[str] = []
         end_of_job = job_ends_at()
+        if end_of_job is not None and end_of_job <= now:
+            self.warnings.append(
+                f"the job's time ended {duration(now - end_of_job)} ago, says SLURM "
+                "(SLURM_JOB_END_TIME or squeue): that is of another job, and is ignored"
+            )
+            end_of_job = None
         ends["the end of the job's time"] = (
             None if end_of_job is None else end_of_job - SCHEDULER_NEEDS
         )
@@ -113,7 +139,7 @@ def job_ends_at() -> float | None:
 
     None if it is in none.
     """
-    if (told := os.environ.get("SLURM_JOB_END_TIME", "")).isdigit():
+    if re.fullmatch("[0-9]{1,12}", told := os.environ.get("SLURM_JOB_END_TIME", "")):
         return float(told)
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
@@ -121,10 +147,15 @@ def job_ends_at() -> float | None:
     try:
         command = ["squeue", "--noheader", "--jobs", job, "--format", "%e"]
         said = subprocess.run(
-            command, capture_output=True, text=True, timeout=10, check=True
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
         ).stdout.split()
         return datetime.fromisoformat(said[0]).timestamp()
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError, OverflowError):
         return None
 
 
@@ -166,20 +197,31 @@ def seconds_of_walltime(text: str) -> float:
 class Files:
     """Files by which a user speaks to a run: ``STOP`` and ``CHECKPOINT`` in its directory.
 
-    On rank 0.
-
-    ``STOP`` stays, so that a chain of jobs can see that it was meant to end, until the run is gone
-    on with.
+    On rank 0. Whatever has the name is a request: a file, a directory, a pipe or a link. ``STOP``
+    stays, so that a chain of jobs can see that it was meant to end, until the run is gone on with.
     """
 
     def __init__(self, directory: Path) -> None:
         self.stop, self.checkpoint = directory / "STOP", directory / "CHECKPOINT"
+        self._answered: set[Path] = set()
 
-    @staticmethod
-    def take(file: Path) -> bool:
-        """Return whether a file is there, and remove it."""
-        try:
-            file.unlink()
-        except OSError:
+    def asked(self, file: Path) -> bool:
+        """Return whether a request is there, and none that `take` could not remove."""
+        if os.path.lexists(file):
+            return file not in self._answered
+        self._answered.discard(file)
+        return False
+
+    def take(self, file: Path) -> bool:
+        """Return whether a request is there, and remove it.
+
+        One that cannot be removed is told of, and is no request any more as long as it is there.
+        """
+        if not self.asked(file):
             return False
+        try:
+            file.rmdir() if file.is_dir() and not file.is_symlink() else file.unlink()
+        except OSError as error:
+            self._answered.add(file)
+            warn([f"{file}: cannot be removed, and is ignored from now on: {error.strerror}"])
         return True

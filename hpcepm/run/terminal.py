@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
-from hpcepm.text import bar, count, duration, write
+from hpcepm.text import bar, count, duration, warn, write
 
 LINE_A_MINUTE = 60.0
 BAR_EVERY = 0.2
@@ -39,11 +39,11 @@ class Progress:
     def say(self, lines: Iterable[str]) -> None:
         """Print whole lines."""
         if not self.quiet:
-            self._write(self._blank() + "".join(f"{line}\n" for line in lines))
+            self._write("".join(f"{line}\n" for line in lines))
 
     def warn(self, lines: Iterable[str]) -> None:
         """Print what is wrong but stops nothing, even if quiet, on standard error."""
-        write("".join(f"hpcepm: warning: {line}\n" for line in lines), sys.stderr)
+        warn(lines)
 
     def update(
         self, strain: float, stress: float, events: int, steps: int, force: bool = False
@@ -86,18 +86,15 @@ class Progress:
     def _show(self, fraction: float, numbers: str) -> None:
         if self.live:
             line = f"{bar(fraction)} {numbers}"[: shutil.get_terminal_size().columns - 1]
-            self._write(self._blank() + line)
+            self._write(line)
             self._width = len(line)
         else:
             self._write(f"{time.strftime('%H:%M:%S')}  {numbers}\n")
 
-    def _blank(self) -> str:
-        """Return what wipes the live line."""
-        width, self._width = self._width, 0
-        return "\r" + " " * width + "\r" if width else ""
-
     def _write(self, text: str) -> None:
-        self.quiet = not write(text, self.stream)
+        """Write in the place of the live line."""
+        write(text, self.stream, wipe=self._width)
+        self._width = 0
 
 
 def _time_left(done: float, to_do: float, elapsed: float) -> float:

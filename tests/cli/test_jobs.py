@@ -106,7 +106,14 @@ def test_what_cannot_be_requeued_says_so(folder: Path) -> None:
     assert code == 75 and "submit again to go on" in told
 
 
-def test_a_signal_to_the_script_is_passed_on_and_waited_for(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "calls"),
+    [(signal.SIGUSR1, 0, "scontrol requeue 7\n"), (signal.SIGTERM, 75, "")],
+)
+def test_a_signal_to_the_script_is_passed_on_and_waited_for(
+    folder: Path, number: signal.Signals, code: int, calls: str
+) -> None:
+    """USR1 ends a part, TERM the chain."""
     stand_in(folder, "mpiexec", UNTIL_TOLD)
     process = start_template(folder, "mpiexec", "input.yaml")
     try:
@@ -114,12 +121,13 @@ def test_a_signal_to_the_script_is_passed_on_and_waited_for(folder: Path) -> Non
         while not (folder / "started").exists():
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.02)
-        process.send_signal(signal.SIGUSR1)
-        process.communicate(timeout=30)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=30)
     finally:
         end(process)
-    assert process.returncode == 0
-    assert (folder / "calls").read_text() == "scontrol requeue 7\n"
+    assert process.returncode == code and ("the job was cancelled" in told) == (code == 75)
+    made = folder / "calls"
+    assert (made.read_text() if made.exists() else "") == calls
 
 
 def test_pbs_says_when_the_end_is_and_submits_the_next_part(folder: Path) -> None:
