@@ -1,18 +1,21 @@
-"""Files that are complete or not there, and that certify themselves.
+"""Files on disk: one way to open them, one way to write them, and what certifies them.
 
-A file is built beside its place, synced, and renamed: whoever opens it sees the old one or the new
-one, complete. An HDF5 file ends in a checksum of all before it, where HDF5 does not look, so that
-it begins with the signature that other programs know it by. HDF5's own checksums guard the raw
-data of datasets alone: a flipped bit in the rest can give a wrong number, or hang the library. So
-a file is checked before HDF5 opens it.
+What is read is a regular file: a pipe would wait for ever, and a device has no end. What is written
+is built beside its place, synced, and renamed: whoever opens it sees the old one or the new one,
+complete; no link is followed. An HDF5 file ends in a checksum of all before it, where HDF5 does not
+look, so that it begins with the signature that other programs know it by. HDF5's own checksums
+guard the raw data of datasets alone: a flipped bit in the rest can give a wrong number, or hang the
+library. So a file is checked before HDF5 opens it: `hpcepm.reading`.
 
 Nothing here knows of ranks. How they write one file together: `hpcepm.storage.fields`.
 """
 
+import errno
 import io
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, TextIO
@@ -24,6 +27,31 @@ CHUNK: Final = 2**24
 """A checksum is the digest of the digests of so many bytes each, so that ranks can share it."""
 
 ALTERED: Final = "is truncated, altered or not of this program (its checksum is wrong)"
+
+Name = str | os.PathLike[str]
+
+
+def open_regular(path: Name) -> io.BufferedReader:
+    """Open a regular file to read its bytes.
+
+    Raises
+    ------
+    OSError
+        There is none, or it is a directory, pipe, socket or device.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        said = "is a directory" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
+        raise OSError(number, said, os.fspath(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def told(path: Name, error: Exception) -> str:
+    """Return a failure in words."""
+    return f"{path}: {getattr(error, 'strerror', None) or error}"
 
 
 def checksum_line(size: int, digests: Iterable[bytes]) -> bytes:
@@ -41,20 +69,23 @@ def with_checksum(image: bytes) -> bytes:
 def damage(path: Path) -> str | None:
     """Return what is wrong with a file that ends in a checksum; None if it is as it was written."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             content = size - CHECKSUM_BYTES
             starts = range(0, content, CHUNK)
             digests = [sha256(file.read(min(CHUNK, content - k))).digest() for k in starts]
             whole = content >= 0 and file.read() == checksum_line(size, digests)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         return told(path, error)
     return None if whole else f"{path}: {ALTERED}"
 
 
-def told(path: Path, error: OSError) -> str:
-    """Return a failure in words."""
-    return f"{path}: {error.strerror or error}"
+def hdf5_image(build: Callable[[h5py.File], None]) -> bytes:
+    """Return the bytes of an HDF5 file."""
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        build(file)
+    return memory.getvalue()
 
 
 def write_hdf5(path: Path, build: Callable[[h5py.File], None]) -> None:
@@ -67,29 +98,42 @@ def write_hdf5(path: Path, build: Callable[[h5py.File], None]) -> None:
     OSError
         The bytes could not be written; the old file is untouched.
     """
-    content = with_checksum(hdf5_image(build))
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as out:
-        preallocate(out.fileno(), len(content))
-        out.write(content)
-    fsync_and_rename(partial, path)
+    write_bytes(path, with_checksum(hdf5_image(build)))
 
 
-def hdf5_image(build: Callable[[h5py.File], None]) -> bytes:
-    """Return the bytes of an HDF5 file."""
-    memory = io.BytesIO()
-    with h5py.File(memory, "w") as file:
-        build(file)
-    return memory.getvalue()
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in one instant; see `write_hdf5`."""
+    partial = partial_of(path)
+    try:
+        with create(partial) as out:
+            preallocate(out.fileno(), len(content))
+            out.write(content)
+        fsync_and_rename(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
 
 
 @contextmanager
 def write_text(path: Path) -> Iterator[TextIO]:
-    """Write a text file in one instant."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8", newline="") as out:
-        yield out
-    fsync_and_rename(partial, path)
+    """Write a text file in one instant; see `write_hdf5`."""
+    text = io.StringIO()
+    yield text
+    write_bytes(path, text.getvalue().encode())
+
+
+def partial_of(path: Path) -> Path:
+    """Return the name under which a file is built."""
+    return path.with_name(path.name + ".partial")
+
+
+def create(path: Path) -> io.BufferedRandom:
+    """Open a new file to write; what an interrupted write left there, or a link, goes first."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o666), "r+b")
 
 
 def preallocate(descriptor: int, size: int) -> None:
@@ -103,11 +147,17 @@ def preallocate(descriptor: int, size: int) -> None:
 
 def fsync_and_rename(partial: Path, path: Path) -> None:
     """Give a closed file its name, once its bytes are on disk."""
-    with open(partial, "rb+") as file:
-        os.fsync(file.fileno())
+    descriptor = os.open(partial, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     os.replace(partial, path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
+    except OSError as error:  # some network and FUSE file systems cannot, and need not
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(folder)

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 
 STRESS_UNIT: Final = "Lennard-Jones stress"
 NO_UNIT: Final = "1"
@@ -61,3 +61,23 @@ PROFILES: Final = {
 
 class NoRun(Exception):
     """There is no run that could be looked at; the message says where, and why not."""
+
+
+CHECKPOINT_NAME: Final = r"\d{8}\.h5"
+PIECE_NAME: Final = r"(?:observables|profiles|avalanches|fields)-\d{8}\.h5|fields-\d{12}\.h5"
+"""Names of files that are a run's own; whatever else lies in its folders is left alone."""
+
+
+def piece_name(table: str, serial: int) -> str:
+    """Return the name of the file of a piece of a table, by its number among all of the table."""
+    return f"{table}-{serial:08d}.h5"
+
+
+def snapshot_name(number: int) -> str:
+    """Return the name of the file of a large snapshot, by its row in the table of fields."""
+    return f"fields-{number:012d}.h5"
+
+
+def number_of_piece(name: str) -> int:
+    """Return the number in the name of a piece."""
+    return int(name.rpartition("-")[2].removesuffix(".h5"))

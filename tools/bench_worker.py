@@ -20,6 +20,7 @@ import numpy as np
 from mpi4py import MPI
 from mpi4py_fft import PFFT
 
+from hpcepm.identity import Identity
 from hpcepm.model.distributions import preset
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.glass import Glass
@@ -31,14 +32,9 @@ from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.exchange import EVENT, exchange_events
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.storage.checkpoint import (
-    BadCheckpoint,
-    UnderWay,
-    about_run,
-    newest_checkpoint,
-    read_under_way,
-    write_checkpoint,
-)
+from hpcepm.reading import BadFile
+from hpcepm.storage.checkpoint import UnderWay, read_under_way, write_checkpoint
+from hpcepm.storage.checkpoints import newest_checkpoint
 from hpcepm.storage.store import Plan, Rows, Store
 
 Thing = TypeVar("Thing")
@@ -58,17 +54,17 @@ def glass() -> Glass:
 def flowing(lattice: Lattice, strain: float, folder: Path) -> Dynamics:
     """Return the glass sheared to a strain, kept in a folder for the next time. Collective."""
     plan = Plan(lattice.shape, (), (), (), False)
-    with suppress(BadCheckpoint):  # of an older version: made anew
+    with suppress(BadFile):  # of an older version: made anew
         header, _ = newest_checkpoint(folder, lattice.ranks)
         if header is not None:
-            kept = read_under_way(header.path, 0, lattice, plan.tables)
+            kept = read_under_way(header.path, header.identity.run, 0, lattice, plan.tables)
             return Dynamics(lattice, glass(), "lazy", kept.state)
     dynamics = Dynamics(lattice, glass(), "lazy")
     while dynamics.shear(strain) is not LoopExit.REACHED:
         dynamics.take_avalanches()
     kept = UnderWay.of(0, dynamics.complete_state(), Rows.none(plan), 0, 0)
-    about = about_run(Store(plan, {}), "{}", "", {})
-    write_checkpoint(folder, 1, lattice.ranks, lattice, kept, about)
+    store = Store(plan, Identity.new().attributes())
+    write_checkpoint(folder, 1, lattice.ranks, lattice, kept, store)
     return dynamics
 
 

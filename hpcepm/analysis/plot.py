@@ -3,12 +3,13 @@
 Needs matplotlib (the ``plot`` extra).
 """
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpcepm.files import told
+from hpcepm.files import told, write_bytes
 from hpcepm.layout import NoRun
 
 from .results import Results, open_run
@@ -40,6 +41,8 @@ def draw_summary(directory: str) -> Path:
     ------
     NoRun
         There is no run that could be drawn, or matplotlib is not installed.
+    OSError
+        The picture cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -52,10 +55,17 @@ def draw_summary(directory: str) -> Path:
         figure.suptitle(_title(run), fontsize=11)
     path = run.directory / "summary.png"
     try:
-        figure.savefig(path, dpi=110)
+        save_png(figure, path)
     except OSError as error:
-        raise NoRun(told(path, error)) from None
+        raise OSError(told(path, error)) from None
     return path
+
+
+def save_png(figure: "Figure", path: Path) -> None:
+    """Write a figure in one instant."""
+    picture = BytesIO()
+    figure.savefig(picture, dpi=110)
+    write_bytes(path, picture.getvalue())
 
 
 def _title(run: Results) -> str:

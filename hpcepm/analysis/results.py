@@ -1,27 +1,31 @@
 """A run, opened to be read: finished, at work, or dead.
 
-It is checked before HDF5 opens it, and whoever opens it gets numbers or one sentence that says why
-not: a `NoRun`. That of the files beside ``run.h5``, whose checksums take a while, is left to
-`hpcepm.analysis.verify`.
+All files that are shown are checked before HDF5 opens them: whoever opens a run gets its numbers,
+or one sentence that says why not, a `NoRun`.
 """
 
-import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.files import damage
-from hpcepm.layout import LAYOUT_VERSION, NoRun
+from hpcepm.layout import NoRun
+from hpcepm.reading import BadFile, open_hdf5, reading
+
+from .shape import check_run
 
 if TYPE_CHECKING:
     from xarray import DataTree
+
+
+LOOKS: Final = 5
+"""How often a run at work is looked at before it is said to be damaged."""
 
 
 class Results(NamedTuple):
@@ -92,32 +96,32 @@ def open_run(path: str | os.PathLike[str], *groups: str) -> Iterator[Results]:
     Raises
     ------
     NoRun
-        There is none, it is damaged, or of another version; or files of it are missing.
+        There is none, it is damaged, or of another version; or files of it are missing, damaged,
+        or of another run.
     """
     run_file = run_file_of(path)
-    if (problem := damage(run_file)) is not None:
-        hint = "" if run_file.is_file() else "; name the output directory of a run"
-        raise NoRun(problem + hint)
+    for again in range(LOOKS - 1, -1, -1):
+        with ExitStack() as stack:
+            before = version_of(run_file)
+            try:
+                file = stack.enter_context(open_hdf5(run_file))
+                run = Results(file, run_file.parent, *check_run(file, groups))
+            except BadFile as error:
+                if again and version_of(run_file) != before:
+                    continue  # a run at work has just replaced it, and removed an old piece
+                hint = "" if run_file.is_file() else "; name the output directory of a run"
+                raise BadFile(f"{error}{hint}") from error
+            yield run
+            return
+
+
+def version_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from one that replaced it."""
     try:
-        with h5py.File(run_file.absolute(), "r") as file:
-            if file.attrs.get("layout_version") != LAYOUT_VERSION:
-                raise NoRun(f"{run_file}: is no run.h5, or not of this version of hpcepm")
-            for missing in _missing_pieces(file, groups or tuple(file)):
-                raise NoRun(f"{run_file}: {missing} is missing: copy the whole directory")
-            settings = json.loads(file.attrs["input_resolved"])
-            yield Results(file, run_file.parent, settings, bool(file.attrs["finished"]))
-    except OSError as error:
-        raise NoRun(f"{run_file}: cannot be read: {error}") from error
-
-
-def _missing_pieces(file: h5py.File, groups: tuple[str, ...]) -> Iterator[str]:
-    """Name the files that datasets show and that are not there: HDF5 shows NaN instead."""
-    folder = Path(file.filename).parent
-    shown = [dataset for name in groups if name in file for dataset in file[name].values()]
-    for dataset in shown:
-        for source in dataset.virtual_sources() if dataset.is_virtual else ():
-            if not (folder / source.file_name).is_file():
-                yield source.file_name
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def open_tree(path: str | os.PathLike[str]) -> "DataTree":
@@ -132,7 +136,8 @@ def open_tree(path: str | os.PathLike[str]) -> "DataTree":
     """
     with open_run(path) as run:
         name = run.file.filename
-    return tree_of(name)
+    with reading(Path(name)):
+        return tree_of(name)
 
 
 def tree_of(source: str | IO[bytes]) -> "DataTree":
@@ -140,7 +145,10 @@ def tree_of(source: str | IO[bytes]) -> "DataTree":
     require_xarray()
     from xarray import open_datatree
 
-    return open_datatree(source, engine="h5netcdf")
+    try:
+        return open_datatree(source, engine="h5netcdf")
+    except OSError:  # a file system without locks
+        return open_datatree(source, engine="h5netcdf", driver_kwds={"locking": False})
 
 
 def require_xarray() -> None:

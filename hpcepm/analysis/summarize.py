@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hpcepm.files import told, write_text
-from hpcepm.layout import NoRun
 
 from . import statistics
 from .results import Results, open_run
@@ -89,12 +88,14 @@ def report(directory: str) -> list[str]:
     Raises
     ------
     NoRun
-        There is no run that could be read, or its directory cannot be written.
+        There is no run that could be read.
+    OSError
+        The file cannot be written.
     """
     with open_run(directory, "observables") as run:
         found, path = summary(run), run.directory / "summary.csv"
     try:
         write_csv(found, path)
     except OSError as error:
-        raise NoRun(told(path, error)) from None
+        raise OSError(told(path, error)) from None
     return [*lines(found), "", f"every record: {path}"]

@@ -11,14 +11,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.files import damage, told
-from hpcepm.layout import FIELDS, SAME_STRAIN, NoRun
+from hpcepm.files import damage
+from hpcepm.identity import require_run
+from hpcepm.layout import CHECKPOINT_NAME, FIELDS, PIECE_NAME, SAME_STRAIN, piece_name
+from hpcepm.reading import (
+    BadFile,
+    attribute,
+    count,
+    dataset,
+    group,
+    names,
+    open_hdf5,
+    own_names,
+)
+from hpcepm.schedule import common, save_points
 
-from .results import Results, open_run, run_file_of
+from .results import LOOKS, Results, open_run, run_file_of, version_of
 
 CLOSE: Final = 1e-9
 """How well sums must agree that were made in another order, relative to their terms."""
@@ -49,21 +60,30 @@ def verify(path: str) -> Iterator[Finding]:
     """
     run_file = run_file_of(path)
     if not run_file.is_file():
-        raise NoRun(f"{run_file}: No such file; name the directory of a run")
-    pieces = sorted((run_file.parent / "pieces").glob("*.h5"))
-    checkpoints = sorted((run_file.parent / "checkpoints").glob("[0-9]" * 8 + ".h5"))
+        raise BadFile(f"{run_file}: No such file; name the directory of a run")
+    folder = run_file.parent
+    pieces = [folder / "pieces" / name for name in own_names(folder / "pieces", PIECE_NAME)]
+    checkpoints = [
+        folder / "checkpoints" / name for name in own_names(folder / "checkpoints", CHECKPOINT_NAME)
+    ]
     files = [run_file, *pieces, *checkpoints]
     checksums = Finding(f"checksums of {len(files)} files", _problems(files, damage))
     yield checksums
     if checksums.problems:
         return
-    yield Finding("checkpoints", _problems(checkpoints, _unreadable))
     try:
         with open_run(run_file) as run:
+            others = [path for path in (*pieces, *checkpoints) if path.exists()]
+            identity = attribute(run.file, "run", str)
+            of_run = _problems(others, lambda path: _foreign(path, identity))
+            yield Finding("all files are of this run", of_run)
+            yield Finding("checkpoints", _problems(checkpoints, _incomplete))
             for what, check in CHECKS.items():
                 yield Finding(what, list(check(run)))
-    except NoRun as error:
+    except BadFile as error:
         yield Finding("run.h5", [str(error)])
+    if strangers := ", ".join(_not_of_a_run(folder)):
+        yield Finding(f"left alone, for they are not of a run: {strangers}", [])
 
 
 def _problems(files: list[Path], of: Callable[[Path], str | None]) -> list[str]:
@@ -72,27 +92,62 @@ def _problems(files: list[Path], of: Callable[[Path], str | None]) -> list[str]:
     return [problem for path, problem in found if problem is not None and path.exists()]
 
 
-def _unreadable(checkpoint: Path) -> str | None:
+def _foreign(path: Path, run: str) -> str | None:
+    """Say whether a file, whose checksum is right, is of another run."""
     try:
-        with h5py.File(checkpoint, "r") as file:
-            int(file.attrs["format_version"])
-    except OSError as error:
-        return told(checkpoint, error)
-    except KeyError:
-        return f"{checkpoint}: says no format_version"
+        with open_hdf5(path, checked=True) as file:
+            require_run(file, run)
+    except BadFile as error:
+        return str(error)
     return None
 
 
+def _incomplete(checkpoint: Path) -> str | None:
+    """Say what a checkpoint counts on that is not there."""
+    pieces = checkpoint.parent.parent / "pieces"
+    try:
+        with open_hdf5(checkpoint, checked=True) as file:
+            count(file, "format_version")
+            tables = group(file, "pieces")
+            for table in names(tables, r"\w+"):
+                for _, serial in dataset(tables, table, np.int64, (None, 2)):
+                    piece = pieces / piece_name(table, serial)
+                    if not piece.exists():
+                        return f"{checkpoint}: counts on {piece.name}, which is missing"
+    except BadFile as error:
+        return str(error)
+    return None
+
+
+def _not_of_a_run(folder: Path) -> Iterator[str]:
+    """Name what lies in the folders of a run and is not its own."""
+    own = {"pieces": PIECE_NAME, "checkpoints": f"{CHECKPOINT_NAME}|newest"}
+    for name, pattern in own.items():
+        ours = own_names(folder / name, rf"(?:{pattern})(?:\.partial)?")
+        others = set(own_names(folder / name, r"(?s:.*)")) - set(ours)
+        yield from (f"{name}/{other}" for other in sorted(others))
+
+
 def _continuity(run: Results) -> Iterator[str]:
-    """Check that tables have no gap and end where the run ended."""
-    strain = run.strain
-    if len(strain) and (strain[0] != 0 or not (np.diff(strain) > 0).all()):
-        yield "observables/strain: does not begin at 0 or does not rise"
-    if run.finished and strain.max(initial=0) != run.settings["loading"]["target"]:
-        yield f"observables/strain: the run is finished, but ends at {strain.max(initial=0):g}"
+    """Check that tables have the strains that the input wants, and end where the run ended."""
+    output, target = run.settings["output"], run.settings["loading"]["target"]
+    every = output["fields"]["every"] if output["fields"] else None
+    points = save_points(target, output["observables"]["every"], every)
+    wanted = {
+        "observables": [point.strain for point in points if point.record],
+        "profiles": [point.strain for point in points if point.record],
+        "fields": [point.strain for point in points if point.snapshot],
+    }
+    whole = run.finished or run.realizations > 1
+    for name, strains in wanted.items():
+        found = run.file[name]["strain"][()].tolist() if name in run.file else []
+        if (k := common(tuple(found), tuple(strains))) < len(found):
+            yield f"{name}/strain: number {k}, {found[k]:g}, is not one that the input asks for"
+        elif whole and len(found) != len(strains):
+            yield f"{name}/strain: ends at {max(found, default=0):g}, and the run is finished"
     if run.finished and run.realizations != run.settings["realizations"]:
         yield f"observables: the run is finished, but has {run.realizations} realizations"
-    if len(run.file["profiles/strain"]) != len(strain):
+    if len(run.file["profiles/strain"]) != len(run.strain):
         yield "profiles: has another number of records than observables"
     if "avalanches" in run.file and (np.diff(run.file["avalanches/realization"]) < 0).any():
         yield "avalanches: are not in order of realizations"
@@ -100,8 +155,8 @@ def _continuity(run: Results) -> Iterator[str]:
 
 def _bounds(run: Results) -> Iterator[str]:
     """Check that every number is one, and lies where it can."""
-    for name, dataset in run.observables.items():
-        values = dataset[()]
+    for name, observable in run.observables.items():
+        values = observable[()]
         if not np.isfinite(values).all():
             yield f"observables/{name}: has NaN or infinity"
         if re.fullmatch(NOT_NEGATIVE, name) and (values < 0).any():
@@ -170,6 +225,20 @@ def _agreement(run: Results) -> Iterator[str]:
             yield f"{of}: their slips do not add up to the plastic strain"
 
 
+def _profiles(run: Results) -> Iterator[str]:
+    """Check that each profile has the mean plastic strain of its record."""
+    plastic = run.observable("plastic_strain")
+    for name, profile in run.file["profiles"].items():
+        if profile.ndim != 3:
+            continue
+        for k in range(run.realizations):
+            means = profile[k].mean(axis=-1)
+            bad = ~np.isclose(means, plastic[k, : len(means)], rtol=1e-7, atol=CLOSE)
+            if bad.any():
+                where = f"record {int(bad.argmax())} of realization {k}"
+                yield f"profiles/{name}: does not come to the plastic strain of {where}"
+
+
 def _fields(run: Results) -> Iterator[str]:
     """Check each snapshot against the record at the same strain."""
     if "fields" not in run.file:
@@ -212,17 +281,28 @@ CHECKS: Final[dict[str, Callable[[Results], Iterator[str]]]] = {
     "bounds": _bounds,
     "balance of stress": _balances,
     "avalanches against records": _agreement,
+    "profiles against records": _profiles,
     "fields against records": _fields,
 }
 
 
 def report(directory: str, say: Callable[[str], None]) -> bool:
-    """Verify a directory aloud; return whether all is well."""
-    sound = True
-    for finding in verify(directory):
+    """Verify a directory aloud; return whether all is well.
+
+    A run at work replaces its files while they are read: what looks wrong is looked at again.
+    """
+    for again in range(LOOKS - 1, -1, -1):
+        before, findings = version_of(run_file_of(directory)), []
+        for finding in verify(directory):
+            findings.append(finding)
+            if finding.problems and again and version_of(run_file_of(directory)) != before:
+                break
+        else:
+            break
+    for finding in findings:
         say(f"{'ok  ' if not finding.problems else 'BAD '} {finding.what}")
         for problem in finding.problems[:20]:
-            say(f"       {re.sub(r'[^ -~]', '?', problem)}")
-        sound &= not finding.problems
+            say(f"       {problem}")
+    sound = not any(finding.problems for finding in findings)
     say(f"verdict: {directory} is {'sound' if sound else 'NOT sound'}")
     return sound

@@ -16,8 +16,8 @@ from hpcepm.model.loop import LoopExit
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.run.runner import Runner
-from hpcepm.run.save_points import SavePoint
 from hpcepm.run.stopping import StopRequest
+from hpcepm.schedule import SavePoint
 from hpcepm.storage.store import Plan
 
 from .statistics import STRESS

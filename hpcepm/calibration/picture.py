@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hpcepm.analysis.plot import save_png
 from hpcepm.model.observables import OBSERVABLES
 
 from .calibrate import Result
@@ -32,7 +33,7 @@ def draw(target: Target, result: Result, path: Path) -> None:
         _draw_surface(figure, last, target, result)
     for axes in (*curves, last):
         axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    save_png(figure, path)
 
 
 def _band(axes: Axes, x: Floats, mean: Floats, error: Floats, label: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from hpcepm import __version__
+from hpcepm.files import write_bytes
 from hpcepm.input.strict_yaml import parse
 
 from .calibrate import Result
@@ -156,8 +157,8 @@ def write_report(target: Target, result: Result, seconds: float) -> list[Path]:
         folder / name for name in ("calibration.json", "calibrated.yaml", "calibration.png")
     )
     content = json.dumps(as_json(target, result, seconds), indent=1, ensure_ascii=False)
-    numbers.write_text(content + "\n", encoding="utf-8")
-    calibrated.write_text(calibrated_input(target, result), encoding="utf-8")
+    write_bytes(numbers, f"{content}\n".encode())
+    write_bytes(calibrated, calibrated_input(target, result).encode())
     try:
         from .picture import draw
     except ImportError:  # matplotlib is an extra

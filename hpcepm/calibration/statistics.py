@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hpcepm.analysis.statistics import PLATEAU, has_peak, highest, peak, plateau, pseudo_values
 from hpcepm.input import Input
 from hpcepm.layout import SAME_STRAIN
-from hpcepm.run.save_points import strains_of
+from hpcepm.schedule import strains_of
 
 from .schema import GoalInput
 

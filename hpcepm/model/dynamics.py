@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from hpcepm.layout import AVALANCHE
 from hpcepm.parallel.compiled import compiled_for
-from hpcepm.parallel.exchange import EVENT
 from hpcepm.parallel.rows import Lattice, LocalField, all_finite
 
+from .consistency import check_state
 from .engines import ENGINES, Engine
 from .glass import Glass, equilibrated_stress, prepare, stress_scale
 from .loading import Loading, Strain
@@ -20,7 +20,7 @@ from .state import State
 ROWS_OF_TABLE: Final = 65536
 EVENTS_AT_FIRST: Final = 4096
 STRAIN_CONTROL: Final = Strain(target=np.inf)
-MOST_EVENTS: Final = 2**31 // EVENT.itemsize  # MPI counts bytes in 32 bits
+MOST_EVENTS: Final = 2**31  # MPI counts them in 32 bits
 
 
 class NotFinite(Exception):
@@ -69,6 +69,11 @@ class Dynamics:
 
         Tables, buffers and what was compiled are kept, and nothing else. For the parameters see
         the class. Collective.
+
+        Raises
+        ------
+        ImpossibleState
+            The state is none of this glass.
         """
         lattice, engine = self.lattice, self.engine
         self.glass = glass
@@ -76,6 +81,9 @@ class Dynamics:
         engine.initial_stress = (
             equilibrated_stress(lattice, glass, engine.convolution) if wanted else None
         )
+        if state is not None:
+            convolution, initial = engine.convolution, engine.initial_stress
+            check_state(state, lattice, glass, self.loading, convolution, initial)
         self.state = prepare(lattice, glass, engine.initial_stress) if state is None else state
         engine.load(self.state)
         self._finished[0] = 0

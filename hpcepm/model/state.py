@@ -33,6 +33,9 @@ pending events over all steps since the last convolution."""
 PENDING: Final = np.dtype((np.record, [("i", "i4"), ("j", "i4"), ("slip", "f8")]))
 """An event that an engine has not redistributed everywhere: its site and slip."""
 
+MOST_PENDING: Final = 65535
+"""As many as ``evaluated`` can count."""
+
 
 class Fields(NamedTuple):
     """The fields on the rows of this rank, each of shape (rows, ny).

@@ -26,9 +26,10 @@ class EventExchange(NamedTuple):
     rank: int
     comm: int  # the handle of the communicator, as the C functions take it
     byte: int  # the handle of MPI_BYTE
+    event: int  # of a type of the size of an event: MPI counts to 2³¹ only
     sent: NDArray[Any]  # (1 + capacity,) EVENT; the site of the first is the number of events
     received: NDArray[Any]  # (size, 1 + capacity) EVENT
-    counts: NDArray[np.int32]  # (size,) bytes from each rank, in the overflow round
+    counts: NDArray[np.int32]  # (size,) events of each rank, in the overflow round
     offsets: NDArray[np.int32]
 
 
@@ -42,6 +43,7 @@ def make_exchange(comm: Any) -> EventExchange:
         comm.rank,
         _handle(comm),
         _handle(MPI.BYTE),
+        _handle(MPI.BYTE.Create_contiguous(EVENT.itemsize).Commit()),
         np.zeros(1 + capacity, EVENT),
         np.zeros((comm.size, 1 + capacity), EVENT),
         np.zeros(comm.size, np.int32),
@@ -127,8 +129,8 @@ def exchange_events(
     overflow = False
     for rank in range(exchange.size):
         n = exchange.received[rank, 0].site
-        exchange.counts[rank] = n * _EVENT_BYTES
-        exchange.offsets[rank] = total * _EVENT_BYTES
+        exchange.counts[rank] = n
+        exchange.offsets[rank] = total
         total += n
         overflow |= n > room
     if total > events.size:
@@ -136,12 +138,12 @@ def exchange_events(
     if overflow:
         _allgatherv(
             own.ctypes,
-            n_own * _EVENT_BYTES,
-            exchange.byte,
+            n_own,
+            exchange.event,
             events.ctypes,
             exchange.counts.ctypes,
             exchange.offsets.ctypes,
-            exchange.byte,
+            exchange.event,
             exchange.comm,
         )
         return total

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from mpi4py import MPI
 
+from hpcepm.reading import BadFile
+
 from .exchange import make_exchange
 from .node import Node
 
@@ -66,15 +68,17 @@ class Ranks:
 
     @contextmanager
     def collective_errors(self, failure: str) -> Iterator[None]:
-        """Turn an `OSError` on any rank into a `ProblemOnRank` on all ranks. Collective.
+        """Turn an `OSError` or `BadFile` on any rank into a `ProblemOnRank` on all ranks.
+
+        Collective.
 
         Its message is ``failure``, a colon, and the reason.
         """
         problem = None
         try:
             yield
-        except OSError as error:
-            problem = f"{failure}: {error.strerror or error}"
+        except (OSError, BadFile) as error:
+            problem = f"{failure}: {getattr(error, 'strerror', None) or error}"
         self.raise_together(problem)
 
     def memory(self) -> int:

@@ -1,30 +1,34 @@
 """From where a run is continued, and what may have changed in its input (docs/model.md)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from hpcepm.input import Input, ReadInput
+from hpcepm.identity import Identity
+from hpcepm.input import ReadInput
 from hpcepm.input.plugins import resolved
 from hpcepm.layout import SAME_STRAIN
-from hpcepm.parallel.ranks import Ranks
+from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.parallel.rows import Lattice
+from hpcepm.reading import BadFile
+from hpcepm.schedule import common
 from hpcepm.storage.checkpoint import (
-    BadCheckpoint,
     CheckpointHeader,
     ForeignCheckpoint,
     UnderWay,
-    newest_checkpoint,
     read_early,
     read_under_way,
 )
-from hpcepm.storage.directory import DirectoryTaken, Identity, RunDirectory, read_identity
+from hpcepm.storage.checkpoints import checkpoints_in, newest_checkpoint
+from hpcepm.storage.directory import DirectoryTaken, RunDirectory
 from hpcepm.storage.fields import damage_seen_together
-from hpcepm.storage.store import Plan, Progress, Store, snapshots_are_large
+from hpcepm.storage.store import Plan, Progress, Start, Store, snapshots_are_large
 
+from .provenance import changed
+from .salvage import Found, found_in, pieces_of, settings_of
 from .save_points import plan_of
 
 FREE_TO_CHANGE: Final = (
@@ -50,26 +54,32 @@ class Resume:
         Rank 0's hold on the run directory.
     plan
         What this part keeps.
+    versions
+        On rank 0: of the software of this part.
     wanted
         Whether to look for what is there; else all begins afresh.
 
     Attributes
     ----------
-    progress, avalanches_of_done
-        How many rows of the tables count, and how many avalanches are of finished realizations.
+    identity
+        Of the run: that of what is there, or a new one.
+    start
+        How far the tables have come.
+    header
+        Of the checkpoint; None if there is none.
     number
         Of the newest checkpoint.
-    created
-        When the run was begun; None for now.
-    path, strain
-        The checkpoint, and the strain of the realization furthest on in it; None if there is none.
+    strain
+        Of the realization furthest on in the checkpoint; None if there is none.
+    warnings
+        What a user should know.
 
     Raises
     ------
     DirectoryTaken
         The directory holds a run that is finished, or another one.
-    BadCheckpoint
-        There are checkpoints, and none is sound.
+    ProblemOnRank
+        What there is of it cannot be used.
     """
 
     def __init__(
@@ -78,36 +88,65 @@ class Resume:
         read: ReadInput,
         directory: RunDirectory | None,
         plan: Plan,
+        versions: Mapping[str, str],
         wanted: bool,
     ) -> None:
         self._plan = plan
-        self._settings = read.settings
-        self.progress = Progress()
-        self.avalanches_of_done = self.number = 0
-        self.created: str | None = None
-        self.path: Path | None = None
+        self._read = read
+        self.start = Start()
+        self.number = 0
+        self.header: CheckpointHeader | None = None
         self.strain: float | None = None
-        self._unsound: dict[Path, str] = {}
-        self._begun: dict[int, tuple[Path, int, int]] = {}  # with records and snapshots
+        self.warnings: list[str] = []
+        self._begun: dict[int, tuple[Path, int, int]] = {}
         self._early: set[int] = set()  # finished, but for one before them
         self._kept = (len(plan.record_strains), len(plan.snapshot_strains))
-        folder = world.bcast(directory.checkpoints if directory and wanted else None)
-        if folder is None:
-            return
-        identity = world.bcast(read_identity(directory.run_file) if directory else None)
+        identity = Identity.new()
+        if world.bcast(directory is not None and wanted):
+            identity = self._look(world, directory) or identity
+        if identity.parts:
+            self.warnings += changed(identity.parts[-1], versions)
+        ours = json.loads(resolved(read))
+        self.identity = world.bcast(identity.with_part(versions)._replace(settings=ours))
+
+    def _look(self, world: Ranks, directory: RunDirectory | None) -> Identity | None:
+        """Find out from where to go on; return which run it is. Collective."""
+        found, problem = None, None
+        if directory is not None:
+            try:
+                found = found_in(directory, self.warnings)
+                there = checkpoints_in(directory.checkpoints)
+                self.number = int(there[0].stem) if there else 0
+            except BadFile as error:
+                problem = str(error)
+        world.raise_together(problem)
+        found, self.number = world.bcast((found, self.number))
+        folder = Path(self._read.settings.output.directory) / "checkpoints"
         try:
-            header, self._unsound = newest_checkpoint(folder, world)
+            run = found.identity.run if found else None
+            self.header, unsound = newest_checkpoint(folder, world, run)
         except ForeignCheckpoint as error:
             raise DirectoryTaken(str(error)) from None
-        refused = world.bcast(self._why_not(identity, header))
+        except BadFile as error:
+            raise ProblemOnRank(str(error)) from None
+        if unsound:
+            self.warnings += [*unsound, "an older checkpoint is used"]
+        with world.collective_errors(str(folder.parent)):
+            for one in (found, self.header):
+                settings_of(one.identity) if one else None
+        refused = world.bcast(self._why_not(found) if world.is_root else None)
         if refused is not None:
-            raise DirectoryTaken(f"{read.settings.output.directory}: {refused}")
-        self._go_on_from(identity, header)
+            raise DirectoryTaken(f"{self._read.settings.output.directory}: {refused}")
+        with world.collective_errors(f"{folder.parent}: cannot be continued"):
+            self.start = self._start_from(found, directory)
+        self.start = world.bcast(self.start)
+        known = self.header or found
+        return known.identity if known else None
 
-    def _why_not(self, identity: Identity | None, header: CheckpointHeader | None) -> str | None:
+    def _why_not(self, found: Found | None) -> str | None:
         """Return why what is there cannot be continued, if so."""
-        ours = json.loads(resolved(self._settings))
-        for settings in [one.settings for one in (identity, header) if one]:
+        ours, header = json.loads(resolved(self._read)), self.header
+        for settings in [one.identity.settings for one in (found, header) if one]:
             changed = list(differences(settings, ours, FREE_TO_CHANGE))
             target, before = ours["loading"]["target"], settings["loading"]["target"]
             several = max(ours["realizations"], settings["realizations"]) > 1
@@ -117,19 +156,18 @@ class Resume:
             if changed:
                 told = "\n  ".join(changed)
                 return f"holds a run of another input, and it was not touched:\n  {told}"
-        return self._why_too_far(identity, header) if identity or header else None
+        return self._why_too_far(found) if found or header else None
 
-    def _why_too_far(
-        self, identity: Identity | None, header: CheckpointHeader | None
-    ) -> str | None:
+    def _why_too_far(self, found: Found | None) -> str | None:
         """Return why what is there has come too far to be continued, if so."""
-        known = header or identity
+        header = self.header
+        known = header or found
         assert known is not None
-        n, target = self._settings.realizations, self._settings.loading.target
-        before = known.settings["loading"]["target"]
+        n, target = self._read.settings.realizations, self._read.settings.loading.target
+        before = _target(known)
         done = max(
             header.progress.realizations if header else 0,
-            identity.progress["realizations"] if identity else 0,
+            found.whole.realizations if found and _target(found) == before else 0,
         )
         if done > n:
             return f"holds a run that has {done} realizations already; it was not touched."
@@ -148,7 +186,7 @@ class Resume:
     @staticmethod
     def _reached(header: CheckpointHeader) -> float:
         """Return the strain that a run has come to, of a loading step or a record."""
-        plan = _plan_of(header)
+        plan = _plan_of(header.identity)
         reached = list(header.strain.values())
         for _, records, snapshots in header.begun.values():
             reached += [
@@ -157,56 +195,69 @@ class Resume:
             ]
         return max(reached, default=0.0)
 
-    def _go_on_from(self, identity: Identity | None, header: CheckpointHeader | None) -> None:
-        if identity is not None:
-            self.created = identity.created
-            self.progress = Progress(**identity.progress)
-            self.avalanches_of_done = self.progress.avalanches
-        if header is None:
-            return
-        self.number, self.path, self.created = header.number, header.path, header.created
-        self.strain = max(header.strain.values(), default=None)
-        self._begun = dict(header.begun)
-        another = header.settings["loading"]["target"] != self._settings.loading.target
-        if another or header.progress.realizations >= self.progress.realizations:
-            self.progress = header.progress
-            self.avalanches_of_done = header.avalanches_of_done
-        first, last = self.progress.realizations, self._settings.realizations
-        self._early = {r for r in header.early if first <= r < last}
-        if another:
-            self._to_another_target(_plan_of(header))
+    def _start_from(self, found: Found | None, directory: RunDirectory | None) -> Start:
+        """Return how far the tables have come, and note who is under way."""
+        target, header = self._read.settings.loading.target, self.header
+        same = found is not None and _target(found) == target
+        start = Start(shown=found.rows if found and same else Progress())
+        done = found.whole if found and same else Progress()
+        if header is not None:
+            self.strain = max(header.strain.values(), default=None)
+            self._begun = dict(header.begun)
+            another = _target(header) != target
+            if another or header.progress.realizations >= done.realizations:
+                start = start._replace(
+                    progress=header.progress,
+                    avalanches_of_done=header.avalanches_of_done,
+                    pieces=header.pieces,
+                )
+                done = Progress()
+            if another:
+                start = self._to_another_target(start, _plan_of(header.identity))
+        if done.realizations and directory is not None and found is not None:
+            pieces = pieces_of(directory.pieces, found.identity)
+            start = start._replace(progress=done, avalanches_of_done=done.avalanches, pieces=pieces)
+        first, last = start.progress.realizations, self._read.settings.realizations
+        self._early = {r for r in (header.early if header else ()) if first <= r < last}
+        return start
 
-    def _to_another_target(self, before: Plan) -> None:
+    def _to_another_target(self, start: Start, before: Plan) -> Start:
         """Keep the rows at strains of both targets, and the state at the end of the first."""
-        records = _common(before.record_strains, self._plan.record_strains)
-        snapshots = _common(before.snapshot_strains, self._plan.snapshot_strains)
+        records = common(before.record_strains, self._plan.record_strains)
+        snapshots = common(before.snapshot_strains, self._plan.snapshot_strains)
         self._kept = records, snapshots
-        there = self.progress
-        self.progress = Progress(
+        there = start.progress
+        kept = Progress(
             0,
             min(there.observables, records),
             min(there.profiles, records),
             there.avalanches,
             min(there.fields, snapshots),
         )
-        self.avalanches_of_done = 0
+        return start._replace(progress=kept, avalanches_of_done=0)
 
     def realization(self, number: int, lattice: Lattice) -> UnderWay | None:
         """Return where a realization goes on; None if it begins. Collective on its group."""
         if number not in self._begun:
             return None
         path, found = self._begun[number][0], None
-        problem = damage_seen_together(path, lattice.ranks) if path != self.path else None
-        try:
-            found = read_under_way(path, number, lattice, self._kinds) if problem is None else None
-        except BadCheckpoint as error:
-            problem = str(error)
+        checked = self.header is not None and path == self.header.path
+        problem = None if checked else damage_seen_together(path, lattice.ranks)
+        if problem is None:
+            try:
+                found = read_under_way(path, self.identity.run, number, lattice, self._kinds)
+            except BadFile as error:
+                problem = str(error)
         lattice.ranks.raise_together(problem)
         assert found is not None
         records, snapshots = self._kept
         return found._replace(
             records=min(found.records, records), snapshots=min(found.snapshots, snapshots)
         )
+
+    def file_of(self, number: int) -> Path:
+        """Return the checkpoint that a realization goes on from."""
+        return self._begun[number][0]
 
     @property
     def _kinds(self) -> dict[str, np.dtype[Any]]:
@@ -216,50 +267,29 @@ class Resume:
 
     def add_early(self, store: Store) -> None:
         """Add the rows of realizations that were finished before an earlier one. On rank 0."""
-        if self.path is not None:
-            for realization, rows in read_early(self.path, self._early, self._kinds).items():
+        if self.header is not None:
+            found = read_early(self.header.path, self._early, self._kinds)
+            for realization, rows in found.items():
                 store.add(realization, rows, finished=True)
 
     @property
     def queue(self) -> list[int]:
         """The realizations that are to be sheared, or to be gone on with."""
-        first, last = self.progress.realizations, self._settings.realizations
+        first, last = self.start.progress.realizations, self._read.settings.realizations
         return [r for r in range(first, last) if r not in self._early]
-
-    @property
-    def kept_fields(self) -> set[int]:
-        """The large snapshots, by number, of realizations that are not in the tables yet."""
-        per_realization = len(self._plan.snapshot_strains)
-        there = {number: min(n, self._kept[1]) for number, (_, _, n) in self._begun.items()}
-        there.update(dict.fromkeys(self._early, per_realization))
-        return {number * per_realization + k for number, n in there.items() for k in range(n)}
-
-    def remove_unsound(self) -> None:
-        """Remove checkpoints that were found damaged."""
-        for path in self._unsound:
-            path.unlink(missing_ok=True)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a user should know of damaged checkpoints."""
-        said = list(self._unsound.values())
-        return [*said, "an older checkpoint is used"] if said else []
 
     def waiting(self, queue: list[int]) -> dict[int, tuple[Path, int, int]]:
         """Return where the realizations of a queue are gone on with that were begun before."""
         return {number: self._begun[number] for number in queue if number in self._begun}
 
 
-def _plan_of(header: CheckpointHeader) -> Plan:
-    """Return what the part of a run kept that wrote a checkpoint."""
-    keys = {key: value for key, value in header.settings.items() if key != "plugins"}
-    return plan_of(Input.model_validate(keys))
+def _target(one: Found | CheckpointHeader) -> float:
+    return float(one.identity.settings["loading"]["target"])
 
 
-def _common(before: tuple[float, ...], now: tuple[float, ...]) -> int:
-    """Return how many strains two lists have in common from their beginning on, to the last bit."""
-    pairs = enumerate(zip(before, now, strict=False))
-    return next((k for k, (a, b) in pairs if a != b), min(len(before), len(now)))
+def _plan_of(identity: Identity) -> Plan:
+    """Return what the part of a run kept that wrote a file."""
+    return plan_of(settings_of(identity))
 
 
 def differences(before: Any, now: Any, free: tuple[str, ...], path: str = "") -> Iterator[str]:

@@ -11,23 +11,23 @@ In words, on each group of ranks:
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from hpcepm.input import ReadInput
 from hpcepm.input.glass import glass_of, loading_of
-from hpcepm.input.plugins import resolved
+from hpcepm.model.consistency import ImpossibleState
 from hpcepm.model.dynamics import NotFinite
 from hpcepm.model.engines import choose_engine
 from hpcepm.model.glass import mean_initial_threshold
 from hpcepm.model.observables import Snapshot
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.storage.checkpoint import BadCheckpoint, UnderWay, about_run, prune, write_checkpoint
+from hpcepm.reading import BadFile
+from hpcepm.storage.checkpoint import UnderWay, write_checkpoint
+from hpcepm.storage.checkpoints import Checkpoints
 from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
-from hpcepm.storage.tables import DamagedOutput
 
 from . import provenance
 from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task, ranks_of_a_group
@@ -35,9 +35,9 @@ from .manager import Manager
 from .report import header, summary
 from .resources import DiskWatch
 from .resume import Resume
-from .runner import Runner
+from .runner import Destination, Runner
 from .save_points import plan_of, save_points
-from .stopping import Deadline, Files, StopRequest
+from .stopping import Deadline, StopRequest
 from .terminal import Progress
 
 SECONDS_A_PAUSE: Final = 0.25
@@ -78,7 +78,7 @@ class Run:
     ------
     DirectoryTaken
         The directory holds a finished run, or one of another input.
-    BadCheckpoint, ProblemOnRank
+    ProblemOnRank
         What is there cannot be used.
     """
 
@@ -107,20 +107,26 @@ class Run:
         self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
         self.choice = choose_engine(settings.engine, (nx, ny))
         self.plan = plan_of(settings)
-        self.resume = Resume(world, read, directory, self.plan, wanted=resume)
-        self.created = self.resume.created or datetime.now(UTC).isoformat(timespec="seconds")
-        pieces, points = self.path / "pieces" if self.path else None, save_points(settings)
+        self.versions = provenance.versions() if world.is_root else {}
+        self.resume = Resume(world, read, directory, self.plan, self.versions, wanted=resume)
+        self.attributes = world.bcast(self._attributes() if world.is_root else {})
+        claim = world.bcast(directory.claim if directory else None)
         self.runner = Runner(
             self.lattice,
             self.glass,
             self.choice.engine,
-            points,
+            save_points(settings),
             self.plan,
-            pieces,
+            Destination(self.path / "pieces", self.attributes, claim)
+            if self.path and claim
+            else None,
             loading_of(read),
         )
-        self.versions = provenance.versions() if world.is_root else {}
         self.store = self._make_store()
+        self.checkpoints = None
+        if directory is not None:
+            keep, run = settings.checkpoint.keep, self.resume.identity.run
+            self.checkpoints = Checkpoints(directory.checkpoints, run, keep, self.resume.header)
         self.manager = None
         if self.store is not None:
             queue = self.resume.queue
@@ -135,19 +141,22 @@ class Run:
         self._next_look = 0.0
         self._signals_told = 0
 
+    def _attributes(self) -> dict[str, Any]:
+        """Return what every file says of the run."""
+        return {**provenance.of_run(self), **self.resume.identity.attributes()}
+
     def _make_store(self) -> Store | None:
         """Return the store on rank 0, None elsewhere. Collective."""
         store, problem = None, None
         if self.world.is_root:
-            attributes = provenance.of_run(self)
             try:
                 if self.directory is None:
-                    store = Store(self.plan, attributes)
+                    store = Store(self.plan, self.attributes)
                 else:
-                    before, done = self.resume.progress, self.resume.avalanches_of_done
-                    store = FileStore(self.directory, self.plan, attributes, before, done)
+                    start = self.resume.start
+                    store = FileStore(self.directory, self.plan, self.attributes, start)
                     self.resume.add_early(store)
-            except (DamagedOutput, BadCheckpoint) as error:
+            except BadFile as error:
                 said = "Without it the run cannot go on; begin it anew in another directory"
                 problem = f"{error}. {said}"
         self.world.raise_together(problem)
@@ -188,15 +197,12 @@ class Run:
             self.progress.say(summary(self, time.monotonic() - started))
 
     def _begin_directory(self) -> None:
-        """Make a ``run.h5`` that shows nothing beyond the checkpoint; remove what is beyond it."""
+        """Make a ``run.h5``, if there is none that shows more."""
         with self.world.collective_errors(f"{self.path}: the output cannot be written"):
-            if isinstance(self.store, FileStore):
+            if self.store is not None:
                 self.store.save()
-                self.store.truncate(self.resume.kept_fields)
-                self.resume.remove_unsound()
-        if self.directory is not None:
-            files = Files(self.directory.path)
-            files.take(files.stop)  # meant for a run that is over
+        if self.manager is not None:
+            self.manager.begin()
 
     def _next_task(self) -> Task:
         """Return what this group does next. Collective on the group."""
@@ -214,7 +220,10 @@ class Run:
     def _shear(self, realization: int) -> Iterator[Snapshot]:
         """Shear a realization, and hand over its rows. Collective on the group."""
         before = self.resume.realization(realization, self.lattice)
-        self.runner.begin(realization, before)
+        try:
+            self.runner.begin(realization, before)
+        except ImpossibleState as error:
+            self._fail(f"{self.resume.file_of(realization)}: realization {realization}: {error}")
         self.events_before = int(self.runner.dynamics.state.macro[0]["events"])
         self._shearing = True
         yield from self.runner.shear(self._pause, self._steps)
@@ -278,7 +287,8 @@ class Run:
             return
         n = self.settings.realizations
         if n > 1:
-            self.progress.realizations(self.resume.progress.realizations, self.store.n_done, n)
+            begun_with = self.resume.start.progress.realizations
+            self.progress.realizations(begun_with, self.store.n_done, n)
         elif self._shearing:
             macro, dynamics = self.runner.dynamics.state.macro[0], self.runner.dynamics
             strain = float(macro["strain"])
@@ -376,19 +386,15 @@ class Run:
             if self.store is not None:
                 self.store.save()
         mine: UnderWay | None = self.runner.under_way() if self._shearing else None
-        about, waiting, early = {}, {}, {}
-        if self.manager is not None and self.store is not None:
-            waiting = self.resume.waiting(self.manager.queue)
-            settings = resolved(self.settings)
-            about = about_run(self.store, settings, self.created, waiting)
-            early = self.store.early
+        waiting = self.resume.waiting(self.manager.queue) if self.manager else None
         assert self.path is not None
         folder = self.path / "checkpoints"
         self._n_checkpoints += 1
         number = self._n_checkpoints
-        write_checkpoint(folder, number, self.world, self.lattice, mine, about, early)
+        path = write_checkpoint(folder, number, self.world, self.lattice, mine, self.store, waiting)
+        with self.world.collective_errors(f"{folder}: cannot be written"):
+            if self.checkpoints is not None and isinstance(self.store, FileStore):
+                self.store.remove_unused(self.checkpoints.wrote(path))
         if self.manager is not None:
-            needed = {path for path, *_ in waiting.values()}
-            prune(folder, self.settings.checkpoint.keep, needed)
             self.manager.checkpointed = self.manager.saved = time.monotonic()
             self._slowest_checkpoint = max(self._slowest_checkpoint, time.monotonic() - began)

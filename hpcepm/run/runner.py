@@ -1,15 +1,15 @@
 """Shears one realization after the other, with tables, buffers and loops that are made once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import AVALANCHE
+from hpcepm.layout import AVALANCHE, snapshot_name
 from hpcepm.model.dynamics import STRAIN_CONTROL, Dynamics
 from hpcepm.model.glass import Glass
 from hpcepm.model.loading import Loading
@@ -23,11 +23,11 @@ from hpcepm.model.observables import (
     record_dtype,
 )
 from hpcepm.parallel.rows import Lattice
+from hpcepm.schedule import SavePoint
 from hpcepm.storage.checkpoint import UnderWay
 from hpcepm.storage.fields import write_fields
-from hpcepm.storage.store import Plan, Rows, field_file, snapshots_are_large
-
-from .save_points import SavePoint
+from hpcepm.storage.lock import Claim
+from hpcepm.storage.store import Plan, Rows, snapshots_are_large
 
 MEASURED_TOGETHER: Final = 2**17
 """Sites of the snapshots that are measured together: about as many as fit into the L2 cache."""
@@ -45,6 +45,14 @@ def no_pause(_: bool) -> int:
     return AS_MANY_AS_IT_TAKES
 
 
+class Destination(NamedTuple):
+    """Where large snapshots are written: the folder, attributes of each, and whose it is."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    claim: Claim
+
+
 class Runner:
     """Shears any realization of a glass, and keeps its rows until they are taken.
 
@@ -58,8 +66,8 @@ class Runner:
         Where to save, ascending; the last is where to stop.
     plan
         What is kept.
-    pieces
-        Where large snapshots are written; None keeps them in memory.
+    destination
+        Of large snapshots; None keeps them in memory.
 
     Attributes
     ----------
@@ -74,12 +82,12 @@ class Runner:
         engine: str,
         points: Sequence[SavePoint],
         plan: Plan,
-        pieces: Path | None = None,
+        destination: Destination | None = None,
         loading: Loading = STRAIN_CONTROL,
     ) -> None:
         self.points = points
         self.plan = plan
-        self.pieces = pieces if snapshots_are_large(plan) else None
+        self.destination = destination if snapshots_are_large(plan) else None
         self.realization: int | None = None
         self.dynamics = Dynamics(lattice, glass, engine, loading=loading)
         self._records = _Records(lattice, glass.shear_modulus, len(plan.record_strains))
@@ -151,7 +159,7 @@ class Runner:
         """Keep the fields of a snapshot, or write them. Collective."""
         lattice = self.dynamics.lattice
         fields = {name: getattr(snapshot, name) for name in self.plan.field_names}
-        if self.pieces is None:
+        if self.destination is None:
             row = np.zeros(1, self.plan.fields)
             for name, field in fields.items():
                 row[name][0] = lattice.all_rows(field)
@@ -159,11 +167,16 @@ class Runner:
             row = np.zeros(1, np.dtype([]))
             assert self.realization is not None
             number = self.realization * len(self.plan.snapshot_strains) + self.n_snapshots
-            path = field_file(self.pieces, number)
+            folder, about, claim = self.destination
+            path = folder / snapshot_name(number)
 
             def describe(file: h5py.File) -> None:
+                file.attrs.update({**about, "table": "fields", "first": number})
                 file.attrs["strain"] = snapshot.strain
 
+            with lattice.ranks.collective_errors(f"{path}: cannot be written"):
+                if lattice.ranks.is_root:
+                    claim.check()
             write_fields(path, lattice.ranks, lattice, fields, describe, before=(1,))
         self._fields.append(row)
         self.n_snapshots += 1
@@ -178,7 +191,7 @@ class Runner:
         """Return all rows that were not taken yet, and keep them. Collective."""
         self._avalanches.append(self.dynamics.take_avalanches())
         observables, profiles = self._records.measured()
-        fields = self.plan.fields if self.pieces is None else np.dtype([])
+        fields = self.plan.fields if self.destination is None else np.dtype([])
         new = Rows(
             observables,
             profiles,

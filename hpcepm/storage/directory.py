@@ -1,14 +1,14 @@
 """The directory that a run owns: what may be in it, and who holds it."""
 
-import json
+import stat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import h5py
+from hpcepm.identity import Identity
+from hpcepm.layout import CHECKPOINT_NAME, LAYOUT_VERSION, PIECE_NAME
+from hpcepm.reading import BadFile, attribute, count, open_hdf5, own_names
 
-from hpcepm.files import damage
-
-from .lock import InUse, Lock
+from .lock import Claim, InUse, Lock
 
 
 class DirectoryTaken(Exception):
@@ -33,11 +33,13 @@ class RunDirectory:
     ----------
     taken_over
         Whose lock this was, if a run died here and left it; else None.
+    claim
+        To be checked before anything is written: whether the directory is still held.
 
     Raises
     ------
     DirectoryTaken
-        Another run is at work there, or one is there and ``go_on`` is False, or something else is.
+        Another run is at work there, or one is there and ``go_on`` is False.
         Nothing was touched.
     DirectoryUnusable
         It cannot be made.
@@ -68,10 +70,18 @@ class RunDirectory:
             self._refuse_taken(go_on)
             for folder in (self.pieces, self.checkpoints):
                 folder.mkdir(exist_ok=True)
+                if not stat.S_ISDIR(folder.lstat().st_mode):
+                    said = "is a link, and a run writes in its own directory only"
+                    raise DirectoryTaken(f"{folder}: {said}")
         except BaseException:
             lock.release()
             raise
         return lock
+
+    @property
+    def claim(self) -> Claim:
+        """What tells whether the directory is still held."""
+        return self._lock.claim
 
     @property
     def pieces(self) -> Path:
@@ -89,17 +99,15 @@ class RunDirectory:
         return self.path / "run.h5"
 
     def _refuse_taken(self, go_on: bool) -> None:
-        has_checkpoints = any(
-            self.checkpoints.glob("*.h5")
-        )  # from which a damaged run.h5 is made anew
-        if self.run_file.exists() and read_identity(self.run_file) is None and not has_checkpoints:
+        """Refuse a directory with anything of a run in it, unless that is to be continued."""
+        there = [
+            *own_names(self.path, r"run\.h5"),
+            *own_names(self.pieces, PIECE_NAME),
+            *own_names(self.checkpoints, CHECKPOINT_NAME),
+        ]
+        if there and not go_on:
             raise DirectoryTaken(
-                f"{self.run_file}: is no output of hpcepm, or damaged, and it was not touched."
-            )
-        holds_run = self.run_file.exists() or has_checkpoints
-        if holds_run and not go_on:
-            raise DirectoryTaken(
-                f"{self.path}: holds a run already, and it was not touched. "
+                f"{self.path}: holds a run already ({there[0]}), and it was not touched. "
                 "Add --continue to go on with it, "
                 "choose another directory with --output DIR, or remove it."
             )
@@ -109,27 +117,25 @@ class RunDirectory:
         self._lock.release()
 
 
-class Identity(NamedTuple):
-    """What a ``run.h5`` says of the run that it belongs to."""
+class Shown(NamedTuple):
+    """What a ``run.h5`` says of its run."""
 
-    settings: dict[str, Any]
+    identity: Identity
     finished: bool
-    created: str
-    progress: dict[str, int]  # of finished realizations alone: fields of `Progress`
+    whole: str  # progress of finished realizations alone, and of all rows: `Progress` as JSON
+    rows: str
 
 
-def read_identity(run_file: Path) -> Identity | None:
-    """Return which run a ``run.h5`` belongs to; None if it is not one of ours, or damaged."""
-    if damage(run_file) is not None:
-        return None
-    try:
-        with h5py.File(run_file, "r") as file:
-            said = file.attrs
-            return Identity(
-                json.loads(said["input_resolved"]),
-                bool(said["finished"]),
-                str(said["created"]),
-                json.loads(said["progress"]),
-            )
-    except (OSError, KeyError, ValueError, TypeError):
-        return None
+def read_shown(run_file: Path) -> Shown:
+    """Return what a ``run.h5`` says of its run.
+
+    Raises
+    ------
+    BadFile
+        It is missing, damaged, or not one of ours.
+    """
+    with open_hdf5(run_file) as file:
+        if count(file, "layout_version") != LAYOUT_VERSION:
+            raise BadFile(f"{run_file}: is not of this version of hpcepm")
+        whole, rows = (attribute(file, name, str) for name in ("progress", "rows"))
+        return Shown(Identity.of(file), bool(attribute(file, "finished", bool)), whole, rows)

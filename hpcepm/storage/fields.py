@@ -26,7 +26,10 @@ from hpcepm.files import (
     CHECKSUM_BYTES,
     CHUNK,
     checksum_line,
+    create,
     fsync_and_rename,
+    open_regular,
+    partial_of,
     preallocate,
     told,
 )
@@ -81,17 +84,17 @@ def write_fields(
     ProblemOnRank
         The disk is full or gone; an older file of this name is untouched.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial, place, skeleton = partial_of(path), None, None
     kinds = {name: field.dtype for name, field in fields.items()} if kinds is None else kinds
-    skeleton = None
     try:
         with ranks.collective_errors(f"{partial}: cannot be written"):
             if ranks.is_root:
                 skeleton = _skeleton((*before, *lattice.shape), kinds, describe)
-                _write_skeleton(partial, skeleton)
+                place = _write_skeleton(partial, skeleton)
         start_of, size = ranks.bcast((skeleton.start_of, skeleton.size) if skeleton else ({}, 0))
+        place = ranks.bcast(place)
         with ranks.collective_errors(f"{partial}: cannot be written"):
-            _write_rows(partial, lattice, fields, start_of)
+            _write_rows(partial, place, lattice, fields, start_of)
         with ranks.collective_errors(f"{partial}: cannot be read again"):
             _compare_rows(partial, lattice, fields, start_of)
         _write_checksum(partial, size, ranks)
@@ -120,7 +123,7 @@ def damage_seen_together(path: Path, ranks: Ranks) -> str | None:
     digests, problem = _digests(path, size - CHECKSUM_BYTES, ranks)
     if problem is None and ranks.is_root:
         try:
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 file.seek(size - CHECKSUM_BYTES)
                 if file.read() != checksum_line(size, digests):
                     problem = f"{path}: {ALTERED}"
@@ -133,7 +136,7 @@ def _digests(path: Path, size: int, ranks: Ranks) -> tuple[Iterator[bytes], str 
     """Return the digests of the chunks of a file, and what went wrong. Collective."""
     own, problem = [], None
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             for start in range(ranks.rank * CHUNK, size, ranks.size * CHUNK):
                 file.seek(start)
                 own.append(sha256(file.read(min(CHUNK, size - start))).digest())
@@ -149,7 +152,7 @@ def _write_checksum(path: Path, size: int, ranks: Ranks) -> None:
     ranks.raise_together(problem)
     with ranks.collective_errors(f"{path}: cannot be written"):
         if ranks.is_root:
-            with open(path, "rb+") as file:
+            with open(os.open(path, os.O_RDWR | os.O_NOFOLLOW), "rb+") as file:
                 file.seek(size - CHECKSUM_BYTES)
                 file.write(checksum_line(size, digests))
 
@@ -220,11 +223,13 @@ def _place_for(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dty
     return int(h5py.h5d.create(owner.id, leaf.encode(), kind, space, layout).get_offset())
 
 
-def _write_skeleton(path: Path, skeleton: Skeleton) -> None:
-    with open(path, "wb") as file:
+def _write_skeleton(path: Path, skeleton: Skeleton) -> int:
+    """Make the file; return its inode, by which other ranks know that theirs is the same."""
+    with create(path) as file:
         preallocate(file.fileno(), skeleton.size)
         for start, page in skeleton.pages:
             _write_at(file.fileno(), memoryview(page)[: skeleton.size - start], start)
+        return os.fstat(file.fileno()).st_ino
 
 
 def _local_bytes(
@@ -241,11 +246,14 @@ def _local_bytes(
 
 def _write_rows(
     path: Path,
+    inode: int | None,
     lattice: Lattice,
     fields: Mapping[str, NDArray[Any]],
     start_of: Mapping[str, int],
 ) -> None:
-    with open(path, "rb+", buffering=0) as file:
+    with open(os.open(path, os.O_RDWR | os.O_NOFOLLOW), "rb+", buffering=0) as file:
+        if os.fstat(file.fileno()).st_ino != inode:
+            raise OSError(errno.ESTALE, "is another file on this rank")
         for start, rows in _local_bytes(lattice, fields, start_of):
             _write_at(file.fileno(), rows, start)
         os.fsync(file.fileno())  # each rank: its node may hold what it wrote
@@ -263,7 +271,7 @@ def _compare_rows(
     fields: Mapping[str, NDArray[Any]],
     start_of: Mapping[str, int],
 ) -> None:
-    with open(path, "rb", buffering=0) as file:
+    with open_regular(path) as file:
         for start, rows in _local_bytes(lattice, fields, start_of):
             there = np.frombuffer(os.pread(file.fileno(), len(rows), start), np.uint8)
             if not np.array_equal(there, rows):

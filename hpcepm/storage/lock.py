@@ -3,31 +3,58 @@
 The kernel's own lock (flock) does this, where the file system carries it to other machines. Not all
 do, and some pretend. So the lock file also says who holds it, and its holder touches it every few
 seconds: a heartbeat. Whoever finds the lock of another machine watches for one before taking it
-over.
+over; clocks of two machines are not compared. A holder that slept through this has lost the lock:
+before it writes anything it must ask whether the lock is still its own (`Claim`).
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import secrets
 import socket
+import stat
 import threading
 import time
-from errno import EACCES, EAGAIN, ENOLCK, ENOSYS, EOPNOTSUPP
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-NO_LOCKS: Final = (ENOLCK, ENOSYS, EOPNOTSUPP)  # what file systems answer that cannot lock
+NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, 524)
+"""What file systems answer that cannot lock; 524 is ENOTSUPP of the Linux kernel."""
+
 HEARTBEAT: Final = 3.0
 PATIENCE: Final = 4 * HEARTBEAT
 """Seconds without a heartbeat after which a holder is taken for dead."""
 
-SURELY_DEAD: Final = 600.0
-"""Age of the last heartbeat, in seconds, that no difference between clocks explains."""
+MOST_BYTES: Final = 4096
 
 
 class InUse(Exception):
     """Another run holds the lock; the message says which."""
+
+
+class Claim(NamedTuple):
+    """What a holder's lock file must say as long as the lock is its own. On any rank."""
+
+    path: Path
+    token: str
+
+    def check(self) -> None:
+        """Find out whether the lock is still held.
+
+        Raises
+        ------
+        OSError
+            It is not: the directory was removed, renamed or taken over.
+        """
+        try:
+            holder = _holder(_opened(self.path, os.O_RDONLY), close=True)
+        except FileNotFoundError:
+            holder = {}
+        if holder.get("token") != self.token:
+            who = f"by {_told(holder)}" if holder else "or removed"
+            raise OSError(errno.ESTALE, f"the directory was taken over {who}; nothing was written")
 
 
 class Lock:
@@ -44,6 +71,8 @@ class Lock:
     ----------
     taken_over
         The dead holder, in words, whose lock this was; None if it was free.
+    claim
+        To ask later whether the lock is still held.
 
     Raises
     ------
@@ -54,7 +83,8 @@ class Lock:
     """
 
     def __init__(self, path: Path, patience: float = PATIENCE) -> None:
-        self.path = path
+        self.path = path.absolute()
+        self.claim = Claim(self.path, secrets.token_hex(16))
         self.taken_over: str | None = None
         self._patience = patience
         self._descriptor = self._take()
@@ -63,21 +93,22 @@ class Lock:
         self._heart.start()
 
     def release(self) -> None:
-        """Let others have it."""
+        """Let others have it; a lock that was lost is left to its new holder."""
         self._over.set()
         self._heart.join()
         with contextlib.suppress(OSError):
+            self.claim.check()
             self.path.unlink()
         os.close(self._descriptor)
 
     def _take(self) -> int:
         """Return the descriptor of the locked file, which says from now on that it is ours."""
         while True:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = _opened(self.path, os.O_RDWR | os.O_CREAT)
             try:
                 self._refuse_if_alive(descriptor)
-                if os.path.samestat(os.fstat(descriptor), os.stat(self.path)):
-                    _write_holder(descriptor)
+                if os.path.samestat(os.fstat(descriptor), os.lstat(self.path)):
+                    _write_holder(descriptor, self.claim.token)
                     return descriptor
             except FileNotFoundError:
                 pass  # its last holder removed it while we took hold of it: take the next
@@ -91,9 +122,9 @@ class Lock:
         ours = _flock(descriptor)
         if ours is False:
             raise InUse(_told(holder))
-        if not holder:
+        if os.fstat(descriptor).st_size == 0:
             return
-        here = holder.get("host") == socket.gethostname()
+        here = holder.get("boot") == _boot()
         # On another machine, whatever the kernel says: its locks may end at this one.
         if (ours is None and _is_running(holder)) if here else self._beats(descriptor):
             raise InUse(_told(holder))
@@ -101,8 +132,6 @@ class Lock:
 
     def _beats(self, descriptor: int) -> bool:
         """Return whether someone touches the file while we watch."""
-        if time.time() - os.fstat(descriptor).st_mtime > SURELY_DEAD:
-            return False
         before, give_up = os.fstat(descriptor).st_mtime_ns, time.monotonic() + self._patience
         while time.monotonic() < give_up:
             time.sleep(0.2)
@@ -112,10 +141,24 @@ class Lock:
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT):
-            with contextlib.suppress(
-                OSError
-            ):  # a directory that is gone is for the next write to report
+            with contextlib.suppress(OSError):  # whoever writes next will report it
+                self.claim.check()
                 os.utime(self._descriptor)
+
+
+def _opened(path: Path, flags: int) -> int:
+    """Return the descriptor of a regular file."""
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, f"{path.name} is a link") from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{path.name} is no file")
+    return descriptor
 
 
 def _flock(descriptor: int) -> bool | None:
@@ -125,30 +168,37 @@ def _flock(descriptor: int) -> bool | None:
     except OSError as error:
         if error.errno in NO_LOCKS:
             return None
-        if error.errno not in (EAGAIN, EACCES):
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
         return False
     return True
 
 
-def _write_holder(descriptor: int) -> None:
+def _write_holder(descriptor: int, token: str) -> None:
     holder = {
         "host": socket.gethostname(),
+        "boot": _boot(),
         "pid": os.getpid(),
         "began": _began(os.getpid()),
         "job": os.environ.get("SLURM_JOB_ID") or os.environ.get("PBS_JOBID"),
         "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "token": token,
     }
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(holder).encode() + b"\n", 0)
+    text = json.dumps(holder).encode()
+    # One write, padded: whoever reads meanwhile sees the old holder or the new one.
+    os.pwrite(descriptor, text.ljust(max(MOST_BYTES // 4, len(text))) + b"\n", 0)
+    os.ftruncate(descriptor, max(MOST_BYTES // 4, len(text)) + 1)
 
 
-def _holder(descriptor: int) -> dict[str, Any]:
+def _holder(descriptor: int, close: bool = False) -> dict[str, Any]:
     """Return what the lock file says of its holder; nothing if it says nothing that can be read."""
     try:
-        holder = json.loads(os.pread(descriptor, 4096, 0))
-    except (OSError, ValueError):
+        holder = json.loads(os.pread(descriptor, MOST_BYTES, 0))
+    except (OSError, ValueError, RecursionError):
         return {}
+    finally:
+        if close:
+            os.close(descriptor)
     return holder if isinstance(holder, dict) else {}
 
 
@@ -161,12 +211,21 @@ def _told(holder: dict[str, Any]) -> str:
 
 
 def _is_running(holder: dict[str, Any]) -> bool:
-    return _began(holder.get("pid")) == holder.get("began") is not None
+    pid = holder.get("pid")
+    return isinstance(pid, int) and _began(pid) == holder.get("began") is not None
 
 
-def _began(pid: object) -> str | None:
+def _began(pid: int) -> str | None:
     """Return when a process of this machine began, in ticks; None if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+    except (OSError, IndexError, ValueError):
         return None
+
+
+def _boot() -> str:
+    """Return what tells this machine, since it was started, from all others."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return socket.gethostname()

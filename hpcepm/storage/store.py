@@ -11,8 +11,8 @@ when a run is finished the curves are copied in.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import h5py
@@ -20,19 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.files import hdf5_image, write_hdf5
+from hpcepm.identity import require_run
 from hpcepm.layout import (
     AVALANCHE,
     AVALANCHE_COLUMNS,
     FIELDS,
     LAYOUT_VERSION,
     NO_UNIT,
+    PIECE_NAME,
     PROFILES,
 )
 from hpcepm.model.observables import OBSERVABLES, profile_dtype, record_dtype
 from hpcepm.model.state import KINDS
+from hpcepm.reading import BadFile, names_in, open_hdf5, own_names, parse_json
 
 from .directory import RunDirectory
-from .tables import DamagedOutput, LargeRows, PieceTable, Table
+from .tables import LargeRows, Piece, PieceTable, Table
 
 LARGE_SNAPSHOT: Final = 2**20
 """Bytes from which the fields of a snapshot are a file of their own, written by its ranks."""
@@ -83,6 +86,35 @@ class Progress(NamedTuple):
     avalanches: int = 0
     fields: int = 0
 
+    @classmethod
+    def parse(cls, text: str) -> "Progress":
+        """Return it from JSON.
+
+        Raises
+        ------
+        ValueError
+            The text is something else.
+        """
+        values = parse_json(text)
+        if not isinstance(values, dict) or set(values) != set(cls._fields):
+            raise ValueError("is no number of realizations and rows")
+        if any(type(n) is not int or not 0 <= n < 2**62 for n in values.values()):
+            raise ValueError("counts what cannot be counted")
+        return cls(**values)
+
+    def text(self) -> str:
+        """Return it as JSON."""
+        return json.dumps(self._asdict())
+
+
+class Start(NamedTuple):
+    """From where the tables of a run go on."""
+
+    progress: Progress = Progress()
+    avalanches_of_done: int = 0  # how many rows of avalanches are of finished realizations
+    pieces: Mapping[str, Sequence[Piece]] = {}
+    shown: Progress = Progress()  # what the ``run.h5`` shows that is there
+
 
 class Store:
     """The tables of a run in memory. On rank 0 of the run.
@@ -102,9 +134,9 @@ class Store:
         self.n_done = 0
         self.avalanches_of_done = 0
         self.early: dict[int, Rows] = {}  # finished before one with a lower number
-        self.tables = self._make_tables(Progress())
+        self.tables = self._make_tables()
 
-    def _make_tables(self, progress: Progress) -> dict[str, Table]:
+    def _make_tables(self) -> dict[str, Table]:
         return {name: Table(dtype) for name, dtype in self.plan.tables.items()}
 
     def add(self, realization: int, rows: Rows, finished: bool) -> None:
@@ -150,7 +182,7 @@ class Store:
         file.attrs.update(self.provenance)
         file.attrs["layout_version"] = LAYOUT_VERSION
         file.attrs["finished"] = self.finished
-        file.attrs["progress"] = json.dumps(self.whole._asdict())
+        file.attrs["progress"], file.attrs["rows"] = self.whole.text(), self.progress.text()
         plan, (nx, ny) = self.plan, self.plan.shape
         columns = {o.name: (o.units, o.description) for o in OBSERVABLES}
         self._fill_series(file, "observables", "record", plan.record_strains, columns, {})
@@ -210,15 +242,13 @@ class FileStore(Store):
         Held by this run.
     plan, provenance
         As for `Store`.
-    progress
-        How many rows of those on disk count.
-    avalanches_of_done
-        How many rows of the table of avalanches are of finished realizations.
+    start
+        From where it goes on.
 
     Raises
     ------
-    DamagedOutput
-        Those rows are not all there.
+    BadFile
+        The rows of the start are not all there.
     """
 
     def __init__(
@@ -226,47 +256,68 @@ class FileStore(Store):
         directory: RunDirectory,
         plan: Plan,
         provenance: Mapping[str, Any],
-        progress: Progress = Progress(),  # noqa: B008 (a tuple)
-        avalanches_of_done: int = 0,
+        start: Start = Start(),  # noqa: B008 (a tuple)
     ) -> None:
-        self.directory = directory
+        self.directory, self._start = directory, start
         super().__init__(plan, provenance)
-        self.n_done, self.avalanches_of_done = progress.realizations, avalanches_of_done
-        self.tables = self._make_tables(progress)
+        self.n_done = start.progress.realizations
+        self.avalanches_of_done = start.avalanches_of_done
 
-    def _make_tables(self, progress: Progress) -> dict[str, Table]:
+    def _make_tables(self) -> dict[str, Table]:
         tables: dict[str, Table] = {}
         for name, dtype in self.plan.tables.items():
             large = name == "fields" and snapshots_are_large(self.plan)
-            kind = LargeRows if large else PieceTable
-            tables[name] = kind(self.directory.pieces, name, dtype, getattr(progress, name))
+            kind, start = LargeRows if large else PieceTable, self._start
+            those, rows = start.pieces.get(name, ()), getattr(start.progress, name)
+            tables[name] = kind(self.directory.pieces, name, dtype, self.provenance, those, rows)
         return tables
 
-    def truncate(self, keep_fields: Collection[int] = ()) -> None:
-        """Remove what a run wrote after the point from which it is continued.
-
-        Fields of realizations under way stay if they are named by their number in the table.
-        """
-        for path in self.directory.pieces.glob("*.partial"):
-            path.unlink()
-        for name, table in self.tables.items():
-            assert isinstance(table, PieceTable)
-            table.truncate(keep_fields if name == "fields" else ())
+    @property
+    def is_behind(self) -> bool:
+        """Whether ``run.h5`` shows rows, of an earlier part of the run, that are not there yet."""
+        ahead = zip(self.progress, self._start.shown, strict=True)
+        return not self.finished and any(ours < shown for ours, shown in ahead)
 
     def save(self) -> None:
         """Bring all that was added to disk, and ``run.h5`` up to date.
 
+        It is left as it is as long as it shows more: going on takes nothing away.
+
         Raises
         ------
         OSError
-            The disk is full or gone; what was saved before is untouched.
+            The disk is full or gone, or the directory another's; what was saved before is
+            untouched.
         """
+        self.directory.claim.check()
         for table in self.tables.values():
             table.save()
+        if self.is_behind:
+            return
         try:
             write_hdf5(self.directory.run_file, self._fill)
-        except DamagedOutput as error:  # of a piece that is read again at the end
+        except BadFile as error:  # of a piece that is read again at the end
             raise OSError(str(error)) from None
+
+    def remove_unused(self, needed: Collection[str]) -> None:
+        """Remove pieces of this run that nothing counts on, neither ``run.h5`` nor a checkpoint.
+
+        ``needed`` has the names of those that checkpoints count on. What cannot be removed stays.
+        """
+        if self.is_behind:
+            return
+        folder, used = self.directory.pieces, set(needed)
+        for name, table in self.tables.items():
+            assert isinstance(table, PieceTable)
+            used |= {table.path(piece).name for piece in table.pieces}
+            for unused in set(names_in(folder, name)) - used:
+                with suppress(BadFile, OSError):
+                    with open_hdf5(folder / unused) as file:
+                        require_run(file, self.provenance["run"])
+                    (folder / unused).unlink()
+        for left in own_names(folder, rf"(?!fields-\d{{12}})(?:{PIECE_NAME})\.partial"):
+            with suppress(OSError):
+                (folder / left).unlink()
 
     def _columns(
         self, group: h5py.Group, table: Table, shown: tuple[int, ...]
@@ -279,11 +330,6 @@ class FileStore(Store):
 def snapshots_are_large(plan: Plan) -> bool:
     """Return whether the fields of a snapshot are a file of their own."""
     return plan.fields.itemsize >= LARGE_SNAPSHOT
-
-
-def field_file(pieces: Path, number: int) -> Path:
-    """Return the file of a large snapshot, by its number in the table of fields."""
-    return pieces / f"fields-{number:012d}.h5"
 
 
 def whole_realizations(plan: Plan, n: int, avalanches: int) -> Progress:
@@ -300,8 +346,9 @@ def _virtual(group: h5py.Group, table: Table, column: str, shown: tuple[int, ...
     if n == 0:
         return group.create_dataset(column, shape, base)
     layout = h5py.VirtualLayout(shape, base)
-    for first, end, name in table.pieces():
-        source = h5py.VirtualSource(f"pieces/{name}", column, (end - first, *inner), base)
+    for first, end, piece in table.shown():
+        name = f"pieces/{table.path(piece).name}"
+        source = h5py.VirtualSource(name, column, (end - first, *inner), base)
         # The slice is for HDF5: a source that is taken whole cannot be read any more once its
         # piece has grown.
         for start, stop, there in _blocks(first, min(end, n), shown):

@@ -2,24 +2,31 @@
 
 HDF5 files die with their writer, so none is kept open: a piece is built in memory and written in
 one instant. The last piece is replaced as it grows; when it is large enough the next one begins.
+No piece of an earlier part of the run is written again: going on from a checkpoint begins a new
+piece, and what the checkpoint, or ``run.h5``, counts on stays as it is.
 """
 
-import re
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.files import damage, write_hdf5
+from hpcepm.files import write_hdf5
+from hpcepm.identity import require_run
+from hpcepm.layout import number_of_piece, piece_name, snapshot_name
+from hpcepm.reading import BadFile, attribute, count, dataset, names_in, open_hdf5
 
 PIECE_BYTES: Final = 8 * 2**20
 
 
-class DamagedOutput(Exception):
-    """A piece of the output is missing or unreadable; the message names it."""
+class Piece(NamedTuple):
+    """A file with rows of a table: the first of them, and the number in the file's name."""
+
+    first: int
+    serial: int
 
 
 class Table:
@@ -51,7 +58,7 @@ class Table:
 
 
 class PieceTable(Table):
-    """Rows on disk, in pieces ``name-<first row>.h5`` with a dataset for each column.
+    """Rows on disk, in pieces ``name-<number>.h5`` with a dataset for each column.
 
     Parameters
     ----------
@@ -59,62 +66,72 @@ class PieceTable(Table):
         Where the pieces lie and what they are called.
     dtype
         As for `Table`.
-    rows
-        How many rows of those on disk count: a run that is continued goes on from there.
+    about
+        Attributes of each piece: what the run is (`hpcepm.identity`).
+    pieces, rows
+        The pieces that the run has so far, and how many of their rows count.
 
     Raises
     ------
-    DamagedOutput
+    BadFile
         Those rows are not all there.
     """
 
-    def __init__(self, folder: Path, name: str, dtype: np.dtype[Any], rows: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        dtype: np.dtype[Any],
+        about: Mapping[str, Any],
+        pieces: Sequence[Piece] = (),
+        rows: int = 0,
+    ) -> None:
         super().__init__(dtype)
-        self.folder = folder
-        self.name = name
+        self.folder, self.name, self.about = folder, name, about
         self.size = self._saved = rows
-        self.first_of = [first for first in self._on_disk() if first < rows]
-        """First row of each piece."""
-        if rows > 0 and self.first_of[:1] != [0]:
-            raise DamagedOutput(f"{self.piece(0)}: is missing")
+        self.pieces = [piece for piece in pieces if piece.first < rows]
         self._open()
 
     def _open(self) -> None:
-        """Check all pieces, and load the last one, which may grow."""
-        for first, end, name in self.pieces():
-            problem = damage(self.folder / name)
-            if problem is not None:
-                raise DamagedOutput(problem)
-            self._parts = [self._rows_of_piece(self.folder / name, end - first)]
+        """Check all pieces, and load the last one if it is small: it goes on in another."""
+        if self._saved and (not self.pieces or self.pieces[0].first != 0):
+            raise BadFile(f"{self.folder}: the first rows of {self.name} are missing")
+        self._serial = max([0, *(number_of_piece(n) for n in names_in(self.folder, self.name))])
+        self._growing = False  # whether the last piece is of this part of the run
+        shown = self.shown()
+        for first, end, piece in shown[:-1]:
+            with open_hdf5(self.path(piece)) as file:
+                self._columns(file, piece, end - first)
+        self._parts = [self._rows_of(piece, end - first) for first, end, piece in shown[-1:]]
         self._close_if_large()
 
-    def piece(self, first: int) -> Path:
-        """Return the file of the piece that begins with a row."""
-        return self.folder / f"{self.name}-{first:012d}.h5"
+    def path(self, piece: Piece) -> Path:
+        """Return the file of a piece."""
+        return self.folder / piece_name(self.name, piece.serial)
 
-    def _on_disk(self) -> list[int]:
-        """Return the first rows of all pieces that there are, ascending."""
-        names = (path.stem for path in self.folder.glob(f"{self.name}-*.h5"))
-        ours = (re.fullmatch(rf"{self.name}-(\d{{12,}})", name) for name in names)
-        return sorted(int(found[1]) for found in ours if found)
+    def shown(self) -> list[tuple[int, int, Piece]]:
+        """Return first row, row after the last, and piece of all saved rows."""
+        ends = [*(piece.first for piece in self.pieces), self._saved][1:]
+        return [(p.first, end, p) for p, end in zip(self.pieces, ends, strict=True)]
 
-    def truncate(self, keep: Collection[int] = ()) -> None:
-        """Remove the pieces beyond the last row, but for some: of a run that had got further."""
-        for first in self._on_disk():
-            if first >= self.size and first not in keep:
-                self.piece(first).unlink()
+    def _columns(self, file: h5py.File, piece: Piece, n: int) -> dict[str, h5py.Dataset]:
+        """Return the columns of an open piece, which must have n rows."""
+        check_piece(file, self.about["run"], self.name, piece.first)
+        columns = {}
+        for name in self.dtype.names or ():
+            kind = self.dtype[name]
+            columns[name] = dataset(file, name, kind.base, (None, *kind.shape))
+            if (there := len(columns[name])) < n:
+                said = f"has {there} rows of {name}; {n} are wanted"
+                raise BadFile(f"{file.filename}: {said}")
+        return columns
 
-    def _rows_of_piece(self, path: Path, n: int) -> NDArray[Any]:
+    def _rows_of(self, piece: Piece, n: int) -> NDArray[Any]:
+        """Return the first n rows of a piece."""
         rows = np.zeros(n, self.dtype)
-        try:
-            with h5py.File(path, "r") as file:
-                for column in self.dtype.names or ():
-                    if len(file[column]) < n:
-                        said = f"has {len(file[column])} rows of {column}; {n} are wanted"
-                        raise DamagedOutput(f"{path}: {said}")
-                    rows[column] = file[column][:n]
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            raise DamagedOutput(f"{path}: cannot be read ({error})") from None
+        with open_hdf5(self.path(piece)) as file:
+            for name, column in self._columns(file, piece, n).items():
+                rows[name] = column[:n]
         return rows
 
     def save(self) -> None:
@@ -128,35 +145,26 @@ class PieceTable(Table):
         if self._saved == self.size:
             return
         first = self.size - sum(map(len, self._parts))
-        if first not in self.first_of:
-            self.first_of.append(first)
-        write_hdf5(self.piece(first), self._fill)
-        self._saved = self.size
+        serial = self._serial if self._growing else self._serial + 1
+        piece = Piece(first, serial)
+        self._parts = [np.concatenate(self._parts)]
+        write_hdf5(self.path(piece), lambda file: self._fill(file, first))
+        self.pieces = [*(p for p in self.pieces if p.first < first), piece]
+        self._serial, self._growing, self._saved = serial, True, self.size
         self._close_if_large()
 
     def _close_if_large(self) -> None:
         if sum(part.nbytes for part in self._parts) >= PIECE_BYTES:
-            self._parts = []
+            self._parts, self._growing = [], False
 
-    def _fill(self, file: h5py.File) -> None:
-        self._parts = [np.concatenate(self._parts)]
+    def _fill(self, file: h5py.File, first: int) -> None:
+        file.attrs.update({**self.about, "table": self.name, "first": first})
         for column in self.dtype.names or ():
             file.create_dataset(column, data=self._parts[0][column], fletcher32=True, chunks=True)
 
-    def pieces(self) -> list[tuple[int, int, str]]:
-        """Return first row, row after the last, and file name of each saved piece."""
-        ends = [*self.first_of, self._saved][1:]
-        return [
-            (first, end, self.piece(first).name)
-            for first, end in zip(self.first_of, ends, strict=True)
-        ]
-
     def read(self) -> NDArray[Any]:
         """Return all saved rows."""
-        pieces = [
-            self._rows_of_piece(self.folder / name, end - first)
-            for first, end, name in self.pieces()
-        ]
+        pieces = [self._rows_of(piece, end - first) for first, end, piece in self.shown()]
         return np.concatenate([np.zeros(0, self.dtype), *pieces])
 
 
@@ -164,12 +172,31 @@ class LargeRows(PieceTable):
     """Rows so large that each is a piece, which its ranks have written when it is appended."""
 
     def _open(self) -> None:
-        self.first_of = list(range(self.size))
-        for first in self.first_of:
-            if not self.piece(first).is_file():
-                raise DamagedOutput(f"{self.piece(first)}: is missing")
+        self.pieces = [Piece(k, k) for k in range(self.size)]
+        for piece in self.pieces:
+            if not self.path(piece).is_file():
+                raise BadFile(f"{self.path(piece)}: is missing")
+
+    def path(self, piece: Piece) -> Path:
+        """Return the file of a snapshot."""
+        return self.folder / snapshot_name(piece.serial)
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows that are on disk already."""
-        self.first_of += range(self.size, self.size + len(rows))
+        self.pieces += [Piece(k, k) for k in range(self.size, self.size + len(rows))]
         self.size = self._saved = self.size + len(rows)
+
+
+def check_piece(file: h5py.File, run: str, table: str, first: int) -> None:
+    """Refuse a piece of another run, or of other rows.
+
+    Raises
+    ------
+    BadFile
+        It is such a one.
+    """
+    require_run(file, run)
+    there = attribute(file, "table", str), count(file, "first")
+    if there != (table, first):
+        said = f"has rows of {there[0]} from {there[1]} on, not of {table} from {first} on"
+        raise BadFile(f"{file.filename}: {said}")

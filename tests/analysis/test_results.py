@@ -72,7 +72,7 @@ def test_a_file_that_was_copied_alone(single: Path, tmp_path: Path) -> None:
     shutil.copy(single / "run.h5", tmp_path)
     with open_run(tmp_path, "observables") as run, open_run(single) as whole:
         np.testing.assert_equal(summary(run), summary(whole))
-    with pytest.raises(NoRun, match=r"pieces/.*\.h5 is missing: copy the whole directory"):
+    with pytest.raises(NoRun, match=r"pieces/.*\.h5: is missing: copy the whole directory"):
         open_tree(tmp_path)
 
 

@@ -72,8 +72,13 @@ def scaled(values: NDArray[Any]) -> Any:
 Fault = tuple[str, tuple[Any, ...], Callable[[Any], Any], str]
 
 FAULTS: list[Fault] = [
-    ("observables/strain", (3,), lambda x: x + 0.01, "does not begin at 0 or does not rise"),
-    ("observables/strain", (-1,), lambda x: x - 0.001, "is finished, but ends at 0.119"),
+    ("observables/strain", (3,), lambda x: x + 0.01, "observables/strain does not rise"),
+    (
+        "observables/strain",
+        (-1,),
+        lambda x: x - 0.001,
+        "strain: number 12, 0.119, is not one",
+    ),
     ("observables/stress", (2, 5), scaled, "stress: is not 2 mu (strain - plastic strain)"),
     ("observables/x_min", (1, 4), lambda x: -x, "observables/x_min: is negative"),
     ("observables/strain_m4", (1, 4), lambda x: np.nan, "strain_m4: has NaN or infinity"),
@@ -132,7 +137,7 @@ def test_files_that_are_damaged_or_gone(many: Path, tmp_path: Path) -> None:
     piece.write_bytes(content)
     assert "BAD  checksums of" in verdict(copy) and f"{piece}: is truncated" in verdict(copy)
     piece.unlink()
-    assert f"pieces/{piece.name} is missing" in verdict(copy)
+    assert f"pieces/{piece.name}: is missing" in verdict(copy)
     with pytest.raises(NoRun, match="nowhere"):
         verdict(copy / "nowhere")
 

@@ -36,8 +36,8 @@ STAGES: Final = {
     "comparing": ("hpcepm.storage.fields", "_compare_rows"),
     "checksum": ("hpcepm.storage.fields", "_write_checksum"),
     "renaming": ("hpcepm.storage.fields", "fsync_and_rename"),
-    "noting the newest": ("hpcepm.storage.checkpoint", "_note_newest"),
-    "pruning": ("hpcepm.run.run", "prune"),
+    "noting the newest": ("hpcepm.storage.checkpoints", "write_bytes"),
+    "pruning": ("hpcepm.storage.checkpoints.Checkpoints", "_header"),
 }
 ON_RANK_0: Final = ("saving", "skeleton", "renaming", "noting the newest", "pruning")
 """Where only rank 0 does anything."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hpcepm.parallel.ranks import Ranks
-from hpcepm.storage.checkpoint import newest_checkpoint
+from hpcepm.storage.checkpoints import newest_checkpoint
 from tests.conftest import (
     Count,
     end,

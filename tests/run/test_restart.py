@@ -64,22 +64,19 @@ def test_three_interruptions_on_changing_numbers_of_ranks(
 
 def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, one_rank: Any) -> None:
     """Save and resume at every single step of a run, in process."""
+    from hpcepm.identity import Identity
     from hpcepm.model.dynamics import Dynamics
     from hpcepm.model.engines import ENGINES
     from hpcepm.model.loop import LoopExit
     from hpcepm.parallel.rows import Lattice
-    from hpcepm.storage.checkpoint import (
-        UnderWay,
-        about_run,
-        read_under_way,
-        write_checkpoint,
-    )
+    from hpcepm.storage.checkpoint import UnderWay, read_under_way, write_checkpoint
     from hpcepm.storage.store import Plan, Rows, Store
     from tests.model.test_dynamics import glass, sheared
     from tests.model.test_lazy import evaluate_all
 
     plan = Plan((8, 9), (), (), (), False)
-    about = about_run(Store(plan, {}), "{}", "", {})
+    identity = Identity.new()
+    store = Store(plan, identity.attributes())
     for engine in ENGINES:
         lattice = Lattice((8, 9), one_rank)
         whole, _ = sheared(one_rank, (8, 9), engine, 0.08, initial_stress_std=0.2)
@@ -88,8 +85,8 @@ def test_a_checkpoint_in_the_middle_of_an_avalanche(tmp_path: Path, one_rank: An
             inside += int(parts.state.macro[0]["in_avalanche"])
             number += 1
             mine = UnderWay.of(0, parts.complete_state(), Rows.none(plan), 0, 0)
-            path = write_checkpoint(tmp_path, number, one_rank, lattice, mine, about)
-            state = read_under_way(path, 0, lattice, plan.tables).state
+            path = write_checkpoint(tmp_path, number, one_rank, lattice, mine, store)
+            state = read_under_way(path, identity.run, 0, lattice, plan.tables).state
             parts = Dynamics(lattice, glass(initial_stress_std=0.2), engine, state)
         assert number > 50 and inside > 20
         assert parts.state.macro.tobytes() == whole.state.macro.tobytes()
@@ -246,12 +243,12 @@ def test_output_that_is_gone_is_named_on_all_ranks(
     tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     command = interrupted(tmp_path, 1)
-    harm(tmp_path / "parts" / "pieces" / "observables-000000000000.h5")
+    harm(tmp_path / "parts" / "pieces" / "observables-00000001.h5")
     done = run_python(command, 2, tmp_path, timeout=30)
     assert (
         done.returncode == 1
         and "Traceback" not in done.stderr
-        and "observables-000000000000.h5" in done.stderr
+        and "observables-00000001.h5" in done.stderr
     )
 
 

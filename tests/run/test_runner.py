@@ -27,7 +27,7 @@ from hpcepm.model.observables import (
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.run.runner import Runner
-from hpcepm.run.save_points import SavePoint
+from hpcepm.schedule import SavePoint
 from hpcepm.storage.store import Plan, Rows
 from tests.conftest import assert_on_ranks
 from tests.model.test_dynamics import MU, glass

@@ -11,17 +11,20 @@ import pytest
 import xarray as xr
 
 from hpcepm.files import hdf5_image
+from hpcepm.identity import Identity
 from hpcepm.input import ReadInput, read_input
 from hpcepm.layout import AVALANCHE_COLUMNS
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.run.run import Run
-from hpcepm.run.save_points import save_points, strains_of
+from hpcepm.run.save_points import save_points
+from hpcepm.schedule import strains_of
 from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import Plan, Rows, Store, _virtual
 from hpcepm.storage.tables import PieceTable
 from tests.conftest import datasets, settings_for
 
 MU = 14.7
+ABOUT = Identity.new().attributes()
 
 
 def prepared(tmp_path: Path, one_rank: Ranks, **changes: Any) -> tuple[Run, ReadInput]:
@@ -136,7 +139,7 @@ def test_every_dataset_has_units_and_a_description(
         assert (
             file.attrs["seed"] == 3
             and file.attrs["ranks"] == 1
-            and file.attrs["layout_version"] == 1
+            and file.attrs["layout_version"] == 2
         )
         assert (
             "lattice" in file.attrs["input"]
@@ -228,13 +231,13 @@ def test_table_in_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     dtype = np.dtype([("a", "f8"), ("b", "i4", (3,))])
     rows = np.zeros(100, dtype)
     rows["a"], rows["b"] = np.arange(100), np.arange(300).reshape(100, 3)
-    table = PieceTable(tmp_path, "t", dtype)
+    table = PieceTable(tmp_path, "t", dtype, ABOUT)
     for k in range(0, 100, 7):
         table.append(rows[k : k + 7])
         table.save()
-    assert (table.read() == rows).all() and len(table.pieces()) == 5
+    assert (table.read() == rows).all() and len(table.pieces) == 5
     for kept in (0, 1, 20, 21, 99, 100):
-        again = PieceTable(tmp_path, "t", dtype, rows=kept)
+        again = PieceTable(tmp_path, "t", dtype, ABOUT, table.pieces, kept)
         again.append(rows[kept:])
         again.save()
         assert (again.read() == rows).all()
@@ -244,7 +247,7 @@ def test_a_view_outlives_the_growth_of_its_pieces(tmp_path: Path) -> None:
     """A run killed between a save of a piece and of ``run.h5``: the piece has more rows."""
     dtype = np.dtype([("a", "f8"), ("b", "f8", (3,))])
     (tmp_path / "pieces").mkdir()
-    table = PieceTable(tmp_path / "pieces", "t", dtype)
+    table = PieceTable(tmp_path / "pieces", "t", dtype, ABOUT)
     rows = np.zeros(7, dtype)
     rows["a"], rows["b"] = np.arange(7), np.arange(21).reshape(7, 3)
     table.append(rows[:4])
@@ -266,11 +269,11 @@ def test_rows_of_realizations_are_shown_in_blocks(tmp_path: Path) -> None:
     rows["a"], rows["b"] = np.arange(23), np.arange(46).reshape(23, 2)
     for k, cuts in enumerate(([3, 23], [5, 10, 23], [1, 2, 3, 17], [23], [4, 8, 12])):
         (tmp_path / str(k) / "pieces").mkdir(parents=True)
-        table = PieceTable(tmp_path / str(k) / "pieces", "t", dtype)
+        table = PieceTable(tmp_path / str(k) / "pieces", "t", dtype, ABOUT)
         for start, stop in pairwise([0, *cuts]):
             table.append(rows[start:stop])
             table.save()
-            table._parts = []  # the next rows begin a piece
+            table._parts, table._growing = [], False  # the next rows begin a piece
         shown = (cuts[-1] // 5, 5)
         n = shown[0] * 5
         with h5py.File(tmp_path / str(k) / "run.h5", "w") as file:
@@ -284,12 +287,12 @@ def test_rows_of_realizations_are_shown_in_blocks(tmp_path: Path) -> None:
 def test_a_save_costs_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpcepm.storage.tables.PIECE_BYTES", 4000)
     dtype = np.dtype([("a", "f8")])
-    table = PieceTable(tmp_path, "t", dtype)
+    table = PieceTable(tmp_path, "t", dtype, ABOUT)
     for _ in range(20):
         table.append(np.zeros(100, dtype))
         table.save()
     written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    monkeypatch.setattr(PieceTable, "_rows_of_piece", None)  # nothing is read again
+    monkeypatch.setattr(PieceTable, "_rows_of", None)  # nothing is read again
     table.append(np.zeros(100, dtype))
     table.save()
     changed = [path for path in tmp_path.iterdir() if path.stat().st_mtime_ns != written.get(path)]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from hpcepm.model.convolution import Convolution
 from hpcepm.model.engines.base import Engine
 from hpcepm.model.kernel import Kernel
-from hpcepm.model.state import PENDING, State
+from hpcepm.model.state import MOST_PENDING, PENDING, State
 from hpcepm.parallel.rows import Lattice, LocalField
 
 from .arrays import LazyArrays
@@ -35,7 +35,6 @@ from .pool import make_pool
 from .search import weakest_below
 from .sums import LANES
 
-MOST_PENDING = 65535  # events, which `evaluated` can count
 ADDED_AT_ONCE = 32 * LANES  # pending events whose indices into the table of G are found together
 MOST_EVALUATED = 4096  # sites that are evaluated together, by all ranks of a node
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses

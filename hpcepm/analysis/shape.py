@@ -1,0 +1,151 @@
+"""What a ``run.h5`` and the pieces that it shows must look like, before a number is taken.
+
+Whoever made the file: afterwards every dataset has the shape that its group says, every value is
+stored, and none comes from another run or from outside the directory.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import reduce
+from math import isfinite, prod
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+
+from hpcepm.identity import Identity, require_run
+from hpcepm.layout import FIELDS, LAYOUT_VERSION, PIECE_NAME
+from hpcepm.reading import BadFile, attribute, dataset, group, member, names, open_hdf5
+
+GROUPS: Final = {
+    "observables": ("realization", "record"),
+    "profiles": ("realization", "record"),
+    "fields": ("realization", "snapshot"),
+    "avalanches": ("avalanche",),
+}
+"""The groups, and the axes of their datasets: before those of the lattice, if they have these."""
+
+
+def _is_positive(value: Any) -> bool:
+    return type(value) in (int, float) and isfinite(value) and value > 0
+
+
+def _is_fields(value: Any) -> bool:
+    if value is None:
+        return True
+    known = isinstance(value, dict) and isinstance(value.get("names"), list)
+    return known and _is_positive(value.get("every")) and set(value["names"]) <= set(FIELDS)
+
+
+SETTINGS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "lattice.shape": lambda v: len(v) == 2 and all(type(n) is int and 0 < n < 2**31 for n in v),
+    "elasticity.shear_modulus": _is_positive,
+    "kernel.type": lambda v: isinstance(v, str),
+    "loading.target": _is_positive,
+    "realizations": lambda v: type(v) is int and 0 < v < 2**31,
+    "seed": lambda v: type(v) is int,
+    "output.observables.every": _is_positive,
+    "output.fields": _is_fields,
+    "output.avalanches": lambda v: isinstance(v, bool),
+}
+"""What whoever reads a run uses of its input, and what it must be."""
+
+
+def check_run(file: h5py.File, wanted: tuple[str, ...]) -> tuple[dict[str, Any], bool]:
+    """Check an open ``run.h5``; return its input and whether the run is finished.
+
+    Parameters
+    ----------
+    file
+        Its checksum has been compared.
+    wanted
+        The groups whose pieces are checked too; all if none is named.
+
+    Raises
+    ------
+    BadFile
+        It is none; or a piece is missing, damaged, or of another run.
+    """
+    if file.attrs.get("layout_version") != LAYOUT_VERSION:
+        raise BadFile(f"{file.filename}: is no run.h5, or not of this version of hpcepm")
+    identity, finished = Identity.of(file), attribute(file, "finished", bool)
+    for key, fine in SETTINGS.items():
+        if not fine(reduce(lambda inside, name: inside[name], key.split("."), identity.settings)):
+            raise BadFile(f"{file.filename}: its input has no sound {key}")
+    pieces: dict[str, _Piece] = {}
+    for name in names(file, "|".join(GROUPS)):
+        for shown in _datasets(group(file, name), identity.settings):
+            if shown.is_virtual and (not wanted or name in wanted):
+                _check_sources(shown, identity.run, pieces)
+    missing = {"observables", "profiles", *wanted} - set(file)
+    if missing & {"observables", "profiles"}:
+        raise BadFile(f"{file.filename}: has no {min(missing)}")
+    return identity.settings, finished
+
+
+def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]:
+    """Return the datasets of a group that hold numbers, all of the right shape."""
+    name, (nx, ny) = owner.name.strip("/"), settings["lattice"]["shape"]
+    lengths = {axis: member(owner, axis).shape[0] for axis in GROUPS[name]}
+    first = tuple(lengths.values())
+    if name in ("profiles", "fields"):
+        lengths |= {"x": nx, "y": ny}
+    inner = {"profiles": ((nx,), (ny,)), "fields": ((nx, ny),)}.get(name, ((),))
+    found = []
+    for column in owner:
+        dtype = member(owner, column).dtype
+        if dtype.kind not in "fi" or dtype.itemsize > 8:
+            raise BadFile(f"{owner.file.filename}: {name}/{column} holds {dtype}, not numbers")
+        if column in lengths:
+            dataset(owner, column, np.int64, (lengths[column],))
+        elif column == "strain" and name != "avalanches":
+            strain = dataset(owner, column, np.float64, first[1:])[()]
+            if not np.isfinite(strain).all() or (np.diff(strain) <= 0).any():
+                raise BadFile(f"{owner.file.filename}: {name}/strain does not rise")
+        else:
+            shapes = [(*first, *more) for more in inner]
+            which = shapes[column == "along_y"] if name == "profiles" else shapes[0]
+            found.append(dataset(owner, column, dtype, which, virtual=True))
+    if first[0] > settings["realizations"] and name != "avalanches":
+        raise BadFile(f"{owner.file.filename}: has more realizations than its input")
+    return found
+
+
+class _Piece(dict[str, tuple[int, ...]]):
+    """The shapes of the columns of a piece, by name."""
+
+
+def _check_sources(shown: h5py.Dataset, run: str, pieces: dict[str, _Piece]) -> None:
+    """Check what a dataset shows: pieces of the same run, and all of its values."""
+    folder, (table, column) = Path(shown.file.filename).parent, shown.name.strip("/").split("/")
+    there = 0
+    for source in shown.virtual_sources():
+        name = source.file_name
+        if not re.fullmatch(f"pieces/(?:{PIECE_NAME})", name, re.ASCII):
+            raise BadFile(f"{shown.file.filename}: {shown.name} shows a file that is none of a run")
+        if name not in pieces:
+            pieces[name] = _shapes_in(folder / name, run, table)
+        n, *inner = pieces[name].get(column, (0,))
+        last = source.src_space.get_select_bounds()[1][0]
+        if n <= last or tuple(inner) != shown.shape[len(shown.shape) - len(inner) :]:
+            raise BadFile(f"{folder / name}: has not all rows of {column} that run.h5 shows")
+        there += source.vspace.get_select_npoints()
+    if there != prod(shown.shape):
+        raise BadFile(f"{shown.file.filename}: {shown.name} declares more than is stored")
+
+
+def _shapes_in(path: Path, run: str, table: str) -> _Piece:
+    """Return the shapes of the columns of a piece of a run."""
+    if not path.is_file():
+        raise BadFile(f"{path}: is missing: copy the whole directory")
+    with open_hdf5(path) as file:
+        require_run(file, run)
+        if attribute(file, "table", str) != table:
+            raise BadFile(f"{path}: is no piece of {table}")
+        columns = _Piece()
+        for name in file:
+            found = member(file, name)
+            columns[name] = found.shape
+            dataset(file, name, found.dtype, found.shape)
+        return columns
