@@ -141,6 +141,8 @@ def preallocate(descriptor: int, size: int) -> None:
     try:
         os.posix_fallocate(descriptor, 0, size)
     except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
         said = f"no room for {size / 2**20:.1f} MiB: {error.strerror}"
         raise OSError(error.errno, said) from None
 

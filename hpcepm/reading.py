@@ -52,6 +52,8 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except PROBLEMS as error:
         said = str(error.args[0] if isinstance(error, LookupError) and error.args else error)
+        if inside := re.search("error message = '([^']+)'", said):
+            said = inside[1]  # what HDF5 says around it is for its authors
         raise BadFile(f"{path}: cannot be read: {shorten(said or repr(error), 200)}") from error
 
 

@@ -27,6 +27,10 @@ GROUPS: Final = {
 """The groups, and the axes of their datasets: before those of the lattice, if they have these."""
 
 
+Columns = dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
+"""The dtypes and shapes of the columns of a piece."""
+
+
 def _is_positive(value: Any) -> bool:
     return type(value) in (int, float) and isfinite(value) and value > 0
 
@@ -73,7 +77,7 @@ def check_run(file: h5py.File, wanted: tuple[str, ...]) -> tuple[dict[str, Any],
     for key, fine in SETTINGS.items():
         if not fine(reduce(lambda inside, name: inside[name], key.split("."), identity.settings)):
             raise BadFile(f"{file.filename}: its input has no sound {key}")
-    pieces: dict[str, _Piece] = {}
+    pieces: dict[str, Columns] = {}
     for name in names(file, "|".join(GROUPS)):
         for shown in _datasets(group(file, name), identity.settings):
             if shown.is_virtual and (not wanted or name in wanted):
@@ -112,11 +116,7 @@ def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]
     return found
 
 
-class _Piece(dict[str, tuple[int, ...]]):
-    """The shapes of the columns of a piece, by name."""
-
-
-def _check_sources(shown: h5py.Dataset, run: str, pieces: dict[str, _Piece]) -> None:
+def _check_sources(shown: h5py.Dataset, run: str, pieces: dict[str, Columns]) -> None:
     """Check what a dataset shows: pieces of the same run, and all of its values."""
     folder, (table, column) = Path(shown.file.filename).parent, shown.name.strip("/").split("/")
     there = 0
@@ -125,27 +125,30 @@ def _check_sources(shown: h5py.Dataset, run: str, pieces: dict[str, _Piece]) -> 
         if not re.fullmatch(f"pieces/(?:{PIECE_NAME})", name, re.ASCII):
             raise BadFile(f"{shown.file.filename}: {shown.name} shows a file that is none of a run")
         if name not in pieces:
-            pieces[name] = _shapes_in(folder / name, run, table)
-        n, *inner = pieces[name].get(column, (0,))
+            pieces[name] = _columns_in(folder / name, run, table)
+        dtype, (n, *inner) = pieces[name].get(column, (None, (0,)))
         last = source.src_space.get_select_bounds()[1][0]
-        if n <= last or tuple(inner) != shown.shape[len(shown.shape) - len(inner) :]:
+        if (
+            dtype != shown.dtype
+            or n <= last
+            or tuple(inner) != shown.shape[len(shown.shape) - len(inner) :]
+        ):
             raise BadFile(f"{folder / name}: has not all rows of {column} that run.h5 shows")
         there += source.vspace.get_select_npoints()
     if there != prod(shown.shape):
         raise BadFile(f"{shown.file.filename}: {shown.name} declares more than is stored")
 
 
-def _shapes_in(path: Path, run: str, table: str) -> _Piece:
-    """Return the shapes of the columns of a piece of a run."""
+def _columns_in(path: Path, run: str, table: str) -> Columns:
+    """Return the columns of a piece of a run."""
     if not path.is_file():
         raise BadFile(f"{path}: is missing: copy the whole directory")
     with open_hdf5(path) as file:
         require_run(file, run)
         if attribute(file, "table", str) != table:
             raise BadFile(f"{path}: is no piece of {table}")
-        columns = _Piece()
-        for name in file:
-            found = member(file, name)
-            columns[name] = found.shape
-            dataset(file, name, found.dtype, found.shape)
+        found = {name: member(file, name) for name in file}
+        columns = {name: (column.dtype, column.shape) for name, column in found.items()}
+        for name, (dtype, shape) in columns.items():
+            dataset(file, name, dtype, shape)
         return columns

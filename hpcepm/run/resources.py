@@ -49,9 +49,10 @@ def refuse_too_much(settings: Input) -> None:
         room = free_bytes(directory)
     except (OSError, ValueError):
         return  # whoever makes the directory will say what is wrong with it
-    for path in directory.rglob("*"):
-        with contextlib.suppress(OSError):
-            room += path.stat().st_size
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(OSError):
+                room += os.lstat(os.path.join(folder, name)).st_size
     needed = bytes_of_run(settings)
     if needed > room:
         said = f"the run will write {memory(needed)}, and there is room for {memory(room)}"

@@ -117,7 +117,7 @@ class Resume:
                 found = found_in(directory, self.warnings)
                 there = checkpoints_in(directory.checkpoints)
                 self.number = int(there[0].stem) if there else 0
-            except BadFile as error:
+            except (BadFile, OSError) as error:
                 problem = str(error)
         world.raise_together(problem)
         found, self.number = world.bcast((found, self.number))

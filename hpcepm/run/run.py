@@ -156,7 +156,7 @@ class Run:
                     start = self.resume.start
                     store = FileStore(self.directory, self.plan, self.attributes, start)
                     self.resume.add_early(store)
-            except BadFile as error:
+            except (BadFile, OSError) as error:
                 said = "Without it the run cannot go on; begin it anew in another directory"
                 problem = f"{error}. {said}"
         self.world.raise_together(problem)

@@ -48,10 +48,13 @@ class Claim(NamedTuple):
         OSError
             It is not: the directory was removed, renamed or taken over.
         """
-        try:
-            holder = _holder(_opened(self.path, os.O_RDONLY), close=True)
-        except FileNotFoundError:
-            holder = {}
+        holder: dict[str, Any] = {}
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = _opened(self.path, os.O_RDONLY)
+            try:
+                holder = _parsed(os.pread(descriptor, MOST_BYTES, 0))
+            finally:
+                os.close(descriptor)
         if holder.get("token") != self.token:
             who = f"by {_told(holder)}" if holder else "or removed"
             raise OSError(errno.ESTALE, f"the directory was taken over {who}; nothing was written")
@@ -118,7 +121,7 @@ class Lock:
             os.close(descriptor)
 
     def _refuse_if_alive(self, descriptor: int) -> None:
-        holder = _holder(descriptor)
+        holder = _parsed(os.pread(descriptor, MOST_BYTES, 0))
         ours = _flock(descriptor)
         if ours is False:
             raise InUse(_told(holder))
@@ -190,15 +193,12 @@ def _write_holder(descriptor: int, token: str) -> None:
     os.ftruncate(descriptor, max(MOST_BYTES // 4, len(text)) + 1)
 
 
-def _holder(descriptor: int, close: bool = False) -> dict[str, Any]:
-    """Return what the lock file says of its holder; nothing if it says nothing that can be read."""
+def _parsed(content: bytes) -> dict[str, Any]:
+    """Return what a lock file says of its holder; nothing if it says nothing that can be read."""
     try:
-        holder = json.loads(os.pread(descriptor, MOST_BYTES, 0))
-    except (OSError, ValueError, RecursionError):
+        holder = json.loads(content)
+    except (ValueError, RecursionError):
         return {}
-    finally:
-        if close:
-            os.close(descriptor)
     return holder if isinstance(holder, dict) else {}
 
 

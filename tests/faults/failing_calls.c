@@ -3,14 +3,16 @@
    cc -shared -fPIC -O1 -o failing_calls.so failing_calls.c -ldl
    LD_PRELOAD=./failing_calls.so FAIL=fsync FAIL_AT=3 FAIL_WITH=5 FAIL_IN=/folder program
 
-   FAIL_AT counts calls from 1; 0 lets all fail. Without FAIL nothing fails. FAIL_LOG names a file
-   to which each call that counts is written. */
+   FAIL_AT counts calls from 1; 0 lets all fail. Without FAIL nothing fails; FAIL=any counts all
+   calls. FAIL_WITH=-9 ends the program with signal 9 instead. FAIL_LOG names a file to which each
+   call that counts is written. */
 
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,11 +40,13 @@ static int fails(const char *name, const char *path)
         FILE *out = open_log(log, "a");
         if (out) { fprintf(out, "%s %s\n", name, path); fclose(out); }
     }
-    if (!wanted || strcmp(wanted, name)) return 0;
+    if (!wanted || (strcmp(wanted, name) && strcmp(wanted, "any"))) return 0;
     counts++;
     int at = atoi(getenv("FAIL_AT"));
     if (at && counts != at) return 0;
-    errno = atoi(getenv("FAIL_WITH"));
+    int error = atoi(getenv("FAIL_WITH"));
+    if (error < 0) kill(getpid(), -error);
+    errno = error;
     return 1;
 }
 

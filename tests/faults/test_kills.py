@@ -6,8 +6,10 @@ README's table says. The counts are printed at the end.
 
 import os
 import random
+import shutil
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -59,6 +61,39 @@ def test_kill_9_of_a_rank_at_a_random_moment(
         goes_on_to_the_same_bits(folder, undisturbed, chance.choice([None, 2, 3, 4]))
         if ranks:  # else the run was over
             count.done()
+
+
+def test_copies_of_a_live_directory(tmp_path: Path, undisturbed: Path, count: Count) -> None:
+    """Made file by file while the run goes on, as ``cp -r`` and backups do."""
+    n = count.of("copy of a live directory, gone on with", few=3, many=200)
+    write_input(tmp_path, SETTINGS)
+    made = 0
+    while made < n:
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        process = start(COMMAND, None, tmp_path)
+        try:
+            wait_until((tmp_path / "run" / "checkpoints" / "newest").exists, process)
+            while process.poll() is None and made < n:
+                copy = tmp_path / f"copy {made}"
+                copy_what_is_there(tmp_path / "run", copy / "run")
+                write_input(copy, SETTINGS)
+                made += 1
+        finally:
+            end(process)
+    for k in range(n):
+        goes_on_to_the_same_bits(tmp_path / f"copy {k}", undisturbed, [None, 2][k % 7 == 0])
+        count.done()
+
+
+def copy_what_is_there(run: Path, to: Path) -> None:
+    """Copy a directory slowly; what vanishes meanwhile is not in the copy, nor is the lock."""
+    for path in sorted(run.rglob("*")):
+        target = to / path.relative_to(run)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            if path.is_file() and path.name != "run.lock":
+                target.write_bytes(path.read_bytes())
+        time.sleep(0.002)
 
 
 def test_kill_9_at_each_stage_of_a_checkpoint(
