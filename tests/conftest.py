@@ -20,6 +20,10 @@ from hpcepm.parallel.launch import initialize
 from hpcepm.parallel.mpiexec import mpiexec
 from hpcepm.parallel.ranks import Ranks
 
+for ignored in (signal.SIGINT, signal.SIGHUP):  # by nohup, or in the background of a script
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.SIG_DFL)
+
 ROOT: Final = Path(__file__).parents[1]
 """The folder of the repository."""
 

@@ -96,8 +96,6 @@ def found_in(directory: RunDirectory, warnings: list[str]) -> Found | None:
     ------
     BadFile
         There are pieces only, and they cannot be used.
-    DirectoryTaken
-        There is a ``run.h5`` that is none.
     """
     others = bool(checkpoints_in(directory.checkpoints))
     if os.path.lexists(directory.run_file):
@@ -106,9 +104,6 @@ def found_in(directory: RunDirectory, warnings: list[str]) -> Found | None:
             whole, rows = Progress.parse(shown.whole), Progress.parse(shown.rows)
             return Found(shown.identity, shown.finished, whole, rows)
         except ValueError as error:
-            if not others and not own_names(directory.pieces, PIECE_NAME):
-                said = f"is no output of hpcepm, or damaged, and it was not touched ({error})"
-                raise DirectoryTaken(f"{directory.run_file}: {said}.") from None
             warnings.append(f"{error}; it will be made anew")
     return None if others else found_by_pieces(directory.pieces)
 

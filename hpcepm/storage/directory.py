@@ -105,6 +105,12 @@ class RunDirectory:
             *own_names(self.pieces, PIECE_NAME),
             *own_names(self.checkpoints, CHECKPOINT_NAME),
         ]
+        if there == ["run.h5"]:
+            try:
+                read_shown(self.run_file)
+            except BadFile as error:
+                said = f"is no output of hpcepm, or damaged, and it was not touched ({error})"
+                raise DirectoryTaken(f"{self.run_file}: {said}.") from None
         if there and not go_on:
             raise DirectoryTaken(
                 f"{self.path}: holds a run already ({there[0]}), and it was not touched. "
