@@ -80,16 +80,16 @@ def damage(path: Path) -> str | None:
     return None if whole else f"{path}: {ALTERED}"
 
 
-def hdf5_image(build: Callable[[h5py.File], None]) -> bytes:
-    """Return the bytes of an HDF5 file."""
-    memory = io.BytesIO()
-    with h5py.File(memory, "w") as file:
+def hdf5_image(build: Callable[[h5py.File], None], template: bytes = b"") -> bytes:
+    """Return the bytes of an HDF5 file; ``template`` is one that has something in it already."""
+    memory = io.BytesIO(template)
+    with h5py.File(memory, "r+" if template else "w") as file:
         build(file)
     return memory.getvalue()
 
 
-def write_hdf5(path: Path, build: Callable[[h5py.File], None]) -> None:
-    """Write an HDF5 file of moderate size in one instant.
+def write_hdf5(path: Path, build: Callable[[h5py.File], None], template: bytes = b"") -> None:
+    """Write an HDF5 file of moderate size in one instant; see `hdf5_image`.
 
     It is laid out in memory: inside HDF5 a full disk is a crash at exit.
 
@@ -98,7 +98,7 @@ def write_hdf5(path: Path, build: Callable[[h5py.File], None]) -> None:
     OSError
         The bytes could not be written; the old file is untouched.
     """
-    write_bytes(path, with_checksum(hdf5_image(build)))
+    write_bytes(path, with_checksum(hdf5_image(build, template)))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

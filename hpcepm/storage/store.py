@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import h5py
@@ -176,10 +177,14 @@ class Store:
 
     def image(self) -> bytes:
         """Return the bytes of ``run.h5`` with all data in it."""
-        return hdf5_image(self._fill)
+        return hdf5_image(self._fill, self._template)
+
+    @cached_property
+    def _template(self) -> bytes:
+        """What each ``run.h5`` begins with."""
+        return hdf5_image(lambda file: file.attrs.update(self.provenance))
 
     def _fill(self, file: h5py.File) -> None:
-        file.attrs.update(self.provenance)
         file.attrs["layout_version"] = LAYOUT_VERSION
         file.attrs["finished"] = self.finished
         file.attrs["progress"], file.attrs["rows"] = self.whole.text(), self.progress.text()
@@ -295,7 +300,7 @@ class FileStore(Store):
         if self.is_behind:
             return
         try:
-            write_hdf5(self.directory.run_file, self._fill)
+            write_hdf5(self.directory.run_file, self._fill, self._template)
         except BadFile as error:  # of a piece that is read again at the end
             raise OSError(str(error)) from None
 

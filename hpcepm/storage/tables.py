@@ -7,6 +7,7 @@ piece, and what the checkpoint, or ``run.h5``, counts on stays as it is.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.files import write_hdf5
+from hpcepm.files import hdf5_image, write_hdf5
 from hpcepm.identity import require_run
 from hpcepm.layout import number_of_piece, piece_name, snapshot_name
 from hpcepm.reading import BadFile, attribute, count, dataset, names_in, open_hdf5
@@ -148,7 +149,7 @@ class PieceTable(Table):
         serial = self._serial if self._growing else self._serial + 1
         piece = Piece(first, serial)
         self._parts = [np.concatenate(self._parts)]
-        write_hdf5(self.path(piece), lambda file: self._fill(file, first))
+        write_hdf5(self.path(piece), lambda file: self._fill(file, first), self._template)
         self.pieces = [*(p for p in self.pieces if p.first < first), piece]
         self._serial, self._growing, self._saved = serial, True, self.size
         self._close_if_large()
@@ -157,8 +158,14 @@ class PieceTable(Table):
         if sum(part.nbytes for part in self._parts) >= PIECE_BYTES:
             self._parts, self._growing = [], False
 
+    @cached_property
+    def _template(self) -> bytes:
+        """What all pieces begin with: to write attributes takes longer than to write rows."""
+        about = {**self.about, "table": self.name}
+        return hdf5_image(lambda file: file.attrs.update(about))
+
     def _fill(self, file: h5py.File, first: int) -> None:
-        file.attrs.update({**self.about, "table": self.name, "first": first})
+        file.attrs["first"] = first
         for column in self.dtype.names or ():
             file.create_dataset(column, data=self._parts[0][column], fletcher32=True, chunks=True)
 

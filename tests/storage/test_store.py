@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hpcepm.files import hdf5_image
 from hpcepm.identity import Identity
 from hpcepm.input import ReadInput, read_input
 from hpcepm.layout import AVALANCHE_COLUMNS
@@ -319,7 +318,7 @@ def test_in_memory_is_the_same_as_on_disk(tmp_path: Path, one_rank: Ranks) -> No
     one, other = datasets(tmp_path / "memory.h5"), datasets(tmp_path / "run" / "run.h5")
     assert one.keys() == other.keys()
     assert all(one[name].tobytes() == other[name].tobytes() for name in one)
-    assert hdf5_image(in_memory.store._fill)[:4] == b"\x89HDF"
+    assert in_memory.store.image()[:4] == b"\x89HDF"
 
 
 def test_later_realizations_wait_for_earlier_ones() -> None:
