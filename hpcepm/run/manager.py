@@ -1,7 +1,6 @@
 """What rank 0 sees and decides for all: results of groups, clocks, files that steer a run."""
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 from hpcepm.input import Input
@@ -9,7 +8,7 @@ from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import Store
 
 from .groups import Groups, Order, Result, Task
-from .stopping import Deadline, Files, StopRequest
+from .stopping import Deadline, Files
 
 SECONDS_BETWEEN_FILES: Final = 0.25
 SECONDS_A_SAVE: Final = 5.0
@@ -64,23 +63,15 @@ class Manager:
         if self._files is not None:
             self._files.take(self._files.stop)
 
-    def next_task(
-        self,
-        stop_request: StopRequest,
-        report: Callable[[], None],
-        seconds_to_stop: Callable[[], float],
-    ) -> Task:
-        """Return what the group of rank 0 does next; manage the others until there is something."""
+    def next_task(self, urgency: int, signal: str | None, seconds_to_stop: float) -> Task | None:
+        """Return what the group of rank 0 does next; None for nothing yet. See `decide`."""
         if self.queue:  # whether to stop is asked when it pauses: each part of a run gets on
             realization = self.queue.pop(0)
             self.groups.hand_out(self.queue)
             return Task(Order.SHEAR, realization)
-        while not self.groups.all_idle:
-            order = self.decide(stop_request.urgency, stop_request.name, seconds_to_stop())
-            if order is not Order.CONTINUE:
-                return Task(order)
-            report()
-            self.groups.wait()
+        if not self.groups.all_idle:
+            order = self.decide(urgency, signal, seconds_to_stop)
+            return None if order is Order.CONTINUE else Task(order)
         self.groups.order_all(Order.END)
         return Task(Order.END)
 

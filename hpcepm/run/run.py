@@ -110,17 +110,11 @@ class Run:
         self.versions = provenance.versions() if world.is_root else {}
         self.resume = Resume(world, read, directory, self.plan, self.versions, wanted=resume)
         self.attributes = world.bcast(self._attributes() if world.is_root else {})
-        claim = world.bcast(directory.claim if directory else None)
+        claim, points = world.bcast(directory.claim if directory else None), save_points(settings)
+        folder = self.path / "pieces" if self.path else None
+        place = Destination(folder, self.attributes, claim) if folder and claim else None
         self.runner = Runner(
-            self.lattice,
-            self.glass,
-            self.choice.engine,
-            save_points(settings),
-            self.plan,
-            Destination(self.path / "pieces", self.attributes, claim)
-            if self.path and claim
-            else None,
-            loading_of(read),
+            self.lattice, self.glass, self.choice.engine, points, self.plan, place, loading_of(read)
         )
         self.store = self._make_store()
         self.checkpoints = None
@@ -206,16 +200,24 @@ class Run:
 
     def _next_task(self) -> Task:
         """Return what this group does next. Collective on the group."""
-        task = Task(Order.END)
-        if self.manager is not None:
-            manager, request = self.manager, self.stop_request
-            task = manager.next_task(request, self._report, self._seconds_to_stop)
-        elif self.group.is_root:
-            while (answer := self.groups.poll()) is None:
-                self._tell_signal(self.stop_request.urgency, self.stop_request.name)
-                self.groups.wait()
-            task = answer
-        return self.group.bcast(task)
+        while True:
+            signal, task = self._signal(), None
+            if self.manager is not None:
+                self._report()
+                task = self.manager.next_task(*signal, self._seconds_to_stop())
+            elif self.group.is_root:
+                self._tell_signal(*signal)
+                task = self.groups.poll()
+            task = self.group.bcast(task)
+            if task is not None:
+                return task
+            self.groups.wait()
+
+    def _signal(self) -> tuple[int, str | None]:
+        """Return urgency and name of what was asked of any rank. Collective on the group."""
+        request = self.stop_request
+        asked = self.group.allgather((request.urgency, request.name))
+        return max(asked, key=lambda one: one[0])
 
     def _shear(self, realization: int) -> Iterator[Snapshot]:
         """Shear a realization, and hand over its rows. Collective on the group."""
@@ -244,14 +246,12 @@ class Run:
             pace = SECONDS_A_PAUSE / max(now - self._paused, 1e-6)
             self._steps = max(1, int(self._steps * min(4.0, max(0.25, pace))))
         self._paused = now
-        request = self.stop_request
-        if self.group.size == 1 and now < self._next_look and request.name is None:
+        if self.group.size == 1 and now < self._next_look and self.stop_request.name is None:
             return self._steps  # save points of small lattices are microseconds apart
         self._next_look = now + SECONDS_BETWEEN_LOOKS
-        signals = self.group.allgather((request.urgency, request.name))
-        order = Order.CONTINUE
+        signal, order = self._signal(), Order.CONTINUE
         if self.group.is_root:
-            order = self._decide(*max(signals, key=lambda signal: signal[0]))
+            order = self._decide(*signal)
         order, self._steps = self.group.bcast((order, self._steps))
         self._obey(order)
         return self._steps
@@ -359,11 +359,8 @@ class Run:
         if self.manager is None or self.store is None:
             return None, ""
         n, strain = self.settings.realizations, self.runner.dynamics.state.macro[0]["strain"]
-        where = (
-            f"at strain {strain:.6f}"
-            if n == 1
-            else f"after {self.store.n_done} of {n} realizations"
-        )
+        done = self.store.n_done
+        where = f"at strain {strain:.6f}" if n == 1 else f"after {done} of {n} realizations"
         if self.path is None:
             what = "nothing is kept of it"
         elif order is Order.STOP:
