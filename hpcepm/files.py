@@ -13,6 +13,7 @@ Nothing here knows of ranks. How they write one file together: `hpcepm.storage.f
 import errno
 import io
 import os
+import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,18 @@ CHUNK: Final = 2**24
 ALTERED: Final = "is truncated, altered or not of this program (its checksum is wrong)"
 
 Name = str | os.PathLike[str]
+
+Check = Callable[[], None]
+"""Called just before a file gets its name or goes; raises `OSError` if that must not be."""
+
+PARTIAL: Final = r"\.[0-9a-f]{8}\.partial"
+"""How the name ends under which a file is built; digits made at random for each process."""
+
+_TAG: Final = secrets.token_hex(4)
+
+
+def no_check() -> None:
+    """Allow everything."""
 
 
 def open_regular(path: Name) -> io.BufferedReader:
@@ -88,7 +101,12 @@ def hdf5_image(build: Callable[[h5py.File], None], template: bytes = b"") -> byt
     return memory.getvalue()
 
 
-def write_hdf5(path: Path, build: Callable[[h5py.File], None], template: bytes = b"") -> None:
+def write_hdf5(
+    path: Path,
+    build: Callable[[h5py.File], None],
+    template: bytes = b"",
+    check: Check = no_check,
+) -> None:
     """Write an HDF5 file of moderate size in one instant; see `hdf5_image`.
 
     It is laid out in memory: inside HDF5 a full disk is a crash at exit.
@@ -98,17 +116,17 @@ def write_hdf5(path: Path, build: Callable[[h5py.File], None], template: bytes =
     OSError
         The bytes could not be written; the old file is untouched.
     """
-    write_bytes(path, with_checksum(hdf5_image(build, template)))
+    write_bytes(path, with_checksum(hdf5_image(build, template)), check)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, check: Check = no_check) -> None:
     """Write a file in one instant; see `write_hdf5`."""
     partial = partial_of(path)
     try:
         with create(partial) as out:
             preallocate(out.fileno(), len(content))
             out.write(content)
-        fsync_and_rename(partial, path)
+        fsync_and_rename(partial, path, check)
     except BaseException:
         with suppress(OSError):
             partial.unlink()
@@ -124,8 +142,8 @@ def write_text(path: Path) -> Iterator[TextIO]:
 
 
 def partial_of(path: Path) -> Path:
-    """Return the name under which a file is built."""
-    return path.with_name(path.name + ".partial")
+    """Return the name under which this process builds a file."""
+    return path.with_name(f"{path.name}.{_TAG}.partial")
 
 
 def create(path: Path) -> io.BufferedRandom:
@@ -147,13 +165,14 @@ def preallocate(descriptor: int, size: int) -> None:
         raise OSError(error.errno, said) from None
 
 
-def fsync_and_rename(partial: Path, path: Path) -> None:
+def fsync_and_rename(partial: Path, path: Path, check: Check = no_check) -> None:
     """Give a closed file its name, once its bytes are on disk."""
     descriptor = os.open(partial, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    check()
     os.replace(partial, path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -163,3 +182,10 @@ def fsync_and_rename(partial: Path, path: Path) -> None:
             raise
     finally:
         os.close(folder)
+
+
+def remove(path: Path, check: Check) -> None:
+    """Remove a file; what cannot be removed stays. Raises what the check raises."""
+    check()
+    with suppress(OSError):
+        path.unlink()

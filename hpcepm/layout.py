@@ -68,6 +68,11 @@ PIECE_NAME: Final = r"(?:observables|profiles|avalanches|fields)-\d{8}\.h5|field
 """Names of files that are a run's own; whatever else lies in its folders is left alone."""
 
 
+def checkpoint_name(number: int) -> str:
+    """Return the name of the file of a checkpoint, by its number among all of the run."""
+    return f"{number:08d}.h5"
+
+
 def piece_name(table: str, serial: int) -> str:
     """Return the name of the file of a piece of a table, by its number among all of the table."""
     return f"{table}-{serial:08d}.h5"

@@ -33,6 +33,11 @@ PROBLEMS: Final = (
 )
 """What HDF5, h5py, numpy and json raise at a file that is not as it should be."""
 
+DEEPEST: Final = 40
+"""What is nested deeper could be read, but not sent to other ranks."""
+
+os.environ.pop("HDF5_VDS_PREFIX", None)  # HDF5 would show other files than those that were checked
+
 Kind = TypeVar("Kind")
 
 Shape = tuple[int | None, ...]
@@ -184,14 +189,25 @@ def parse_json(text: str) -> Any:
 
     Raises
     ------
-    ValueError, RecursionError
-        It is none.
+    ValueError
+        It is none, or a deep nest.
     """
 
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is no number")
 
-    return json.loads(text, parse_constant=refuse)
+    try:
+        found = json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("is too deep a nest") from None
+    here, depth = [found], 0
+    while here:
+        inside = [list(one.values()) if isinstance(one, dict) else one for one in here]
+        here = [value for one in inside if isinstance(one, list) for value in one]
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError("is too deep a nest")
+    return found
 
 
 def names(parent: h5py.Group, pattern: str) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from hpcepm.identity import Identity, require_run
 from hpcepm.layout import FIELDS, LAYOUT_VERSION, PIECE_NAME
-from hpcepm.reading import BadFile, attribute, dataset, group, member, names, open_hdf5
+from hpcepm.reading import BadFile, attribute, count, dataset, group, member, names, open_hdf5
 
 GROUPS: Final = {
     "observables": ("realization", "record"),
@@ -119,34 +119,44 @@ def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]
 def _check_sources(shown: h5py.Dataset, run: str, pieces: dict[str, Columns]) -> None:
     """Check what a dataset shows: pieces of the same run, and all of its values."""
     folder, (table, column) = Path(shown.file.filename).parent, shown.name.strip("/").split("/")
-    there = 0
+    parts: list[tuple[int, int]] = []
     for source in shown.virtual_sources():
         name = source.file_name
         if not re.fullmatch(f"pieces/(?:{PIECE_NAME})", name, re.ASCII):
             raise BadFile(f"{shown.file.filename}: {shown.name} shows a file that is none of a run")
+        (begin, *_), (last, *_) = source.src_space.get_select_bounds()
+        row = _row(source.vspace.get_select_bounds()[0], shown, table)
         if name not in pieces:
-            pieces[name] = _columns_in(folder / name, run, table)
+            pieces[name] = _columns_in(folder / name, run, table, row - begin)
         dtype, (n, *inner) = pieces[name].get(column, (None, (0,)))
-        last = source.src_space.get_select_bounds()[1][0]
+        if source.dset_name.lstrip("/") != column:
+            raise BadFile(f"{shown.file.filename}: {shown.name} shows {source.dset_name}")
         if (
             dtype != shown.dtype
             or n <= last
             or tuple(inner) != shown.shape[len(shown.shape) - len(inner) :]
         ):
             raise BadFile(f"{folder / name}: has not all rows of {column} that run.h5 shows")
-        there += source.vspace.get_select_npoints()
-    if there != prod(shown.shape):
+        parts.append((row, source.vspace.get_select_npoints() // prod(inner)))
+    ends = [0, *(row + size for row, size in sorted(parts))]
+    rows = prod(shown.shape[: len(GROUPS[table])])
+    if [row for row, _ in sorted(parts)] != ends[:-1] or ends[-1] != rows:
         raise BadFile(f"{shown.file.filename}: {shown.name} declares more than is stored")
 
 
-def _columns_in(path: Path, run: str, table: str) -> Columns:
-    """Return the columns of a piece of a run."""
+def _row(start: tuple[int, ...], shown: h5py.Dataset, table: str) -> int:
+    """Return the row of a table at which a part of a dataset begins."""
+    return start[0] if table == "avalanches" else start[0] * shown.shape[1] + start[1]
+
+
+def _columns_in(path: Path, run: str, table: str, first: int) -> Columns:
+    """Return the columns of a piece of a run, which must begin with a row of a table."""
     if not path.is_file():
         raise BadFile(f"{path}: is missing: copy the whole directory")
     with open_hdf5(path) as file:
         require_run(file, run)
-        if attribute(file, "table", str) != table:
-            raise BadFile(f"{path}: is no piece of {table}")
+        if (attribute(file, "table", str), count(file, "first")) != (table, first):
+            raise BadFile(f"{path}: has not the rows of {table} from {first} on")
         found = {name: member(file, name) for name in file}
         columns = {name: (column.dtype, column.shape) for name, column in found.items()}
         for name, (dtype, shape) in columns.items():

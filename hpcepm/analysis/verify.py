@@ -60,7 +60,9 @@ def verify(path: str) -> Iterator[Finding]:
     """
     run_file = run_file_of(path)
     if not run_file.is_file():
-        raise BadFile(f"{run_file}: No such file; name the directory of a run")
+        there = own_names(run_file.parent / "pieces", PIECE_NAME)
+        hint = "--repair makes it of the pieces" if there else "name the directory of a run"
+        raise BadFile(f"{run_file}: No such file; {hint}")
     folder = run_file.parent
     pieces = [folder / "pieces" / name for name in own_names(folder / "pieces", PIECE_NAME)]
     checkpoints = [
@@ -304,5 +306,7 @@ def report(directory: str, say: Callable[[str], None]) -> bool:
         for problem in finding.problems[:20]:
             say(f"       {problem}")
     sound = not any(finding.problems for finding in findings)
+    if not sound and version_of(run_file_of(directory)) != before:
+        say("     the run is at work: look again when it is over")
     say(f"verdict: {directory} is {'sound' if sound else 'NOT sound'}")
     return sound

@@ -37,7 +37,7 @@ _DIGEST_BYTES: Final = sha256().digest_size
 
 
 @cache
-def _digest_of(source: str) -> bytes:
+def digest_of_file(source: str) -> bytes:
     """Return the digest of a file; of none if there is nothing to read, as behind a broken link."""
     try:
         with open_regular(source) as file:
@@ -52,7 +52,7 @@ def version_of(package: Path) -> str:
     numba looks at the file of a function, but not at the files of what that calls.
     """
     compilers = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
-    sources = (_digest_of(str(path)) for path in sorted(package.rglob("*.py")))
+    sources = (digest_of_file(str(path)) for path in sorted(package.rglob("*.py")))
     return sha256(repr(compilers).encode() + b"".join(sources)).hexdigest()[:16]
 
 
@@ -147,7 +147,7 @@ class Entries(NullCache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any], directory: Path) -> None:
         self._directory = directory
         self._place = f"{function.__module__}.{function.__qualname__}"
-        self._source = _digest_of(inspect.getfile(function))
+        self._source = digest_of_file(inspect.getfile(function))
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
         line = function.__code__.co_firstlineno
         self._function = (self._place, line, self._source, sha256(dumps(cells)).digest())

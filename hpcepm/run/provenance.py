@@ -28,6 +28,7 @@ from numba.core.codegen import get_host_cpu_features
 from hpcepm import __version__
 from hpcepm.input.plugins import LOADED
 from hpcepm.model.glass import age, disorder_strength
+from hpcepm.parallel.cache import digest_of_file
 from hpcepm.parallel.compiled import IN_PYTHON
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ def _fftw_version() -> str:
 
 def source_digest(package: Path) -> str:
     """Return a digest of the program as it is installed, whatever git says."""
-    files = sorted(package.rglob("*.py"))
-    each = (hashlib.sha256(path.read_bytes()).digest() for path in files)
+    each = (digest_of_file(str(path)) for path in sorted(package.rglob("*.py")))
     return hashlib.sha256(b"".join(each)).hexdigest()[:16]
 
 

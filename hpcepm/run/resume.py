@@ -10,10 +10,10 @@ import numpy as np
 from hpcepm.identity import Identity
 from hpcepm.input import ReadInput
 from hpcepm.input.plugins import resolved
-from hpcepm.layout import SAME_STRAIN
+from hpcepm.layout import SAME_STRAIN, snapshot_name
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.reading import BadFile
+from hpcepm.reading import BadFile, open_hdf5, reading
 from hpcepm.schedule import common
 from hpcepm.storage.checkpoint import (
     CheckpointHeader,
@@ -22,10 +22,12 @@ from hpcepm.storage.checkpoint import (
     read_early,
     read_under_way,
 )
-from hpcepm.storage.checkpoints import checkpoints_in, newest_checkpoint
+from hpcepm.storage.checkpoints import newest_checkpoint
 from hpcepm.storage.directory import DirectoryTaken, RunDirectory
 from hpcepm.storage.fields import damage_seen_together
 from hpcepm.storage.store import Plan, Progress, Start, Store, snapshots_are_large
+from hpcepm.storage.tables import check_snapshot
+from hpcepm.text import shorten
 
 from .provenance import changed
 from .salvage import Found, found_in, pieces_of, settings_of
@@ -67,8 +69,6 @@ class Resume:
         How far the tables have come.
     header
         Of the checkpoint; None if there is none.
-    number
-        Of the newest checkpoint.
     strain
         Of the realization furthest on in the checkpoint; None if there is none.
     warnings
@@ -94,7 +94,6 @@ class Resume:
         self._plan = plan
         self._read = read
         self.start = Start()
-        self.number = 0
         self.header: CheckpointHeader | None = None
         self.strain: float | None = None
         self.warnings: list[str] = []
@@ -115,12 +114,10 @@ class Resume:
         if directory is not None:
             try:
                 found = found_in(directory, self.warnings)
-                there = checkpoints_in(directory.checkpoints)
-                self.number = int(there[0].stem) if there else 0
             except (BadFile, OSError) as error:
                 problem = str(error)
         world.raise_together(problem)
-        found, self.number = world.bcast((found, self.number))
+        found = world.bcast(found)
         folder = Path(self._read.settings.output.directory) / "checkpoints"
         try:
             run = found.identity.run if found else None
@@ -131,25 +128,30 @@ class Resume:
             raise ProblemOnRank(str(error)) from None
         if unsound:
             self.warnings += [*unsound, "an older checkpoint is used"]
+        refused = None
         with world.collective_errors(str(folder.parent)):
-            for one in (found, self.header):
-                settings_of(one.identity) if one else None
-        refused = world.bcast(self._why_not(found) if world.is_root else None)
+            if world.is_root:
+                with reading(folder):
+                    self._refuse_odd_progress()
+                    refused = self._why_not(found)
+        refused = world.bcast(refused)
         if refused is not None:
             raise DirectoryTaken(f"{self._read.settings.output.directory}: {refused}")
         with world.collective_errors(f"{folder.parent}: cannot be continued"):
             self.start = self._start_from(found, directory)
         self.start = world.bcast(self.start)
+        self._check_snapshots(world, folder.parent / "pieces", found)
         known = self.header or found
         return known.identity if known else None
 
     def _why_not(self, found: Found | None) -> str | None:
         """Return why what is there cannot be continued, if so."""
         ours, header = json.loads(resolved(self._read)), self.header
-        for settings in [one.identity.settings for one in (found, header) if one]:
-            changed = list(differences(settings, ours, FREE_TO_CHANGE))
-            target, before = ours["loading"]["target"], settings["loading"]["target"]
-            several = max(ours["realizations"], settings["realizations"]) > 1
+        for one in [one for one in (found, header) if one]:
+            changed = list(differences(one.identity.settings, ours, FREE_TO_CHANGE))
+            target, before = ours["loading"]["target"], _target(one)
+            there = settings_of(one.identity).realizations
+            several = max(ours["realizations"], there) > 1
             if several and target != before:
                 said = "of several realizations it must stay"
                 changed.append(f"loading.target: was {before}, is now {target}; {said}")
@@ -177,6 +179,10 @@ class Resume:
         if abs(target - before) > SAME_STRAIN:
             if done and (header is None or not header.begun):
                 return "holds a finished run without the checkpoint of its end; it was not touched."
+            if header is None:
+                return (
+                    "holds a run without checkpoints: loading.target must stay; it was not touched."
+                )
             reached = self._reached(header) if header else 0.0
             if target < reached:
                 said = f"at strain {reached:g} already, beyond loading.target {target:g}"
@@ -199,7 +205,7 @@ class Resume:
         """Return how far the tables have come, and note who is under way."""
         target, header = self._read.settings.loading.target, self.header
         same = found is not None and _target(found) == target
-        start = Start(shown=found.rows if found and same else Progress())
+        start = Start(shown=self._shown(found) if found else Progress())
         done = found.whole if found and same else Progress()
         if header is not None:
             self.strain = max(header.strain.values(), default=None)
@@ -220,6 +226,57 @@ class Resume:
         first, last = start.progress.realizations, self._read.settings.realizations
         self._early = {r for r in (header.early if header else ()) if first <= r < last}
         return start
+
+    def _shown(self, found: Found) -> Progress:
+        """Return the rows that ``run.h5`` shows, without those of another target alone."""
+        before, rows = _plan_of(found.identity), found.rows
+        if before.record_strains == self._plan.record_strains:
+            return rows
+        records = min(rows.observables, common(before.record_strains, self._plan.record_strains))
+        strains = before.snapshot_strains, self._plan.snapshot_strains
+        return Progress(0, records, records, rows.avalanches, min(rows.fields, common(*strains)))
+
+    def _refuse_odd_progress(self) -> None:
+        """Refuse a checkpoint that counts on rows of which no run can have so many. On rank 0."""
+        if (header := self.header) is None:
+            return
+        plan = _plan_of(header.identity)
+        n, observables, profiles, avalanches, fields = header.progress
+        least, most = n * len(plan.record_strains), (n + 1) * len(plan.record_strains)
+        maps = n * len(plan.snapshot_strains), (n + 1) * len(plan.snapshot_strains)
+        possible = (
+            n <= settings_of(header.identity).realizations
+            and least <= observables <= most
+            and observables == profiles
+            and maps[0] <= fields <= maps[1]
+            and header.avalanches_of_done <= avalanches
+        )
+        if not possible:
+            raise BadFile(f"{header.path}: counts on rows that no run can have")
+
+    def _check_snapshots(self, world: Ranks, pieces: Path, found: Found | None) -> None:
+        """Compare checksum, run and strain of all large snapshots that count. Collective."""
+        if not snapshots_are_large(self._plan) or not (self.header or found):
+            return
+        strains = self._plan.snapshot_strains
+        known = self.header or found
+        assert known is not None
+        counted = set(range(self.start.progress.fields))
+        for realization, (_, _, n) in self._begun.items():
+            first = realization * len(strains)
+            counted |= set(range(first, first + min(n, self._kept[1])))
+        for realization in self._early:
+            counted |= set(range(realization * len(strains), (realization + 1) * len(strains)))
+        for number in sorted(counted):
+            path = pieces / snapshot_name(number)
+            problem = damage_seen_together(path, world)
+            if problem is None and world.is_root:
+                try:
+                    with open_hdf5(path, checked=True) as file:
+                        check_snapshot(file, known.identity.run, number, strains)
+                except BadFile as error:
+                    problem = str(error)
+            world.raise_together(problem)
 
     def _to_another_target(self, start: Start, before: Plan) -> Start:
         """Keep the rows at strains of both targets, and the state at the end of the first."""
@@ -246,6 +303,7 @@ class Resume:
         if problem is None:
             try:
                 found = read_under_way(path, self.identity.run, number, lattice, self._kinds)
+                self._refuse_missing_rows(path, found)
             except BadFile as error:
                 problem = str(error)
         lattice.ranks.raise_together(problem)
@@ -254,6 +312,17 @@ class Resume:
         return found._replace(
             records=min(found.records, records), snapshots=min(found.snapshots, snapshots)
         )
+
+    def _refuse_missing_rows(self, path: Path, one: UnderWay) -> None:
+        """Refuse a realization whose rows are not those of its records and snapshots."""
+        there, plan = len(one.rows.observables), self._plan
+        maps, progress = len(one.rows.fields), self.header.progress if self.header else Progress()
+        if one.realization <= progress.realizations:  # the only one with rows in the tables
+            there += progress.observables - one.realization * len(plan.record_strains)
+            maps += progress.fields - one.realization * len(plan.snapshot_strains)
+        if (there, maps) != (one.records, one.snapshots):
+            told = f"{one.records} records and {one.snapshots} snapshots"
+            raise BadFile(f"{path}: realization {one.realization} has {told}, and other rows")
 
     def file_of(self, number: int) -> Path:
         """Return the checkpoint that a realization goes on from."""
@@ -284,7 +353,7 @@ class Resume:
 
 
 def _target(one: Found | CheckpointHeader) -> float:
-    return float(one.identity.settings["loading"]["target"])
+    return settings_of(one.identity).loading.target
 
 
 def _plan_of(identity: Identity) -> Plan:
@@ -301,4 +370,5 @@ def differences(before: Any, now: Any, free: tuple[str, ...], path: str = "") ->
             inside = f"{path}.{key}" if path else key
             yield from differences(before.get(key), now.get(key), free, inside)
     elif before != now:
-        yield f"{path}: was {json.dumps(before)}, is now {json.dumps(now)}"
+        was, is_now = (shorten(json.dumps(value), 80) for value in (before, now))
+        yield f"{path}: was {was}, is now {is_now}"

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from hpcepm.files import no_check
 from hpcepm.input import ReadInput
 from hpcepm.input.glass import glass_of, loading_of
 from hpcepm.model.consistency import ImpossibleState
@@ -128,7 +129,6 @@ class Run:
         self._shearing = False
         self.events_before = 0
         self._steps = 64
-        self._n_checkpoints = self.resume.number
         self._slowest_checkpoint = 0.0
         self._disk = DiskWatch(settings)
         self._paused = time.monotonic()
@@ -386,9 +386,11 @@ class Run:
         waiting = self.resume.waiting(self.manager.queue) if self.manager else None
         assert self.path is not None
         folder = self.path / "checkpoints"
-        self._n_checkpoints += 1
-        number = self._n_checkpoints
-        path = write_checkpoint(folder, number, self.world, self.lattice, mine, self.store, waiting)
+        number = self.world.bcast(self.checkpoints.next_number() if self.checkpoints else 0)
+        check = self.directory.claim.check if self.directory else no_check
+        path = write_checkpoint(
+            folder, number, self.world, self.lattice, mine, self.store, waiting, check
+        )
         with self.world.collective_errors(f"{folder}: cannot be written"):
             if self.checkpoints is not None and isinstance(self.store, FileStore):
                 self.store.remove_unused(self.checkpoints.wrote(path))

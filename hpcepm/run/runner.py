@@ -171,13 +171,11 @@ class Runner:
             path = folder / snapshot_name(number)
 
             def describe(file: h5py.File) -> None:
-                file.attrs.update({**about, "table": "fields", "first": number})
+                file.attrs.update({**about, "table": "fields", "first": number, "number": number})
                 file.attrs["strain"] = snapshot.strain
 
-            with lattice.ranks.collective_errors(f"{path}: cannot be written"):
-                if lattice.ranks.is_root:
-                    claim.check()
-            write_fields(path, lattice.ranks, lattice, fields, describe, before=(1,))
+            check = claim.check
+            write_fields(path, lattice.ranks, lattice, fields, describe, before=(1,), check=check)
         self._fields.append(row)
         self.n_snapshots += 1
 

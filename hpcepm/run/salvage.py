@@ -15,13 +15,7 @@ from hpcepm.analysis.results import open_run, run_file_of
 from hpcepm.files import told
 from hpcepm.identity import Identity
 from hpcepm.input import Input
-from hpcepm.layout import (
-    PIECE_NAME,
-    NoRun,
-    number_of_piece,
-    piece_name,
-    snapshot_name,
-)
+from hpcepm.layout import PIECE_NAME, NoRun, number_of_piece, piece_name, snapshot_name
 from hpcepm.reading import (
     BadFile,
     attribute,
@@ -34,30 +28,27 @@ from hpcepm.reading import (
 )
 from hpcepm.schedule import common
 from hpcepm.storage.checkpoints import checkpoints_in
-from hpcepm.storage.directory import (
-    DirectoryTaken,
-    DirectoryUnusable,
-    RunDirectory,
-    read_shown,
-)
+from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, RunDirectory, read_shown
 from hpcepm.storage.store import (
     FileStore,
+    Plan,
     Progress,
     Rows,
     Start,
     snapshots_are_large,
     whole_realizations,
 )
-from hpcepm.storage.tables import Piece
+from hpcepm.storage.tables import Piece, check_piece, check_snapshot
 
 from .save_points import plan_of
+
+Pieces = Mapping[str, Sequence[Piece]]
 
 
 class Found(NamedTuple):
     """A run as far as its output shows it."""
 
     identity: Identity
-    finished: bool
     whole: Progress  # of finished realizations alone
     rows: Progress  # all
 
@@ -65,9 +56,11 @@ class Found(NamedTuple):
 class Lying(NamedTuple):
     """A sound piece that lies in a folder."""
 
+    path: Path
     piece: Piece
     rows: int
     identity: Identity
+    target: float
 
 
 def settings_of(identity: Identity) -> Input:
@@ -97,51 +90,44 @@ def found_in(directory: RunDirectory, warnings: list[str]) -> Found | None:
     BadFile
         There are pieces only, and they cannot be used.
     """
-    others = bool(checkpoints_in(directory.checkpoints))
     if os.path.lexists(directory.run_file):
         try:
-            shown = read_shown(directory.run_file)
-            whole, rows = Progress.parse(shown.whole), Progress.parse(shown.rows)
-            return Found(shown.identity, shown.finished, whole, rows)
-        except ValueError as error:
+            with reading(directory.run_file):
+                identity, *progress = read_shown(directory.run_file)
+                settings_of(identity)
+                return Found(identity, *map(Progress.parse, progress))
+        except BadFile as error:
             warnings.append(f"{error}; it will be made anew")
-    return None if others else found_by_pieces(directory.pieces)
+    if checkpoints_in(directory.checkpoints) or not own_names(directory.pieces, PIECE_NAME):
+        return None
+    return found_by_pieces(directory.pieces)[0]
 
 
-def found_by_pieces(folder: Path) -> Found | None:
-    """Return what the pieces in a folder show; None if there are none.
+def found_by_pieces(folder: Path) -> tuple[Found, Lying, Pieces]:
+    """Return what the pieces in a folder show, the newest, and those that make the tables.
 
     Raises
     ------
     BadFile
-        There are some, but not of one run.
+        They are none, or not of one run.
     """
-    if not own_names(folder, PIECE_NAME):
-        return None
     lying = {table: lying_in(folder, table) for table in Rows._fields}
-    newest = max((one for those in lying.values() for one in those), key=_age, default=None)
-    if newest is None:
-        raise BadFile(f"{folder}: no piece in it can be used")
-    if any(one.identity.run != newest.identity.run for those in lying.values() for one in those):
+    those = [one for of_table in lying.values() for one in of_table]
+    if not those:
+        raise BadFile(f"{folder}: has no piece that can be used")
+    if len({one.identity.run for one in those}) > 1:
         raise BadFile(f"{folder}: has pieces of several runs")
+    newest = max(those, key=lambda one: (one.target, one.piece.serial))
     settings = settings_of(newest.identity)
-    plan, covered = plan_of(settings), _cover_all(lying, newest.identity)
+    plan = plan_of(settings)
+    covered = {table: cover(_of_plan(table, lying[table], plan)) for table in lying}
     rows = {table: n for table, (_, n) in covered.items()}
     if snapshots_are_large(plan):
-        most = settings.realizations * len(plan.snapshot_strains)
-        there = ((folder / snapshot_name(k)).is_file() for k in range(most))
-        rows["fields"] = next((k for k, found in enumerate(there) if not found), most)
-    n = min(rows["observables"], rows["profiles"]) // len(plan.record_strains)
-    n = min(n, settings.realizations)
-    if plan.field_names:
-        n = min(n, rows["fields"] // len(plan.snapshot_strains))
-    avalanches = _avalanches_before(folder, covered["avalanches"], n) if plan.avalanches else 0
-    whole = whole_realizations(plan, n, avalanches)
-    return Found(newest.identity, n == settings.realizations, whole, Progress(n, **rows))
-
-
-def _age(one: Lying) -> tuple[float, int]:
-    return float(one.identity.settings["loading"]["target"]), one.piece.serial
+        rows["fields"] = _snapshots_in(folder, newest.identity.run, settings, plan)
+    pieces = {table: found for table, (found, _) in covered.items()}
+    counts = _avalanches_of_records(folder, pieces["observables"], rows["observables"], plan)
+    whole, shown = _consistent(rows, counts, settings, plan)
+    return Found(newest.identity, whole, shown), newest, pieces
 
 
 def lying_in(folder: Path, table: str) -> list[Lying]:
@@ -149,30 +135,30 @@ def lying_in(folder: Path, table: str) -> list[Lying]:
     found = []
     for name in names_in(folder, table):
         with suppress(BadFile), open_hdf5(folder / name) as file:
-            if attribute(file, "table", str) == table:
-                n = min(file[column].shape[0] for column in file)
-                piece = Piece(count(file, "first"), number_of_piece(name))
-                found.append(Lying(piece, n, Identity.of(file)))
+            identity = Identity.of(file)
+            settings = settings_of(identity)
+            row = plan_of(settings).tables[table]
+            piece = Piece(count(file, "first"), number_of_piece(name))
+            check_piece(file, identity.run, table, piece)
+            n = [
+                len(dataset(file, column, row[column].base, (None, *row[column].shape)))
+                for column in row.names or ()
+            ]
+            target = settings.loading.target
+            found.append(Lying(folder / name, piece, min(n, default=0), identity, target))
     return found
 
 
-def _cover_all(
-    lying: Mapping[str, Sequence[Lying]], identity: Identity
-) -> dict[str, tuple[list[Piece], int]]:
-    """Return for each table the pieces that cover it, and how many rows."""
-    return {table: cover(_of_target(table, those, identity)) for table, those in lying.items()}
-
-
-def _of_target(table: str, those: Sequence[Lying], identity: Identity) -> list[Lying]:
-    """Leave out rows that a run to a smaller target has, and one to that of ``identity`` not."""
-    now, valid = plan_of(settings_of(identity)), []
+def _of_plan(table: str, those: Sequence[Lying], plan: Plan) -> list[Lying]:
+    """Leave out rows that a run to another target has, and one by this plan not."""
+    strains = "snapshot_strains" if table == "fields" else "record_strains"
+    valid = []
     for one in those:
-        most = one.piece.first + one.rows
-        before = plan_of(settings_of(one.identity))
-        if table != "avalanches" and before.record_strains != now.record_strains:
-            strains = "snapshot_strains" if table == "fields" else "record_strains"
-            most = min(most, common(getattr(before, strains), getattr(now, strains)))
-        valid.append(one._replace(rows=most - one.piece.first))
+        before = getattr(plan_of(settings_of(one.identity)), strains)
+        if table != "avalanches" and before != getattr(plan, strains):
+            most = common(before, getattr(plan, strains)) - one.piece.first
+            one = one._replace(rows=min(one.rows, most))
+        valid.append(one)
     return valid
 
 
@@ -181,7 +167,7 @@ def cover(those: Sequence[Lying]) -> tuple[list[Piece], int]:
     pieces: list[Piece] = []
     rows = 0
     while True:
-        ends = [(p.piece.first + p.rows, p.piece.serial, p.piece) for p in those]
+        ends = [(one.piece.first + one.rows, one.piece.serial, one.piece) for one in those]
         further = [one for one in ends if one[2].first <= rows < one[0]]
         if not further:
             return pieces, rows
@@ -189,24 +175,60 @@ def cover(those: Sequence[Lying]) -> tuple[list[Piece], int]:
         pieces.append(piece)
 
 
-def pieces_of(folder: Path, identity: Identity) -> dict[str, list[Piece]]:
+def _snapshots_in(folder: Path, run: str, settings: Input, plan: Plan) -> int:
+    """Return how many large snapshots there are, from the first on."""
+    strains = plan.snapshot_strains
+    for number in range(settings.realizations * len(strains)):
+        try:
+            with open_hdf5(folder / snapshot_name(number)) as file:
+                check_snapshot(file, run, number, strains)
+        except BadFile:
+            return number
+    return settings.realizations * len(strains)
+
+
+def _avalanches_of_records(
+    folder: Path, pieces: Sequence[Piece], rows: int, plan: Plan
+) -> np.ndarray:
+    """Return how many avalanches each record counts, and all of the realizations before it."""
+    ends = [*(piece.first for piece in pieces), rows][1:]
+    parts = [np.zeros(0, np.int64)]
+    for piece, end in zip(pieces, ends, strict=True):
+        with open_hdf5(folder / piece_name("observables", piece.serial)) as file:
+            parts.append(dataset(file, "avalanches", np.int64, (None,))[: end - piece.first])
+    counts, n = np.concatenate(parts), len(plan.record_strains)
+    before = np.concatenate([[0], np.cumsum(counts[n - 1 :: n])])
+    return counts + before[np.arange(rows) // n] if rows else counts
+
+
+def _consistent(
+    rows: Mapping[str, int], counts: np.ndarray, settings: Input, plan: Plan
+) -> tuple[Progress, Progress]:
+    """Return how many rows agree with each other: of finished realizations, and all."""
+    n_records, n_maps = len(plan.record_strains), len(plan.snapshot_strains)
+    records = min(rows["observables"], rows["profiles"])
+    if plan.avalanches:
+        records = min(records, int(np.searchsorted(counts, rows["avalanches"], "right")))
+    n = min(records // n_records, settings.realizations)
+    if plan.field_names:
+        n = min(n, rows["fields"] // n_maps)
+    done = int(counts[n * n_records - 1]) if n and plan.avalanches else 0
+    whole = whole_realizations(plan, n, done)
+    if n:
+        return whole, whole
+    records, maps = min(records, n_records), min(rows["fields"], n_maps)
+    avalanches = int(counts[records - 1]) if records and plan.avalanches else 0
+    return whole, Progress(0, records, records, avalanches, maps)
+
+
+def pieces_of(folder: Path, identity: Identity) -> Pieces:
     """Return the pieces of a run that lie in a folder, by table."""
+    plan = plan_of(settings_of(identity))
     lying = {
         table: [one for one in lying_in(folder, table) if one.identity.run == identity.run]
         for table in Rows._fields
     }
-    return {table: pieces for table, (pieces, _) in _cover_all(lying, identity).items()}
-
-
-def _avalanches_before(folder: Path, covered: tuple[list[Piece], int], n: int) -> int:
-    """Return how many avalanches there are of the first n realizations."""
-    pieces, rows = covered
-    ends, total = [*(piece.first for piece in pieces), rows][1:], 0
-    for piece, end in zip(pieces, ends, strict=True):
-        with open_hdf5(folder / piece_name("avalanches", piece.serial)) as file:
-            column = dataset(file, "realization", np.int32, (None,))
-            total += int((column[: end - piece.first] < n).sum())
-    return total
+    return {table: cover(_of_plan(table, those, plan))[0] for table, those in lying.items()}
 
 
 def repair(path: str) -> str:
@@ -218,40 +240,35 @@ def repair(path: str) -> str:
         It cannot be done.
     """
     folder = run_file_of(path).parent
-    if not folder.is_dir():
-        raise NoRun(f"{folder}: No such directory; name that of a run")
+    if not own_names(folder / "pieces", PIECE_NAME):
+        raise NoRun(f"{folder}: has no pieces of a run; name the directory of one")
     try:
         directory = RunDirectory(str(folder), go_on=True)
     except (DirectoryTaken, DirectoryUnusable) as error:
         raise NoRun(str(error)) from None
-    run_file = directory.run_file
     try:
         with suppress(NoRun), open_run(path):
-            return f"{run_file}: is sound, and was left as it is"
-        return f"{run_file}: made anew from pieces: {_remake(directory)}"
+            return f"{directory.run_file}: is sound, and was left as it is"
+        return f"{directory.run_file}: made anew from pieces: {_remake(directory)}"
     except OSError as error:
-        raise NoRun(told(run_file, error)) from None
+        raise NoRun(told(directory.run_file, error)) from None
     finally:
         directory.release()
 
 
 def _remake(directory: RunDirectory) -> str:
     """Write ``run.h5``; return what it shows."""
-    found = found_by_pieces(directory.pieces)
-    if found is None:
-        raise BadFile(f"{directory.pieces}: has no pieces")
-    plan = plan_of(settings_of(found.identity))
-    pieces = pieces_of(directory.pieces, found.identity)
+    found, newest, pieces = found_by_pieces(directory.pieces)
+    if not found.rows.observables:
+        raise BadFile(f"{directory.pieces}: has no records that agree with each other")
+    settings = settings_of(found.identity)
+    with open_hdf5(newest.path) as file:
+        of_piece = ("table", "first", "number")
+        about: dict[str, Any] = {k: v for k, v in file.attrs.items() if k not in of_piece}
+        attribute(file, "input", str)
     start = Start(found.rows, found.whole.avalanches, pieces)
-    store = FileStore(directory, plan, _attributes(directory.pieces), start)
-    store.finished = found.finished
     with reading(directory.run_file):
+        store = FileStore(directory, plan_of(settings), about, start)
+        store.finished = found.whole.realizations == settings.realizations
         store.save()
-    return f"{found.rows.observables} records, {found.rows.realizations} finished realizations"
-
-
-def _attributes(folder: Path) -> dict[str, Any]:
-    """Return what the newest piece says of its run."""
-    newest = max(lying_in(folder, "observables"), key=_age)
-    with open_hdf5(folder / piece_name("observables", newest.piece.serial)) as file:
-        return {name: value for name, value in file.attrs.items() if name not in ("table", "first")}
+    return f"{found.rows.observables} records, {found.whole.realizations} finished realizations"

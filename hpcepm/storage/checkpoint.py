@@ -16,8 +16,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.files import Check, no_check
 from hpcepm.identity import Identity
-from hpcepm.layout import AVALANCHE, CHECKPOINT_NAME
+from hpcepm.layout import AVALANCHE, CHECKPOINT_NAME, checkpoint_name
 from hpcepm.model.state import KINDS, MACRO, MOST_PENDING, PENDING, Fields, State
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
@@ -122,6 +123,7 @@ def write_checkpoint(
     mine: UnderWay | None,
     store: Store | None,
     waiting: Waiting | None = None,
+    check: Check = no_check,
 ) -> Path:
     """Write what is under way; return the file. Collective on all ranks of a run.
 
@@ -137,13 +139,15 @@ def write_checkpoint(
         On rank 0: where the rows are; all that was added to it must be on disk.
     waiting
         On rank 0: realizations that were begun and wait for a free group.
+    check
+        On rank 0: see `hpcepm.files.Check`.
 
     Raises
     ------
     ProblemOnRank
         The disk is full or gone; older checkpoints are untouched.
     """
-    path = folder / f"{number:08d}.h5"
+    path = folder / checkpoint_name(number)
     told = None
     if mine is not None and lattice.ranks.is_root:
         told = (mine.realization, mine.small, mine.rows, mine.records, mine.snapshots)
@@ -173,7 +177,7 @@ def write_checkpoint(
     if mine is not None:
         where = f"realizations/{mine.realization}/state"
         fields = {f"{where}/{name}": values for name, values in mine.fields._asdict().items()}
-    write_fields(path, ranks, lattice, fields, describe, kinds)
+    write_fields(path, ranks, lattice, fields, describe, kinds, check=check)
     return path
 
 
@@ -215,6 +219,8 @@ def read_header(path: Path, checked: bool = False) -> CheckpointHeader:
                 f"{path}: has format {version}, this hpcepm reads {FORMAT_VERSION}: "
                 f"go on with {other} one."
             )
+        if checkpoint_name(count(file, "number")) != path.name:
+            raise BadFile(f"{path}: is a copy of checkpoint {count(file, 'number')}")
         under_way = group(file, "realizations")
         begun = _waiting(path.parent, attribute(file, "waiting", str))
         strain: dict[int, float] = {}

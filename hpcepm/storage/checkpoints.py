@@ -1,12 +1,13 @@
 """The folder of the checkpoints of a run: which is the newest, and which may go."""
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from hpcepm.files import open_regular, write_bytes
-from hpcepm.layout import CHECKPOINT_NAME, piece_name
+from hpcepm.files import PARTIAL, Check, no_check, open_regular, remove, write_bytes
+from hpcepm.layout import CHECKPOINT_NAME, checkpoint_name, piece_name
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.reading import BadFile, own_names
 
@@ -127,20 +128,37 @@ class Checkpoints:
         How many.
     newest
         The header of the one from which the run goes on.
+    check
+        See `hpcepm.files.Check`.
     """
 
-    def __init__(self, folder: Path, run: str, keep: int, newest: CheckpointHeader | None) -> None:
-        self.folder, self._run, self._keep = folder, run, keep
+    def __init__(
+        self,
+        folder: Path,
+        run: str,
+        keep: int,
+        newest: CheckpointHeader | None = None,
+        check: Check = no_check,
+    ) -> None:
+        self.folder, self._run, self._keep, self._check = folder, run, keep, check
         self._known: dict[Path, CheckpointHeader | None] = {}
+        self._number = newest.number if newest else 0
         if newest is not None:
             self._known[newest.path] = newest
+
+    def next_number(self) -> int:
+        """Return a number above all of this run, and of no file that lies there."""
+        self._number += 1
+        while os.path.lexists(self.folder / checkpoint_name(self._number)):
+            self._number += 1
+        return self._number
 
     def wrote(self, path: Path) -> set[str]:
         """Note the newest, and remove what is not kept; return the pieces that are counted on.
 
         Those stay to which one that is kept refers. What cannot be removed stays.
         """
-        write_bytes(self.folder / NEWEST, f"{path.name}\n".encode())
+        write_bytes(self.folder / NEWEST, f"{path.name}\n".encode(), self._check)
         self._known[path] = read_header(path, checked=True)
         ours = [header for path in checkpoints_in(self.folder) if (header := self._header(path))]
         kept = ours[: self._keep]
@@ -148,11 +166,9 @@ class Checkpoints:
         kept += [header for header in ours[self._keep :] if header.path in waiting]
         for header in ours:
             if header not in kept:
-                with suppress(OSError):
-                    header.path.unlink()
-        for name in own_names(self.folder, rf"{CHECKPOINT_NAME}\.partial"):
-            with suppress(OSError):
-                (self.folder / name).unlink()
+                remove(header.path, self._check)
+        for name in own_names(self.folder, rf"(?:{CHECKPOINT_NAME}|{NEWEST}){PARTIAL}"):
+            remove(self.folder / name, self._check)
         return {
             piece_name(table, piece.serial)
             for header in kept

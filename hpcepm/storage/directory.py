@@ -2,7 +2,6 @@
 
 import stat
 from pathlib import Path
-from typing import NamedTuple
 
 from hpcepm.identity import Identity
 from hpcepm.layout import CHECKPOINT_NAME, LAYOUT_VERSION, PIECE_NAME
@@ -123,17 +122,11 @@ class RunDirectory:
         self._lock.release()
 
 
-class Shown(NamedTuple):
-    """What a ``run.h5`` says of its run."""
-
-    identity: Identity
-    finished: bool
-    whole: str  # progress of finished realizations alone, and of all rows: `Progress` as JSON
-    rows: str
-
-
-def read_shown(run_file: Path) -> Shown:
+def read_shown(run_file: Path) -> tuple[Identity, str, str]:
     """Return what a ``run.h5`` says of its run.
+
+    That is its identity, and, as `Progress` in JSON, how many rows it shows of finished
+    realizations and in all.
 
     Raises
     ------
@@ -144,4 +137,4 @@ def read_shown(run_file: Path) -> Shown:
         if count(file, "layout_version") != LAYOUT_VERSION:
             raise BadFile(f"{run_file}: is not of this version of hpcepm")
         whole, rows = (attribute(file, name, str) for name in ("progress", "rows"))
-        return Shown(Identity.of(file), bool(attribute(file, "finished", bool)), whole, rows)
+        return Identity.of(file), whole, rows

@@ -25,9 +25,11 @@ from hpcepm.files import (
     ALTERED,
     CHECKSUM_BYTES,
     CHUNK,
+    Check,
     checksum_line,
     create,
     fsync_and_rename,
+    no_check,
     open_regular,
     partial_of,
     preallocate,
@@ -59,6 +61,7 @@ def write_fields(
     describe: Describe,
     kinds: Kinds | None = None,
     before: tuple[int, ...] = (),
+    check: Check = no_check,
 ) -> None:
     """Write fields as datasets of the whole lattice. Collective on ``ranks``.
 
@@ -78,17 +81,20 @@ def write_fields(
         On rank 0: names and dtypes of the fields of all groups, if there are several.
     before
         Axes of length 1 of the datasets, before those of the lattice.
+    check
+        On rank 0: see `hpcepm.files.Check`.
 
     Raises
     ------
     ProblemOnRank
         The disk is full or gone; an older file of this name is untouched.
     """
-    partial, place, skeleton = partial_of(path), None, None
+    partial, place, skeleton = ranks.bcast(partial_of(path)), None, None
     kinds = {name: field.dtype for name, field in fields.items()} if kinds is None else kinds
     try:
         with ranks.collective_errors(f"{partial}: cannot be written"):
             if ranks.is_root:
+                check()
                 skeleton = _skeleton((*before, *lattice.shape), kinds, describe)
                 place = _write_skeleton(partial, skeleton)
         start_of, size = ranks.bcast((skeleton.start_of, skeleton.size) if skeleton else ({}, 0))
@@ -100,7 +106,7 @@ def write_fields(
         _write_checksum(partial, size, ranks)
         with ranks.collective_errors(f"{path}: cannot be written"):
             if ranks.is_root:
-                fsync_and_rename(partial, path)
+                fsync_and_rename(partial, path, check)
     except ProblemOnRank:
         if ranks.is_root:
             with contextlib.suppress(OSError):

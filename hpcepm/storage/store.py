@@ -10,8 +10,7 @@ when a run is finished the curves are copied in.
 """
 
 import json
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -20,8 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.files import hdf5_image, write_hdf5
-from hpcepm.identity import require_run
+from hpcepm.files import PARTIAL, hdf5_image, remove, write_hdf5
 from hpcepm.layout import (
     AVALANCHE,
     AVALANCHE_COLUMNS,
@@ -30,13 +28,15 @@ from hpcepm.layout import (
     NO_UNIT,
     PIECE_NAME,
     PROFILES,
+    number_of_piece,
 )
 from hpcepm.model.observables import OBSERVABLES, profile_dtype, record_dtype
 from hpcepm.model.state import KINDS
-from hpcepm.reading import BadFile, names_in, open_hdf5, own_names, parse_json
+from hpcepm.reading import BadFile, count, names_in, open_hdf5, own_names, parse_json
 
 from .directory import RunDirectory
-from .tables import LargeRows, Piece, PieceTable, Table
+from .tables import LargeRows, Piece, PieceTable, Table, check_piece
+from .view import add_axes, describe, show_virtual
 
 LARGE_SNAPSHOT: Final = 2**20
 """Bytes from which the fields of a snapshot are a file of their own, written by its ranks."""
@@ -198,10 +198,10 @@ class Store:
             self._fill_series(file, "fields", "snapshot", plan.snapshot_strains, named, axes)
         if plan.avalanches:
             group, table = file.create_group("avalanches"), self.tables["avalanches"]
-            _add_axes(group, {"avalanche": table.size})
+            add_axes(group, {"avalanche": table.size})
             show = self._columns(group, table, (table.size,))
             for name, (units, description) in AVALANCHE_COLUMNS.items():
-                _describe(show(name), units, description, ("avalanche",))
+                describe(show(name), units, description, ("avalanche",))
 
     def _fill_series(
         self,
@@ -215,15 +215,15 @@ class Store:
         """Show a table of one row for each realization and strain."""
         group, table = file.create_group(name, track_order=True), self.tables[name]
         shown = (self.n_done, len(strains)) if self.n_done else (1, table.size)
-        _add_axes(group, {"realization": shown[0], along: shown[1], **axes})
+        add_axes(group, {"realization": shown[0], along: shown[1], **axes})
         strain = group.create_dataset("strain", data=np.array(strains[: shown[1]], np.float64))
-        _describe(strain, NO_UNIT, "macroscopic strain", (along,))
+        describe(strain, NO_UNIT, "macroscopic strain", (along,))
         group.attrs["coordinates"] = "strain"
         show = self._columns(group, table, shown)
         for column, (units, description) in columns.items():
             dataset = show(column)
             inner = {"profiles": (column[-1],), "fields": ("x", "y")}.get(name, ())
-            _describe(dataset, units, description, ("realization", along, *inner))
+            describe(dataset, units, description, ("realization", along, *inner))
 
     def _columns(
         self, group: h5py.Group, table: Table, shown: tuple[int, ...]
@@ -274,7 +274,8 @@ class FileStore(Store):
             large = name == "fields" and snapshots_are_large(self.plan)
             kind, start = LargeRows if large else PieceTable, self._start
             those, rows = start.pieces.get(name, ()), getattr(start.progress, name)
-            tables[name] = kind(self.directory.pieces, name, dtype, self.provenance, those, rows)
+            folder, check = self.directory.pieces, self.directory.claim.check
+            tables[name] = kind(folder, name, dtype, self.provenance, those, rows, check)
         return tables
 
     @property
@@ -295,12 +296,13 @@ class FileStore(Store):
             untouched.
         """
         self.directory.claim.check()
-        for table in self.tables.values():
+        for table in reversed(self.tables.values()):  # others have all that observables count on
             table.save()
         if self.is_behind:
             return
         try:
-            write_hdf5(self.directory.run_file, self._fill, self._template)
+            check = self.directory.claim.check
+            write_hdf5(self.directory.run_file, self._fill, self._template, check)
         except BadFile as error:  # of a piece that is read again at the end
             raise OSError(str(error)) from None
 
@@ -316,20 +318,20 @@ class FileStore(Store):
             assert isinstance(table, PieceTable)
             used |= {table.path(piece).name for piece in table.pieces}
             for unused in set(names_in(folder, name)) - used:
-                with suppress(BadFile, OSError):
+                with suppress(BadFile):
                     with open_hdf5(folder / unused) as file:
-                        require_run(file, self.provenance["run"])
-                    (folder / unused).unlink()
-        for left in own_names(folder, rf"(?!fields-\d{{12}})(?:{PIECE_NAME})\.partial"):
-            with suppress(OSError):
-                (folder / left).unlink()
+                        piece = Piece(count(file, "first"), number_of_piece(unused))
+                        check_piece(file, self.provenance["run"], name, piece)
+                    remove(folder / unused, self.directory.claim.check)
+        for left in own_names(folder, rf"(?!fields-\d{{12}})(?:{PIECE_NAME}){PARTIAL}"):
+            remove(folder / left, self.directory.claim.check)
 
     def _columns(
         self, group: h5py.Group, table: Table, shown: tuple[int, ...]
     ) -> Callable[[str], h5py.Dataset]:
         if self.finished and group.name == "/observables":
             return super()._columns(group, table, shown)
-        return lambda column: _virtual(group, table, column, shown)
+        return lambda column: show_virtual(group, table, column, shown)
 
 
 def snapshots_are_large(plan: Plan) -> bool:
@@ -341,60 +343,3 @@ def whole_realizations(plan: Plan, n: int, avalanches: int) -> Progress:
     """Return the progress of a run that has done n realizations with so many avalanches."""
     records, snapshots = n * len(plan.record_strains), n * len(plan.snapshot_strains)
     return Progress(n, records, records, avalanches, snapshots if plan.field_names else 0)
-
-
-def _virtual(group: h5py.Group, table: Table, column: str, shown: tuple[int, ...]) -> h5py.Dataset:
-    """Present a column of a table in pieces as one dataset."""
-    assert isinstance(table, PieceTable)
-    base, inner = table.dtype[column].base, table.dtype[column].shape
-    shape, n = (*shown, *inner), int(np.prod(shown))
-    if n == 0:
-        return group.create_dataset(column, shape, base)
-    layout = h5py.VirtualLayout(shape, base)
-    for first, end, piece in table.shown():
-        name = f"pieces/{table.path(piece).name}"
-        source = h5py.VirtualSource(name, column, (end - first, *inner), base)
-        # The slice is for HDF5: a source that is taken whole cannot be read any more once its
-        # piece has grown.
-        for start, stop, there in _blocks(first, min(end, n), shown):
-            layout[there] = source[start - first : stop - first]
-    missing = -1 if base.kind == "i" else np.nan
-    return group.create_virtual_dataset(column, layout, fillvalue=missing)
-
-
-def _blocks(
-    first: int, end: int, shown: tuple[int, ...]
-) -> Iterator[tuple[int, int, tuple[int | slice, ...]]]:
-    """Cut rows, counted through, into blocks of a table of that shape: from, to, and where."""
-    if len(shown) == 1:
-        yield first, end, (slice(first, end),)
-        return
-    n = shown[1]
-    while first < end:
-        row, k = divmod(first, n)
-        if k or end - first < n:
-            stop = min(end, (row + 1) * n)
-            yield first, stop, (row, slice(k, k + stop - first))
-        else:
-            whole = (end - first) // n
-            stop = first + whole * n
-            yield first, stop, (slice(row, row + whole), slice(0, n))
-        first = stop
-
-
-def _add_axes(group: h5py.Group, lengths: Mapping[str, int]) -> None:
-    """Give the axes of a group their names."""
-    for name, length in lengths.items():
-        scale = group.create_dataset(name, data=np.arange(length))
-        scale.make_scale(name)
-        scale.attrs["units"] = "cells" if name in ("x", "y") else NO_UNIT
-        scale.attrs["description"] = f"{name}, counted from 0"
-
-
-def _describe(dataset: h5py.Dataset, units: str, description: str, axes: tuple[str, ...]) -> None:
-    """Say what a dataset is, and name its axes."""
-    dataset.attrs["units"] = units
-    dataset.attrs["description"] = description
-    dataset.attrs["long_name"] = re.sub(r":.*", "", description)
-    for axis, name in enumerate(axes):
-        dataset.dims[axis].attach_scale(dataset.parent[name])

@@ -6,8 +6,9 @@ No piece of an earlier part of the run is written again: going on from a checkpo
 piece, and what the checkpoint, or ``run.h5``, counts on stays as it is.
 """
 
+import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,10 +16,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.files import hdf5_image, write_hdf5
+from hpcepm.files import Check, hdf5_image, no_check, write_hdf5
 from hpcepm.identity import require_run
-from hpcepm.layout import number_of_piece, piece_name, snapshot_name
-from hpcepm.reading import BadFile, attribute, count, dataset, names_in, open_hdf5
+from hpcepm.layout import piece_name, snapshot_name
+from hpcepm.reading import BadFile, attribute, count, dataset, open_hdf5
 
 PIECE_BYTES: Final = 8 * 2**20
 
@@ -71,6 +72,8 @@ class PieceTable(Table):
         Attributes of each piece: what the run is (`hpcepm.identity`).
     pieces, rows
         The pieces that the run has so far, and how many of their rows count.
+    check
+        See `hpcepm.files.Check`.
 
     Raises
     ------
@@ -86,18 +89,19 @@ class PieceTable(Table):
         about: Mapping[str, Any],
         pieces: Sequence[Piece] = (),
         rows: int = 0,
+        check: Check = no_check,
     ) -> None:
         super().__init__(dtype)
-        self.folder, self.name, self.about = folder, name, about
+        self.folder, self.name, self.about, self._check = folder, name, about, check
         self.size = self._saved = rows
         self.pieces = [piece for piece in pieces if piece.first < rows]
         self._open()
 
     def _open(self) -> None:
-        """Check all pieces, and load the last one if it is small: it goes on in another."""
+        """Check all pieces, and load the last one if it is small: it goes on in another file."""
         if self._saved and (not self.pieces or self.pieces[0].first != 0):
             raise BadFile(f"{self.folder}: the first rows of {self.name} are missing")
-        self._serial = max([0, *(number_of_piece(n) for n in names_in(self.folder, self.name))])
+        self._serial = max((piece.serial for piece in self.pieces), default=0)
         self._growing = False  # whether the last piece is of this part of the run
         shown = self.shown()
         for first, end, piece in shown[:-1]:
@@ -117,7 +121,7 @@ class PieceTable(Table):
 
     def _columns(self, file: h5py.File, piece: Piece, n: int) -> dict[str, h5py.Dataset]:
         """Return the columns of an open piece, which must have n rows."""
-        check_piece(file, self.about["run"], self.name, piece.first)
+        check_piece(file, self.about["run"], self.name, piece)
         columns = {}
         for name in self.dtype.names or ():
             kind = self.dtype[name]
@@ -146,12 +150,12 @@ class PieceTable(Table):
         if self._saved == self.size:
             return
         first = self.size - sum(map(len, self._parts))
-        serial = self._serial if self._growing else self._serial + 1
-        piece = Piece(first, serial)
+        piece = Piece(first, self._serial if self._growing else self._next_serial())
         self._parts = [np.concatenate(self._parts)]
-        write_hdf5(self.path(piece), lambda file: self._fill(file, first), self._template)
+        fill, check = partial(self._fill, piece=piece), self._check
+        write_hdf5(self.path(piece), fill, self._template, check)
         self.pieces = [*(p for p in self.pieces if p.first < first), piece]
-        self._serial, self._growing, self._saved = serial, True, self.size
+        self._serial, self._growing, self._saved = piece.serial, True, self.size
         self._close_if_large()
 
     def _close_if_large(self) -> None:
@@ -164,8 +168,15 @@ class PieceTable(Table):
         about = {**self.about, "table": self.name}
         return hdf5_image(lambda file: file.attrs.update(about))
 
-    def _fill(self, file: h5py.File, first: int) -> None:
-        file.attrs["first"] = first
+    def _next_serial(self) -> int:
+        """Return a number above all of this part, and of no file that lies there."""
+        serial = self._serial + 1
+        while os.path.lexists(self.path(Piece(0, serial))):
+            serial += 1
+        return serial
+
+    def _fill(self, file: h5py.File, piece: Piece) -> None:
+        file.attrs["first"], file.attrs["number"] = piece
         for column in self.dtype.names or ():
             file.create_dataset(column, data=self._parts[0][column], fletcher32=True, chunks=True)
 
@@ -179,10 +190,7 @@ class LargeRows(PieceTable):
     """Rows so large that each is a piece, which its ranks have written when it is appended."""
 
     def _open(self) -> None:
-        self.pieces = [Piece(k, k) for k in range(self.size)]
-        for piece in self.pieces:
-            if not self.path(piece).is_file():
-                raise BadFile(f"{self.path(piece)}: is missing")
+        self.pieces = [Piece(k, k) for k in range(self.size)]  # all ranks have checked them
 
     def path(self, piece: Piece) -> Path:
         """Return the file of a snapshot."""
@@ -194,8 +202,18 @@ class LargeRows(PieceTable):
         self.size = self._saved = self.size + len(rows)
 
 
-def check_piece(file: h5py.File, run: str, table: str, first: int) -> None:
-    """Refuse a piece of another run, or of other rows.
+def check_snapshot(file: h5py.File, run: str, number: int, strains: Sequence[float]) -> None:
+    """Refuse a large snapshot of another run, realization or strain.
+
+    ``strains`` are those of the snapshots of one realization. Raises as `check_piece`.
+    """
+    check_piece(file, run, "fields", Piece(number, number))
+    if attribute(file, "strain", float) != strains[number % len(strains)]:
+        raise BadFile(f"{file.filename}: is of another strain than the input asks for")
+
+
+def check_piece(file: h5py.File, run: str, table: str, piece: Piece) -> None:
+    """Refuse a piece of another run, or of other rows, or under another name than its own.
 
     Raises
     ------
@@ -203,7 +221,7 @@ def check_piece(file: h5py.File, run: str, table: str, first: int) -> None:
         It is such a one.
     """
     require_run(file, run)
-    there = attribute(file, "table", str), count(file, "first")
-    if there != (table, first):
-        said = f"has rows of {there[0]} from {there[1]} on, not of {table} from {first} on"
-        raise BadFile(f"{file.filename}: {said}")
+    there = attribute(file, "table", str), Piece(count(file, "first"), count(file, "number"))
+    if there != (table, piece):
+        said = f"is piece {there[1].serial} of {there[0]}, with rows from {there[1].first} on"
+        raise BadFile(f"{file.filename}: {said}, and not the one that is wanted here")

@@ -84,7 +84,7 @@ def test_another_content_is_another_version(tmp_path: Path, changed: str) -> Non
     before = cache.version_of(package)
     assert before == cache.version_of(ROOT / "hpcepm")
     (package / changed).write_text("# other\n")
-    cache._digest_of.cache_clear()
+    cache.digest_of_file.cache_clear()
     assert cache.version_of(package) != before
 
 
@@ -93,7 +93,7 @@ def test_what_moves_from_one_file_to_the_next_is_another_version(tmp_path: Path)
     for first, second in [("a = 1\nb = 2\n", "c = 3\n"), ("a = 1\n", "b = 2\nc = 3\n")]:
         (tmp_path / "1.py").write_text(first)
         (tmp_path / "2.py").write_text(second)
-        cache._digest_of.cache_clear()
+        cache.digest_of_file.cache_clear()
         versions.append(cache.version_of(tmp_path))
     assert versions[0] != versions[1]
 
@@ -354,7 +354,7 @@ def test_an_edited_function_and_one_without_a_source_are_compiled(tmp_path: Path
         for source in (str(tmp_path / "source.py"), "<string>"):
             text = f"def times(x):\n    return {factor} * x\n"
             (tmp_path / "source.py").write_text(text)
-            cache._digest_of.cache_clear()
+            cache.digest_of_file.cache_clear()
             names: dict[str, Any] = {"__name__": "source"}
             exec(compile(text, source, "exec"), names)
             (tmp_path / "kept").mkdir(exist_ok=True)

@@ -18,8 +18,9 @@ from hpcepm.run.run import Run
 from hpcepm.run.save_points import save_points
 from hpcepm.schedule import strains_of
 from hpcepm.storage.directory import RunDirectory
-from hpcepm.storage.store import Plan, Rows, Store, _virtual
+from hpcepm.storage.store import Plan, Rows, Store
 from hpcepm.storage.tables import PieceTable
+from hpcepm.storage.view import show_virtual
 from tests.conftest import datasets, settings_for
 
 MU = 14.7
@@ -252,8 +253,8 @@ def test_a_view_outlives_the_growth_of_its_pieces(tmp_path: Path) -> None:
     table.append(rows[:4])
     table.save()
     with h5py.File(tmp_path / "run.h5", "w") as file:
-        _virtual(file, table, "a", (4,))
-        _virtual(file, table, "b", (1, 4))
+        show_virtual(file, table, "a", (4,))
+        show_virtual(file, table, "b", (1, 4))
     table.append(rows[4:])
     table.save()
     with h5py.File(tmp_path / "run.h5") as file:
@@ -277,7 +278,7 @@ def test_rows_of_realizations_are_shown_in_blocks(tmp_path: Path) -> None:
         n = shown[0] * 5
         with h5py.File(tmp_path / str(k) / "run.h5", "w") as file:
             for column in ("a", "b"):
-                _virtual(file, table, column, shown)
+                show_virtual(file, table, column, shown)
         with h5py.File(tmp_path / str(k) / "run.h5") as file:
             assert (file["a"][()] == rows["a"][:n].reshape(shown)).all()
             assert (file["b"][()] == rows["b"][:n].reshape(*shown, 2)).all()
