@@ -74,7 +74,10 @@ def _out_of_range(state: State, lattice: Lattice) -> str | None:
         "evaluated": int(fields.evaluated.max(initial=0)) <= pending.size,
         "n_events": int(fields.n_events.min(initial=0)) >= 0,
         "last_avalanche": macro["avalanches"] >= 2**31  # they are counted in 32 bits
-        or 0 <= fields.last_avalanche.min() <= fields.last_avalanche.max() <= macro["avalanches"],
+        or (
+            fields.last_avalanche.min(initial=0) >= 0
+            and fields.last_avalanche.max(initial=0) <= macro["avalanches"]
+        ),
         "fields": all_finite(fields.yields_at, fields.sigma_c, fields.epsilon_p),
     }
     return next((f"{name}: cannot be so" for name, fine in possible.items() if not fine), None)
