@@ -192,7 +192,7 @@ def test_a_chain_ends_where_it_is_cancelled_or_fails(slurm: Cluster, folder: Pat
     job = slurm.wait(number, 60)
     log = folder / f"{number}.log"
     wait_for(
-        lambda: "by SIGTERM; a checkpoint was written" in log.read_text(),
+        lambda: "a checkpoint was written, --continue goes on" in log.read_text(),
         20,
         "no checkpoint was written",
     )
