@@ -48,11 +48,11 @@ def check(said: str, count: Count) -> None:
 @pytest.mark.parametrize("settings", [SMALL, LAZY], ids=["small", "lazy"])
 def test_forged_files(tmp_path: Path, count: Count, settings: dict[str, Any]) -> None:
     name = "lazy" if settings is LAZY else "small ensemble"
-    n = count.of(f"forged file of a run ({name}): refused or harmless", few=24, many=1500)
+    n = count.of(f"forged file of a run ({name}): refused or harmless", few=12, many=1500)
     every = 16_000 if settings is SMALL else 8_000
     check(attacked(tmp_path, settings, "forged", 11, every // n), count)
 
 
 def test_damaged_files(tmp_path: Path, count: Count) -> None:
-    n = count.of("damaged file of a run: told, and no number without a word", few=40, many=1500)
+    n = count.of("damaged file of a run: told, and no number without a word", few=20, many=1500)
     check(attacked(tmp_path, SMALL, "damaged", 5, n), count)

@@ -63,7 +63,7 @@ def test_any_call_may_fail(
     calls = Counter(line.split()[0] for line in (sound / "calls").read_text().splitlines())
     assert len(calls) > 12 and calls.total() > 200
     cases = [(name, k, chance.choice(ERRORS)) for name, n in calls.items() for k in range(n + 1)]
-    few = chance.sample(cases, count.of("call of the file system that fails", 14, len(cases)))
+    few = chance.sample(cases, count.of("call of the file system that fails", 8, len(cases)))
     for name, k, error in few:
         folder = tmp_path / f"{name} {k}"
         in_a_bad_hour(folder, failing, name, k, error)
@@ -77,7 +77,7 @@ def test_power_cuts(tmp_path: Path, sound: Path, failing: dict[str, str], count:
     """The machine stops at any call, and of what was not synced yet anything may be on the disk."""
     chance = random.Random(17)
     calls = len((sound / "calls").read_text().splitlines())
-    for k in chance.sample(range(1, calls), count.of("power cut at a call", 4, 60)):
+    for k in chance.sample(range(1, calls), count.of("power cut at a call", 3, 60)):
         folder = tmp_path / str(k)
         write_input(folder, SMALL)
         cut = {"FAIL": "any", "FAIL_AT": str(k), "FAIL_WITH": "-9", "FAIL_IN": str(folder / "run")}
