@@ -90,7 +90,7 @@ class Groups:
         self.world = world
         self.leaders = range(0, world.size, per_group)
         whole = len(self.leaders) == 1
-        self.group = world if whole else Ranks(world.comm.Split(world.rank // per_group))
+        self.group = world if whole else Ranks(world.comm.Split(world.rank // per_group), world)
         self.is_first = world.rank < per_group
         self._idle = set(self.leaders[1:])
         self._sent = 0
