@@ -203,5 +203,6 @@ def settings_for(shape: tuple[int, int], **changes: Any) -> dict[str, Any]:
         "seed": 3,
         "output": {"directory": "run", "observables": {"every": 0.01}, "fields": {"every": 0.05}},
         "checkpoint": {"every": "1 h"},
+        "stall": "20 s",  # a false alarm would be seen
     }
     return {**settings, **changes}

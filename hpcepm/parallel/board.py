@@ -5,7 +5,6 @@ All read all places. There are two of each, for exchanges of even and of odd num
 ahead writes into the other one, and cannot be two exchanges ahead of any rank.
 """
 
-import os
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -42,8 +41,7 @@ def make_board(node: Any, awaited: NDArray[np.int64]) -> Board:
     words = node.shared((node.size, 2, _WORDS), np.int64)
     last = node.shared((node.size, LINE), np.int64)
     last[node.rank] = -1
-    allowed = frozenset().union(*node.allgather(os.sched_getaffinity(0)))
-    mask, crowded = np.zeros(1024, np.uint8), int(node.size > len(allowed))
+    mask, crowded = np.zeros(1024, np.uint8), int(node.size > node.processors)
     processors = Processors(node.rank, last, crowded, mask, awaited)
     return Board(
         node.size, node.rank, np.zeros(1, np.int64), words, words.view(np.float64), processors

@@ -38,6 +38,8 @@ class Node:
         Which of them this is, and how many they are.
     board
         What they tell each other on.
+    processors
+        How many processors of the node they may use, all together.
     """
 
     def __init__(self, comm: Any, awaited: NDArray[np.int64] | None = None) -> None:
@@ -46,6 +48,8 @@ class Node:
             self._comm = MPI.COMM_SELF
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
+        allowed = self.allgather(os.sched_getaffinity(0))
+        self.processors = len(frozenset().union(*allowed))
         self.board = make_board(self, np.zeros(1, np.int64) if awaited is None else awaited)
 
     def shared(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:

@@ -31,7 +31,7 @@ from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
 
 from . import provenance
-from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task, ranks_of_a_group
+from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task, groups_of_ranks
 from .manager import Manager
 from .report import header, summary
 from .resources import DiskWatch
@@ -100,10 +100,9 @@ class Run:
         self.path: Path | None = world.bcast(directory.path if directory else None)
         settings, (nx, ny) = read.settings, read.settings.lattice.shape
         self.watchdog = Watchdog(world, settings.stall)
-        per_group = ranks_of_a_group(
-            settings.ranks_per_realization, world.size, settings.realizations, nx * ny
-        )
-        self.groups = Groups(world, per_group)
+        crowded = world.allgather(world.node.rank >= world.node.processors)
+        asked, n = settings.ranks_per_realization, settings.realizations
+        self.groups = Groups(world, *groups_of_ranks(crowded, asked, n, (nx, ny)))
         self.group = self.groups.group
         self.lattice = Lattice((nx, ny), self.group)
         self.glass = glass_of(read, self.lattice)
