@@ -14,7 +14,16 @@ def run_all(engine: str, names: list[str]) -> None:
     ranks = launch.initialize().size
     for name in names:
         directory = f"{name} {engine} {ranks}"
-        options = ["--quiet", "--set", f"engine={engine}", "--output", directory]
+        all_share = f"ranks_per_realization={ranks}"  # also if they are more than processors
+        options = [
+            "--quiet",
+            "--set",
+            f"engine={engine}",
+            "--set",
+            all_share,
+            "--output",
+            directory,
+        ]
         assert main([f"{name}.yaml", *options]) == 0, directory
 
 
