@@ -1,4 +1,7 @@
-"""Ranks with watchdogs that do something for two seconds: ``python -m tests.ranks.watched WHAT``."""
+"""Ranks with watchdogs that do something for two seconds.
+
+``python -m tests.ranks.watched WHAT``, one of the names in `DOING`.
+"""
 
 import socket
 import sys
