@@ -125,6 +125,7 @@ class Dynamics:
             A field holds NaN or infinity; looked for at the beginning and at the end.
         """
         self._check_finite()
+        self.lattice.ranks.node.settle()
         pause_at = int(self.state.macro["steps"][0]) + steps
         while True:
             why = self._advance(stop_strain, pause_at)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import atomics
 from .compiled import compiled, inlined
-from .waiting import LINE, Processors, rest, rested
+from .waiting import EXCHANGES_BETWEEN_LOOKS, LINE, Processors, look, make_processors, rest, rested
 
 EVENT = np.dtype((np.record, [("site", "i8"), ("slip", "f8"), ("first", "i8")]))
 """One event: global site, slip, and 1 if it is the site's first in this avalanche."""
@@ -39,10 +39,7 @@ def make_board(node: Any, awaited: NDArray[np.int64]) -> Board:
     ``awaited``, shape (1,), is where this rank says whom it waits for.
     """
     words = node.shared((node.size, 2, _WORDS), np.int64)
-    last = node.shared((node.size, LINE), np.int64)
-    last[node.rank] = -1
-    mask, crowded = np.zeros(1024, np.uint8), int(node.size > node.processors)
-    processors = Processors(node.rank, last, crowded, mask, awaited)
+    processors = make_processors(node, awaited)
     return Board(
         node.size, node.rank, np.zeros(1, np.int64), words, words.view(np.float64), processors
     )
@@ -99,6 +96,8 @@ def meet(board: Board) -> None:
 def _next_side(board: Board) -> int:
     """Begin an exchange; return the side of the board on which it is."""
     board.number[0] += 1
+    if board.number[0] % EXCHANGES_BETWEEN_LOOKS == 0:
+        look(board.processors)
     return board.number[0] & 1
 
 

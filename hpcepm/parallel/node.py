@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .board import make_board, meet
 from .compiled import IN_PYTHON
+from .waiting import settle
 
 NAME: Final = "hpcepm"
 
@@ -69,6 +70,10 @@ class Node:
         """Wait for the other ranks of the node. Collective."""
         if self.size > 1:
             meet(self.board)
+
+    def settle(self) -> None:
+        """Let the system place this rank again where it likes; to be called now and then."""
+        settle(self.board.processors)
 
     def allgather(self, thing: Thing) -> list[Thing]:
         """Return the arguments of all ranks of the node, in rank order. Collective."""

@@ -1,16 +1,16 @@
-"""How a rank waits for another of its machine: it spins, makes room, and sleeps.
+"""How a rank waits for another of its machine: it spins, on a processor of its own, and sleeps.
 
 A rank that is awaited is nearly always at work on another processor, and through in microseconds:
-to spin is the fastest. It may also be awaited because it has no processor. If both were last seen
-on the same one, it cannot run while this rank spins, which makes room at once, and if need be
-moves elsewhere. If a process of someone else is in its way, this rank sleeps, and its processor is
-free for either of the two. A rank that only spun would keep all from work for whole time slices of
-the system, thousands of times as long as a step.
+to spin is the fastest. If both are on the same one, it cannot run while this rank spins, for a
+whole time slice of the system, thousands of times as long as a step. This rank then moves, and for
+a while keeps off the processors of the others. It does not just make room: a rank that does
+loses its turn to any process of someone else. Where ranks are more than processors, they make room.
 """
 
 import os
 import platform
 import time
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -26,10 +26,12 @@ LINE: Final = 8
 """64-bit numbers in a cache line; a line that ranks share is changed by one rank only."""
 
 SPINS_BETWEEN_LOOKS: Final = 64  # after so many, about a microsecond, a rank looks where it is
-LOOKS_SPINNING: Final = 30  # a rank on another processor sleeps after so many
-LOOKS_YIELDING: Final = 200  # on the same, it moves after so many
+LOOKS_SPINNING: Final = 6000  # longer than a time slice of the system; then it sleeps
+LOOKS_TOGETHER: Final = 3  # on one processor, in all waits: then it moves
+EXCHANGES_BETWEEN_LOOKS: Final = 16  # of a rank that never waits
 SLEEP_US: Final = 50
-
+BYTES_OF_A_SET: Final = 1024
+MOVING: Final = -1
 
 NOBODY: Final = 0
 IN_MPI: Final = -1
@@ -41,10 +43,27 @@ class Processors(NamedTuple):
     """On which processors the ranks of a machine were last seen, by themselves."""
 
     rank: int
-    last: NDArray[np.int64]  # (ranks, LINE), element 0; −1 before the first look
+    last: NDArray[np.int64]  # (ranks, LINE), element 0; or `MOVING`
     crowded: int  # whether the ranks are more than the processors that they may use
-    allowed: NDArray[np.uint8]  # scratch: a set of processors, as the system has it
     awaited: NDArray[np.int64]  # (1,): of this rank; see `IN_MPI`
+    together: NDArray[np.int64]  # (1,): looks on the processor of the awaited rank since it moved
+    allowed: NDArray[np.uint8]  # (BYTES_OF_A_SET,): the processors of this rank, as the system says
+    kept_off: NDArray[np.uint8]  # the same, without those of others, once it has moved
+    moved: NDArray[np.int64]  # (1,): whether it has
+
+
+def make_processors(node: Any, awaited: NDArray[np.int64]) -> Processors:
+    """Return the processors of the ranks of a `Node`. Collective."""
+    last = node.shared((node.size, LINE), np.int64)
+    last[node.rank] = MOVING
+    allowed = np.zeros(BYTES_OF_A_SET, np.uint8)
+    for processor in os.sched_getaffinity(0):
+        allowed[processor // 8] |= 1 << (processor % 8)
+    counts = (np.zeros(1, np.int64) for _ in range(2))
+    crowded = int(node.size > node.processors)
+    return Processors(
+        node.rank, last, crowded, awaited, next(counts), allowed, allowed.copy(), next(counts)
+    )
 
 
 # LLVM's names of the instruction by which a processor knows that a loop only waits.
@@ -70,9 +89,6 @@ def _spin(_typing: Any) -> Any:
 _yield_processor = external("sched_yield", types.intc(), os.sched_yield)
 _processor = external("sched_getcpu", types.intc(), lambda: -1)
 _sleep = external("usleep", types.intc(types.uintc), lambda us: time.sleep(us * 1e-6))
-_get_allowed = external(
-    "sched_getaffinity", types.intc(types.intc, types.uintp, types.voidptr), lambda *_: -1
-)
 _set_allowed = external(
     "sched_setaffinity", types.intc(types.intc, types.uintp, types.voidptr), lambda *_: -1
 )
@@ -88,20 +104,26 @@ def rest(processors: Processors, awaited: int, turns: int) -> int:
     if turns % SPINS_BETWEEN_LOOKS != 0:
         _spin()
         return turns
-    here, looks = _processor(), turns // SPINS_BETWEEN_LOOKS
     processors.awaited[0] = awaited + 1
-    atomics.store_release(processors.last[processors.rank], 0, here)
-    same = atomics.load_acquire(processors.last[awaited], 0) == here
-    if processors.crowded or same:
-        if looks > LOOKS_YIELDING:
-            if not processors.crowded:
-                _move(processors, here)
-            _sleep(SLEEP_US)
-        else:
-            _yield_processor()
-    elif looks > LOOKS_SPINNING:
+    here = look(processors)
+    if turns > LOOKS_SPINNING * SPINS_BETWEEN_LOOKS:
         _sleep(SLEEP_US)
+    elif processors.crowded:
+        _yield_processor()
+    elif atomics.load_acquire(processors.last[awaited], 0) == here:
+        processors.together[0] += 1
+        if processors.together[0] >= LOOKS_TOGETHER:
+            processors.together[0] = 0
+            _keep_off(processors)
     return turns
+
+
+@inlined
+def look(processors: Processors) -> int:
+    """Tell the others on which processor this rank is; return it."""
+    here = _processor()
+    atomics.store_release(processors.last[processors.rank], 0, here)
+    return here
 
 
 @inlined
@@ -111,11 +133,29 @@ def rested(processors: Processors) -> None:
 
 
 @inlined
-def _move(processors: Processors, here: int) -> None:
-    """Leave a processor for another of those allowed; come back is allowed at once."""
-    allowed = processors.allowed
-    if _get_allowed(0, allowed.size, allowed.ctypes) == 0:
-        allowed[here // 8] &= np.uint8(~(1 << (here % 8)) & 0xFF)
-        if _set_allowed(0, allowed.size, allowed.ctypes) == 0:
-            allowed[here // 8] |= np.uint8(1 << (here % 8))
-            _set_allowed(0, allowed.size, allowed.ctypes)
+def _keep_off(processors: Processors) -> None:
+    """Move to a processor on which no other rank was seen, if there is one."""
+    kept_off = processors.kept_off
+    for k in range(kept_off.size):
+        kept_off[k] = processors.allowed[k]
+    for rank in range(processors.last.shape[0]):
+        there = atomics.load_acquire(processors.last[rank], 0)
+        if rank != processors.rank and there >= 0:
+            kept_off[there // 8] &= np.uint8(~(1 << (there % 8)) & 0xFF)
+    atomics.store_release(processors.last[processors.rank], 0, MOVING)
+    if _set_allowed(0, kept_off.size, kept_off.ctypes) == 0:
+        processors.moved[0] = 1
+    look(processors)
+
+
+def settle(processors: Processors) -> None:
+    """Let the system place this rank again where it likes: others may have come or gone."""
+    if processors.moved[0]:
+        processors.moved[0] = 0
+        with suppress(OSError):  # a processor that was switched off meanwhile
+            os.sched_setaffinity(0, _numbers(processors.allowed))
+
+
+def _numbers(processors: NDArray[np.uint8]) -> list[int]:
+    """Return the numbers of a set of processors."""
+    return [int(n) for n in np.flatnonzero(np.unpackbits(processors, bitorder="little"))]
