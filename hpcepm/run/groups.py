@@ -16,9 +16,6 @@ from mpi4py import MPI
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.storage.store import Rows
 
-SMALL: Final = 256**2
-"""Sites up to which a second rank gains nothing, as measured (docs/performance.md)."""
-
 SECONDS_BETWEEN_LOOKS: Final = 0.0005
 
 RESULT: Final = 1
@@ -52,18 +49,6 @@ class Result(NamedTuple):
     rows: Rows | None = None
     signal: tuple[int, str] | None = None  # urgency and name of a signal that reached the group
     problem: str | None = None  # why the run cannot go on
-
-
-def ranks_of_a_group(asked: int | str, ranks: int, realizations: int, n_sites: int) -> int:
-    """Return how many ranks share a realization.
-
-    All for a single one; one for small lattices; else so many that all groups have work.
-    """
-    if realizations == 1:
-        return ranks
-    if isinstance(asked, int):
-        return min(asked, ranks)
-    return 1 if n_sites <= SMALL else max(1, ranks // realizations)
 
 
 class Groups:
