@@ -1,95 +1,68 @@
-"""What a large lattice will cost on many ranks, by the model of docs/performance.md.
+"""What a large lattice will cost on many ranks, by `hpcepm.model.cost`.
 
-Prints its table.
+Prints the tables of docs/performance.md: what was measured beside the model, and predictions.
 
-Coefficients are of one core of the machine of the README's figure. Those that are not measured
-there (a network) say so.
+``python -m tools.predict [JSON of tools/bench]``
 """
 
-from math import log, log2, sqrt
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
 
-STRIP = {
-    256: 4,
-    512: 8,
-    1024: 8,
-    2048: 16,
-    4096: 16,
-    8192: 16,
-    16384: 16,
-}  # rows, and size of blocks
-HALF_WINDOW = {256: 11, 512: 23, 1024: 23, 2048: 31, 4096: 31, 8192: 31, 16384: 31}
-LOOK_UP_NS = {
-    256: 1.1,
-    512: 1.2,
-    1024: 1.6,
-    2048: 3.5,
-    4096: 9,
-    8192: 15,
-    16384: 25,
-}  # the table leaves the caches
-WINDOW_NS, BOUND_NS, SEARCH_NS = 0.5, 0.13, 0.2  # a site; a block and event; a block and step
-DRAW_NS, OPENED_NS = 200.0, 500.0  # an event: draws; blocks that are looked into
-LOOK_UPS = 0.75  # of all pending events, an event
-FFT_NS, PASSES_NS = (
-    0.5,
-    2.0,
-)  # a site: of a pair of transforms and log₂ of the sites; of all else that a convolution does
-LATENCY_US, BYTES_PER_US = (
-    1.5,
-    10_000.0,
-)  # of a network, assumed: of each doubling of ranks; of all-to-all, a rank
-RANKS_OF_A_MACHINE = 64  # which add up each other's sums; those of other machines do not
-SITES_SUMMED = 2.0  # an event
-COLLECTIVES = 1.3  # a step: its events, and the weakest site where an avalanche begins
-EVENTS_PER_SITE = 25.0  # and unit of strain, in flow: 1/(mean slip)
+from hpcepm.model.cost import Shape, event_us
+from tools.studies.harness import table
+
+RANKS_OF_A_NODE: Final = 64
+EVENTS_PER_SITE: Final = 25.0  # and unit of strain, in flow: 1/(mean slip)
+TARGET: Final = 0.3
+PREDICTED: Final = {
+    2048: (64, 256),
+    4096: (64, 256, 1024),
+    8192: (64, 256, 1024),
+    16384: (64, 256, 1024),
+}
 
 
-def event_us(n: int, ranks: int, network: bool = True) -> dict[str, float]:
-    """Return what an event takes on N × N sites in steady flow, by part, in µs."""
-    b, r = STRIP[n], HALF_WINDOW[n]
-    events = 0.40 * n**0.45  # a step
-    pending = min(65535.0, sqrt(2 * events * 63000 * (n / 256) ** 1.4))
-    blocks = (n / b) ** 2
-    sharing = min(ranks, 1 + 2 * r // b)
-    machines = -(-ranks // RANKS_OF_A_MACHINE)
-    busiest = 1 + sqrt(
-        2 * log(machines) * machines / (SITES_SUMMED * events)
-    )  # as of sites that fall on machines at random
-    latency = LATENCY_US * log2(ranks) if network else 0.5
-    exchange = 0.0 if ranks == 1 else COLLECTIVES * latency / events
-    transposes = (
-        0.0 if ranks == 1 or not network else 2 * (8 * n * n / ranks / BYTES_PER_US + ranks * 0.5)
-    )
-    convolution = n * n * (FFT_NS * log2(n * n) + PASSES_NS) / 1000 / ranks + transposes
-    return {
-        "draw": DRAW_NS / 1000,
-        "window": (2 * r + 1) * (2 * r + 2) * WINDOW_NS / 1000 / sharing,
-        "opened": OPENED_NS / 1000 / sharing,
-        "bounds": blocks * (BOUND_NS + 1.5 * SEARCH_NS / events) / 1000 / ranks,
-        "sums": LOOK_UPS * pending * LOOK_UP_NS[n] / 1000 / ranks * busiest,
-        "exchange": exchange,
-        "convolution": convolution / pending,
-    }
+def predictions() -> str:
+    """Return what large lattices take in steady flow, by part."""
+    rows = []
+    for n, ranks_of in PREDICTED.items():
+        for ranks in ranks_of:
+            parts = event_us((n, n), "lazy", ranks, -(-ranks // RANKS_OF_A_NODE))
+            hours = sum(parts.values()) * 1e-6 * EVENTS_PER_SITE * TARGET * n * n / 3600
+            rows.append([n, ranks, _told(sum(parts.values())), _told(hours), *_each(parts)])
+    parts_of = [f"{name}" for name in event_us((2048, 2048), "lazy")]
+    return table(["N", "ranks", "µs an event", f"hours to ε = {TARGET}", *parts_of], rows)
+
+
+def comparison(measured: list[dict[str, Any]]) -> str:
+    """Return the model beside rows of ``tools/bench``."""
+    rows = []
+    for row in measured:
+        shape: Shape = (row["shape"][0], row["shape"][1])
+        for engine in ("direct", "lazy"):
+            if (us := row.get(f"{engine}_us_per_event")) and us < 100:
+                parts = event_us(shape, engine, row["ranks"])
+                model = sum(parts.values())
+                told = [row["lattice"], engine, row["ranks"], _told(us), _told(model)]
+                rows.append([*told, f"{model / us:.2f}"])
+    return table(["N", "engine", "ranks", "measured, µs an event", "model", "ratio"], rows)
+
+
+def _told(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+
+
+def _each(parts: dict[str, float]) -> list[str]:
+    return [f"{us:.2f}" for us in parts.values()]
 
 
 def main() -> None:
-    """Print the model beside what was measured, and predictions."""
-    print(f"{'N':>6} {'ranks':>6}  {'µs an event':>11}  {'days to ε = 0.3':>15}   parts, µs")
-    for n, ranks_of in {
-        256: (1, 2),
-        512: (1, 2),
-        1024: (1, 2),
-        2048: (1, 2),
-        4096: (1, 2, 64, 256),
-        8192: (64, 256, 1024),
-        16384: (64, 256, 1024),
-    }.items():
-        for ranks in ranks_of:
-            parts = event_us(n, ranks, network=ranks > 2)
-            total = sum(parts.values())
-            days = total * 1e-6 * EVENTS_PER_SITE * 0.3 * n * n / 86400
-            told = ", ".join(f"{name} {us:.2f}" for name, us in parts.items())
-            print(f"{n:6d} {ranks:6d}  {total:11.2f}  {days:15.3f}   {told}")
+    """Print the tables."""
+    if len(sys.argv) > 1:
+        print(comparison(json.loads(Path(sys.argv[1]).read_text())["results"]))
+    print(predictions())
 
 
 if __name__ == "__main__":

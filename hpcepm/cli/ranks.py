@@ -12,8 +12,9 @@ from typing import Final
 
 from hpcepm.input import Input, InputError, read_input
 from hpcepm.input.plugins import load_plugin
-from hpcepm.model.cost import event_us, fastest_ranks
+from hpcepm.model.cost import event_us
 from hpcepm.model.engines import choose_engine
+from hpcepm.run.sharing import fastest_ranks
 from hpcepm.text import write
 
 from .base import UsageError
@@ -60,14 +61,14 @@ def _quota(processors: int) -> int:
 
 def why(settings: Input, ranks: int, idle: int) -> str:
     """Return in words why so many ranks are taken."""
-    shape, allowed = settings.lattice.shape, len(os.sched_getaffinity(0))
-    engine = choose_engine(settings.engine, shape).engine
+    (nx, ny), allowed = settings.lattice.shape, len(os.sched_getaffinity(0))
+    engine = choose_engine(settings.engine, (nx, ny)).engine
     of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}; {idle} of {allowed} processors are idle"
     if settings.realizations > 1:
         return f"{of_ranks}, for {settings.realizations} realizations. -n takes another number"
-    compared = sorted({1, ranks, idle})
-    costs = " or ".join(f"{sum(event_us(shape, engine, n).values()):.2g} on {n}" for n in compared)
-    return f"{of_ranks}, and an event takes about {costs} µs. -n takes another number"
+    costs = [(n, sum(event_us((nx, ny), engine, n).values())) for n in sorted({1, ranks, idle})]
+    told = ", ".join(f"{us:.2g} µs on {n}" for n, us in costs)
+    return f"{of_ranks}. An event takes about {told}. -n takes another number"
 
 
 def main(arguments: list[str]) -> int:
@@ -82,8 +83,9 @@ def main(arguments: list[str]) -> int:
         write("1\n")  # the run itself says what is wrong
         return 0
     idle = processors.count()
-    engine = choose_engine(settings.engine, settings.lattice.shape).engine
-    ranks = fastest_ranks(settings.lattice.shape, engine, idle, settings.realizations)
+    (nx, ny), asked = settings.lattice.shape, settings.ranks_per_realization
+    engine = choose_engine(settings.engine, (nx, ny)).engine
+    ranks = fastest_ranks((nx, ny), engine, idle, settings.realizations, asked)
     write(f"{ranks}\n")
     write(f"tools/run: {why(settings, ranks, idle)}\n", sys.stderr)
     return 0

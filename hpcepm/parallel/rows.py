@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .compiled import compiled
 from .ranks import Ranks
+from .strips import strip_height
 
 LocalField = NDArray[Any]
 """A value for each site on the rows of this rank, shape (rows, ny)."""
@@ -34,12 +35,6 @@ class Strip(NamedTuple):
     start: int  # in the lattice
     here: int  # on the rank
     rows: int
-
-
-def strip_height(shape: tuple[int, int]) -> int:
-    """Return how many rows a strip has: as many as a block of the lazy engine. Measured (docs)."""
-    n = (shape[0] * shape[1]) ** 0.5
-    return 4 if n < 384 else 8 if n < 1536 else 16
 
 
 def rows_of_rank(nx: int, size: int, rank: int) -> int:

@@ -12,17 +12,12 @@ do.
 import time
 from collections.abc import Iterator
 from enum import IntEnum
-from math import ceil
 from typing import Final, NamedTuple
 
 from mpi4py import MPI
 
 from hpcepm.parallel.ranks import Ranks
-from hpcepm.parallel.rows import strip_height
 from hpcepm.storage.store import Rows
-
-SMALL: Final = 256**2
-"""Sites up to which a second rank gains nothing, as measured (docs/performance.md)."""
 
 SECONDS_BETWEEN_LOOKS: Final = 0.0005
 SECONDS_OF_THE_IDLE: Final = 0.02
@@ -59,39 +54,6 @@ class Result(NamedTuple):
     rows: Rows | None = None
     signal: tuple[int, str] | None = None  # urgency and name of a signal that reached the group
     problem: str | None = None  # why the run cannot go on
-
-
-def groups_of_ranks(
-    crowded: list[bool], asked: int | str, realizations: int, shape: tuple[int, int]
-) -> tuple[list[list[int]], int]:
-    """Return the ranks of each group, and how many of the groups, the first ones, shall work.
-
-    A single realization is shared by all ranks that have rows and a processor. Small ones have a
-    rank each; others so many ranks that all groups have work. A rank with nothing to do is a group.
-
-    Parameters
-    ----------
-    crowded
-        For each rank, whether it would have to share its processor with others.
-    asked
-        How many ranks are to share a realization; all of them if it is the only one. Or "auto".
-    realizations, shape
-        How many there are, and (nx, ny).
-    """
-    everyone, n_sites = list(range(len(crowded))), shape[0] * shape[1]
-    if isinstance(asked, int):
-        per_group = len(crowded) if realizations == 1 else min(asked, len(crowded))
-        groups = [everyone[k : k + per_group] for k in range(0, len(crowded), per_group)]
-        return groups, len(groups)
-    free = [rank for rank in everyone if not crowded[rank]]
-    if realizations == 1:
-        per_group = min(len(free), ceil(shape[0] / strip_height(shape)))
-        working = [free[:per_group]]
-    else:
-        per_group = 1 if n_sites <= SMALL else max(1, len(free) // realizations)
-        working = [free[k : k + per_group] for k in range(0, len(free), per_group)]
-    others = [[rank] for rank in everyone if not any(rank in group for group in working)]
-    return working + others, len(working)
 
 
 class Groups:

@@ -31,13 +31,14 @@ from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
 
 from . import provenance
-from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task, groups_of_ranks
+from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task
 from .manager import Manager
 from .report import header, summary
 from .resources import DiskWatch
 from .resume import Resume
 from .runner import Destination, Runner
 from .save_points import plan_of, save_points
+from .sharing import groups_of_ranks
 from .stopping import Deadline, StopRequest
 from .terminal import Progress
 from .watchdog import Watchdog

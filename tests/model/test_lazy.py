@@ -111,7 +111,7 @@ def test_the_certified_lower_bound_never_exceeds_the_truth(
         kernel=AnyKernel(seed, 1.0)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lazy, "_sizes", lambda nx, ny: (half_window, max_pending_cost, 9))
+        patch.setattr(lazy, "lazy_sizes", lambda shape: (half_window, max_pending_cost, 9))
         patch.setattr(lazy, "MOST_EVALUATED", evaluated_at_once)
         dynamics = Dynamics(Lattice(shape, one_rank, block), anything, "lazy")
     reference = Dynamics(Lattice(shape, one_rank), anything, "direct")

@@ -4,6 +4,7 @@ import shutil
 import signal
 import tarfile
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_signal_while_modules_load_ends_in_75(tmp_path: Path) -> None:
     for k, delay in enumerate((0.0, 0.1, 0.2, 0.4, 0.8, 1.2)):
         process = start(["-m", "hpcepm", "input.yaml", "--output", str(k)], None, tmp_path)
         try:
-            wait_until(lambda pid=process.pid: catches(pid, signal.SIGUSR1), process)
+            wait_until(partial(catches, process.pid, signal.SIGUSR1), process)
             time.sleep(delay)
             process.send_signal(signal.SIGUSR1)
             _, err = process.communicate(timeout=60)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpcepm.run.groups import groups_of_ranks
+from hpcepm.run.sharing import groups_of_ranks
 
 LARGE, SMALL = (1024, 1024), (64, 64)
 FREE, CROWDED = [False], [True]

@@ -1,16 +1,19 @@
 """Which engine ``engine: auto`` means.
 
 It follows from the lattice and from counts of operations; the clock and the number of ranks must
-not change it.
+not change it. An engine has bits of its own, so neither may a new measurement: these coefficients
+are none of `hpcepm.model.cost`.
 """
 
 from math import log2
 from typing import NamedTuple
 
-# Measured on one core (tools/bench), nanoseconds. For each site: an event of direct adds the table
-# to the lattice; a step of spectral is an FFT pair, whose cost grows with the logarithm, and three
-# passes. For each event of lazy: window and bounds, and the sums of pending events, whose number
-# grows with √(nx ny).
+from hpcepm.model.cost import events_per_step
+
+# Measured once on one core (tools/bench), nanoseconds. For each site: an event of direct adds the
+# table to the lattice; a step of spectral is an FFT pair, whose cost grows with the logarithm, and
+# three passes. For each event of lazy: window and bounds, and the sums of pending events, whose
+# number grows with √(nx ny).
 DIRECT_EVENT = 0.35
 SPECTRAL_STEP_PER_LOG = 0.45
 SPECTRAL_PASSES = 1.5
@@ -24,14 +27,6 @@ class Choice(NamedTuple):
 
     engine: str
     why: str
-
-
-def events_per_step(n_sites: int) -> float:
-    """Return how many sites yield together in steady flow.
-
-    Measured 2.6 at N = 64, 4.7 at 256, 6.6 at 512.
-    """
-    return 0.40 * n_sites**0.225
 
 
 def choose_engine(requested: str, shape: tuple[int, int]) -> Choice:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.model.convolution import Convolution
+from hpcepm.model.cost import lazy_sizes
 from hpcepm.model.engines.base import Engine
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import MOST_PENDING, PENDING, State
@@ -50,7 +51,7 @@ class LazyEngine(Engine):
         self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
         nx, ny = lattice.shape
         block = lattice.strip  # a row of blocks belongs to one rank
-        half_window, max_pending_cost, max_events_per_step = _sizes(nx, ny)
+        half_window, max_pending_cost, max_events_per_step = lazy_sizes(lattice.shape)
         near, far, near_bound, far_bound = _look_ups(lattice, kernel, block, half_window)
         ragged = nx % block > 0 or ny % block > 0
         blocks = (-(-lattice.rows // block), -(-ny // block))
@@ -130,16 +131,6 @@ class LazyEngine(Engine):
 def quantum_of(scale: float) -> float:
     """Return the quantum for stresses of a scale: a power of two, about 2⁻⁴⁵ of the scale."""
     return 2.0 ** (ceil(log2(scale)) + HEADROOM - 51)
-
-
-def _sizes(nx: int, ny: int) -> tuple[int, int, int]:
-    """Return ``half_window``, ``max_pending_cost`` and ``max_events_per_step``, as measured (docs).
-
-    A row of the window has 2R + 2 numbers, which should fill vector registers.
-    """
-    n = (nx * ny) ** 0.5
-    half_window = 11 if n < 384 else 23 if n < 1536 else 31
-    return half_window, int(63000 * (n / 256) ** 1.4), int(150 * (n / 256) ** 1.15)
 
 
 def _look_ups(

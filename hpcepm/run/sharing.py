@@ -1,0 +1,67 @@
+"""How many ranks to take, which of them share a realization, and which could only hinder."""
+
+from math import ceil
+from typing import Final
+
+from hpcepm.model.cost import Shape, event_us
+from hpcepm.parallel.strips import strip_height
+
+SMALL: Final = 256**2
+"""Sites up to which the ranks of an ensemble take a realization each."""
+
+
+def groups_of_ranks(
+    crowded: list[bool], asked: int | str, realizations: int, shape: Shape
+) -> tuple[list[list[int]], int]:
+    """Return the ranks of each group, and how many of the groups, the first ones, shall work.
+
+    A single realization is shared by all ranks that have rows and a processor. Small ones have a
+    rank each; others so many ranks that all groups have work. A rank with nothing to do is a group.
+
+    Parameters
+    ----------
+    crowded
+        For each rank, whether it would have to share its processor with others.
+    asked
+        How many ranks are to share a realization; all of them if it is the only one. Or "auto".
+    realizations, shape
+        How many there are, and (nx, ny).
+    """
+    everyone = list(range(len(crowded)))
+    if isinstance(asked, int):
+        per_group = len(crowded) if realizations == 1 else min(asked, len(crowded))
+        groups = [everyone[k : k + per_group] for k in range(0, len(crowded), per_group)]
+        return groups, len(groups)
+    free = [rank for rank in everyone if not crowded[rank]]
+    if realizations == 1:
+        per_group = min(len(free), ceil(shape[0] / strip_height(shape)))
+        working = [free[:per_group]]
+    else:
+        per_group = 1 if shape[0] * shape[1] <= SMALL else max(1, len(free) // realizations)
+        working = [free[k : k + per_group] for k in range(0, len(free), per_group)]
+    others = [[rank] for rank in everyone if not any(rank in group for group in working)]
+    return working + others, len(working)
+
+
+def fastest_ranks(
+    shape: Shape, engine: str, cores: int, realizations: int = 1, asked: int | str = "auto"
+) -> int:
+    """Return on how many ranks a run ends first, by the model of `hpcepm.model.cost`.
+
+    Parameters
+    ----------
+    shape, engine
+        The lattice (nx, ny), and what `hpcepm.model.engines.choose_engine` says.
+    cores
+        How many idle cores one machine has.
+    realizations, asked
+        How many there are, and the input's ``ranks_per_realization``.
+    """
+
+    def duration(ranks: int) -> float:
+        groups, n_working = groups_of_ranks([False] * ranks, asked, realizations, shape)
+        turns = max(1.0, realizations / n_working)
+        sizes = {len(group) for group in groups[:n_working]}
+        return turns * max(sum(event_us(shape, engine, size).values()) for size in sizes)
+
+    return min(range(1, cores + 1), key=duration)

@@ -1,0 +1,94 @@
+"""The cost model: what it says of ranks is what was measured, and it knows the program's sizes."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hpcepm.model import cost
+from hpcepm.model.cost import busiest, event_us
+from hpcepm.model.dynamics import Dynamics
+from hpcepm.model.engines.choice import choose_engine
+from hpcepm.model.state import MOST_PENDING
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.parallel.rows import Lattice
+from hpcepm.run.sharing import fastest_ranks
+from tests.model.test_dynamics import glass
+
+SHAPES = [(2, 2), (3, 50), (64, 64), (31, 200), (1024, 512), (16, 4096), (16384, 16384)]
+
+
+def us(n: int, ranks: int = 1, nodes: int = 1, engine: str = "lazy") -> float:
+    return sum(event_us((n, n), engine, ranks, nodes).values())
+
+
+def test_it_needs_neither_mpi_nor_the_compiler() -> None:
+    program = "import hpcepm.run.sharing, sys; print({'numba', 'mpi4py.MPI'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
+@pytest.mark.parametrize("engine", ["direct", "lazy", "spectral"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_lattice_on_any_ranks(shape: tuple[int, int], engine: str) -> None:
+    for ranks, nodes in ((1, 1), (2, 1), (2, 2), (7, 1), (1024, 16)):
+        parts = event_us(shape, engine, ranks, nodes)
+        assert all(np.isfinite(part) and part >= 0 for part in parts.values())
+        assert (parts["exchange"] > 0) == (ranks > 1)
+
+
+@pytest.mark.parametrize(
+    ("n", "least", "most"),
+    [(256, 1.3, 1.75), (512, 1.5, 1.85), (1024, 1.7, 2.0), (2048, 1.8, 2.0)],
+)
+def test_two_ranks_against_one_as_measured(n: int, least: float, most: float) -> None:
+    assert least < us(n) / us(n, 2) < most
+
+
+def test_where_a_second_rank_gains() -> None:
+    for n in (2, 16, 32):
+        assert fastest_ranks((n, n), "direct", 2) == 1
+    for n in (68, 80, 96):
+        assert fastest_ranks((n, n), "lazy", 2) == 1
+    for n, engine in ((64, "direct"), (192, "lazy"), (256, "lazy"), (1024, "lazy")):
+        assert fastest_ranks((n, n), engine, 2) == 2
+        assert fastest_ranks((n, n), engine, 1) == 1
+
+
+def test_more_cores_are_taken_by_larger_lattices() -> None:
+    taken = [fastest_ranks((n, n), "lazy", 64) for n in (64, 256, 1024, 4096, 16384)]
+    assert taken == sorted(taken)
+    assert taken[0] < 4 and taken[-1] == 64
+
+
+def test_an_ensemble_takes_a_rank_for_each_small_realization() -> None:
+    assert fastest_ranks((32, 32), "direct", 8, realizations=500) == 8
+    assert fastest_ranks((32, 32), "direct", 8, realizations=3) == 3
+    assert fastest_ranks((16, 16), "direct", 8, realizations=4, asked=2) == 7  # 2, 2, 2 and 1
+    assert fastest_ranks((1024, 1024), "lazy", 8, realizations=2) == 8
+
+
+def test_it_knows_the_sizes_of_the_lazy_engine(one_rank: Ranks) -> None:
+    dynamics = Dynamics(Lattice((48, 80), one_rank), glass(), "lazy")
+    arrays = dynamics.engine.arrays
+    assert cost.lazy_sizes((48, 80)) == (
+        arrays.half_window,  # type: ignore[attr-defined]
+        arrays.max_pending_cost,  # type: ignore[attr-defined]
+        arrays.max_events_per_step,  # type: ignore[attr-defined]
+    )
+    assert cost.MOST_PENDING == MOST_PENDING
+
+
+@pytest.mark.parametrize(("items", "ranks"), [(0.3, 2), (2.6, 2), (5.0, 16), (40.0, 3)])
+def test_the_busiest_rank(items: float, ranks: int) -> None:
+    rng = np.random.default_rng(1)
+    most = rng.poisson(items / ranks, size=(100_000, ranks)).max(axis=1)
+    assert busiest(items, ranks) == pytest.approx(most.mean(), abs=5 * most.std() / 300)
+    assert busiest(items, 1) == pytest.approx(items)
+
+
+def test_what_auto_takes_is_as_it_was() -> None:
+    """Each engine has bits of its own: they change after N = 67, whatever is measured anew."""
+    for n in range(16, 4097):
+        assert choose_engine("auto", (n, n)).engine == ("direct" if n <= 67 else "lazy")
