@@ -74,8 +74,8 @@ class Groups:
         The ranks of this rank's group.
     leaders
         The first rank of each group; that of the first is rank 0.
-    n_working
-        How many groups get realizations.
+    n_working, n_ranks
+        How many groups get realizations, and how many ranks these have.
     is_first
         Whether this rank's group is that of rank 0.
     """
@@ -86,6 +86,7 @@ class Groups:
         self.world = world
         self.leaders = [group[0] for group in members]
         self.n_working = len(members) if n_working is None else n_working
+        self.n_ranks = sum(len(group) for group in members[: self.n_working])
         mine = next(k for k, group in enumerate(members) if world.rank in group)
         whole = len(members) == 1
         self.group = world if whole else Ranks(world.comm.Split(mine, world.rank), world)

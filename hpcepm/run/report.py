@@ -57,7 +57,9 @@ def told(section: Any) -> str:
 def _size(run: "Run") -> str:
     (nx, ny), ranks, to_a_node = run.plan.shape, run.world.size, run.world.node.size
     nodes = f" ({to_a_node} to a machine)" if to_a_node < ranks else ""
-    sites = f"{nx} × {ny} sites on {ranks} rank{'s' if ranks > 1 else ''}{nodes}"
+    working = run.groups.n_ranks
+    of_all = f"{working} of {ranks}" if working < ranks else f"{ranks}"
+    sites = f"{nx} × {ny} sites on {of_all} rank{'s' if ranks > 1 else ''}{nodes}"
     rows = sorted({min(run.lattice.rows_of), max(run.lattice.rows_of)})
     room = f"{' to '.join(map(str, rows))} rows each, {memory(run.runner.dynamics.nbytes)} a rank"
     n, groups = run.settings.realizations, run.groups.n_working

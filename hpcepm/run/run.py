@@ -30,7 +30,7 @@ from hpcepm.storage.checkpoints import Checkpoints
 from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
 
-from . import provenance
+from . import provenance, sharing
 from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task
 from .manager import Manager
 from .report import header, summary
@@ -38,7 +38,6 @@ from .resources import DiskWatch
 from .resume import Resume
 from .runner import Destination, Runner
 from .save_points import plan_of, save_points
-from .sharing import groups_of_ranks
 from .stopping import Deadline, StopRequest
 from .terminal import Progress
 from .watchdog import Watchdog
@@ -103,12 +102,16 @@ class Run:
         self.watchdog = Watchdog(world, settings.stall)
         crowded = world.allgather(world.node.rank >= world.node.processors)
         asked, n = settings.ranks_per_realization, settings.realizations
-        self.groups = Groups(world, *groups_of_ranks(crowded, asked, n, (nx, ny)))
+        self.groups = Groups(world, *sharing.groups_of_ranks(crowded, asked, n, (nx, ny)))
         self.group = self.groups.group
         self.lattice = Lattice((nx, ny), self.group)
         self.glass = glass_of(read, self.lattice)
         self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
-        self.choice = choose_engine(settings.engine, (nx, ny))
+        self.choice = choice = choose_engine(settings.engine, (nx, ny))
+        idle, nodes = world.size - self.groups.n_ranks, self.group.exchange.messages.size
+        self._too_many_ranks = sharing.warnings(
+            self.group.size, idle, any(crowded), (nx, ny), choice.engine, nodes
+        )
         self.plan = plan_of(settings)
         self.versions = provenance.versions() if world.is_root else {}
         self.resume = Resume(world, read, directory, self.plan, self.versions, wanted=resume)
@@ -169,7 +172,7 @@ class Run:
             It was asked to stop, and wrote a checkpoint.
         """
         if self.progress:
-            self.progress.warn(self.resume.warnings)
+            self.progress.warn(self.resume.warnings + self._too_many_ranks)
             self.progress.say(header(self))
         try:
             yield from self._run()

@@ -43,6 +43,45 @@ def groups_of_ranks(
     return working + others, len(working)
 
 
+WORTH_A_WORD: Final = 1.2
+"""How many times as long as on fewer ranks a run must take to be warned of."""
+
+
+def warnings(
+    sharing: int, idle: int, crowded: bool, shape: Shape, engine: str, nodes: int
+) -> list[str]:
+    """Return what a user should know of the number of ranks.
+
+    Parameters
+    ----------
+    sharing
+        How many ranks share a realization.
+    idle, crowded
+        How many others have nothing to do, and whether that is for want of processors.
+    shape, engine, nodes
+        The lattice, its engine, and on how many nodes the ranks are.
+    """
+    said = []
+    if idle > 0:
+        why = (
+            "there are more ranks than processors"
+            if crowded
+            else f"{shape[0]} rows make only {ceil(shape[0] / strip_height(shape))} strips"
+        )
+        said.append(
+            f"{idle} {'rank has' if idle == 1 else 'ranks have'} nothing to do: {why} (ranks_per_realization in the input gives "
+            "them work, and takes longer)"
+        )
+    costs = {n: sum(event_us(shape, engine, n).values()) for n in range(1, sharing + 1)}
+    best = min(costs, key=lambda n: costs[n])
+    if nodes == 1 and costs[sharing] > WORTH_A_WORD * costs[best]:
+        said.append(
+            f"{sharing} ranks are too many for {shape[0]} × {shape[1]} sites: an event takes about "
+            f"{costs[sharing]:.2g} µs, and {costs[best]:.2g} µs on {best}"
+        )
+    return said
+
+
 def fastest_ranks(
     shape: Shape, engine: str, cores: int, realizations: int = 1, asked: int | str = "auto"
 ) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpcepm.run.sharing import groups_of_ranks
+from hpcepm.run.sharing import groups_of_ranks, warnings
 
 LARGE, SMALL = (1024, 1024), (64, 64)
 FREE, CROWDED = [False], [True]
@@ -35,3 +35,19 @@ def test_groups(
     n_working: int,
 ) -> None:
     assert groups_of_ranks(crowded, asked, realizations, shape) == (groups, n_working)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "idle", "crowded", "shape", "engine", "says"),
+    [
+        (2, 0, False, LARGE, "lazy", []),
+        (2, 6, True, LARGE, "lazy", ["6 ranks have nothing to do: there are more ranks than proc"]),
+        (3, 1, False, (9, 14000), "lazy", ["1 rank has nothing to do: 9 rows make only 3 strips"]),
+        (4, 0, False, (16, 16), "direct", ["4 ranks are too many for 16 × 16 sites: an event"]),
+    ],
+)
+def test_too_many_ranks_are_warned_of(
+    sharing: int, idle: int, crowded: bool, shape: tuple[int, int], engine: str, says: list[str]
+) -> None:
+    said = warnings(sharing, idle, crowded, shape, engine, 1)
+    assert [line[: len(start)] for line, start in zip(said, says, strict=True)] == says
