@@ -4,6 +4,7 @@ A machine listens on a socket in a folder that all machines see. As a program it
 Open MPI takes it for an ssh: ``python shell.py FOLDER MACHINE COMMAND…``.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -49,7 +50,8 @@ def _run(connection: socket.socket) -> None:
         start_new_session=True,
     )
     code = done.returncode
-    connection.send(str(code if code >= 0 else 128 - code).encode())
+    with contextlib.suppress(ConnectionError):  # who asked is gone
+        connection.send(str(code if code >= 0 else 128 - code).encode())
 
 
 def ask(path: Path, command: str) -> int:
