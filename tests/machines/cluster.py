@@ -38,17 +38,27 @@ class Machine:
     ----------
     name, address
         Of the machine.
+    folder
+        Where the machines of its cluster can be reached.
     pid
         Its first process, as the host sees it.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
-        self.name, self.address = f"m{number}", address(number)
-        self.folder = folder
-        first = [*PLAIN_PYTHON, "-m", "tests.machines.first_process", str(folder), self.name]
+        self.name, self.address, self.folder = f"m{number}", address(number), folder
+        self.boot()
+
+    def boot(self) -> None:
+        """Start the first process."""
+        first = [*PLAIN_PYTHON, "-m", "tests.machines.first_process", str(self.folder), self.name]
         self._keeper = keep(["unshare", *NAMESPACES, "--fork", "--kill-child", *first])
         children = Path(f"/proc/{self._keeper.pid}/task/{self._keeper.pid}/children").read_text()
         self.pid = int(children)
+
+    def connect(self) -> None:
+        """Go on the network, by the card that is there now."""
+        self.run(f"ip addr add {self.address}/24 dev eth0")
+        self.run("ip link set eth0 up")
 
     def command(self, words: Sequence[str], **environment: str) -> list[str]:
         """Return the command that runs one on this machine, as ssh would."""
@@ -117,16 +127,20 @@ class Switch:
         )
         self._keeper = keep(["unshare", "--net", "sh", "-c", begin])
         for machine in machines:
-            self._ip(f"link add {machine.name} type veth peer name eth0 netns {machine.pid}")
-            self._ip(f"link set {machine.name} master switch up")
+            self.plug(machine)
+
+    def plug(self, machine: Machine) -> None:
+        """Lay a cable to a machine."""
+        self._ip(f"link add {machine.name} type veth peer name eth0 netns {machine.pid}")
+        self.mend(machine)
 
     def cut(self, machine: Machine) -> None:
         """Let nothing pass to or from a machine any more; nobody is told."""
         self._ip(f"link set {machine.name} nomaster")
 
     def mend(self, machine: Machine) -> None:
-        """Plug it in again."""
-        self._ip(f"link set {machine.name} master switch")
+        """Let everything pass."""
+        self._ip(f"link set {machine.name} master switch up")
 
     def _ip(self, command: str) -> None:
         inside = ["nsenter", f"--net=/proc/{self._keeper.pid}/ns/net", "ip", *command.split()]
@@ -153,6 +167,8 @@ class Cluster:
     ----------
     machines, switch
         What it consists of.
+    folder
+        Where the machines can be reached.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -168,8 +184,14 @@ class Cluster:
             self.machines.append(Machine(self.folder, k))
         self.switch = SlowSwitch(self.machines, *slow) if slow else Switch(self.machines)
         for machine in self.machines:
-            machine.run(f"ip addr add {machine.address}/24 dev eth0")
-            machine.run("ip link set eth0 up")
+            machine.connect()
+
+    def revive(self, machine: Machine) -> None:
+        """Start a machine that died, under its name and address."""
+        machine.end()
+        machine.boot()
+        self.switch.plug(machine)
+        machine.connect()
 
     def mpiexec(
         self, ranks: Sequence[int], command: Sequence[str], folder: Path, **environment: str

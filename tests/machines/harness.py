@@ -11,8 +11,14 @@ from tests.faults.harness import COMMAND
 from tests.machines.cluster import Cluster
 
 STOPPED: Final = 75
+LOST_A_MACHINE: Final = 205
+"""The exit code of Open MPI's mpiexec that cannot reach its daemon on another machine any more.
+
+Its ranks may notice first; then it is theirs, 1.
+"""
+
 LONG: Final = settings_for(
-    (97, 71), engine="lazy", loading={"target": 0.4}, checkpoint={"every": "0.05 s"}
+    (97, 71), engine="lazy", loading={"target": 0.6}, checkpoint={"every": "0.05 s"}
 )
 """Takes some seconds on machines, and has a checkpoint before long."""
 

@@ -20,6 +20,7 @@ LOST: Final = 255
 
 def listen(path: Path) -> socket.socket:
     """Return a socket on which commands come in."""
+    path.unlink(missing_ok=True)  # of a machine of this name that died
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.bind(os.fspath(path))
     server.listen()

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.cli.slurm.cluster import OPEN_MPI
 from tests.cli.slurm.cluster import Cluster as Slurm
-from tests.machines.cluster import Cluster, cluster
+from tests.machines.cluster import Cluster, Machine, cluster
 
 CPUS = 2  # of each node, however many there are
 PATIENCE = 6
@@ -20,6 +20,7 @@ class SlurmOfMachines(Slurm):
         folder = machines.folder / "slurm"
         folder.mkdir(mode=0o755)
         super().__init__(folder)
+        self._machines = machines
         self.head, *self.nodes = machines.machines
 
     def layout(self) -> dict[str, Any]:
@@ -43,9 +44,16 @@ class SlurmOfMachines(Slurm):
         """Start the controller, and the daemon of each node."""
         self.daemon("slurmctld", "-D", "-c", "-f", str(self.configuration))
         for node in self.nodes:
-            self.daemon(
-                "slurmd", "-D", "-f", str(self.configuration), "-N", node.name, node=node.name
-            )
+            self._start_node(node)
+
+    def _start_node(self, node: Machine) -> None:
+        where = ("-f", str(self.configuration), "-N", node.name)
+        self.daemon("slurmd", "-D", *where, node=node.name)
+
+    def revive(self, node: Machine) -> None:
+        """Start a node that died."""
+        self._machines.revive(node)
+        self._start_node(node)
 
     def stop(self) -> None:
         """Let all machines die, and all daemons with them."""
