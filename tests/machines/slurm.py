@@ -30,7 +30,7 @@ class SlurmOfMachines(Slurm):
             "controller": f"{self.head.name}({self.head.address})",
             "controller_port": 6817,
             "node_port": 6818,
-            "scratch": "/dev/shm",  # each machine has its own
+            "scratch": "/dev/shm",  # each machine has its own, and none keeps it when it dies
             "patience": PATIENCE,
             "nodes": "\n".join(nodes),
         }

@@ -32,8 +32,8 @@ AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool-%n
-# In /tmp, what a killed step leaves would disturb the step of the same number of the next cluster.
+# What a killed step leaves here would disturb the step of the same number of another cluster.
+SlurmdSpoolDir={scratch}/spool
 TmpFS={scratch}
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd-%n.pid
@@ -74,7 +74,7 @@ class Cluster:
         self.configuration.write_text(
             CONFIGURATION.format(user=getpass.getuser(), folder=self.folder, **self.layout())
         )
-        for name in ("state", "tmp"):
+        for name in ("state", "scratch"):
             (self.folder / name).mkdir()
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
@@ -102,7 +102,7 @@ class Cluster:
             "controller": f"{host}(127.0.0.1)",
             "controller_port": controller_port,
             "node_port": node_port,
-            "scratch": self.folder / "tmp",
+            "scratch": self.folder / "scratch",
             "patience": 300,
             "nodes": f"NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus}",
         }
