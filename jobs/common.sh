@@ -47,12 +47,17 @@ newest_checkpoint() { # its name
     echo "${names[-1]}"
 }
 
-# Run one part of a chain, and start the next if there is more to do. Returns 0 at the target or if the chain goes on.
+# Run one part of a chain, and start the next if there is more to do. Returns 0 at the target or if the chain goes on. A part that failed,
+# as ranks do that hang (stall in the input), is gone on from too, as long as each part gets further than the one before.
 part() { # part COMMAND INPUT [options]: COMMAND starts the next part
     local next=$1 code=0
     shift
     hpcepm "$@" || code=$?
-    if [ "$code" != "$STOPPED" ]; then return "$code"; fi
+    case "$code" in
+        "$STOPPED") ;;
+        1) if ! $advanced; then return 1; fi ;;
+        *) return "$code" ;;
+    esac
 
     if [ -e "$directory/STOP" ] || [ -L "$directory/STOP" ]; then
         echo "the chain ends here, as $directory/STOP asks; submit again to go on" >&2
@@ -61,10 +66,11 @@ part() { # part COMMAND INPUT [options]: COMMAND starts the next part
     elif ! $advanced; then
         echo "the chain ends here: this part wrote no checkpoint in $directory, so the next would do no better" >&2
     else
+        if [ "$code" = 1 ]; then echo "this part failed, after a checkpoint: the next goes on from that" >&2; fi
         "$next" && return
         echo "the chain ends here: the next part could not be started; submit again to go on" >&2
     fi
-    return "$STOPPED"
+    return "$code"
 }
 
 requeue() { # start this job again, under the same number

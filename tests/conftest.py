@@ -72,6 +72,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             terminalreporter.write_line(f"{n:6d}  {what}")
 
 
+ALL_SHARE: Final = {"ranks_per_realization": 64}
+"""Part of an input: all ranks share the realization, also those with no rows or processor."""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 QUICK_START = {
@@ -203,5 +206,7 @@ def settings_for(shape: tuple[int, int], **changes: Any) -> dict[str, Any]:
         "seed": 3,
         "output": {"directory": "run", "observables": {"every": 0.01}, "fields": {"every": 0.05}},
         "checkpoint": {"every": "1 h"},
+        "stall": "20 s",  # a false alarm would be seen
+        **({} if "realizations" in changes else ALL_SHARE),
     }
     return {**settings, **changes}

@@ -259,6 +259,7 @@ class Input(Section):
     ] = "auto"
     output: OutputInput = OutputInput()
     checkpoint: CheckpointInput = CheckpointInput()
+    stall: Annotated[NotNegative, BeforeValidator(_duration)] = 600.0
 
     @model_validator(mode="after")
     def _not_too_many_records(self) -> "Input":

@@ -1,7 +1,8 @@
 """How the inner loops are compiled: numba, strict IEEE arithmetic, cached on disk.
 
 Bits matter (docs/model.md, section 7), so nothing may be reordered or fused: no ``fastmath``. What
-was compiled is kept on disk, for each content of the package: any edit compiles all anew.
+was compiled is kept on disk, for each content of the package: any edit compiles all anew. While a
+loop runs, other threads of the interpreter do, too: the watchdog's.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,7 @@ _CACHE: Final = None if IN_PYTHON else private_directory(version_of(Path(__file_
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     if IN_PYTHON:  # compiled code does not warn of overflow or of a division by zero either
         return np.errstate(all="ignore")(function)
-    dispatcher: Any = numba.njit(error_model="numpy", _nrt=False, **options)(function)
+    dispatcher: Any = numba.njit(error_model="numpy", _nrt=False, nogil=True, **options)(function)
     if _CACHE is not None:
         dispatcher._cache = Entries(function, _CACHE)
     return dispatcher

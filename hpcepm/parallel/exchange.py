@@ -1,8 +1,9 @@
 """The exchange of events and minima between ranks, for the compiled step loop.
 
-It is called thousands of times a second, so the loop calls ``MPI_Allgather`` itself, without the
-interpreter: `EventExchange` has its arguments. The loop is the same machine code on one rank and on
-many.
+It is called many thousands of times a second, without the interpreter. Ranks of a machine read each
+other's messages in memory that they share (`hpcepm.parallel.board`). Of each machine one rank, the
+first, speaks to those of the others: the loop calls ``MPI_Allgather`` itself. What it hears it then
+puts on the board. The loop is the same machine code on one rank and on many.
 """
 
 import ctypes
@@ -13,42 +14,68 @@ from mpi4py import MPI
 from numba import types
 from numpy.typing import NDArray
 
-from .compiled import compiled, external
+from .board import EVENT, Board, gather, gather_minimum
+from .compiled import compiled, external, inlined
+from .node import Node
+from .waiting import IN_MPI, rested
 
-EVENT = np.dtype((np.record, [("site", "i8"), ("slip", "f8"), ("first", "i8")]))
-"""One event: global site, slip, and 1 if it is the site's first in this avalanche."""
+__all__ = ["EVENT", "EventExchange", "exchange_events", "exchange_minimum", "make_exchange"]
 
 
-class EventExchange(NamedTuple):
-    """What the compiled exchange needs of MPI, with buffers for messages of a fixed small size."""
+class Messages(NamedTuple):
+    """What the first ranks of all machines need to speak, with buffers of a fixed small size."""
 
-    size: int
-    rank: int
+    size: int  # how many machines there are
     comm: int  # the handle of the communicator, as the C functions take it
     byte: int  # the handle of MPI_BYTE
     event: int  # of a type of the size of an event: MPI counts to 2³¹ only
+    in_place: int  # MPI_IN_PLACE
+    rank: int
     sent: NDArray[Any]  # (1 + capacity,) EVENT; the site of the first is the number of events
     received: NDArray[Any]  # (size, 1 + capacity) EVENT
-    counts: NDArray[np.int32]  # (size,) events of each rank, in the overflow round
+    counts: NDArray[np.int32]  # (size,) events of each machine, in the overflow round
     offsets: NDArray[np.int32]
 
 
-def make_exchange(comm: Any) -> EventExchange:
-    """Return what the compiled exchange needs of a communicator."""
-    # The compiled loop cannot handle a failed exchange.
-    comm.Set_errhandler(MPI.ERRORS_ARE_FATAL)
-    capacity = 8 if comm.size <= 32 else 2
-    return EventExchange(
-        comm.size,
-        comm.rank,
-        _handle(comm),
+class EventExchange(NamedTuple):
+    """How a rank exchanges events with all others."""
+
+    size: int
+    rank: int
+    board: Board
+    messages: Messages
+
+
+def make_exchange(comm: Any, node: Node) -> EventExchange:
+    """Return what the compiled exchange needs. Collective.
+
+    Parameters
+    ----------
+    comm
+        The communicator of all ranks.
+    node
+        Those of them that share memory with this one.
+    """
+    speaks = node.rank == 0
+    machines = comm.Split(0 if speaks else MPI.UNDEFINED, comm.rank)
+    for speaking in (comm, machines):
+        if speaking != MPI.COMM_NULL:  # the compiled loop cannot handle a failed exchange
+            speaking.Set_errhandler(MPI.ERRORS_ARE_FATAL)
+    size = comm.bcast(machines.size if speaks else None)  # rank 0 is the first of its machine
+    capacity = 8 if size <= 32 else 2
+    messages = Messages(
+        size,
+        _handle(machines),
         _handle(MPI.BYTE),
         _handle(MPI.BYTE.Create_contiguous(EVENT.itemsize).Commit()),
+        int(MPI.IN_PLACE),
+        machines.rank if speaks else -1,
         np.zeros(1 + capacity, EVENT),
-        np.zeros((comm.size, 1 + capacity), EVENT),
-        np.zeros(comm.size, np.int32),
-        np.zeros(comm.size, np.int32),
+        np.zeros((size if speaks else 1, 1 + capacity), EVENT),
+        np.zeros(size, np.int32),
+        np.zeros(size, np.int32),
     )
+    return EventExchange(comm.size, comm.rank, node.board, messages)
 
 
 def _handle(thing: Any) -> int:
@@ -82,7 +109,7 @@ def _mpi_function(name: str, signature: str) -> Any:
 
 
 _allgather = _mpi_function("MPI_Allgather", "pihpihh")
-_allgatherv = _mpi_function("MPI_Allgatherv", "pihppphh")
+_allgatherv = _mpi_function("MPI_Allgatherv", "hihppphh")
 _EVENT_BYTES = EVENT.itemsize
 
 
@@ -90,7 +117,7 @@ _EVENT_BYTES = EVENT.itemsize
 def exchange_events(
     exchange: EventExchange, own: NDArray[Any], n_own: int, events: NDArray[Any]
 ) -> int:
-    """Put the events of all ranks, in rank order, into ``events``. Collective.
+    """Put the events of all ranks, in no order, into ``events``. Collective.
 
     Parameters
     ----------
@@ -105,54 +132,80 @@ def exchange_events(
     Returns
     -------
     int
-        The number of events of all ranks. If it is larger than ``capacity``, none was exchanged.
+        The number of events of all ranks. If it is larger than ``capacity``, only some are put.
     """
-    if exchange.size == 1:
-        for k in range(min(n_own, events.size)):
+    board, messages = exchange.board, exchange.messages
+    if board.size > 1:
+        n = gather(board, own, n_own, events)
+    else:
+        n = n_own
+        for k in range(min(n_own, own.size)):
             events[k] = own[k]
-        return n_own
-    room = exchange.sent.size - 1
-    exchange.sent[0].site = n_own
+    if messages.size == 1:
+        return n
+    if board.rank == 0:
+        board.processors.awaited[0] = IN_MPI
+        n = _events_of_machines(messages, events, n)
+        rested(board.processors)
+    if board.size > 1:
+        n = gather(board, events, n if board.rank == 0 else 0, events)
+    return n
+
+
+@inlined
+def _events_of_machines(messages: Messages, events: NDArray[Any], n_own: int) -> int:
+    """Replace the events of this machine in ``events`` by those of all. Collective on machines."""
+    room = messages.sent.size - 1
+    messages.sent[0].site = n_own
     for k in range(min(n_own, room)):
-        exchange.sent[1 + k] = own[k]
-    message = exchange.sent.size * _EVENT_BYTES
+        messages.sent[1 + k] = events[k]
+    message = messages.sent.size * _EVENT_BYTES
     _allgather(
-        exchange.sent.ctypes,
+        messages.sent.ctypes,
         message,
-        exchange.byte,
-        exchange.received.ctypes,
+        messages.byte,
+        messages.received.ctypes,
         message,
-        exchange.byte,
-        exchange.comm,
+        messages.byte,
+        messages.comm,
     )
     total = 0
     overflow = False
-    for rank in range(exchange.size):
-        n = exchange.received[rank, 0].site
-        exchange.counts[rank] = n
-        exchange.offsets[rank] = total
+    for rank in range(messages.size):
+        n = messages.received[rank, 0].site
+        messages.counts[rank] = n
+        messages.offsets[rank] = total
         total += n
         overflow |= n > room
     if total > events.size:
         return total
     if overflow:
-        _allgatherv(
-            own.ctypes,
-            n_own,
-            exchange.event,
-            events.ctypes,
-            exchange.counts.ctypes,
-            exchange.offsets.ctypes,
-            exchange.event,
-            exchange.comm,
-        )
+        _gather_overflow(messages, events, n_own)
         return total
     k = 0
-    for rank in range(exchange.size):
-        for m in range(exchange.received[rank, 0].site):
-            events[k] = exchange.received[rank, 1 + m]
+    for rank in range(messages.size):
+        for m in range(messages.received[rank, 0].site):
+            events[k] = messages.received[rank, 1 + m]
             k += 1
     return total
+
+
+@inlined
+def _gather_overflow(messages: Messages, events: NDArray[Any], n_own: int) -> None:
+    """Gather more events than fit into a message, those of this machine being in ``events``."""
+    begin = messages.offsets[messages.rank]
+    for k in range(n_own - 1, -1, -1):
+        events[begin + k] = events[k]
+    _allgatherv(
+        messages.in_place,
+        0,
+        messages.event,
+        events.ctypes,
+        messages.counts.ctypes,
+        messages.offsets.ctypes,
+        messages.event,
+        messages.comm,
+    )
 
 
 @compiled
@@ -178,23 +231,37 @@ def exchange_minimum(exchange: EventExchange, value: float, site: int) -> tuple[
 
     Collective. A NaN counts as −inf: it compares with nothing, and ranks would disagree.
     """
+    board, messages = exchange.board, exchange.messages
     if np.isnan(value):
         value = -np.inf
-    if exchange.size == 1:
+    if board.size > 1:
+        value, site = gather_minimum(board, value, site)
+    if messages.size == 1:
         return value, site
-    exchange.sent[0].site = site
-    exchange.sent[0].slip = value
-    flat = exchange.received.reshape(exchange.received.size)
+    if board.rank == 0:
+        board.processors.awaited[0] = IN_MPI
+        value, site = _minimum_of_machines(messages, value, site)
+        rested(board.processors)
+    if board.size > 1:
+        value, site = gather_minimum(board, value, site)
+    return value, site
+
+
+@inlined
+def _minimum_of_machines(messages: Messages, value: float, site: int) -> tuple[float, int]:
+    messages.sent[0].site = site
+    messages.sent[0].slip = value
+    flat = messages.received.reshape(messages.received.size)
     _allgather(
-        exchange.sent.ctypes,
+        messages.sent.ctypes,
         _EVENT_BYTES,
-        exchange.byte,
+        messages.byte,
         flat.ctypes,
         _EVENT_BYTES,
-        exchange.byte,
-        exchange.comm,
+        messages.byte,
+        messages.comm,
     )
-    for rank in range(exchange.size):
+    for rank in range(messages.size):
         other = flat[rank]
         if other.slip < value or (other.slip == value and other.site < site):
             value, site = other.slip, other.site

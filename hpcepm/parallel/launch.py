@@ -20,6 +20,7 @@ def initialize() -> MPI.Intracomm:
     """Initialise MPI if it is not; return the communicator of all ranks."""
     if not MPI.Is_initialized():
         _name_scratch()
+        _let_others_run()
         MPI.Init()
     return MPI.COMM_WORLD
 
@@ -36,6 +37,17 @@ def _name_scratch() -> None:
         if (found := tempfile.gettempdir()) != os.path.abspath(named):
             warn([f"TMPDIR: {named} cannot be written; MPI takes {found} for its own files"])
             os.environ["TMPDIR"] = found
+
+
+def _let_others_run() -> None:
+    """Have ranks that wait in Open MPI make room for other processes, if all are on one machine.
+
+    Steps do not wait there (`hpcepm.parallel.board`), but pauses and records do. Between machines a
+    microsecond counts, and nodes are rarely shared.
+    """
+    sizes = {os.environ.get(f"OMPI_COMM_WORLD_{which}SIZE") for which in ("", "LOCAL_")}
+    if len(sizes) == 1:
+        os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
 
 
 COUNTS_OF_LAUNCHERS: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")

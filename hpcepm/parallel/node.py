@@ -8,32 +8,49 @@ results are the same, some of them slower.
 import mmap
 import os
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import DTypeLike, NDArray
 
+from .board import make_board, meet
 from .compiled import IN_PYTHON
 
 NAME: Final = "hpcepm"
+
+Thing = TypeVar("Thing")
 
 
 class Node:
     """The ranks of a communicator that share memory with this one. Collective.
 
+    Parameters
+    ----------
+    comm
+        The communicator.
+    awaited
+        Where this rank says whom it waits for, shape (1,).
+
     Attributes
     ----------
     rank, size
         Which of them this is, and how many they are.
+    board
+        What they tell each other on.
+    processors
+        How many processors of the node they may use, all together.
     """
 
-    def __init__(self, comm: Any) -> None:
+    def __init__(self, comm: Any, awaited: NDArray[np.int64] | None = None) -> None:
         self._comm = comm.Split_type(MPI.COMM_TYPE_SHARED)
         if IN_PYTHON or not self._can_share():  # plain Python has no atomics
             self._comm = MPI.COMM_SELF
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
+        allowed = self.allgather(os.sched_getaffinity(0))
+        self.processors = len(frozenset().union(*allowed))
+        self.board = make_board(self, np.zeros(1, np.int64) if awaited is None else awaited)
 
     def shared(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
         """Return an array of zeros that all ranks of the node share. Collective.
@@ -50,8 +67,12 @@ class Node:
 
     def barrier(self) -> None:
         """Wait for the other ranks of the node. Collective."""
-        if self._comm.size > 1:
-            self._comm.Barrier()
+        if self.size > 1:
+            meet(self.board)
+
+    def allgather(self, thing: Thing) -> list[Thing]:
+        """Return the arguments of all ranks of the node, in rank order. Collective."""
+        return self._comm.allgather(thing)
 
     def _can_share(self) -> bool:
         """Return whether all ranks can read what rank 0 writes. Collective."""

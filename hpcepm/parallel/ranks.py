@@ -1,22 +1,50 @@
 """The ranks that compute a realization together, and what they tell each other."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, TypeVar
 
+import numpy as np
 from mpi4py import MPI
+from numpy.typing import NDArray
 
 from hpcepm.reading import BadFile
 
 from .exchange import make_exchange
 from .node import Node
+from .waiting import IN_MPI, NOBODY
 
 Thing = TypeVar("Thing")
 
 
 class ProblemOnRank(Exception):
     """One rank has a problem, and all ranks must stop."""
+
+
+class Watched(MPI.Intracomm):
+    """A communicator that says so while it waits."""
+
+    awaited: NDArray[np.int64] = np.zeros(1, np.int64)
+
+
+def _waits(name: str) -> Callable[..., Any]:
+    method = getattr(MPI.Intracomm, name)
+
+    @wraps(method)
+    def call(comm: Watched, *arguments: Any, **options: Any) -> Any:
+        comm.awaited[0] = IN_MPI
+        try:
+            return method(comm, *arguments, **options)
+        finally:
+            comm.awaited[0] = NOBODY
+
+    return call
+
+
+for _name in ("allgather", "allreduce", "alltoall", "Alltoallv", "bcast", "gather", "recv", "send"):
+    setattr(Watched, _name, _waits(_name))
 
 
 class Ranks:
@@ -26,14 +54,24 @@ class Ranks:
     ----------
     comm
         An mpi4py communicator. A duplicate of it is used.
+    of
+        Those that these are part of, if so.
+
+    Attributes
+    ----------
+    awaited
+        Whom this rank waits for, shape (1,): see `hpcepm.parallel.waiting`.
     """
 
-    def __init__(self, comm: Any) -> None:
-        self.comm = comm.Dup()
+    def __init__(self, comm: Any, of: "Ranks | None" = None) -> None:
+        self.awaited: NDArray[np.int64] = np.zeros(1, np.int64) if of is None else of.awaited
+        duplicate = comm.Dup()
+        self.comm = Watched(duplicate)
+        self.comm.awaited = self.awaited
         self.rank: int = comm.rank
         self.size: int = comm.size
-        self.exchange = make_exchange(self.comm)
-        self.node = Node(self.comm)
+        self.node = Node(duplicate, self.awaited)
+        self.exchange = make_exchange(self.comm, self.node)
 
     @property
     def is_root(self) -> bool:

@@ -4,22 +4,29 @@ Rank 0 manages: it hands out realizations and collects their rows, and works as 
 another group sends a `Result` when its group is through with a realization, when a signal reached
 it, or when something went wrong. Rank 0 answers with a `Task`, in which all ranks of the group
 share. With one group there is nobody to talk to.
+
+Ranks that could only hinder others, having no processor or no rows, are groups that get nothing to
+do.
 """
 
 import time
 from collections.abc import Iterator
 from enum import IntEnum
+from math import ceil
 from typing import Final, NamedTuple
 
 from mpi4py import MPI
 
 from hpcepm.parallel.ranks import Ranks
+from hpcepm.parallel.rows import strip_height
 from hpcepm.storage.store import Rows
 
 SMALL: Final = 256**2
 """Sites up to which a second rank gains nothing, as measured (docs/performance.md)."""
 
 SECONDS_BETWEEN_LOOKS: Final = 0.0005
+SECONDS_OF_THE_IDLE: Final = 0.02
+"""Between two looks of a group that has nothing to do; sooner reached the longer it waits."""
 
 RESULT: Final = 1
 TASK: Final = 2
@@ -54,16 +61,37 @@ class Result(NamedTuple):
     problem: str | None = None  # why the run cannot go on
 
 
-def ranks_of_a_group(asked: int | str, ranks: int, realizations: int, n_sites: int) -> int:
-    """Return how many ranks share a realization.
+def groups_of_ranks(
+    crowded: list[bool], asked: int | str, realizations: int, shape: tuple[int, int]
+) -> tuple[list[list[int]], int]:
+    """Return the ranks of each group, and how many of the groups, the first ones, shall work.
 
-    All for a single one; one for small lattices; else so many that all groups have work.
+    A single realization is shared by all ranks that have rows and a processor. Small ones have a
+    rank each; others so many ranks that all groups have work. A rank with nothing to do is a group.
+
+    Parameters
+    ----------
+    crowded
+        For each rank, whether it would have to share its processor with others.
+    asked
+        How many ranks are to share a realization; all of them if it is the only one. Or "auto".
+    realizations, shape
+        How many there are, and (nx, ny).
     """
-    if realizations == 1:
-        return ranks
+    everyone, n_sites = list(range(len(crowded))), shape[0] * shape[1]
     if isinstance(asked, int):
-        return min(asked, ranks)
-    return 1 if n_sites <= SMALL else max(1, ranks // realizations)
+        per_group = len(crowded) if realizations == 1 else min(asked, len(crowded))
+        groups = [everyone[k : k + per_group] for k in range(0, len(crowded), per_group)]
+        return groups, len(groups)
+    free = [rank for rank in everyone if not crowded[rank]]
+    if realizations == 1:
+        per_group = min(len(free), ceil(shape[0] / strip_height(shape)))
+        working = [free[:per_group]]
+    else:
+        per_group = 1 if n_sites <= SMALL else max(1, len(free) // realizations)
+        working = [free[k : k + per_group] for k in range(0, len(free), per_group)]
+    others = [[rank] for rank in everyone if not any(rank in group for group in working)]
+    return working + others, len(working)
 
 
 class Groups:
@@ -73,8 +101,10 @@ class Groups:
     ----------
     world
         All of them. Making it is Collective.
-    per_group
-        How many are a group.
+    members
+        The ranks of each group; rank 0 is the first of the first.
+    n_working
+        How many of the groups get realizations: the first ones. None for all.
 
     Attributes
     ----------
@@ -82,18 +112,24 @@ class Groups:
         The ranks of this rank's group.
     leaders
         The first rank of each group; that of the first is rank 0.
+    n_working
+        How many groups get realizations.
     is_first
         Whether this rank's group is that of rank 0.
     """
 
-    def __init__(self, world: Ranks, per_group: int) -> None:
+    def __init__(
+        self, world: Ranks, members: list[list[int]], n_working: int | None = None
+    ) -> None:
         self.world = world
-        self.leaders = range(0, world.size, per_group)
-        whole = len(self.leaders) == 1
-        self.group = world if whole else Ranks(world.comm.Split(world.rank // per_group))
-        self.is_first = world.rank < per_group
-        self._idle = set(self.leaders[1:])
-        self._sent = 0
+        self.leaders = [group[0] for group in members]
+        self.n_working = len(members) if n_working is None else n_working
+        mine = next(k for k, group in enumerate(members) if world.rank in group)
+        whole = len(members) == 1
+        self.group = world if whole else Ranks(world.comm.Split(mine, world.rank), world)
+        self.is_first = mine == 0
+        self._idle = set(self.leaders[1 : self.n_working])
+        self._sent = self._turns = 0
         self._sending: list[MPI.Request] = []
         self._received = dict.fromkeys(self.leaders, 0)
 
@@ -114,11 +150,12 @@ class Groups:
     @property
     def all_idle(self) -> bool:
         """Whether no other group has anything to do. On rank 0."""
-        return len(self._idle) == len(self.leaders) - 1
+        return len(self._idle) == self.n_working - 1
 
     def collect(self) -> Iterator[Result]:
         """Return what has come in. On rank 0."""
         while len(self.leaders) > 1 and self.world.comm.Iprobe(tag=RESULT):
+            self._turns = 0
             yield self._receive(MPI.ANY_SOURCE)
 
     def collect_all(self) -> Iterator[Result]:
@@ -150,10 +187,11 @@ class Groups:
         """Return what rank 0 wants, if it wants anything. On leaders of other groups."""
         if self.world.comm.Iprobe(source=0, tag=TASK):
             task: Task = self.world.comm.recv(source=0, tag=TASK)
+            self._turns = 0
             return task
         return None
 
-    @staticmethod
-    def wait() -> None:
-        """Wait a little."""
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+    def wait(self) -> None:
+        """Wait a little; longer the longer nothing came."""
+        self._turns += 1
+        time.sleep(min(SECONDS_OF_THE_IDLE, SECONDS_BETWEEN_LOOKS * 2.0 ** (self._turns // 20)))

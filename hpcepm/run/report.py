@@ -60,7 +60,7 @@ def _size(run: "Run") -> str:
     sites = f"{nx} × {ny} sites on {ranks} rank{'s' if ranks > 1 else ''}{nodes}"
     rows = sorted({min(run.lattice.rows_of), max(run.lattice.rows_of)})
     room = f"{' to '.join(map(str, rows))} rows each, {memory(run.runner.dynamics.nbytes)} a rank"
-    n, groups = run.settings.realizations, len(run.groups.leaders)
+    n, groups = run.settings.realizations, run.groups.n_working
     if n == 1:
         return f"{sites}, {room}"
     return f"{n} realizations of {sites}, {run.group.size} for each of {groups} at a time, {room}"

@@ -39,6 +39,7 @@ FREE_TO_CHANGE: Final = (
     "realizations",
     "ranks_per_realization",
     "loading.target",
+    "stall",
 )
 """Keys that touch no number that is there already; the target of a single realization alone."""
 

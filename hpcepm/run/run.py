@@ -31,7 +31,7 @@ from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
 
 from . import provenance
-from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task, ranks_of_a_group
+from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task, groups_of_ranks
 from .manager import Manager
 from .report import header, summary
 from .resources import DiskWatch
@@ -40,6 +40,7 @@ from .runner import Destination, Runner
 from .save_points import plan_of, save_points
 from .stopping import Deadline, StopRequest
 from .terminal import Progress
+from .watchdog import Watchdog
 
 SECONDS_A_PAUSE: Final = 0.25
 
@@ -98,10 +99,10 @@ class Run:
         self.stop_request = stop_request or StopRequest()
         self.path: Path | None = world.bcast(directory.path if directory else None)
         settings, (nx, ny) = read.settings, read.settings.lattice.shape
-        per_group = ranks_of_a_group(
-            settings.ranks_per_realization, world.size, settings.realizations, nx * ny
-        )
-        self.groups = Groups(world, per_group)
+        self.watchdog = Watchdog(world, settings.stall)
+        crowded = world.allgather(world.node.rank >= world.node.processors)
+        asked, n = settings.ranks_per_realization, settings.realizations
+        self.groups = Groups(world, *groups_of_ranks(crowded, asked, n, (nx, ny)))
         self.group = self.groups.group
         self.lattice = Lattice((nx, ny), self.group)
         self.glass = glass_of(read, self.lattice)
@@ -169,6 +170,12 @@ class Run:
         if self.progress:
             self.progress.warn(self.resume.warnings)
             self.progress.say(header(self))
+        try:
+            yield from self._run()
+        finally:
+            self.watchdog.stop()
+
+    def _run(self) -> Iterator[Snapshot]:
         started = time.monotonic()
         if self.path is not None:
             self._begin_directory()
@@ -200,6 +207,7 @@ class Run:
 
     def _next_task(self) -> Task:
         """Return what this group does next. Collective on the group."""
+        self.watchdog.idle = True
         while True:
             signal, task = self._signal(), None
             if self.manager is not None:
@@ -210,6 +218,7 @@ class Run:
                 task = self.groups.poll()
             task = self.group.bcast(task)
             if task is not None:
+                self.watchdog.idle = False
                 return task
             self.groups.wait()
 
@@ -228,6 +237,7 @@ class Run:
             self._fail(f"{self.resume.file_of(realization)}: realization {realization}: {error}")
         self.events_before = int(self.runner.dynamics.state.macro[0]["events"])
         self._shearing = True
+        self.watchdog.doing = f"shears realization {realization}"
         yield from self.runner.shear(self._pause, self._steps)
         rows = self.runner.take_rows()
         self._shearing = self.settings.realizations == 1  # its state serves a larger target
@@ -242,6 +252,7 @@ class Run:
         After a full stretch the next one is made to last about `SECONDS_A_PAUSE`. Collective.
         """
         now = time.monotonic()
+        self.watchdog.step()
         if full_stretch:
             pace = SECONDS_A_PAUSE / max(now - self._paused, 1e-6)
             self._steps = max(1, int(self._steps * min(4.0, max(0.25, pace))))
@@ -373,6 +384,7 @@ class Run:
     def _write_checkpoint(self) -> None:
         """Write a checkpoint, the output first: what it counts on is on disk. Collective on all."""
         began = time.monotonic()
+        doing, self.watchdog.doing = self.watchdog.doing, "writes a checkpoint"
         self._collect_all()
         problem = self.world.bcast(self.manager.problem if self.manager else None)
         if problem is not None:  # a realization that cannot go on must not be left out
@@ -397,3 +409,4 @@ class Run:
         if self.manager is not None:
             self.manager.checkpointed = self.manager.saved = time.monotonic()
             self._slowest_checkpoint = max(self._slowest_checkpoint, time.monotonic() - began)
+        self.watchdog.doing = doing

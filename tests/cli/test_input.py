@@ -53,6 +53,7 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
             "avalanches": True,
         },
         "checkpoint": {"every": 1800.0, "keep": 2},
+        "stall": 600.0,
     }
 
 

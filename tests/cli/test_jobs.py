@@ -83,9 +83,17 @@ def test_a_part_that_got_on_is_requeued(folder: Path) -> None:
     ]
 
 
+def test_a_part_that_failed_after_a_checkpoint_is_gone_on_from(folder: Path) -> None:
+    stand_in(folder, "srun", NEW_CHECKPOINT.replace("75", "1"))
+    code, told, calls = run_template(folder, "requeue", "input.yaml")
+    assert (code, calls) == (0, "scontrol requeue 7\n")
+    assert "the next goes on from that" in told
+
+
 @pytest.mark.parametrize(
     ("does", "code", "says"),
     [
+        (NEW_CHECKPOINT.replace("75", "3"), 3, ""),
         ("touch run/checkpoints/00000002.h5", 0, ""),
         ("exit 0", 1, "the ranks did not run"),
         ("exit 1", 1, ""),

@@ -8,6 +8,8 @@ import h5py
 import numpy as np
 import yaml
 
+from tests.conftest import ALL_SHARE
+
 Settings = Mapping[str, Any]
 
 OUTPUT: Final = {"observables": {"every": 0.01}, "fields": {"every": 0.05}}
@@ -25,6 +27,7 @@ def case(shape: tuple[int, int], target: float = 0.12, **changes: Any) -> Settin
         "seed": 3,
         "output": OUTPUT,
         "checkpoint": {"every": "1 h"},
+        **({} if "realizations" in changes else ALL_SHARE),
     }
     return {**settings, **changes}
 

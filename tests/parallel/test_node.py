@@ -39,5 +39,10 @@ def test_sums_are_the_same_whoever_adds_them_up(tmp_path: Path) -> None:
     assert_on_ranks("work_pool", 3, tmp_path)
 
 
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_events_and_minima_reach_all(tmp_path: Path, ranks: int) -> None:
+    assert_on_ranks("exchanges", ranks, tmp_path)
+
+
 def test_a_cluster_gives_the_bits_of_one_node(tmp_path: Path) -> None:
     assert_on_ranks("cluster", 4, tmp_path)

@@ -12,9 +12,11 @@ from hpcepm.parallel import launch
 def run_all(engine: str, names: list[str]) -> None:
     """Run ``NAME.yaml`` into ``NAME ENGINE RANKS`` for each name."""
     ranks = launch.initialize().size
+    # All share the realization, also if they are more than there are processors.
+    changes = ["--set", f"engine={engine}", "--set", f"ranks_per_realization={ranks}"]
     for name in names:
         directory = f"{name} {engine} {ranks}"
-        options = ["--quiet", "--set", f"engine={engine}", "--output", directory]
+        options = ["--quiet", *changes, "--output", directory]
         assert main([f"{name}.yaml", *options]) == 0, directory
 
 

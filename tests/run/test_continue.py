@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import assert_same_bits, datasets, end, run_python, settings_for, start
+from tests.faults.harness import wait_until
 
 EXTENDED = settings_for(
     (20, 14),
@@ -79,12 +80,20 @@ def test_a_checkpoint_of_format_3_is_refused_by_name(tmp_path: Path) -> None:
     assert before == after
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Return whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
 def test_a_signal_while_modules_load_ends_in_75(tmp_path: Path) -> None:
     settings = settings_for((64, 64), loading={"target": 500.0})
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings))
-    for k, delay in enumerate((0.15, 0.3, 0.5, 0.8, 1.2)):
+    for k, delay in enumerate((0.0, 0.1, 0.2, 0.4, 0.8, 1.2)):
         process = start(["-m", "hpcepm", "input.yaml", "--output", str(k)], None, tmp_path)
         try:
+            wait_until(lambda pid=process.pid: catches(pid, signal.SIGUSR1), process)
             time.sleep(delay)
             process.send_signal(signal.SIGUSR1)
             _, err = process.communicate(timeout=60)

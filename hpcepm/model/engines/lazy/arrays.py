@@ -17,8 +17,6 @@ numba adds a test to any other index, and loops with tests do not use vector reg
 
 ROUNDING: Final = 2.0**-22  # more than the relative error of a few single-precision operations
 
-LINE: Final = 8  # 64-bit numbers in a cache line; each line is changed by one rank only
-
 TO_EVALUATE: Final = np.dtype((np.record, [("site", "i8"), ("first", "i8"), ("until", "i8")]))
 """A site to evaluate, the first of its pending events, and how many groups of pending events this
 site and those before it on the list have."""

@@ -7,18 +7,17 @@ groups at a time, first from their own list, then from others. Sums are exact in
 makes no difference which rank adds what.
 """
 
-import os
 from typing import Any, Final
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from hpcepm.parallel import atomics
-from hpcepm.parallel.compiled import external, inlined
+from hpcepm.parallel.compiled import inlined
 from hpcepm.parallel.node import Node
+from hpcepm.parallel.waiting import LINE, rest, rested
 
-from .arrays import LINE, TO_EVALUATE, WorkPool
+from .arrays import TO_EVALUATE, WorkPool
 from .sums import LANES, sum_of_pending
 
 CHUNK: Final = 32  # groups that a rank takes at once: some microseconds of work
@@ -47,9 +46,6 @@ def make_pool(node: Node, capacity: int) -> WorkPool:
     )
 
 
-_yield_processor = external("sched_yield", types.intc(), os.sched_yield)
-
-
 @inlined
 def sum_shared(engine: Any, n_to_evaluate: int, nx: int, ny: int) -> None:
     """Sum the pending events of all lists together with the other ranks. Collective on the node.
@@ -58,20 +54,23 @@ def sum_shared(engine: Any, n_to_evaluate: int, nx: int, ny: int) -> None:
     finished with the lists of the others.
     """
     pool, own = engine.pool, engine.pool.rank
+    processors = engine.exchange.board.processors
     _post(engine, n_to_evaluate)
-    unfinished = 1
-    while unfinished > 0:
-        unfinished = 0
+    turns, awaited = 0, own
+    while awaited >= 0:
+        awaited = -1
         for k in range(pool.size):
             rank = (own + k) % pool.size
             if atomics.load_acquire(pool.epoch[rank], 0) < pool.current_epoch[0]:
-                unfinished += 1
+                awaited = rank
             else:
                 _help(engine, rank, nx, ny)
-        if unfinished > 0:
-            _yield_processor()
+        if awaited >= 0:
+            turns = rest(processors, awaited, turns)
+    turns = 0
     while atomics.load_acquire(pool.done[own], 0) < pool.work[own, 0]:
-        _yield_processor()
+        turns = rest(processors, (own + 1) % pool.size, turns)
+    rested(processors)
 
 
 @inlined

@@ -1,0 +1,93 @@
+"""On how many ranks an input runs fastest here, now: ``python -m hpcepm.cli.ranks INPUT …``.
+
+`tools/run` asks it. The number goes to standard output, and why to standard error.
+"""
+
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from hpcepm.input import Input, InputError, read_input
+from hpcepm.input.plugins import load_plugin
+from hpcepm.model.cost import event_us, fastest_ranks
+from hpcepm.model.engines import choose_engine
+from hpcepm.text import write
+
+from .base import UsageError
+from .run import run_parser
+
+SECONDS_OF_A_LOOK: Final = 0.4
+BARELY_BUSY: Final = 0.35  # of a processor: what others may use of one that counts as idle
+
+
+class IdleProcessors:
+    """Looks how many of the processors that this process may use are idle, from its making on."""
+
+    def __init__(self) -> None:
+        self._began, self._own = time.monotonic(), time.process_time()
+        self._allowed = os.sched_getaffinity(0)
+        self._busy_before = self._busy()
+
+    def _busy(self) -> float:
+        """Return the seconds in which the processors were busy until now, all together."""
+        busy = 0
+        for line in Path("/proc/stat").read_text().splitlines():
+            name, *ticks = line.split()
+            if name[:3] == "cpu" and name[3:].isdigit() and int(name[3:]) in self._allowed:
+                user, nice, system, _, _, irq, softirq, steal = map(int, ticks[:8])
+                busy += user + nice + system + irq + softirq + steal
+        return busy / os.sysconf("SC_CLK_TCK")
+
+    def count(self) -> int:
+        """Return how many are idle, but for this process; one at the least."""
+        time.sleep(max(0.0, self._began + SECONDS_OF_A_LOOK - time.monotonic()))
+        seconds = time.monotonic() - self._began
+        by_others = self._busy() - self._busy_before - (time.process_time() - self._own)
+        idle = len(self._allowed) - by_others / seconds
+        return max(1, min(int(idle + BARELY_BUSY), _quota(len(self._allowed))))
+
+
+def _quota(processors: int) -> int:
+    """Return how many processors the limits of a container allow the use of."""
+    with suppress(OSError, ValueError):
+        most, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(processors, int(most) // int(period)))  # ValueError: "max", no limit
+    return processors
+
+
+def why(settings: Input, ranks: int, idle: int) -> str:
+    """Return in words why so many ranks are taken."""
+    shape, allowed = settings.lattice.shape, len(os.sched_getaffinity(0))
+    engine = choose_engine(settings.engine, shape).engine
+    of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}; {idle} of {allowed} processors are idle"
+    if settings.realizations > 1:
+        return f"{of_ranks}, for {settings.realizations} realizations. -n takes another number"
+    compared = sorted({1, ranks, idle})
+    costs = " or ".join(f"{sum(event_us(shape, engine, n).values()):.2g} on {n}" for n in compared)
+    return f"{of_ranks}, and an event takes about {costs} µs. -n takes another number"
+
+
+def main(arguments: list[str]) -> int:
+    """Print the number; return the exit code."""
+    processors = IdleProcessors()
+    try:
+        options = run_parser().parse_args(arguments)
+        for path in options.plugin:
+            load_plugin(path)
+        settings = read_input(options.input, options.set, options.output).settings
+    except (InputError, UsageError, TypeError):
+        write("1\n")  # the run itself says what is wrong
+        return 0
+    idle = processors.count()
+    engine = choose_engine(settings.engine, settings.lattice.shape).engine
+    ranks = fastest_ranks(settings.lattice.shape, engine, idle, settings.realizations)
+    write(f"{ranks}\n")
+    write(f"tools/run: {why(settings, ranks, idle)}\n", sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
