@@ -10,8 +10,6 @@ from tests.conftest import run_python
 from tests.faults.harness import COMMAND, write_input
 from tests.machines.cluster import Cluster, cluster
 
-collect_ignore = ["test_stall.py"]  # until the run itself watches for a stall
-
 Alone = Callable[[dict[str, Any]], Path]
 
 
