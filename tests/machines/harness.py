@@ -62,7 +62,7 @@ def seconds_until_gone(cluster: Cluster, at_most: float) -> float:
     began = time.monotonic()
     while left := cluster.ranks():
         assert time.monotonic() < began + at_most, f"still there: {left}"
-        time.sleep(0.01)
+        time.sleep(0.1)
     return time.monotonic() - began
 
 
