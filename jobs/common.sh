@@ -55,7 +55,7 @@ part() { # part COMMAND INPUT [options]: COMMAND starts the next part
     hpcepm "$@" || code=$?
     case "$code" in
         "$STOPPED") ;;
-        1) if ! $advanced; then return 1; fi ;;
+        1 | 205) if ! $advanced; then return "$code"; fi ;; # 205: Open MPI's mpiexec lost another machine
         *) return "$code" ;;
     esac
 
@@ -66,7 +66,7 @@ part() { # part COMMAND INPUT [options]: COMMAND starts the next part
     elif ! $advanced; then
         echo "the chain ends here: this part wrote no checkpoint in $directory, so the next would do no better" >&2
     else
-        if [ "$code" = 1 ]; then echo "this part failed, after a checkpoint: the next goes on from that" >&2; fi
+        if [ "$code" != "$STOPPED" ]; then echo "this part failed, after a checkpoint: the next goes on from that" >&2; fi
         "$next" && return
         echo "the chain ends here: the next part could not be started; submit again to go on" >&2
     fi

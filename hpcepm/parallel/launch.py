@@ -2,9 +2,11 @@
 
 import os
 import re
+import subprocess
 import tempfile
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from mpi4py import MPI
@@ -72,6 +74,32 @@ def refuse_lone_ranks(comm: Any) -> None:
     )
 
 
+LAUNCHERS: Final = ("mpiexec", "mpirun", "orterun", "orted")
+"""Programs of Open MPI that are parents of ranks."""
+
+SECONDS_TO_END: Final = 6
+"""After the last rank Open MPI takes three, if it can reach its daemons on other machines."""
+
+
+def end_launcher_soon() -> None:
+    """Have Open MPI's launcher end with exit code 1, if it does not by itself when its ranks end.
+
+    If the network is cut, it waits for its daemons on other machines, a quarter of an hour or more.
+    Asked to end three times in a row, it does.
+    """
+    launcher = os.getppid()
+    with suppress(OSError):
+        if Path(f"/proc/{launcher}/comm").read_text().strip().partition(".")[0] in LAUNCHERS:
+            ask = f"kill -TERM {launcher} || exit; sleep 0.1"
+            subprocess.Popen(
+                ["sh", "-c", f"sleep {SECONDS_TO_END}; {ask}; {ask}; {ask}"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # else it would be killed with the ranks
+            )
+
+
 def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any) -> NoReturn:
     """End every rank because of an exception on this one: the others would wait for ever.
 
@@ -79,6 +107,7 @@ def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any)
     """
     comm = MPI.COMM_WORLD if MPI.Is_initialized() else MPI.COMM_NULL
     report_fault(error, f"rank {comm.rank} of {comm.size}: " if comm and comm.size > 1 else "")
+    end_launcher_soon()
     # Abort itself has been seen to hang when the network is gone.
     threading.Timer(4.0, os._exit, [1]).start()
     if comm:

@@ -83,8 +83,9 @@ def test_a_part_that_got_on_is_requeued(folder: Path) -> None:
     ]
 
 
-def test_a_part_that_failed_after_a_checkpoint_is_gone_on_from(folder: Path) -> None:
-    stand_in(folder, "srun", NEW_CHECKPOINT.replace("75", "1"))
+@pytest.mark.parametrize("failed", ["1", "205"])
+def test_a_part_that_failed_after_a_checkpoint_is_gone_on_from(folder: Path, failed: str) -> None:
+    stand_in(folder, "srun", NEW_CHECKPOINT.replace("75", failed))
     code, told, calls = run_template(folder, "requeue", "input.yaml")
     assert (code, calls) == (0, "scontrol requeue 7\n")
     assert "the next goes on from that" in told

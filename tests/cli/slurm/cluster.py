@@ -1,4 +1,4 @@
-"""A SLURM of one node, on loopback, in a folder of its own, for as long as a test needs it."""
+"""A SLURM in a folder of its own, for as long as a test needs it: here of one node, on loopback."""
 
 import contextlib
 import getpass
@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 CPUS = 4  # that SLURM believes in, however many there are
 OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
@@ -21,7 +22,7 @@ OPEN_MPI = {
 }
 CONFIGURATION = """\
 ClusterName=test
-SlurmctldHost={host}(127.0.0.1)
+SlurmctldHost={controller}
 SlurmctldPort={controller_port}
 SlurmdPort={node_port}
 SlurmUser={user}
@@ -31,11 +32,11 @@ AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
-# In /tmp, what a killed step leaves would disturb the step of the same number of the next cluster.
-TmpFS={folder}/tmp
+# What a killed step leaves here would disturb the step of the same number of another cluster.
+SlurmdSpoolDir={scratch}/spool
+TmpFS={scratch}
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -47,8 +48,9 @@ SchedulerParameters=sched_interval=1,sched_min_interval=0,bf_interval=1
 MpiDefault=none
 ReturnToService=2
 KillWait=5
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus}
-PartitionName=test Nodes={host} Default=YES State=UP
+SlurmdTimeout={patience}
+{nodes}
+PartitionName=test Nodes=ALL Default=YES State=UP
 """
 
 
@@ -68,27 +70,18 @@ class Cluster:
         self._daemons: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """Start the daemons; return when the node is ready for jobs."""
-        host = socket.gethostname().partition(".")[0]
-        controller_port, node_port = free_ports(2)
+        """Start the daemons; return when all nodes are ready for jobs."""
         self.configuration.write_text(
-            CONFIGURATION.format(
-                host=host,
-                controller_port=controller_port,
-                node_port=node_port,
-                user=getpass.getuser(),
-                folder=self.folder,
-                cpus=max(CPUS, os.cpu_count() or 1),
-            )
+            CONFIGURATION.format(user=getpass.getuser(), folder=self.folder, **self.layout())
         )
-        for name in ("state", "spool", "tmp"):
+        for name in ("state", "scratch"):
             (self.folder / name).mkdir()
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o600)
         munge = self.folder / "munge"
         files = (f"--{name}-file={munge}.{name}" for name in ("key", "pid", "seed"))
-        self._daemon(
+        self.daemon(
             "munged",
             "--foreground",
             "--force",
@@ -97,21 +90,44 @@ class Cluster:
             *files,
         )
         self._wait_for((self.folder / "munge.socket").exists, 10, "munged does not answer")
-        self._daemon("slurmctld", "-D", "-c", "-f", str(self.configuration))
-        self._daemon("slurmd", "-D", "-f", str(self.configuration), "-N", host)
-        self._wait_for(
-            lambda: self.ask("sinfo", "-h", "-o", "%T", check=False).strip() == "idle",
-            30,
-            "the node does not come up",
-        )
+        self.start_slurm()
+        self._wait_for(self._is_ready, 30, "the nodes do not come up")
 
-    def _daemon(self, name: str, *options: str) -> None:
-        with (self.folder / f"{name}.log").open("wb") as log:
-            command = [program(name), *options]
+    def layout(self) -> dict[str, Any]:
+        """Return what is to be written into the configuration of machines."""
+        host = socket.gethostname().partition(".")[0]
+        cpus = max(CPUS, os.cpu_count() or 1)
+        controller_port, node_port = free_ports(2)
+        return {
+            "controller": f"{host}(127.0.0.1)",
+            "controller_port": controller_port,
+            "node_port": node_port,
+            "scratch": self.folder / "scratch",
+            "patience": 300,
+            "nodes": f"NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus}",
+        }
+
+    def start_slurm(self) -> None:
+        """Start the controller, and the daemon of each node."""
+        host = socket.gethostname().partition(".")[0]
+        self.daemon("slurmctld", "-D", "-c", "-f", str(self.configuration))
+        self.daemon("slurmd", "-D", "-f", str(self.configuration), "-N", host)
+
+    def _is_ready(self) -> bool:
+        states = self.ask("sinfo", "-h", "-N", "-o", "%T", check=False).split()
+        return bool(states) and set(states) == {"idle"}
+
+    def on(self, node: str, words: list[str]) -> list[str]:
+        """Return what runs a command on a node; "" is that of the controller."""
+        return words
+
+    def daemon(self, name: str, *options: str, node: str = "") -> None:
+        """Start a daemon; its log is named after it."""
+        with (self.folder / f"{name}{node}.log").open("wb") as log:
             # A session of its own: Ctrl-C is for the tests, which then end the daemons in order.
             self._daemons.append(
                 subprocess.Popen(
-                    command,
+                    self.on(node, [program(name), *options]),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -138,7 +154,7 @@ class Cluster:
     def ask(self, command: str, *options: str, cwd: Path | None = None, check: bool = True) -> str:
         """Run a command of SLURM; return what it prints."""
         done = subprocess.run(
-            [program(command), *options],
+            self.on("", [program(command), *options]),
             env=self.environment,
             cwd=cwd,
             capture_output=True,
