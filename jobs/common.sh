@@ -5,6 +5,7 @@ launch=(srun --mpi=pmix) # starts the ranks; `srun --mpi=list` shows what else t
 python=.venv/bin/python
 export OMP_NUM_THREADS=1 # else each rank starts a thread per core
 # export NUMBA_CACHE_DIR=$TMPDIR # compiled code on the node's own disk: where /home is slow, or not there on nodes
+# node_disk=$TMPDIR # from some hundred ranks on: one of them reads packages and compiled code, and each node gets copies on its disk
 
 # From here on nothing needs to be edited.
 
@@ -23,7 +24,9 @@ hpcepm() { # hpcepm INPUT [options]
     cancelled=false
     directory=$("$python" jobs/run_directory.py "$@")
     before=$(newest_checkpoint)
-    "${launch[@]}" "$python" -m hpcepm "$@" --continue &
+    local program=(-m hpcepm)
+    if [ -n "${node_disk:-}" ]; then program=(jobs/from_copies.py "$node_disk"); fi
+    "${launch[@]}" "$python" "${program[@]}" "$@" --continue &
     ranks=$!
     # SLURM's B: signals reach this shell only. In the background, because bash heeds a signal only between commands. All are passed
     # on as USR1, which launchers hand to the ranks: at TERM or INT, mpiexec would kill them after two seconds.

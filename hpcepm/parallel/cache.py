@@ -6,15 +6,18 @@ rest. What is not so is compiled anew.
 
 An entry is a file of its own, named after what it holds, and appears in one instant. So any number
 of ranks and runs can start at once: those that compile the same replace each other's file by an
-equal one. (In numba's own cache two processes can give one name to two signatures.)
+equal one. (In numba's own cache two processes can give one name to two signatures.) But as a rule
+one compiles an entry, and the others sleep until it is there: see `Turns`.
 """
 
+import fcntl
 import inspect
 import os
 import pickle
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -32,6 +35,11 @@ from numba.core.serialize import dumps
 from hpcepm.files import open_regular
 
 SUFFIX: Final = ".nbc"
+
+LONGEST_WAIT: Final = 120.0
+"""Seconds after which a process compiles what another still seems to be at."""
+
+SECONDS_BETWEEN_LOOKS: Final = 0.1
 
 _DIGEST_BYTES: Final = sha256().digest_size
 
@@ -133,6 +141,50 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
+class Turns:
+    """Who compiles an entry, while other processes wait: whoever has the lock of the kernel on it.
+
+    Each entry is a byte of one file, so that nothing is left of a process that dies. Callees are
+    compiled while the lock on the caller is held; no function calls its caller, so no two wait for
+    each other. Where there are no locks, nobody waits.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory.with_suffix(".lock")
+        self._descriptor: int | None = None
+
+    def wait(self, entry: str) -> bool:
+        """Wait until no other process compiles an entry, and keep it; return if there was one."""
+        began, waited = time.monotonic(), False
+        while time.monotonic() < began + LONGEST_WAIT:
+            try:
+                self._lock(entry, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waited = True
+                time.sleep(SECONDS_BETWEEN_LOOKS)  # who compiles needs the core
+            except OSError:
+                break
+            else:
+                break
+        return waited
+
+    def end(self, entry: str) -> None:
+        """Let others have an entry."""
+        with suppress(OSError):
+            self._lock(entry, fcntl.LOCK_UN)
+
+    def _lock(self, entry: str, what: int) -> None:
+        if self._descriptor is None:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, 0o600)
+        place = int.from_bytes(sha256(entry.encode()).digest()[:7], "big")
+        fcntl.lockf(self._descriptor, what, 1, place)
+
+
+turns = cache(Turns)
+"""Those of a directory; one for a process, for to close a file ends all locks on it."""
+
+
 class Entries(NullCache):  # type: ignore[misc]
     """The entries of a function: what numba's dispatcher asks before it compiles, and tells after.
 
@@ -146,6 +198,7 @@ class Entries(NullCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., Any], directory: Path) -> None:
         self._directory = directory
+        self._turns = turns(directory)
         self._place = f"{function.__module__}.{function.__qualname__}"
         self._source = digest_of_file(inspect.getfile(function))
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
@@ -161,6 +214,15 @@ class Entries(NullCache):  # type: ignore[misc]
         """Return the function compiled for a signature; None if it is to be compiled."""
         target_context.refresh()
         key = self._key(sig, target_context.codegen())
+        found = self._load(key, target_context)
+        if found is None and self._source:
+            waited = self._turns.wait(self._path(key).name)
+            found = self._load(key, target_context)  # whoever was first has compiled it
+            if found is not None or waited:  # in vain: then all that wait compile at once
+                self._turns.end(self._path(key).name)
+        return found
+
+    def _load(self, key: tuple[Any, ...], target_context: Any) -> Any:
         content = _read(self._path(key))
         if content is None:
             return None
@@ -172,10 +234,11 @@ class Entries(NullCache):  # type: ignore[misc]
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a function compiled for a signature, unless it has addresses of this process."""
+        key = self._key(sig, data.codegen)
         if self._source and not data.library.has_dynamic_globals:
-            key = self._key(sig, data.codegen)
             with suppress(OSError):  # a full disk costs time at the next start, and not the run
                 _write(self._path(key), dumps((key, data._reduce())))
+        self._turns.end(self._path(key).name)
 
     def _key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return (*self._function, sig, codegen.magic_tuple())

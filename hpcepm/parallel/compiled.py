@@ -120,6 +120,11 @@ def bind(question: Any, kind: type) -> Callable[[Callable[..., Any]], Callable[.
     return decorate
 
 
+def cache_directory() -> Path | None:
+    """Return where this version keeps what was compiled; None if nowhere."""
+    return _CACHE
+
+
 def cache_is_cold() -> bool:
     """Return whether nothing of this version was compiled on this node yet."""
     return not IN_PYTHON and (_CACHE is None or not any(_CACHE.glob(f"*{SUFFIX}")))

@@ -33,7 +33,7 @@ def header(run: "Run") -> list[str]:
         f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); "
         f"{len(plan.record_strains)} records, {len(plan.snapshot_strains)} snapshots; "
         f"seed {settings.seed}",
-        f"  output    {run.path or 'in memory'}",
+        *_output(run),
         *([f"            taken over from a run that died: {died}"] if died else []),
         "  software  " + ", ".join(f"{name} {value}" for name, value in named.items()),
         *_resumed(run),
@@ -66,6 +66,19 @@ def _size(run: "Run") -> str:
     if n == 1:
         return f"{sites}, {room}"
     return f"{n} realizations of {sites}, {run.group.size} for each of {groups} at a time, {room}"
+
+
+def _output(run: "Run") -> list[str]:
+    """Say where results go, and which machines write them."""
+    if run.path is None or run.writers is None:
+        return ["  output    in memory"]
+    _, machines, all_write, kind = run.writers
+    if machines == 1:
+        return [f"  output    {run.path}, on {kind}"]
+    said = "all machines write at once"
+    if not all_write:
+        said = "machines may see old bytes there, so that of rank 0 writes for all"
+    return [f"  output    {run.path}, on {kind}: {said}"]
 
 
 def _resumed(run: "Run") -> list[str]:

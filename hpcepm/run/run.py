@@ -29,6 +29,7 @@ from hpcepm.storage.checkpoint import UnderWay, write_checkpoint
 from hpcepm.storage.checkpoints import Checkpoints
 from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
+from hpcepm.storage.writers import writers_in
 
 from . import provenance, sharing
 from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task
@@ -104,6 +105,7 @@ class Run:
         asked, n = settings.ranks_per_realization, settings.realizations
         self.groups = Groups(world, *sharing.groups_of_ranks(crowded, asked, n, (nx, ny)))
         self.group = self.groups.group
+        self.writers = writers_in(self.path, world) if self.path else None
         self.lattice = Lattice((nx, ny), self.group)
         self.glass = glass_of(read, self.lattice)
         self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
@@ -132,8 +134,7 @@ class Run:
             queue = self.resume.queue
             self.manager = Manager(self.groups, self.store, settings, directory, deadline, queue)
         self._shearing = False
-        self.events_before = 0
-        self._steps = 64
+        self.events_before, self._steps = 0, 64
         self._slowest_checkpoint = 0.0
         self._disk = DiskWatch(settings)
         self._paused = time.monotonic()

@@ -68,9 +68,10 @@ def warnings(
             if crowded
             else f"{shape[0]} rows make only {ceil(shape[0] / strip_height(shape))} strips"
         )
+        have = "rank has" if idle == 1 else "ranks have"
         said.append(
-            f"{idle} {'rank has' if idle == 1 else 'ranks have'} nothing to do: {why} (ranks_per_realization in the input gives "
-            "them work, and takes longer)"
+            f"{idle} {have} nothing to do: {why} "
+            "(ranks_per_realization in the input gives them work, and takes longer)"
         )
     costs = {n: sum(event_us(shape, engine, n).values()) for n in range(1, sharing + 1)}
     best = min(costs, key=lambda n: costs[n])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import end, settings_for
+from tests.conftest import assert_same_bits, end, run_python, settings_for
 
 JOBS = Path(__file__).parents[2] / "jobs"
 NEW_CHECKPOINT = "mkdir -p run/checkpoints; touch run/checkpoints/00000002.h5; exit 75"
@@ -89,6 +89,61 @@ def test_a_part_that_failed_after_a_checkpoint_is_gone_on_from(folder: Path, fai
     code, told, calls = run_template(folder, "requeue", "input.yaml")
     assert (code, calls) == (0, "scontrol requeue 7\n")
     assert "the next goes on from that" in told
+
+
+def test_copies_of_the_packages_are_asked_for_in_one_line(folder: Path) -> None:
+    common = folder / "jobs" / "common.sh"
+    common.write_text(common.read_text().replace("# node_disk=$TMPDIR ", "node_disk=$TMPDIR "))
+    stand_in(folder, "srun", f'echo srun "$@" >> calls; {NEW_CHECKPOINT}')
+    code, _, calls = run_template(folder, "requeue", "input.yaml", TMPDIR="/disk")
+    assert code == 0
+    assert calls.splitlines()[0] == (
+        "srun --mpi=pmix .venv/bin/python jobs/from_copies.py /disk input.yaml --continue"
+    )
+
+
+PLUGIN = """
+import os, sys
+import h5py, hpcepm, numba, scipy
+from hpcepm.parallel.compiled import cache_directory
+places = [numba.__file__, scipy.__file__, h5py.__file__, hpcepm.__file__, str(cache_directory())]
+print(os.environ["OMPI_COMM_WORLD_RANK"], *places, file=sys.stderr)
+"""
+
+
+def from_copies(folder: Path, node_disk: Path) -> tuple[list[list[str]], str]:
+    """Run on three ranks; return from where each imported what, in order of ranks, and the rest."""
+    (folder / "look.py").write_text(PLUGIN)
+    options = ["input.yaml", "--plugin", "look.py", "--output", "copies"]
+    command = [str(JOBS / "from_copies.py"), str(node_disk), *options]
+    done = run_python(command, 3, folder, 300)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    told = sorted(line.split() for line in lines if line[:2] in ("0 ", "1 ", "2 "))
+    assert len(told) == 3
+    return told, "\n".join(line for line in lines if line[:2] not in ("0 ", "1 ", "2 "))
+
+
+def test_packages_are_read_by_one_rank_and_imported_from_copies(tmp_path: Path) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings_for((16, 16))))
+    plain = run_python(["-m", "hpcepm", "input.yaml"], None, tmp_path)
+    assert plain.returncode == 0, plain.stderr
+    disk = tmp_path / "disk"
+    told, rest = from_copies(tmp_path, disk)
+    assert not rest
+    assert not any(place.startswith(str(disk)) for place in told[0])
+    for _, *places in told[1:]:
+        assert all(place.startswith(f"{disk}/hpcepm-") for place in places), places
+    assert not any(disk.iterdir())
+    assert_same_bits(tmp_path / "run", tmp_path / "copies")
+
+
+def test_a_node_without_a_disk_of_its_own_says_so_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings_for((16, 16))))
+    (tmp_path / "disk").touch()
+    told, rest = from_copies(tmp_path, tmp_path / "disk")
+    assert "File exists" in rest and "from where they are installed" in rest
+    assert len({tuple(places) for _, *places in told}) == 1
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,9 @@ PHASES: Final = {
 }
 STAGES: Final = {
     "completing the state": ("hpcepm.run.runner.Runner", "under_way"),
-    "skeleton": ("hpcepm.storage.fields", "_write_skeleton"),
-    "rows": ("hpcepm.storage.fields", "_write_rows"),
-    "comparing": ("hpcepm.storage.fields", "_compare_rows"),
+    "skeleton": ("hpcepm.storage.fields", "_create"),
+    "rows": ("hpcepm.storage.fields", "_write_piece"),
+    "comparing": ("hpcepm.storage.fields", "_compare_piece"),
     "checksum": ("hpcepm.storage.fields", "_write_checksum"),
     "renaming": ("hpcepm.storage.fields", "fsync_and_rename"),
     "noting the newest": ("hpcepm.storage.checkpoints", "write_bytes"),
@@ -98,6 +98,8 @@ def install(at: str, do: str, when: str = "entry", nth: int = 1, rank: int = 0) 
 
 if __name__ == "__main__":
     from hpcepm.cli import main
+    from hpcepm.storage import pieces
 
+    pieces.PIECE = 2**16  # type: ignore[misc]  # so that all ranks write, once or twice a file
     install(**json.loads(sys.argv[1]))
     sys.exit(main(sys.argv[2:]))
