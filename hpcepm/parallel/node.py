@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .board import make_board, meet
 from .compiled import IN_PYTHON
-from .waiting import settle
+from .waiting import allowed_processors, settle
 
 NAME: Final = "hpcepm"
 
@@ -49,8 +49,7 @@ class Node:
             self._comm = MPI.COMM_SELF
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
-        allowed = self.allgather(os.sched_getaffinity(0))
-        self.processors = len(frozenset().union(*allowed))
+        self.processors = len(set().union(*self.allgather(allowed_processors())))
         self.board = make_board(self, np.zeros(1, np.int64) if awaited is None else awaited)
 
     def shared(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:

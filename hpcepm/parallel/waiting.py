@@ -9,7 +9,9 @@ loses its turn to any process of someone else. Where ranks are more than process
 
 import os
 import platform
+import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -52,12 +54,19 @@ class Processors(NamedTuple):
     moved: NDArray[np.int64]  # (1,): whether it has
 
 
+def allowed_processors() -> set[int]:
+    """Return the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return set(os.sched_getaffinity(0))
+    return set(range(os.cpu_count() or 1))
+
+
 def make_processors(node: Any, awaited: NDArray[np.int64]) -> Processors:
     """Return the processors of the ranks of a `Node`. Collective."""
     last = node.shared((node.size, LINE), np.int64)
     last[node.rank] = MOVING
     allowed = np.zeros(BYTES_OF_A_SET, np.uint8)
-    for processor in os.sched_getaffinity(0):
+    for processor in allowed_processors():
         allowed[processor // 8] |= 1 << (processor % 8)
     counts = (np.zeros(1, np.int64) for _ in range(2))
     crowded = int(node.size > node.processors)
@@ -86,10 +95,15 @@ def _spin(_typing: Any) -> Any:
     return types.void(), generate
 
 
+def _of_linux(name: str, signature: Any, in_python: Callable[..., Any]) -> Any:
+    """Return a function of Linux. Elsewhere ranks share no memory, and it is never called."""
+    return external(name if sys.platform == "linux" else "abort", signature, in_python)
+
+
 _yield_processor = external("sched_yield", types.intc(), os.sched_yield)
-_processor = external("sched_getcpu", types.intc(), lambda: -1)
+_processor = _of_linux("sched_getcpu", types.intc(), lambda: -1)
 _sleep = external("usleep", types.intc(types.uintc), lambda us: time.sleep(us * 1e-6))
-_set_allowed = external(
+_set_allowed = _of_linux(
     "sched_setaffinity", types.intc(types.intc, types.uintp, types.voidptr), lambda *_: -1
 )
 
