@@ -32,7 +32,7 @@ def predictions() -> str:
             parts = event_us((n, n), "lazy", ranks, -(-ranks // RANKS_OF_A_NODE))
             hours = sum(parts.values()) * 1e-6 * EVENTS_PER_SITE * TARGET * n * n / 3600
             rows.append([n, ranks, _told(sum(parts.values())), _told(hours), *_each(parts)])
-    parts_of = [f"{name}" for name in event_us((2048, 2048), "lazy")]
+    parts_of = list(event_us((2048, 2048), "lazy"))
     return table(["N", "ranks", "µs an event", f"hours to ε = {TARGET}", *parts_of], rows)
 
 

@@ -38,15 +38,15 @@ SEARCH_NS: Final = 0.058  # a block and sweep
 SWEEPS: Final = 1.3  # a step: who is unstable, or weakest
 LOOK_UPS: Final = 0.83  # an event, of all events between two convolutions
 SITES_SUMMED: Final = 2.4  # an event: sites whose pending events are looked up
-LOOK_UP_NS: Final = {17: 0.45, 19: 0.7, 21: 0.9, 23: 2.0, 25: 5.0, 27: 8.0, 29: 13.0}
-"""By log₂ of the bytes of the table of G, which leaves the caches; the last two are assumed."""
+LOOK_UP_NS: Final = {17: 0.45, 19: 0.65, 21: 0.85, 23: 0.9, 25: 2.3, 27: 4.0, 29: 6.5}
+"""By log₂ of the bytes of the table of G, which leaves the caches; the last three are assumed."""
 CHUNK: Final = 1024  # look-ups that a rank takes at once
 MOST_PENDING: Final = 65535  # events: those of `hpcepm.model.state`
 
 # Of several ranks
 EXCHANGES: Final = 1.45  # a step: its events; the weakest site; that an avalanche has ended
-EXCHANGE_US: Final = 0.3  # on two ranks of a node, and for each doubling of them: assumed
-POOL_US: Final = 0.5  # a sweep: to see the lists of the other ranks of a node
+EXCHANGE_US: Final = 0.23  # on two ranks of a node, and for each doubling of them
+POOL_EXCHANGES: Final = 2.0  # a sweep: what it takes to see the lists of a node's other ranks
 MEETINGS_US: Final = 20.0  # a convolution, on ranks of a node
 NETWORK_US: Final = 1.5  # for each doubling of nodes; assumed
 BYTES_PER_US: Final = 10_000.0  # a rank, in an all-to-all between nodes; assumed
@@ -140,7 +140,7 @@ def _sums_us(shape: Shape, ranks: int, nodes: int, events: float) -> float:
     if ranks == nodes:
         return us
     last_chunk = min(look_ups / sweeps, CHUNK) / 2 * look_up_ns(shape) / 1000
-    return us + (last_chunk + POOL_US) * sweeps
+    return us + sweeps * (last_chunk + POOL_EXCHANGES * EXCHANGE_US)
 
 
 def exchange_us(ranks: int, nodes: int = 1) -> float:
@@ -148,9 +148,12 @@ def exchange_us(ranks: int, nodes: int = 1) -> float:
     return EXCHANGE_US * log2(ranks / nodes) + NETWORK_US * log2(nodes)
 
 
-def events_between_convolutions(shape: Shape) -> float:
-    """Return how many events the lazy engine defers before it convolves."""
-    events = events_per_step(shape[0] * shape[1])
+def events_between_convolutions(shape: Shape, per_step: float | None = None) -> float:
+    """Return how many events the lazy engine defers before it convolves.
+
+    ``per_step`` is how many events a step has, if not those of steady flow.
+    """
+    events = events_per_step(shape[0] * shape[1]) if per_step is None else per_step
     return min(MOST_PENDING, (2 * events * lazy_sizes(shape).max_pending_cost) ** 0.5)
 
 

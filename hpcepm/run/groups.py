@@ -56,6 +56,24 @@ class Result(NamedTuple):
     problem: str | None = None  # why the run cannot go on
 
 
+def in_turn(members: list[int], node_of: list[int]) -> list[int]:
+    """Return the ranks of a group, numbered in turn over their nodes.
+
+    Strips of rows that are neighbours, and an avalanche on them, then lie on many nodes, each of
+    which adds up its own sums.
+
+    Parameters
+    ----------
+    members
+        Of the group, ascending.
+    node_of
+        For each rank of the world, something that names its node.
+    """
+    nodes = [node_of[rank] for rank in members]
+    place = {rank: nodes[:k].count(node_of[rank]) for k, rank in enumerate(members)}
+    return sorted(members, key=lambda rank: (place[rank], rank))
+
+
 class Groups:
     """The ranks of a run, cut into groups.
 
@@ -88,8 +106,11 @@ class Groups:
         self.n_working = len(members) if n_working is None else n_working
         self.n_ranks = sum(len(group) for group in members[: self.n_working])
         mine = next(k for k, group in enumerate(members) if world.rank in group)
-        whole = len(members) == 1
-        self.group = world if whole else Ranks(world.comm.Split(mine, world.rank), world)
+        order = in_turn(members[mine], world.allgather(world.node.allgather(world.rank)[0]))
+        if len(members) == 1 and order == members[0]:
+            self.group = world
+        else:
+            self.group = Ranks(world.comm.Split(mine, order.index(world.rank)), world)
         self.is_first = mine == 0
         self._idle = set(self.leaders[1 : self.n_working])
         self._sent = self._turns = 0

