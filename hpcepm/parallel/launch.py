@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import threading
@@ -77,27 +78,28 @@ def refuse_lone_ranks(comm: Any) -> None:
 LAUNCHERS: Final = ("mpiexec", "mpirun", "orterun", "orted")
 """Programs of Open MPI that are parents of ranks."""
 
-SECONDS_TO_END: Final = 6
-"""After the last rank Open MPI takes three, if it can reach its daemons on other machines."""
+SECONDS_TO_END: Final = 4
+"""Open MPI takes three to end all ranks, if it can reach its daemons on other machines."""
 
 
-def end_launcher_soon() -> None:
-    """Have Open MPI's launcher end with exit code 1, if it does not by itself when its ranks end.
+def end_launcher() -> None:
+    """Ask Open MPI's launcher to end, with exit code 1, and again if it is there a while later.
 
-    If the network is cut, it waits for its daemons on other machines, a quarter of an hour or more.
-    Asked to end three times in a row, it does.
+    To be called before this rank ends. If the network is cut, the launcher waits for its daemons on
+    other machines, a quarter of an hour or more. (It has been seen to crash when it was asked only
+    after its ranks had ended.)
     """
     launcher = os.getppid()
     with suppress(OSError):
         if Path(f"/proc/{launcher}/comm").read_text().strip().partition(".")[0] in LAUNCHERS:
-            ask = f"kill -TERM {launcher} || exit; sleep 0.1"
             subprocess.Popen(
-                ["sh", "-c", f"sleep {SECONDS_TO_END}; {ask}; {ask}; {ask}"],
+                ["sh", "-c", f"sleep {SECONDS_TO_END}; kill -TERM {launcher}"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # else it would be killed with the ranks
             )
+            os.kill(launcher, signal.SIGTERM)
 
 
 def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any) -> NoReturn:
@@ -107,7 +109,6 @@ def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any)
     """
     comm = MPI.COMM_WORLD if MPI.Is_initialized() else MPI.COMM_NULL
     report_fault(error, f"rank {comm.rank} of {comm.size}: " if comm and comm.size > 1 else "")
-    end_launcher_soon()
     # Abort itself has been seen to hang when the network is gone.
     threading.Timer(4.0, os._exit, [1]).start()
     if comm:

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from mpi4py import MPI
 
-from hpcepm.parallel.launch import end_launcher_soon
+from hpcepm.parallel.launch import end_launcher
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.waiting import IN_MPI, NOBODY
 from hpcepm.text import duration, write
@@ -175,7 +175,7 @@ class Watchdog:
         else:
             self._addresses = {0: address}
             if says:  # it has ended the run, and told why
-                end_launcher_soon()
+                end_launcher()
                 os._exit(1)
 
     def _tell(self, addresses: Iterable[Any], lasts: float, says: str) -> None:
@@ -201,7 +201,7 @@ class Watchdog:
         write("\n".join(self.report(lasts, now)) + "\n", sys.stderr)
         with suppress(OSError, ValueError):
             sys.stderr.flush()
-        end_launcher_soon()
+        end_launcher()
         os._exit(1)
 
     def report(self, lasts: float, now: float) -> list[str]:
