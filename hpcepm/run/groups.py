@@ -16,8 +16,11 @@ from typing import Final, NamedTuple
 
 from mpi4py import MPI
 
+from hpcepm.input import Input
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.storage.store import Rows
+
+from .sharing import groups_of_ranks
 
 SECONDS_BETWEEN_LOOKS: Final = 0.0005
 SECONDS_OF_THE_IDLE: Final = 0.02
@@ -85,6 +88,8 @@ class Groups:
         The ranks of each group; rank 0 is the first of the first.
     n_working
         How many of the groups get realizations: the first ones. None for all.
+    crowded
+        Whether there are more ranks than processors.
 
     Attributes
     ----------
@@ -99,9 +104,13 @@ class Groups:
     """
 
     def __init__(
-        self, world: Ranks, members: list[list[int]], n_working: int | None = None
+        self,
+        world: Ranks,
+        members: list[list[int]],
+        n_working: int | None = None,
+        crowded: bool = False,
     ) -> None:
-        self.world = world
+        self.world, self.crowded = world, crowded
         self.leaders = [group[0] for group in members]
         self.n_working = len(members) if n_working is None else n_working
         self.n_ranks = sum(len(group) for group in members[: self.n_working])
@@ -179,3 +188,14 @@ class Groups:
         """Wait a little; longer the longer nothing came."""
         self._turns += 1
         time.sleep(min(SECONDS_OF_THE_IDLE, SECONDS_BETWEEN_LOOKS * 2.0 ** (self._turns // 20)))
+
+
+def make_groups(world: Ranks, settings: Input) -> Groups:
+    """Return the groups of ranks for an input. Collective."""
+    crowded = world.allgather(world.node.rank >= world.node.processors)
+    asked, n, (nx, ny) = (
+        settings.ranks_per_realization,
+        settings.realizations,
+        settings.lattice.shape,
+    )
+    return Groups(world, *groups_of_ranks(crowded, asked, n, (nx, ny)), any(crowded))

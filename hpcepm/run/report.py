@@ -7,6 +7,7 @@ from hpcepm.model.distributions import preset
 from hpcepm.model.glass import age, disorder_strength
 from hpcepm.text import count, duration, memory
 
+from . import sharing
 from .provenance import SHOWN
 
 if TYPE_CHECKING:
@@ -105,3 +106,26 @@ def summary(run: "Run", seconds: float) -> list[str]:
         f"{count(events)} events ({rate}/s) in {count(int(macro['avalanches']))} avalanches",
         *([f"  results   {run.path / 'run.h5'}"] if run.path else []),
     ]
+
+
+def show(run: "Run") -> None:
+    """Show where a run is. On rank 0."""
+    if run.progress is None or run.store is None:
+        return
+    n = run.settings.realizations
+    if n > 1:
+        begun_with = run.resume.start.progress.realizations
+        run.progress.realizations(begun_with, run.store.n_done, n)
+    elif run.shearing:
+        macro, dynamics = run.runner.dynamics.state.macro[0], run.runner.dynamics
+        strain = float(macro["strain"])
+        counts = int(macro["events"]), int(macro["steps"])
+        run.progress.update(strain, dynamics.stress_at(strain), *counts)
+
+
+def too_many_ranks(run: "Run") -> list[str]:
+    """Return what a user should know of the number of ranks. On rank 0."""
+    groups, nodes = run.groups, run.group.exchange.messages.size
+    idle = run.world.size - groups.n_ranks
+    engine = run.choice.engine
+    return sharing.warnings(run.group.size, idle, groups.crowded, run.plan.shape, engine, nodes)

@@ -31,10 +31,10 @@ from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
 from hpcepm.storage.writers import writers_in
 
-from . import provenance, sharing
-from .groups import SECONDS_BETWEEN_LOOKS, Groups, Order, Result, Task
+from . import provenance
+from .groups import SECONDS_BETWEEN_LOOKS, Order, Result, Task, make_groups
 from .manager import Manager
-from .report import header, summary
+from .report import header, show, summary, too_many_ranks
 from .resources import DiskWatch
 from .resume import Resume
 from .runner import Destination, Runner
@@ -101,19 +101,13 @@ class Run:
         self.path: Path | None = world.bcast(directory.path if directory else None)
         settings, (nx, ny) = read.settings, read.settings.lattice.shape
         self.watchdog = Watchdog(world, settings.stall)
-        crowded = world.allgather(world.node.rank >= world.node.processors)
-        asked, n = settings.ranks_per_realization, settings.realizations
-        self.groups = Groups(world, *sharing.groups_of_ranks(crowded, asked, n, (nx, ny)))
+        self.groups = make_groups(world, settings)
         self.group = self.groups.group
         self.writers = writers_in(self.path, world) if self.path else None
         self.lattice = Lattice((nx, ny), self.group)
         self.glass = glass_of(read, self.lattice)
         self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
-        self.choice = choice = choose_engine(settings.engine, (nx, ny))
-        idle, nodes = world.size - self.groups.n_ranks, self.group.exchange.messages.size
-        self._too_many_ranks = sharing.warnings(
-            self.group.size, idle, any(crowded), (nx, ny), choice.engine, nodes
-        )
+        self.choice = choose_engine(settings.engine, (nx, ny))
         self.plan = plan_of(settings)
         self.versions = provenance.versions() if world.is_root else {}
         self.resume = Resume(world, read, directory, self.plan, self.versions, wanted=resume)
@@ -133,7 +127,7 @@ class Run:
         if self.store is not None:
             queue = self.resume.queue
             self.manager = Manager(self.groups, self.store, settings, directory, deadline, queue)
-        self._shearing = False
+        self.shearing = False
         self.events_before, self._steps = 0, 64
         self._slowest_checkpoint = 0.0
         self._disk = DiskWatch(settings)
@@ -173,7 +167,7 @@ class Run:
             It was asked to stop, and wrote a checkpoint.
         """
         if self.progress:
-            self.progress.warn(self.resume.warnings + self._too_many_ranks)
+            self.progress.warn([*self.resume.warnings, *too_many_ranks(self)])
             self.progress.say(header(self))
         try:
             yield from self._run()
@@ -216,7 +210,7 @@ class Run:
         while True:
             signal, task = self._signal(), None
             if self.manager is not None:
-                self._report()
+                show(self)
                 task = self.manager.next_task(*signal, self._seconds_to_stop())
             elif self.group.is_root:
                 self._tell_signal(*signal)
@@ -241,11 +235,11 @@ class Run:
         except ImpossibleState as error:
             self._fail(f"{self.resume.file_of(realization)}: realization {realization}: {error}")
         self.events_before = int(self.runner.dynamics.state.macro[0]["events"])
-        self._shearing = True
+        self.shearing = True
         self.watchdog.doing = f"shears realization {realization}"
         yield from self.runner.shear(self._pause, self._steps)
         rows = self.runner.take_rows()
-        self._shearing = self.settings.realizations == 1  # its state serves a larger target
+        self.shearing = self.settings.realizations == 1  # its state serves a larger target
         if self.store is not None:
             self.store.add(realization, rows, finished=True)
         elif self.group.is_root:
@@ -285,7 +279,7 @@ class Run:
     def _decide(self, urgency: int, signal: str | None) -> Order:
         """Return what this group does. On its leader."""
         if self.manager is not None:
-            self._report()
+            show(self)
             return self.manager.decide(urgency, signal, self._seconds_to_stop())
         self._tell_signal(urgency, signal)
         task = self.groups.poll()
@@ -296,20 +290,6 @@ class Run:
         if signal is not None and urgency > self._signals_told:
             self._signals_told = urgency
             self.groups.report(Result(signal=(urgency, signal)))
-
-    def _report(self) -> None:
-        """Show where the run is. On rank 0."""
-        if self.progress is None or self.store is None:
-            return
-        n = self.settings.realizations
-        if n > 1:
-            begun_with = self.resume.start.progress.realizations
-            self.progress.realizations(begun_with, self.store.n_done, n)
-        elif self._shearing:
-            macro, dynamics = self.runner.dynamics.state.macro[0], self.runner.dynamics
-            strain = float(macro["strain"])
-            counts = int(macro["events"]), int(macro["steps"])
-            self.progress.update(strain, dynamics.stress_at(strain), *counts)
 
     def _seconds_to_stop(self) -> float:
         """Return how long stopping will take: a checkpoint as slow as the slowest, and a pause."""
@@ -332,14 +312,14 @@ class Run:
     def _add_rows(self) -> None:
         """Add the rows under way to the tables, if it is their turn. Collective on the group."""
         done = self.store.n_done if self.store is not None else -1
-        if self._shearing and self.group.bcast(done) == self.runner.realization:
+        if self.shearing and self.group.bcast(done) == self.runner.realization:
             rows = self.runner.take_rows()
             if self.store is not None:
                 self.store.add(done, rows, finished=False)
 
     def _fail(self, problem: str) -> NoReturn:
         """End the run, for this group cannot go on. Collective on the group."""
-        self._shearing = False
+        self.shearing = False
         if self.manager is not None:
             self.manager.problem = problem
             self.groups.order_all(Order.CANCEL)
@@ -399,7 +379,7 @@ class Run:
         with self.world.collective_errors(f"{self.path}: the output cannot be written"):
             if self.store is not None:
                 self.store.save()
-        mine: UnderWay | None = self.runner.under_way() if self._shearing else None
+        mine: UnderWay | None = self.runner.under_way() if self.shearing else None
         waiting = self.resume.waiting(self.manager.queue) if self.manager else None
         assert self.path is not None
         folder = self.path / "checkpoints"

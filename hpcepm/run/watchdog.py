@@ -30,7 +30,7 @@ from hpcepm.text import duration, write
 BEATS: Final = 20
 """How often a rank is heard of in the time after which a run is ended, at the least."""
 
-LONGEST_BEAT: Final = 5.0
+LONGEST_BEAT: Final = 2.5
 MISSED_BEATS: Final = 3
 LARGEST_DATAGRAM: Final = 8192
 NOT_HEARD: Final = 10

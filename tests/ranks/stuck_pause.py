@@ -4,6 +4,7 @@ import sys
 import time
 
 from hpcepm.cli import main
+from hpcepm.run import run
 from hpcepm.run.run import Run
 
 
@@ -14,5 +15,5 @@ def _stuck(_: Run) -> None:
 
 
 if __name__ == "__main__":
-    Run._report = _stuck  # type: ignore[assignment, method-assign]
+    run.show = _stuck
     sys.exit(main(sys.argv[1:]))
