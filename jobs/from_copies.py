@@ -19,6 +19,7 @@ import time
 import traceback
 from importlib import import_module
 from pathlib import Path
+from sysconfig import get_path
 from typing import Any, Final
 
 import mpi4py
@@ -64,21 +65,25 @@ def _use_copies(world: Any, folder: str) -> None:
     if where is not None and world.rank > 0:
         sys.path.insert(0, where)
         os.environ["NUMBA_CACHE_DIR"] = str(Path(where, "compiled"))
+        os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # it would look into all packages
 
 
 def _files_of_packages() -> dict[str, File]:
     """Import what a run needs; return the files of the packages, and of what was compiled."""
     import_module("hpcepm.cli.run")
-    package = Path(sys.modules["hpcepm"].__path__[0])
-    roots = {Path(root) for root in site.getsitepackages()}
     names = {name.partition(".")[0] for name in sys.modules} - {"mpi4py"}  # all have that already
-    places = [root / f"{name}{end}" for root in roots for name in names for end in ("", ".libs")]
-    singles = [path for root in roots for name in names for path in root.glob(f"{name}.*")]
+    ours, of_python = Path(sys.modules["hpcepm"].__path__[0]), Path(get_path("stdlib"))
+    roots = {of_python, of_python / "lib-dynload", *map(Path, site.getsitepackages())}
+    places = {ours: ours.parent}
+    for root in roots:
+        for name in names:
+            ends = (name, f"{name}.libs", f"{name}.py", f"{name}.*.so", f"__pycache__/{name}.*.pyc")
+            places |= {path: root for end in ends for path in root.glob(end)}
     found = {}
-    for top in [package, *places, *singles]:
-        for path in [top] if top.is_file() else top.rglob("*"):
-            relative = path.relative_to(top.parent)
-            if path.is_file() and "tests" not in relative.parts:
+    for place, root in places.items():
+        for path in [place] if place.is_file() else place.rglob("*"):
+            relative = path.relative_to(root)
+            if path.is_file() and not {"tests", "test"}.intersection(relative.parts):
                 found[str(relative)] = _content(path)
     compiled = import_module("hpcepm.parallel.compiled").cache_directory()
     for path in compiled.glob("*.nbc") if compiled else ():

@@ -20,6 +20,9 @@ from .waiting import allowed_processors, settle
 
 NAME: Final = "hpcepm"
 
+LOCAL_COUNTS: Final = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS")
+"""Variables in which launchers say how many ranks of a run are on a machine."""
+
 Thing = TypeVar("Thing")
 
 
@@ -32,6 +35,8 @@ class Node:
         The communicator.
     awaited
         Where this rank says whom it waits for, shape (1,).
+    crowded
+        Whether the ranks must share processors. None: if more are on the machine than it has.
 
     Attributes
     ----------
@@ -41,15 +46,24 @@ class Node:
         What they tell each other on.
     processors
         How many processors of the node they may use, all together.
+    crowded
+        Whether that is fewer than there are ranks on the machine.
     """
 
-    def __init__(self, comm: Any, awaited: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self,
+        comm: Any,
+        awaited: NDArray[np.int64] | None = None,
+        crowded: bool | None = None,
+    ) -> None:
         self._comm = comm.Split_type(MPI.COMM_TYPE_SHARED)
         if IN_PYTHON or not self._can_share():  # plain Python has no atomics
             self._comm = MPI.COMM_SELF
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         self.processors = len(set().union(*self.allgather(allowed_processors())))
+        here = max(self.size, _started_here())
+        self.crowded = here > self.processors if crowded is None else crowded
         self.board = make_board(self, np.zeros(1, np.int64) if awaited is None else awaited)
 
     def shared(self, shape: int | tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
@@ -108,6 +122,12 @@ class Node:
         with suppress(OSError):
             os.close(descriptor)
         return memory
+
+
+def _started_here() -> int:
+    """Return how many ranks the launcher started on this machine, if it says so."""
+    told = (os.environ.get(name, "") for name in LOCAL_COUNTS)
+    return max((int(n) for n in told if n.isdecimal()), default=1)
 
 
 def _open(path: str) -> int:

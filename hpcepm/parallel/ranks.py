@@ -43,7 +43,8 @@ def _waits(name: str) -> Callable[..., Any]:
     return call
 
 
-for _name in ("allgather", "allreduce", "alltoall", "Alltoallv", "bcast", "gather", "recv", "send"):
+_WAITING = ("allgather", "allreduce", "alltoall", "Alltoallv", "Alltoallw", "bcast", "gather")
+for _name in (*_WAITING, "recv", "send"):
     setattr(Watched, _name, _waits(_name))
 
 
@@ -56,6 +57,8 @@ class Ranks:
         An mpi4py communicator. A duplicate of it is used.
     of
         Those that these are part of, if so.
+    crowded
+        Whether they must share processors. None: if more are on a machine than it has.
 
     Attributes
     ----------
@@ -63,14 +66,14 @@ class Ranks:
         Whom this rank waits for, shape (1,): see `hpcepm.parallel.waiting`.
     """
 
-    def __init__(self, comm: Any, of: "Ranks | None" = None) -> None:
+    def __init__(self, comm: Any, of: "Ranks | None" = None, crowded: bool | None = None) -> None:
         self.awaited: NDArray[np.int64] = np.zeros(1, np.int64) if of is None else of.awaited
         duplicate = comm.Dup()
         self.comm = Watched(duplicate)
         self.comm.awaited = self.awaited
         self.rank: int = comm.rank
         self.size: int = comm.size
-        self.node = Node(duplicate, self.awaited)
+        self.node = Node(duplicate, self.awaited, crowded)
         self.exchange = make_exchange(self.comm, self.node)
 
     @property

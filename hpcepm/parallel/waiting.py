@@ -69,9 +69,15 @@ def make_processors(node: Any, awaited: NDArray[np.int64]) -> Processors:
     for processor in allowed_processors():
         allowed[processor // 8] |= 1 << (processor % 8)
     counts = (np.zeros(1, np.int64) for _ in range(2))
-    crowded = int(node.size > node.processors)
     return Processors(
-        node.rank, last, crowded, awaited, next(counts), allowed, allowed.copy(), next(counts)
+        node.rank,
+        last,
+        int(node.crowded),
+        awaited,
+        next(counts),
+        allowed,
+        allowed.copy(),
+        next(counts),
     )
 
 

@@ -119,7 +119,8 @@ class Groups:
         if len(members) == 1 and order == members[0]:
             self.group = world
         else:
-            self.group = Ranks(world.comm.Split(mine, order.index(world.rank)), world)
+            split = world.comm.Split(mine, order.index(world.rank))
+            self.group = Ranks(split, world, crowded and self.n_ranks == world.size)
         self.is_first = mine == 0
         self._idle = set(self.leaders[1 : self.n_working])
         self._sent = self._turns = 0

@@ -15,5 +15,5 @@ def _stuck(_: Run) -> None:
 
 
 if __name__ == "__main__":
-    run.show = _stuck
+    run.__dict__["show"] = _stuck
     sys.exit(main(sys.argv[1:]))

@@ -1,10 +1,13 @@
 """Who writes which bytes of a file of many ranks."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from hpcepm.parallel.ranks import Ranks
+from hpcepm.run import report
 from hpcepm.storage import writers
 from tests.conftest import assert_on_ranks
 
@@ -48,3 +51,18 @@ def test_without_linux_the_file_system_is_unknown(
 
 def test_pages_have_one_writer_and_pieces_are_large(tmp_path: Path) -> None:
     assert_on_ranks("written_bytes", 4, tmp_path, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (writers.Writers([0, 1], 1, True, "nfs4"), "run, on nfs4"),
+        (writers.Writers([0, 2, 1, 3], 2, True, "lustre"), "on lustre: all machines write"),
+        (writers.Writers([0, 1], 2, False, "nfs4"), "so that of rank 0 writes for all"),
+    ],
+)
+def test_the_header_says_who_writes(found: writers.Writers, told: str) -> None:
+    run: Any = SimpleNamespace(path=Path("run"), writers=found)
+    (line,) = report._output(run)
+    assert told in line
+    assert (found.machines > 1) == (":" in line)
