@@ -69,8 +69,8 @@ class Ranks:
     def __init__(self, comm: Any, of: "Ranks | None" = None, crowded: bool | None = None) -> None:
         self.awaited: NDArray[np.int64] = np.zeros(1, np.int64) if of is None else of.awaited
         duplicate = comm.Dup()
-        self.comm = Watched(duplicate)
-        self.comm.awaited = self.awaited
+        kinds = (Watched, type(duplicate))  # it remains of the kind that it is
+        self.comm: Any = type("Watched", kinds, {"awaited": self.awaited})(duplicate)
         self.rank: int = comm.rank
         self.size: int = comm.size
         self.node = Node(duplicate, self.awaited, crowded)
