@@ -58,7 +58,7 @@ part() { # part COMMAND INPUT [options]: COMMAND starts the next part
     hpcepm "$@" || code=$?
     case "$code" in
         "$STOPPED") ;;
-        1 | 205) if ! $advanced; then return "$code"; fi ;; # 205: Open MPI's mpiexec lost another machine
+        1 | 205 | 255) if ! $advanced; then return "$code"; fi ;; # 205, 255: Open MPI's mpiexec lost another machine
         *) return "$code" ;;
     esac
 

@@ -83,7 +83,7 @@ def test_a_part_that_got_on_is_requeued(folder: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("failed", ["1", "205"])
+@pytest.mark.parametrize("failed", ["1", "205", "255"])
 def test_a_part_that_failed_after_a_checkpoint_is_gone_on_from(folder: Path, failed: str) -> None:
     stand_in(folder, "srun", NEW_CHECKPOINT.replace("75", failed))
     code, told, calls = run_template(folder, "requeue", "input.yaml")

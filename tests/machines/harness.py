@@ -11,7 +11,7 @@ from tests.faults.harness import COMMAND
 from tests.machines.cluster import Cluster
 
 STOPPED: Final = 75
-LOST_A_MACHINE: Final = 205
+LOST_A_MACHINE: Final = (205, 255)
 """The exit code of Open MPI's mpiexec that cannot reach its daemon on another machine any more.
 
 Its ranks may notice first; then it is theirs, 1.
