@@ -102,6 +102,12 @@ def end_launcher() -> None:
             os.kill(launcher, signal.SIGTERM)
 
 
+def end_at_once() -> NoReturn:
+    """End this rank, and with it the others, without a word to MPI: it may be what hangs."""
+    end_launcher()
+    os._exit(1)
+
+
 def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any) -> NoReturn:
     """End every rank because of an exception on this one: the others would wait for ever.
 
@@ -110,7 +116,7 @@ def abort_all_ranks(kind: type[BaseException], error: BaseException, trace: Any)
     comm = MPI.COMM_WORLD if MPI.Is_initialized() else MPI.COMM_NULL
     report_fault(error, f"rank {comm.rank} of {comm.size}: " if comm and comm.size > 1 else "")
     # Abort itself has been seen to hang when the network is gone.
-    threading.Timer(4.0, os._exit, [1]).start()
+    threading.Timer(4.0, end_at_once).start()
     if comm:
         comm.Abort(1)
     os._exit(1)

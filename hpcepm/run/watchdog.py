@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from mpi4py import MPI
 
-from hpcepm.parallel.launch import end_launcher
+from hpcepm.parallel.launch import end_at_once
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.waiting import IN_MPI, NOBODY
 from hpcepm.text import duration, write
@@ -175,8 +175,7 @@ class Watchdog:
         else:
             self._addresses = {0: address}
             if says:  # it has ended the run, and told why
-                end_launcher()
-                os._exit(1)
+                end_at_once()
 
     def _tell(self, addresses: Iterable[Any], lasts: float, says: str) -> None:
         datagram = json.dumps([self._word, self._world.rank, lasts, says]).encode()
@@ -201,8 +200,7 @@ class Watchdog:
         write("\n".join(self.report(lasts, now)) + "\n", sys.stderr)
         with suppress(OSError, ValueError):
             sys.stderr.flush()
-        end_launcher()
-        os._exit(1)
+        end_at_once()
 
     def report(self, lasts: float, now: float) -> list[str]:
         """Return where each rank is, as far as this one knows, in lines."""

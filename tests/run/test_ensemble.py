@@ -17,7 +17,7 @@ import yaml
 
 from tests.conftest import assert_same_bits, datasets, end, run_python, settings_for, start
 
-SETTINGS: dict[str, Any] = {**settings_for((9, 8), loading={"target": 0.1}), "realizations": 7}
+SETTINGS: dict[str, Any] = settings_for((9, 8), loading={"target": 0.1}, realizations=7)
 COMMAND = ["-m", "hpcepm", "input.yaml", "--output"]
 
 
@@ -130,8 +130,7 @@ def test_shapes_and_names(tmp_path: Path) -> None:
 
 
 LARGE: dict[str, Any] = {
-    **settings_for((70, 48), loading={"target": 0.1}, engine="lazy"),
-    "realizations": 3,
+    **settings_for((70, 48), loading={"target": 0.1}, engine="lazy", realizations=3),
     "ranks_per_realization": 1,
 }
 
@@ -175,7 +174,7 @@ def test_killed_ensembles_go_on_from_their_checkpoint(tmp_path: Path) -> None:
 def test_checkpoints_all_the_time_and_rows_of_many_records(tmp_path: Path) -> None:
     """Rows so large that a message of them waits for rank 0, which calls all ranks meanwhile."""
     output = {"observables": {"every": 0.0002}}
-    settings = {**settings_for((16, 16), output=output), "realizations": 12}
+    settings = settings_for((16, 16), output=output, realizations=12)
     write_input(tmp_path, {**settings, "checkpoint": {"every": "0.01 s"}})
     assert run_python([*COMMAND, "one"], None, tmp_path).returncode == 0
     for k in range(3):

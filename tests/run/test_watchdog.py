@@ -12,7 +12,7 @@ from tests.conftest import ROOT, assert_on_ranks, assert_same_bits, end, run_pyt
 from tests.faults.harness import COMMAND, SETTINGS, ranks_of, wait_until, write_input
 
 STALL = 3.0
-CHANGES = {"stall": f"{STALL} s", "loading": {"target": 0.4}, "checkpoint": {"every": "0.5 s"}}
+CHANGES = {"stall": f"{STALL} s", "loading": {"target": 3.0}, "checkpoint": {"every": "0.3 s"}}
 
 
 def test_silence_is_as_long_as_nobody_got_on() -> None:
