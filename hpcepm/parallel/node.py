@@ -48,6 +48,8 @@ class Node:
         How many processors of the node they may use, all together.
     crowded
         Whether that is fewer than there are ranks on the machine.
+    is_alone
+        Whether these are all ranks of the communicator.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Node:
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         self.processors = len(set().union(*self.allgather(allowed_processors())))
+        self.is_alone: bool = comm.size == self.size
         here = max(self.size, _started_here())
         self.crowded = here > self.processors if crowded is None else crowded
         self.board = make_board(self, np.zeros(1, np.int64) if awaited is None else awaited)

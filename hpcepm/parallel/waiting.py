@@ -29,6 +29,7 @@ LINE: Final = 8
 
 SPINS_BETWEEN_LOOKS: Final = 64  # after so many, about a microsecond, a rank looks where it is
 LOOKS_SPINNING: Final = 6000  # longer than a time slice of the system; then it sleeps
+LOOKS_SPINNING_FOR_OTHERS: Final = 300  # where ranks of other machines are waited for, too
 LOOKS_TOGETHER: Final = 3  # on one processor, in all waits: then it moves
 EXCHANGES_BETWEEN_LOOKS: Final = 16  # of a rank that never waits
 SLEEP_US: Final = 50
@@ -47,6 +48,7 @@ class Processors(NamedTuple):
     rank: int
     last: NDArray[np.int64]  # (ranks, LINE), element 0; or `MOVING`
     crowded: int  # whether the ranks are more than the processors that they may use
+    patience: int  # looks until it sleeps
     awaited: NDArray[np.int64]  # (1,): of this rank; see `IN_MPI`
     together: NDArray[np.int64]  # (1,): looks on the processor of the awaited rank since it moved
     allowed: NDArray[np.uint8]  # (BYTES_OF_A_SET,): the processors of this rank, as the system says
@@ -68,16 +70,18 @@ def make_processors(node: Any, awaited: NDArray[np.int64]) -> Processors:
     allowed = np.zeros(BYTES_OF_A_SET, np.uint8)
     for processor in allowed_processors():
         allowed[processor // 8] |= 1 << (processor % 8)
-    counts = (np.zeros(1, np.int64) for _ in range(2))
+    together, moved = (np.zeros(1, np.int64) for _ in range(2))
+    patience = LOOKS_SPINNING if node.is_alone else LOOKS_SPINNING_FOR_OTHERS
     return Processors(
         node.rank,
         last,
         int(node.crowded),
+        patience,
         awaited,
-        next(counts),
+        together,
         allowed,
         allowed.copy(),
-        next(counts),
+        moved,
     )
 
 
@@ -126,7 +130,7 @@ def rest(processors: Processors, awaited: int, turns: int) -> int:
         return turns
     processors.awaited[0] = awaited + 1
     here = look(processors)
-    if turns > LOOKS_SPINNING * SPINS_BETWEEN_LOOKS:
+    if turns > processors.patience * SPINS_BETWEEN_LOOKS:
         _sleep(SLEEP_US)
     elif processors.crowded:
         _yield_processor()
