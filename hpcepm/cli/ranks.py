@@ -14,6 +14,7 @@ from hpcepm.input import Input, InputError, read_input
 from hpcepm.input.plugins import load_plugin
 from hpcepm.model.cost import event_us
 from hpcepm.model.engines import choose_engine
+from hpcepm.parallel.waiting import allowed_processors
 from hpcepm.run.sharing import fastest_ranks
 from hpcepm.text import write
 
@@ -29,13 +30,18 @@ class IdleProcessors:
 
     def __init__(self) -> None:
         self._began, self._own = time.monotonic(), time.process_time()
-        self._allowed = os.sched_getaffinity(0)
+        self._allowed = allowed_processors()
         self._busy_before = self._busy()
 
     def _busy(self) -> float:
-        """Return the seconds in which the processors were busy until now, all together."""
-        busy = 0
-        for line in Path("/proc/stat").read_text().splitlines():
+        """Return the seconds in which the processors were busy until now, all together.
+
+        Where the system does not say (it is not Linux), 0: all processors count as idle.
+        """
+        busy, lines = 0, ""
+        with suppress(OSError):
+            lines = Path("/proc/stat").read_text()
+        for line in lines.splitlines():
             name, *ticks = line.split()
             if name[:3] == "cpu" and name[3:].isdigit() and int(name[3:]) in self._allowed:
                 user, nice, system, _, _, irq, softirq, steal = map(int, ticks[:8])
@@ -61,14 +67,14 @@ def _quota(processors: int) -> int:
 
 def why(settings: Input, ranks: int, idle: int) -> str:
     """Return in words why so many ranks are taken."""
-    (nx, ny), allowed = settings.lattice.shape, len(os.sched_getaffinity(0))
+    (nx, ny), allowed = settings.lattice.shape, len(allowed_processors())
     engine = choose_engine(settings.engine, (nx, ny)).engine
     of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}; {idle} of {allowed} processors are idle"
     if settings.realizations > 1:
-        return f"{of_ranks}, for {settings.realizations} realizations. -n takes another number"
+        return f"{of_ranks}, for {settings.realizations} realizations. -n takes another"
     costs = [(n, sum(event_us((nx, ny), engine, n).values())) for n in sorted({1, ranks, idle})]
     told = ", ".join(f"{us:.2g} µs on {n}" for n, us in costs)
-    return f"{of_ranks}. An event takes about {told}. -n takes another number"
+    return f"{of_ranks}. Estimated for an event, by number of ranks: {told}. -n takes another"
 
 
 def main(arguments: list[str]) -> int:
@@ -76,10 +82,12 @@ def main(arguments: list[str]) -> int:
     processors = IdleProcessors()
     try:
         options = run_parser().parse_args(arguments)
+        if options.input is None:
+            raise UsageError("no input")
         for path in options.plugin:
             load_plugin(path)
         settings = read_input(options.input, options.set, options.output).settings
-    except (InputError, UsageError, TypeError):
+    except (InputError, UsageError):
         write("1\n")  # the run itself says what is wrong
         return 0
     idle = processors.count()
@@ -87,7 +95,8 @@ def main(arguments: list[str]) -> int:
     engine = choose_engine(settings.engine, (nx, ny)).engine
     ranks = fastest_ranks((nx, ny), engine, idle, settings.realizations, asked)
     write(f"{ranks}\n")
-    write(f"tools/run: {why(settings, ranks, idle)}\n", sys.stderr)
+    if not options.quiet:
+        write(f"tools/run: {why(settings, ranks, idle)}\n", sys.stderr)
     return 0
 
 

@@ -1,0 +1,101 @@
+"""On how many ranks tools/run starts an input."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hpcepm.cli.ranks import IdleProcessors, main
+from hpcepm.parallel.waiting import allowed_processors
+from tests.conftest import settings_for
+
+
+def write(folder: Path, settings: dict[str, Any]) -> str:
+    path = folder / "input.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return str(path)
+
+
+def test_a_busy_process_takes_a_processor_away() -> None:
+    """Looked at several times, with and without: others may be at work here, too."""
+    allowed = len(allowed_processors())
+    if allowed == 1:
+        assert IdleProcessors().count() == 1
+        return
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(allowed)]
+    try:
+        time.sleep(0.5)
+        assert min(IdleProcessors().count() for _ in range(3)) == 1
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert 1 <= IdleProcessors().count() <= allowed
+
+
+def test_the_present_process_does_not_count_as_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    processors = IdleProcessors()
+    monkeypatch.setattr(processors, "_busy_before", processors._busy())
+    monkeypatch.setattr(processors, "_busy", lambda: processors._busy_before + 0.2)
+    monkeypatch.setattr(time, "process_time", lambda: processors._own + 0.2)
+    assert processors.count() == len(processors._allowed)
+
+
+@pytest.mark.parametrize(
+    ("idle", "settings", "ranks"),
+    [
+        (1, settings_for((256, 256), realizations=1), 1),
+        (2, settings_for((16, 16), realizations=1), 1),
+        (2, settings_for((256, 256), realizations=1), 2),
+        (4, settings_for((32, 32), realizations=3), 3),
+    ],
+)
+def test_the_fastest_number_is_taken_and_why_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    idle: int,
+    settings: dict[str, Any],
+    ranks: int,
+) -> None:
+    monkeypatch.setattr(IdleProcessors, "count", lambda _: idle)
+    path = write(tmp_path, settings)
+    assert main([path]) == 0
+    out, err = capfd.readouterr()
+    assert out == f"{ranks}\n"
+    assert err.startswith(f"tools/run: {ranks} rank") and f"{idle} of " in err
+    assert main([path, "--quiet"]) == 0
+    assert capfd.readouterr() == (f"{ranks}\n", "")
+
+
+@pytest.mark.parametrize("wrong", [["no-such.yaml"], [], ["--sset", "a=1"], ["x", "--set", "y"]])
+def test_what_is_wrong_is_left_to_the_run(
+    wrong: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(wrong) == 0
+    assert capfd.readouterr() == ("1\n", "")
+
+
+def test_tools_run_starts_so_many(tmp_path: Path) -> None:
+    """As a user does, from another folder; the number that it says is the number that runs."""
+    tool = Path(__file__).parents[2] / "tools" / "run"
+    path = write(tmp_path, settings_for((64, 64), realizations=1))
+    done = subprocess.run(
+        [tool, Path(path).name],
+        cwd=tmp_path,
+        env={**os.environ, "OMPI_MCA_pml": "ob1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    told = next(line for line in done.stderr.splitlines() if line.startswith("tools/run: "))
+    n = told.split()[1]
+    assert f"64 × 64 sites on {n} rank" in done.stdout
+    assert (tmp_path / "run" / "summary.png").exists()
