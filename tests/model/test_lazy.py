@@ -18,8 +18,9 @@ from hpcepm.model.distributions import Constant, Lognormal, preset
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.engines.lazy import engine as lazy
-from hpcepm.model.engines.lazy.engine import LazyEngine, largest_between_blocks, quantum_of
+from hpcepm.model.engines.lazy.engine import LazyEngine, quantum_of
 from hpcepm.model.engines.lazy.sums import evaluate
+from hpcepm.model.engines.lazy.tables import Tiles, largest_between_blocks, largest_in_cells
 from hpcepm.model.kernel import Array, Kernel
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
@@ -33,7 +34,7 @@ def test_no_kernel_exceeds_the_bound_between_blocks(
     nx: int, ny: int, block: int, seed: int
 ) -> None:
     far = np.random.default_rng(seed).normal(size=(nx // 2 + 1, ny // 2 + 1))
-    largest = largest_between_blocks(far, (nx, ny), block)
+    largest = largest_between_blocks(far, (nx, ny), (block, block))
     columns = -(-ny // block)
     for i, j, k, m in product(range(nx), range(ny), range(nx), range(ny)):
         di, dj = abs(i - k), abs(j - m)
@@ -41,6 +42,41 @@ def test_no_kernel_exceeds_the_bound_between_blocks(
         difference = i // block - k // block
         difference += largest.shape[0] if difference < 0 else 0
         assert actual <= largest[difference, columns + j // block - m // block]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(2, 19),
+    st.integers(2, 19),
+    st.integers(1, 4),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    st.integers(0, 2**32 - 1),
+)
+def test_no_kernel_exceeds_the_bound_between_a_site_and_a_cell(
+    nx: int,
+    ny: int,
+    cell: int,
+    cells: tuple[int, int],
+    nearby: tuple[int, int],
+    seed: int,
+) -> None:
+    """Of a nearby block, by any difference of cells, with or without a period."""
+    far = np.random.default_rng(seed).normal(size=(nx // 2 + 1, ny // 2 + 1))
+    tiles = Tiles((nx, ny), cell, (cells[0] * cell, cells[1] * cell), nearby)
+    largest = largest_in_cells(far, tiles)
+    reach = tiles.reach
+    assert largest.shape == (cell, cell, 2 * reach[0] + 1, 2 * reach[1] + 1)
+    for i, j, k, m in product(range(nx), range(ny), range(nx), range(ny)):
+        di, dj = abs(i - k), abs(j - m)
+        actual = far[min(di, nx - di), min(dj, ny - dj)]
+        x, y = (
+            (to // cell - of // cell + period, -reach_of <= to // cell - of // cell + period <= reach_of)
+            for to, of, reach_of in ((i, k, reach[0]), (j, m, reach[1]))
+            for period in (0,)
+        )
+        if x[1] and y[1]:
+            assert actual <= largest[k % cell, m % cell, x[0] + reach[0], y[0] + reach[1]]
 
 
 class AnyKernel(Kernel):
@@ -67,14 +103,26 @@ def assert_certified(dynamics: Dynamics) -> int:
     assert isinstance(engine, LazyEngine)
     arrays, slack = engine.arrays, 1e3 * quantum_of(engine.scale)
     truth = fields.sigma_c - engine.internal_stress(dynamics.state)
-    by_site = np.ones((arrays.block, arrays.block))
-    bound, lowest = (
-        np.kron(a, by_site)[: lattice.rows, : lattice.ny].astype(float)
-        for a in (arrays.bound, arrays.lowest)
+    by_cell, by_block = (
+        np.ones(sides)
+        for sides in ((arrays.cell, arrays.cell), (arrays.block, arrays.block_width))
     )
+    far, lowest_of_block, nearby, lowest = (
+        np.kron(a, sites)[: lattice.rows, : lattice.ny].astype(float)
+        for a, sites in (
+            (arrays.bound, by_block),
+            (arrays.lowest_of_block, by_block),
+            (arrays.cell_bound, by_cell),
+            (arrays.lowest, by_cell),
+        )
+    )
+    bound = far + nearby
     uncertain = arrays.rounding_error[1] + slack
     assert (fields.yields_at + arrays.bound_at - bound <= truth + uncertain).all()
     assert (lowest - bound <= truth + uncertain).all()
+    assert (lowest_of_block - far <= truth + uncertain).all()
+    rounding = 1e-6 * (abs(lowest) + abs(nearby) + abs(far))
+    assert (lowest_of_block <= lowest - nearby + rounding)[np.isfinite(lowest)].all()
     fresh = fields.evaluated == arrays.n_pending[0]
     assert fields.yields_at[fresh] == pytest.approx(truth[fresh], abs=slack)
     return int((~fresh).sum())
