@@ -117,7 +117,7 @@ def assert_certified(dynamics: Dynamics) -> int:
         )
     )
     bound = far + nearby
-    uncertain = arrays.rounding_error[1] + slack
+    uncertain = arrays.rounding_error[0] + slack
     assert (fields.yields_at + arrays.bound_at - bound <= truth + uncertain).all()
     assert (lowest - bound <= truth + uncertain).all()
     assert (lowest_of_block - far <= truth + uncertain).all()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.convolution import Convolution
+from hpcepm.model.convolution import Convolution, RowsDone
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import Fields, State
 from hpcepm.parallel.compiled import compiled, compiled_minimum
@@ -66,12 +66,24 @@ class Engine(ABC):
         """Do what `redistribute` left to Python. Collective."""
         raise NotImplementedError(f"{self.name} leaves nothing to Python")
 
-    def find_yields_at(self, state: State) -> None:
-        """Set ``yields_at`` from the plastic strain. Collective."""
-        fields = state.fields
-        self.convolution.stress_of(fields.epsilon_p, fields.yields_at, fields.sigma_c)
-        if self.initial_stress is not None:
-            fields.yields_at[...] -= self.initial_stress
+    def find_yields_at(self, state: State, then: RowsDone | None = None) -> None:
+        """Set ``yields_at`` from the plastic strain. Collective.
+
+        ``then`` is called with the number of rows that are done so far.
+        """
+        fields, initial, begun = state.fields, self.initial_stress, 0
+
+        def subtract_initial(done: int) -> None:
+            nonlocal begun
+            if initial is not None:
+                fields.yields_at[begun:done] -= initial[begun:done]
+            begun = done
+            if then is not None:
+                then(done)
+
+        self.convolution.stress_of(
+            fields.epsilon_p, fields.yields_at, fields.sigma_c, subtract_initial
+        )
 
     def internal_stress(self, state: State) -> LocalField:
         """Return σ − Σ on the rows of this rank, in units of stress. The state is not changed.

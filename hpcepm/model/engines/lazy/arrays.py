@@ -16,6 +16,7 @@ numba adds a test to any other index, and loops with tests do not use vector reg
 """
 
 ROUNDING: Final = 2.0**-22  # more than the relative error of a few single-precision operations
+ONE_ROUNDING: Final = 2.0**-24 * (1.0 + 2.0**-10)  # more than that of one
 
 LINE: Final = 8  # 64-bit numbers in a cache line; each line is changed by one rank only
 
@@ -80,7 +81,8 @@ class LazyArrays(NamedTuple):
     table_index: NDArray[np.int32]  # scratch of sums: indices into `far` of some pending events
     column_min: NDArray[np.float64]  # (ny,): scratch, minimum of each column of a row of cells
     cell_min: NDArray[np.float32]  # (cell columns,): scratch, the same of a row of blocks
-    rounding_error: NDArray[np.float64]  # (2,): the largest possible |U| or |V|; the possible error
+    largest_bound: NDArray[np.float64]  # (1,): no |U| or |V| was larger since a convolution
+    rounding_error: NDArray[np.float64]  # (1,): how much too small U + V may be, from rounding
     bound_at: LocalField  # float32: U + V when the site was last evaluated
     n_pending: NDArray[np.int64]  # (1,): how many events are pending
     pending_i: NDArray[np.int32]  # (MOST_PENDING,): row of an event, as are

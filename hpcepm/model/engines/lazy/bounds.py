@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.parallel.compiled import compiled, inlined
+from hpcepm.parallel.compiled import compiled, compiled_minimum, inlined
 
-from .arrays import ROUNDING, at
+from .arrays import ONE_ROUNDING, ROUNDING, at
 
 
 @inlined
@@ -61,29 +61,45 @@ def _lower_some(lowest: NDArray[np.float32], most: NDArray[np.float32], slip: An
 
 
 @inlined
-def raise_far_blocks(engine: Any, first: int, last: int) -> None:
-    """Raise the bound of each block by the largest stress that pending events can add there.
+def raise_bounds(engine: Any, i: int, j: int, slip: float) -> None:
+    """Raise the bounds by the largest stress that an event can add outside of its window.
 
-    The table is 0 for blocks that are nearby.
+    Each of a few operations rounds: the slip, its product with an element of a table, and the sum,
+    which is at most the largest bound. A term of an exact sum is off by half a quantum.
     """
+    _raise_far_blocks(engine, i, j, slip)
+    _raise_nearby_cells(engine, i, j, slip)
+    engine.rounding_error[0] += (
+        engine.largest_bound[0] * ONE_ROUNDING
+        + slip * engine.most * ROUNDING
+        + engine.rounding_constant * 2.0**-51
+    )
+
+
+@inlined
+def _raise_far_blocks(engine: Any, i: int, j: int, slip: float) -> None:
+    """Raise the bounds of all blocks. The table is 0 for those that are nearby."""
     size, (all_rows, _), columns = (
         engine.exchange.size,
         engine.far_bound.shape,
         engine.bound.shape[1],
     )
-    for k in range(first, last):
-        slip = np.float32(engine.slips[k])
-        shift = columns - engine.pending_j[k] // engine.block_width
-        row = (engine.exchange.rank - engine.pending_i[k] // engine.block) % all_rows
-        for block_i in range(engine.bound.shape[0]):
-            _raise_row(engine.bound[at(block_i)], engine.far_bound[at(row), shift:], slip)
-            row += size
-            if row >= all_rows:
-                row -= all_rows
+    shift = columns - j // engine.block_width
+    row = (engine.exchange.rank - i // engine.block) % all_rows
+    largest = np.float32(0.0)
+    for block_i in range(engine.bound.shape[0]):
+        of_row = _raise_row(
+            engine.bound[at(block_i)], engine.far_bound[at(row), shift:], np.float32(slip)
+        )
+        largest = max(largest, of_row)
+        row += size
+        if row >= all_rows:
+            row -= all_rows
+    engine.largest_bound[0] = max(engine.largest_bound[0], largest)
 
 
 @inlined
-def raise_nearby_cells(engine: Any, i: int, j: int, slip: float) -> None:
+def _raise_nearby_cells(engine: Any, i: int, j: int, slip: float) -> None:
     """Raise the bounds of the cells of nearby blocks, and find the minima of these blocks.
 
     From one end of the lattice to the other, nearby blocks may be two parts of a row.
@@ -131,19 +147,25 @@ def _raise_cells(
             inside -= n_rows
         elif inside < -reach_x:
             inside += n_rows
-        _raise_row(
+        of_row = _raise_row(
             engine.cell_bound[cell_i, first:behind],
             table[inside + reach_x, first + shift + reach_y :],
             np.float32(slip),
         )
+        engine.largest_bound[0] = max(engine.largest_bound[0], of_row)
         difference += 1
     find_lowest_of_blocks(engine, here, start, stop)
 
 
-@compiled
-def _raise_row(bound: NDArray[np.float32], largest: NDArray[np.float32], slip: Any) -> None:
+@compiled_minimum
+def _raise_row(bound: NDArray[np.float32], largest: NDArray[np.float32], slip: Any) -> Any:
+    """Raise some bounds; return the largest |bound|."""
+    most = np.float32(0.0)
     for j in range(bound.size):
-        bound[at(j)] += slip * largest[at(j)]
+        value = bound[at(j)] + slip * largest[at(j)]
+        bound[at(j)] = value
+        most = max(most, abs(value))
+    return most
 
 
 @inlined
@@ -169,18 +191,3 @@ def _lower_to(
     for j in range(least.size):
         value = lowest[at(j)] - bound[at(j)]
         least[at(j)] = value if value < least[at(j)] else least[at(j)]
-
-
-@inlined
-def find_largest_bound(engine: Any) -> None:
-    """Find the largest |U| or |V|. It is smaller than the sum of what each event could add."""
-    engine.rounding_error[0] = max(_largest(engine.bound), _largest(engine.cell_bound))
-
-
-@compiled
-def _largest(bound: NDArray[np.float32]) -> float:
-    largest = np.float32(0.0)
-    for i in range(bound.shape[0]):
-        for j in range(bound.shape[1]):
-            largest = max(largest, abs(bound[at(i), at(j)]))
-    return float(largest)

@@ -27,7 +27,7 @@ from hpcepm.model.state import MOST_PENDING, PENDING, State
 from hpcepm.parallel.rows import Lattice, LocalField
 
 from .arrays import LazyArrays
-from .events import begin
+from .events import begin, begin_cells, find_all_lowest, forget
 from .pool import make_pool
 from .search import weakest_below
 from .sums import LANES
@@ -80,7 +80,8 @@ class LazyEngine(Engine):
             table_index=np.zeros(ADDED_AT_ONCE, np.int32),
             column_min=np.zeros(ny),
             cell_min=np.zeros(cells[1], np.float32),
-            rounding_error=np.zeros(2),
+            largest_bound=np.zeros(1),
+            rounding_error=np.zeros(1),
             bound_at=lattice.field(np.float32),
             n_pending=np.zeros(1, np.int64),
             pending_i=np.zeros(MOST_PENDING, np.int32),
@@ -105,11 +106,29 @@ class LazyEngine(Engine):
 
     def synchronize(self, state: State) -> None:
         """Set ``yields_at`` from the plastic strain. Collective."""
-        self.find_yields_at(state)
-        state.fields.evaluated[...] = 0
         state.macro[0]["pending_cost"] = 0
         state.pending = np.zeros(0, PENDING)
-        self.load(state)
+        arrays, fields, begun = self.arrays, state.fields, 0
+        forget(arrays)
+
+        def begin_rows(done: int) -> None:
+            nonlocal begun
+            last = done // arrays.cell if done < self.lattice.rows else len(arrays.lowest)
+            fields.evaluated[begun * arrays.cell : last * arrays.cell] = 0
+            begin_cells(
+                fields.yields_at,
+                arrays.bound_at,
+                arrays.lowest,
+                arrays.column_min,
+                arrays.cell,
+                arrays.rounding_constant,
+                begun,
+                last,
+            )
+            begun = last
+
+        self.find_yields_at(state, begin_rows)
+        find_all_lowest(arrays)
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
         """Return the smallest ``yields_at`` of this rank, or inf if it is above a limit."""

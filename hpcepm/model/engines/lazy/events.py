@@ -1,6 +1,6 @@
 """What the lazy engine does at an event: stress in the window, bounds everywhere else."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +10,15 @@ from hpcepm.model.state import Fields
 from hpcepm.parallel.compiled import bind, compiled, inlined
 from hpcepm.parallel.rows import LocalField, RowMap
 
-from .arrays import ROUNDING, LazyArrays, at, rounded_down
+from .arrays import LazyArrays, at, rounded_down
 from .bounds import (
     bound_of,
-    find_largest_bound,
     find_lowest_of_blocks,
     lower_cell,
     lower_near_cells,
-    raise_far_blocks,
-    raise_nearby_cells,
+    raise_bounds,
 )
 from .sums import evaluate
-
-EVENTS_BETWEEN_LOOKS: Final = 128  # after so many events the largest bound is looked up
 
 
 @bind(redistribute, LazyArrays)
@@ -48,10 +44,7 @@ def _redistribute(
         i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
         _change_window(engine, fields.yields_at, i, j, slip, row_map)
         lower_near_cells(engine, i, j, slip)
-        raise_nearby_cells(engine, i, j, slip)
-    raise_far_blocks(engine, m, m + n)
-    if engine.n_pending[0] // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
-        find_largest_bound(engine)
+        raise_bounds(engine, i, j, slip)
     return False
 
 
@@ -63,10 +56,6 @@ def _append(engine: Any, i: int, j: int, slip: float) -> None:
     engine.pending_j[m] = j
     engine.slips[m] = slip
     engine.n_pending[0] = m + 1
-    engine.rounding_error[0] += slip * engine.most
-    engine.rounding_error[1] += (
-        engine.rounding_error[0] * ROUNDING + engine.rounding_constant * 2.0**-51
-    )
 
 
 @inlined
@@ -119,54 +108,79 @@ def _subtract(
 @compiled
 def begin(engine: Any, fields: Fields, pending: NDArray[Any], row_map: RowMap) -> None:
     """Round ``yields_at``, and find all bounds anew from the pending events."""
+    forget(engine)
+    for k in range(pending.size):
+        _append(engine, pending[k].i, pending[k].j, pending[k].slip)
+        raise_bounds(engine, pending[k].i, pending[k].j, pending[k].slip)
+    n_cells = engine.lowest.shape[0]
+    begin_cells(
+        fields.yields_at,
+        engine.bound_at,
+        engine.lowest,
+        engine.column_min,
+        engine.cell,
+        engine.rounding_constant,
+        0,
+        n_cells,
+    )
+    if pending.size > 0:
+        for i in range(fields.yields_at.shape[0]):
+            for j in range(fields.yields_at.shape[1]):
+                if fields.evaluated[at(i), at(j)] > 0:
+                    bound = bound_of(engine, i, j)
+                    evaluate(engine, fields, i, j, row_map, bound)
+                    lower_cell(engine, i, j, rounded_down(fields.yields_at[i, j] + bound))
+    find_all_lowest(engine)
+
+
+@compiled
+def forget(engine: Any) -> None:
+    """Forget all pending events."""
     engine.n_pending[0] = 0
-    engine.rounding_error[:] = 0.0
+    engine.largest_bound[0] = engine.rounding_error[0] = 0.0
     engine.bound[:] = 0.0
     engine.cell_bound[:] = 0.0
-    for first in range(0, pending.size, EVENTS_BETWEEN_LOOKS):
-        last = min(first + EVENTS_BETWEEN_LOOKS, pending.size)
-        for k in range(first, last):
-            _append(engine, pending[k].i, pending[k].j, pending[k].slip)
-            raise_nearby_cells(engine, pending[k].i, pending[k].j, pending[k].slip)
-        raise_far_blocks(engine, first, last)
-        find_largest_bound(engine)
-    for cell_i in range(engine.lowest.shape[0]):
-        _begin_row(engine, fields, cell_i, row_map)
+
+
+@compiled
+def begin_cells(
+    yields_at: LocalField,
+    bound_at: LocalField,
+    lowest: NDArray[np.float32],
+    column_min: NDArray[np.float64],
+    cell: int,
+    rounding_constant: float,
+    first: int,
+    last: int,
+) -> None:
+    """Begin with rows of cells ``first`` to ``last`` − 1, row by row, while they are in the cache.
+
+    Sites without pending events have the bound 0.
+    """
+    rows, ny = yields_at.shape
+    for cell_i in range(first, last):
+        column_min[:] = np.inf
+        for i in range(cell_i * cell, min((cell_i + 1) * cell, rows)):
+            bound_at[i] = 0.0
+            _round(yields_at[i], rounding_constant, column_min)
+        for cell_j in range(lowest.shape[1]):
+            least = np.inf
+            for j in range(cell_j * cell, min((cell_j + 1) * cell, ny)):
+                least = min(least, column_min[at(j)])
+            lowest[at(cell_i), at(cell_j)] = rounded_down(least)
+
+
+@compiled
+def _round(values: NDArray[np.float64], grid: float, column_min: NDArray[np.float64]) -> None:
+    """Round some values, and lower a minimum of each column to them."""
+    for j in range(values.size):
+        value = (values[at(j)] + grid) - grid
+        values[at(j)] = value
+        column_min[at(j)] = value if value < column_min[at(j)] else column_min[at(j)]
+
+
+@compiled
+def find_all_lowest(engine: Any) -> None:
+    """Find the minima of all blocks from their cells."""
     for block_i in range(engine.bound.shape[0]):
         find_lowest_of_blocks(engine, block_i, 0, engine.bound.shape[1])
-
-
-@inlined
-def _begin_row(engine: Any, fields: Fields, cell_i: int, row_map: RowMap) -> None:
-    """Begin with a row of cells, while it is in the cache."""
-    c, column_min = engine.cell, engine.column_min
-    rows, ny = fields.yields_at.shape
-    column_min[:] = np.inf
-    for i in range(cell_i * c, min((cell_i + 1) * c, rows)):
-        _round(fields.yields_at[i], engine.rounding_constant)
-        engine.bound_at[i] = 0.0
-        if engine.n_pending[0] > 0:
-            for j in range(ny):
-                if fields.evaluated[at(i), at(j)] > 0:
-                    evaluate(engine, fields, i, j, row_map, bound_of(engine, i, j))
-        _lower_to(column_min, fields.yields_at[i], engine.bound_at[i])
-    for cell_j in range(engine.lowest.shape[1]):
-        lowest = np.inf
-        for j in range(cell_j * c, min((cell_j + 1) * c, ny)):
-            lowest = min(lowest, column_min[at(j)])
-        engine.lowest[at(cell_i), at(cell_j)] = rounded_down(lowest)
-
-
-@compiled
-def _round(values: NDArray[np.float64], grid: float) -> None:
-    for j in range(values.size):
-        values[at(j)] = (values[at(j)] + grid) - grid
-
-
-@compiled
-def _lower_to(
-    column_min: NDArray[np.float64], yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]
-) -> None:
-    for j in range(column_min.size):
-        key = yields_at[at(j)] + bound_at[at(j)]
-        column_min[at(j)] = key if key < column_min[at(j)] else column_min[at(j)]

@@ -59,10 +59,9 @@ def weakest_below(engine: Any, fields: Fields, stress: float, row_map: RowMap) -
 @inlined
 def _search_limit(engine: Any, stress: float) -> Any:
     """Return the limit for lower bounds: ``stress`` and what rounding may have added to them."""
+    error = engine.rounding_error[0]
     return np.float32(
-        stress
-        + engine.rounding_error[1]
-        + (abs(stress) + engine.rounding_error[0] + engine.rounding_error[1]) * ROUNDING
+        stress + error + (abs(stress) + 2.0 * engine.largest_bound[0] + error) * ROUNDING
     )
 
 
