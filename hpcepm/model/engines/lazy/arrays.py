@@ -81,7 +81,8 @@ class LazyArrays(NamedTuple):
     table_index: NDArray[np.int32]  # scratch of sums: indices into `far` of some pending events
     column_min: NDArray[np.float64]  # (ny,): scratch, minimum of each column of a row of cells
     cell_min: NDArray[np.float32]  # (cell columns,): scratch, the same of a row of blocks
-    largest_bound: NDArray[np.float64]  # (1,): no |U| or |V| was larger since a convolution
+    # (2,): no |U| or |V| is larger; nor was since the last convolution
+    largest_bound: NDArray[np.float64]
     rounding_error: NDArray[np.float64]  # (1,): how much too small U + V may be, from rounding
     bound_at: LocalField  # float32: U + V when the site was last evaluated
     n_pending: NDArray[np.int64]  # (1,): how many events are pending

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.parallel.compiled import compiled, compiled_minimum, inlined
+from hpcepm.parallel.compiled import compiled, inlined
 
 from .arrays import ONE_ROUNDING, ROUNDING, at
 
@@ -69,11 +69,29 @@ def raise_bounds(engine: Any, i: int, j: int, slip: float) -> None:
     """
     _raise_far_blocks(engine, i, j, slip)
     _raise_nearby_cells(engine, i, j, slip)
+    largest = engine.largest_bound[0] + slip * engine.most
+    engine.largest_bound[0] = largest
+    engine.largest_bound[1] = max(engine.largest_bound[1], largest)
     engine.rounding_error[0] += (
-        engine.largest_bound[0] * ONE_ROUNDING
+        largest * ONE_ROUNDING
         + slip * engine.most * ROUNDING
         + engine.rounding_constant * 2.0**-51
     )
+
+
+@compiled
+def look_up_largest(bound: NDArray[np.float32], cell_bound: NDArray[np.float32]) -> float:
+    """Return the largest |U| or |V|. It is smaller than the sum of what each event could add."""
+    return max(_largest(bound), _largest(cell_bound))
+
+
+@compiled
+def _largest(bound: NDArray[np.float32]) -> float:
+    largest = np.float32(0.0)
+    for i in range(bound.shape[0]):
+        for j in range(bound.shape[1]):
+            largest = max(largest, abs(bound[at(i), at(j)]))
+    return float(largest)
 
 
 @inlined
@@ -86,16 +104,11 @@ def _raise_far_blocks(engine: Any, i: int, j: int, slip: float) -> None:
     )
     shift = columns - j // engine.block_width
     row = (engine.exchange.rank - i // engine.block) % all_rows
-    largest = np.float32(0.0)
     for block_i in range(engine.bound.shape[0]):
-        of_row = _raise_row(
-            engine.bound[at(block_i)], engine.far_bound[at(row), shift:], np.float32(slip)
-        )
-        largest = max(largest, of_row)
+        _raise_row(engine.bound[at(block_i)], engine.far_bound[at(row), shift:], np.float32(slip))
         row += size
         if row >= all_rows:
             row -= all_rows
-    engine.largest_bound[0] = max(engine.largest_bound[0], largest)
 
 
 @inlined
@@ -147,25 +160,19 @@ def _raise_cells(
             inside -= n_rows
         elif inside < -reach_x:
             inside += n_rows
-        of_row = _raise_row(
+        _raise_row(
             engine.cell_bound[cell_i, first:behind],
             table[inside + reach_x, first + shift + reach_y :],
             np.float32(slip),
         )
-        engine.largest_bound[0] = max(engine.largest_bound[0], of_row)
         difference += 1
     find_lowest_of_blocks(engine, here, start, stop)
 
 
-@compiled_minimum
-def _raise_row(bound: NDArray[np.float32], largest: NDArray[np.float32], slip: Any) -> Any:
-    """Raise some bounds; return the largest |bound|."""
-    most = np.float32(0.0)
+@compiled
+def _raise_row(bound: NDArray[np.float32], largest: NDArray[np.float32], slip: Any) -> None:
     for j in range(bound.size):
-        value = bound[at(j)] + slip * largest[at(j)]
-        bound[at(j)] = value
-        most = max(most, abs(value))
-    return most
+        bound[at(j)] += slip * largest[at(j)]
 
 
 @inlined

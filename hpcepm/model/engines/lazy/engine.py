@@ -80,7 +80,7 @@ class LazyEngine(Engine):
             table_index=np.zeros(ADDED_AT_ONCE, np.int32),
             column_min=np.zeros(ny),
             cell_min=np.zeros(cells[1], np.float32),
-            largest_bound=np.zeros(1),
+            largest_bound=np.zeros(2),
             rounding_error=np.zeros(1),
             bound_at=lattice.field(np.float32),
             n_pending=np.zeros(1, np.int64),

@@ -1,6 +1,6 @@
 """What the lazy engine does at an event: stress in the window, bounds everywhere else."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,12 @@ from .bounds import (
     find_lowest_of_blocks,
     lower_cell,
     lower_near_cells,
+    look_up_largest,
     raise_bounds,
 )
 from .sums import evaluate
+
+EVENTS_BETWEEN_LOOKS: Final = 128  # after so many events the largest bound is looked up
 
 
 @bind(redistribute, LazyArrays)
@@ -45,6 +48,8 @@ def _redistribute(
         _change_window(engine, fields.yields_at, i, j, slip, row_map)
         lower_near_cells(engine, i, j, slip)
         raise_bounds(engine, i, j, slip)
+    if (m + n) // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
+        engine.largest_bound[0] = look_up_largest(engine.bound, engine.cell_bound)
     return False
 
 
@@ -112,6 +117,8 @@ def begin(engine: Any, fields: Fields, pending: NDArray[Any], row_map: RowMap) -
     for k in range(pending.size):
         _append(engine, pending[k].i, pending[k].j, pending[k].slip)
         raise_bounds(engine, pending[k].i, pending[k].j, pending[k].slip)
+        if (k + 1) % EVENTS_BETWEEN_LOOKS == 0:
+            engine.largest_bound[0] = look_up_largest(engine.bound, engine.cell_bound)
     n_cells = engine.lowest.shape[0]
     begin_cells(
         fields.yields_at,
@@ -137,7 +144,8 @@ def begin(engine: Any, fields: Fields, pending: NDArray[Any], row_map: RowMap) -
 def forget(engine: Any) -> None:
     """Forget all pending events."""
     engine.n_pending[0] = 0
-    engine.largest_bound[0] = engine.rounding_error[0] = 0.0
+    engine.largest_bound[:] = 0.0
+    engine.rounding_error[0] = 0.0
     engine.bound[:] = 0.0
     engine.cell_bound[:] = 0.0
 

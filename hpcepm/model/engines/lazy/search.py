@@ -61,7 +61,7 @@ def _search_limit(engine: Any, stress: float) -> Any:
     """Return the limit for lower bounds: ``stress`` and what rounding may have added to them."""
     error = engine.rounding_error[0]
     return np.float32(
-        stress + error + (abs(stress) + 2.0 * engine.largest_bound[0] + error) * ROUNDING
+        stress + error + (abs(stress) + 2.0 * engine.largest_bound[1] + error) * ROUNDING
     )
 
 
