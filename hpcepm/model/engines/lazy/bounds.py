@@ -73,9 +73,7 @@ def raise_bounds(engine: Any, i: int, j: int, slip: float) -> None:
     engine.largest_bound[0] = largest
     engine.largest_bound[1] = max(engine.largest_bound[1], largest)
     engine.rounding_error[0] += (
-        largest * ONE_ROUNDING
-        + slip * engine.most * ROUNDING
-        + engine.rounding_constant * 2.0**-51
+        largest * ONE_ROUNDING + slip * engine.most * ROUNDING + engine.rounding_constant * 2.0**-51
     )
 
 
@@ -183,7 +181,9 @@ def find_lowest_of_blocks(engine: Any, block_i: int, start: int, stop: int) -> N
     least = engine.cell_min[: behind - first]
     least[:] = np.inf
     for cell_i in range(block_i * s, min((block_i + 1) * s, engine.lowest.shape[0])):
-        _lower_to(least, engine.lowest[cell_i, first:behind], engine.cell_bound[cell_i, first:behind])
+        _lower_to(
+            least, engine.lowest[cell_i, first:behind], engine.cell_bound[cell_i, first:behind]
+        )
     for block_j in range(start, stop):
         lowest = np.float32(np.inf)
         for k in range((block_j - start) * width, min((block_j + 1 - start) * width, least.size)):

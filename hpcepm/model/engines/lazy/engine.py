@@ -18,6 +18,7 @@ scale would be rounded again; a slip that large has a probability of about e‚Åª‚
 """
 
 from math import ceil, log2
+
 import numpy as np
 
 from hpcepm.model.convolution import Convolution

@@ -14,9 +14,9 @@ from .arrays import LazyArrays, at, rounded_down
 from .bounds import (
     bound_of,
     find_lowest_of_blocks,
+    look_up_largest,
     lower_cell,
     lower_near_cells,
-    look_up_largest,
     raise_bounds,
 )
 from .sums import evaluate

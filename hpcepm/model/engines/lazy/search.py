@@ -134,21 +134,51 @@ def _list_to_evaluate(
     columns, size = engine.bound.shape[1], engine.block * engine.block_width
     n_to_evaluate = n_candidates = 0
     while block < n_blocks and n_to_evaluate + n_candidates + size <= engine.candidates.size:
-        block_i = engine.candidate_blocks[block] // columns
-        block_j = engine.candidate_blocks[block] % columns
-        bound = engine.bound[block_i, block_j]
-        s, width = engine.block // engine.cell, engine.block_width // engine.cell
-        for cell_i in range(block_i * s, min((block_i + 1) * s, engine.lowest.shape[0])):
-            for cell_j in range(block_j * width, min((block_j + 1) * width, engine.lowest.shape[1])):
-                raised = engine.cell_bound[at(cell_i), at(cell_j)]
-                if engine.lowest[at(cell_i), at(cell_j)] - raised - bound <= limit:
-                    highest = limit + (np.float64(bound) + np.float64(raised))
-                    n_to_evaluate, n_candidates = _list_of_cell(
-                        engine, fields, cell_i, cell_j, highest, n_to_evaluate, n_candidates, row_map
-                    )
-        find_lowest_of_blocks(engine, block_i, block_j, block_j + 1)
+        n_to_evaluate, n_candidates = _list_of_block(
+            engine,
+            fields,
+            engine.candidate_blocks[block] // columns,
+            engine.candidate_blocks[block] % columns,
+            limit,
+            n_to_evaluate,
+            n_candidates,
+            row_map,
+        )
         block += 1
     return n_to_evaluate, n_candidates, block
+
+
+@inlined
+def _list_of_block(
+    engine: Any,
+    fields: Fields,
+    block_i: int,
+    block_j: int,
+    limit: Any,
+    n_to_evaluate: int,
+    n_candidates: int,
+    row_map: RowMap,
+) -> tuple[int, int]:
+    """List the sites of a block, of those of its cells with a lower bound up to the limit."""
+    lowest, cell_bound = engine.lowest, engine.cell_bound
+    s, width = engine.block // engine.cell, engine.block_width // engine.cell
+    bound = engine.bound[block_i, block_j]
+    for cell_i in range(block_i * s, min((block_i + 1) * s, lowest.shape[0])):
+        for cell_j in range(block_j * width, min((block_j + 1) * width, lowest.shape[1])):
+            raised = cell_bound[at(cell_i), at(cell_j)]
+            if lowest[at(cell_i), at(cell_j)] - raised - bound <= limit:
+                n_to_evaluate, n_candidates = _list_of_cell(
+                    engine,
+                    fields,
+                    cell_i,
+                    cell_j,
+                    limit + (np.float64(bound) + np.float64(raised)),
+                    n_to_evaluate,
+                    n_candidates,
+                    row_map,
+                )
+    find_lowest_of_blocks(engine, block_i, block_j, block_j + 1)
+    return n_to_evaluate, n_candidates
 
 
 @inlined
@@ -162,7 +192,7 @@ def _list_of_cell(
     n_candidates: int,
     row_map: RowMap,
 ) -> tuple[int, int]:
-    """List the sites of a cell with yields_at + bound_at up to ``highest``; see above."""
+    """List the sites of a cell with yields_at + bound_at up to ``highest``."""
     c, to_evaluate = engine.cell, engine.pool.to_evaluate[engine.pool.rank]
     (rows, ny), last = fields.yields_at.shape, engine.n_pending[0]
     lowest = np.inf
