@@ -109,7 +109,8 @@ class Engine(ABC):
     def nbytes(self) -> int:
         """Memory of the engine on this rank, in bytes, with its part of what a node shares."""
         convolution = self.convolution.nbytes if "convolution" in self.__dict__ else 0
-        return convolution + sum(a.nbytes for a in self.arrays if isinstance(a, np.ndarray))
+        arrays = {id(a): a for a in self.arrays if isinstance(a, np.ndarray)}  # each once
+        return convolution + sum(a.nbytes for a in arrays.values())
 
 
 # The three questions of the step loop. Each engine binds its answers to the type of its arrays.

@@ -55,8 +55,10 @@ class LazyArrays(NamedTuple):
     """
 
     cell: int  # cells are c × c sites
+    cell_rows: int  # of the lattice
     block: int  # rows of a block, a multiple of c
     block_width: int  # columns of a block, a multiple of c
+    two_levels: bool  # if not, each block is one cell, V is 0, and no block is nearby
     nearby: tuple[int, int]  # how many blocks away a block is nearby, along x and y
     half_window: int
     window_cells: int  # how many cells away a window reaches
@@ -67,7 +69,7 @@ class LazyArrays(NamedTuple):
     most: float  # largest |G| outside the window
     near: NDArray[np.float64]  # (wx, wy): G within the window
     far: NDArray[np.float64]  # (nx//2 + 1)(ny//2 + 1), row by row: G outside, 0 within
-    # (cell rows of the lattice, 2 × cell columns): bound on G between cells, in the window
+    # (cell rows of a window, 2 × cell columns): bound on G between cells, in the window
     near_bound: NDArray[np.float32]
     # (c, c, ...): the same, outside, between a site of a cell and the cells of nearby blocks
     cell_table: NDArray[np.float32]
@@ -76,7 +78,7 @@ class LazyArrays(NamedTuple):
     bound: NDArray[np.float32]  # (block rows, block columns): U
     cell_bound: NDArray[np.float32]  # (cell rows, cell columns): V
     lowest: NDArray[np.float32]  # the same: no yields_at + bound_at of the cell is less
-    lowest_of_block: NDArray[np.float32]  # as U: no ``lowest`` − V of the block is less
+    lowest_of_block: NDArray[np.float32]  # as U: no ``lowest`` − V is less; may be ``lowest``
     candidate_blocks: NDArray[np.int32]  # (blocks,): scratch, the blocks that a search looks at
     table_index: NDArray[np.int32]  # scratch of sums: indices into `far` of some pending events
     column_min: NDArray[np.float64]  # (ny,): scratch, minimum of each column of a row of cells

@@ -23,28 +23,27 @@ def lower_cell(engine: Any, i: int, j: int, key: Any) -> None:
     cell_i, cell_j = i // engine.cell, j // engine.cell
     block_i, block_j = i // engine.block, j // engine.block_width
     engine.lowest[cell_i, cell_j] = min(engine.lowest[cell_i, cell_j], key)
-    engine.lowest_of_block[block_i, block_j] = min(
-        engine.lowest_of_block[block_i, block_j], key - engine.cell_bound[cell_i, cell_j]
-    )
+    if engine.two_levels:
+        engine.lowest_of_block[block_i, block_j] = min(
+            engine.lowest_of_block[block_i, block_j], key - engine.cell_bound[cell_i, cell_j]
+        )
 
 
 @inlined
 def lower_near_cells(engine: Any, i: int, j: int, slip: float) -> None:
     """Lower the minima of the cells that the window overlaps by the largest stress it can add."""
-    columns, all_rows = engine.lowest.shape[1], engine.near_bound.shape[0]
+    columns, all_rows = engine.lowest.shape[1], engine.cell_rows
     size, rank, s = engine.exchange.size, engine.exchange.rank, engine.block // engine.cell
-    cell_i, cell_j = i // engine.cell, j // engine.cell
+    cell_j = j // engine.cell
     lost = np.float32(slip * (1.0 + ROUNDING))
     width = min(2 * engine.window_cells + 1, columns)
     start = (cell_j - engine.window_cells) % columns
     first_part = min(width, columns - start)
-    row = (cell_i - engine.window_cells) % all_rows
-    for _ in range(min(2 * engine.window_cells + 1, all_rows)):
+    row = (i // engine.cell - engine.window_cells) % all_rows
+    for k in range(engine.near_bound.shape[0]):
         if (row // s) % size == rank:
-            here, difference = (row // s) // size * s + row % s, row - cell_i
-            if difference < 0:
-                difference += all_rows
-            lowest, most = engine.lowest[here], engine.near_bound[difference, columns - cell_j :]
+            here = (row // s) // size * s + row % s
+            lowest, most = engine.lowest[here], engine.near_bound[k, columns - cell_j :]
             _lower_some(lowest[start : start + first_part], most[start:], lost)
             if first_part < width:
                 _lower_some(lowest[: width - first_part], most, lost)
@@ -68,7 +67,8 @@ def raise_bounds(engine: Any, i: int, j: int, slip: float) -> None:
     which is at most the largest bound. A term of an exact sum is off by half a quantum.
     """
     _raise_far_blocks(engine, i, j, slip)
-    _raise_nearby_cells(engine, i, j, slip)
+    if engine.two_levels:
+        _raise_nearby_cells(engine, i, j, slip)
     largest = engine.largest_bound[0] + slip * engine.most
     engine.largest_bound[0] = largest
     engine.largest_bound[1] = max(engine.largest_bound[1], largest)
@@ -146,7 +146,7 @@ def _raise_cells(
 
     A column of cells and ``shift`` are the difference of cells.
     """
-    c, n_rows, n_columns = engine.cell, engine.near_bound.shape[0], engine.cell_bound.shape[1]
+    c, n_rows, n_columns = engine.cell, engine.cell_rows, engine.cell_bound.shape[1]
     table = engine.cell_table[i % c, j % c]
     reach_x, reach_y = table.shape[0] // 2, table.shape[1] // 2
     here, s, width = row // engine.exchange.size, engine.block // c, engine.block_width // c

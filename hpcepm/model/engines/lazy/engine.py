@@ -51,16 +51,19 @@ class LazyEngine(Engine):
         half_window, max_pending_cost, max_events_per_step = _sizes(nx, ny)
         window_cells, tiles = _tiles(lattice, half_window)
         near, far, near_bound, cell_table, far_bound = make_tables(
-            lattice, kernel, tiles, half_window
+            lattice, kernel, tiles, half_window, window_cells
         )
         block, width = tiles.block
         blocks = (-(-lattice.rows // block), tiles.blocks[1])
         cells = (-(-lattice.rows // tiles.cell), tiles.cells[1])
         capacity = max(MOST_EVALUATED, block * width)
+        lowest, two_levels = np.full(cells, np.inf, np.float32), tiles.nearby[0] >= 0
         self.arrays: LazyArrays = LazyArrays(
             cell=tiles.cell,
+            cell_rows=tiles.cells[0],
             block=block,
             block_width=width,
+            two_levels=two_levels,
             nearby=tiles.nearby,
             half_window=half_window,
             window_cells=window_cells,
@@ -75,8 +78,8 @@ class LazyEngine(Engine):
             far_bound=far_bound,
             bound=np.zeros(blocks, np.float32),
             cell_bound=np.zeros(cells, np.float32),
-            lowest=np.full(cells, np.inf, np.float32),
-            lowest_of_block=np.full(blocks, np.inf, np.float32),
+            lowest=lowest,
+            lowest_of_block=np.full(blocks, np.inf, np.float32) if two_levels else lowest,
             candidate_blocks=np.zeros(blocks[0] * blocks[1], np.int32),
             table_index=np.zeros(ADDED_AT_ONCE, np.int32),
             column_min=np.zeros(ny),
@@ -178,6 +181,8 @@ def _tiles(lattice: Lattice, half_window: int) -> tuple[int, Tiles]:
     block = (lattice.strip, width)
     tiles = Tiles(lattice.shape, cell, block, nearby)
     window_cells = -(-half_window // cell) + any(n % cell > 0 for n in lattice.shape)
+    if nearby[0] < 0:
+        return window_cells, tiles
     overlapped = (
         -(-window_cells // (b // cell)) + (cells % (b // cell) > 0)
         for cells, b in zip(tiles.cells, block, strict=True)
@@ -187,7 +192,10 @@ def _tiles(lattice: Lattice, half_window: int) -> tuple[int, Tiles]:
 
 
 def _sides(strip: int) -> tuple[int, int, tuple[int, int]]:
-    """Return the sides of a cell, the columns of a block, and how far blocks are nearby."""
+    """Return the side of a cell, the columns of a block, and how far blocks are nearby.
+
+    On small lattices a second level costs more than it saves.
+    """
     if strip < 16:
-        return strip, strip, (0, 0)
+        return strip, strip, (-1, -1)
     return 8, 64, (8, 2)

@@ -190,5 +190,6 @@ def _round(values: NDArray[np.float64], grid: float, column_min: NDArray[np.floa
 @compiled
 def find_all_lowest(engine: Any) -> None:
     """Find the minima of all blocks from their cells."""
-    for block_i in range(engine.bound.shape[0]):
-        find_lowest_of_blocks(engine, block_i, 0, engine.bound.shape[1])
+    if engine.two_levels:
+        for block_i in range(engine.bound.shape[0]):
+            find_lowest_of_blocks(engine, block_i, 0, engine.bound.shape[1])

@@ -177,7 +177,8 @@ def _list_of_block(
                     n_candidates,
                     row_map,
                 )
-    find_lowest_of_blocks(engine, block_i, block_j, block_j + 1)
+    if engine.two_levels:
+        find_lowest_of_blocks(engine, block_i, block_j, block_j + 1)
     return n_to_evaluate, n_candidates
 
 

@@ -10,12 +10,15 @@ from hpcepm.parallel.rows import Lattice
 
 
 class Tiles(NamedTuple):
-    """How the lattice is tiled: blocks of whole cells, of which the last may be smaller."""
+    """How the lattice is tiled: blocks of whole cells, of which the last may be smaller.
+
+    No blocks are nearby if each block is one cell: what is said of blocks is then all there is.
+    """
 
     shape: tuple[int, int]  # (nx, ny)
     cell: int  # sites along a side
     block: tuple[int, int]  # sites along x and y, multiples of the cell
-    nearby: tuple[int, int]  # how many blocks away a block is nearby
+    nearby: tuple[int, int]  # how many blocks away a block is nearby; −1 for none
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -34,14 +37,14 @@ class Tiles(NamedTuple):
         """How many cells away a cell of a nearby block may be; no period in between."""
         across = zip(self.cells, self.blocks, self.block, self.nearby, strict=True)
         x, y = (
-            cells - 1 if 2 * near + 1 >= blocks else (near + 1) * (b // self.cell) - 1
+            cells - 1 if 2 * near + 1 >= blocks else max((near + 1) * (b // self.cell) - 1, 0)
             for cells, blocks, b, near in across
         )
         return x, y
 
 
 def make_tables(
-    lattice: Lattice, kernel: Kernel, tiles: Tiles, half_window: int
+    lattice: Lattice, kernel: Kernel, tiles: Tiles, half_window: int, window_cells: int
 ) -> tuple[NDArray[Any], ...]:
     """Return ``near``, ``far``, ``near_bound``, ``cell_table`` and ``far_bound``. Collective.
 
@@ -50,9 +53,10 @@ def make_tables(
     node, (nx, ny) = lattice.ranks.node, lattice.shape
     near = node.shared((min(2 * half_window + 1, nx), min(2 * half_window + 2, ny)))
     far = node.shared((nx // 2 + 1, ny // 2 + 1))
+    window_rows = min(2 * window_cells + 1, tiles.cells[0])
     near_bound, far_bound = (
         node.shared((rows, 2 * columns), np.float32)
-        for rows, columns in (tiles.cells, tiles.blocks)
+        for rows, columns in ((window_rows, tiles.cells[1]), tiles.blocks)
     )
     cell_table = node.shared(
         (tiles.cell, tiles.cell, *(2 * reach + 1 for reach in tiles.reach)), np.float32
@@ -64,9 +68,9 @@ def make_tables(
         di, dj = (np.arange(w) - half_window for w in near.shape)
         near[...] = inside[np.ix_(_folded(di, nx), _folded(dj, ny))]
         cells = (tiles.cell, tiles.cell)
-        near_bound[...] = _rounded_up(
-            np.maximum(largest_between_blocks(inside, lattice.shape, cells), 0.0)
-        )
+        largest = largest_between_blocks(inside, lattice.shape, cells)
+        rows = (np.arange(window_rows) - window_cells) % tiles.cells[0]
+        near_bound[...] = _rounded_up(np.maximum(largest[rows], 0.0))
         cell_table[...] = _rounded_up(largest_in_cells(far, tiles))
         far_bound[...] = _rounded_up(largest_between_blocks(far, lattice.shape, tiles.block))
         far_bound[_is_nearby(tiles)] = 0.0
