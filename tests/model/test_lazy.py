@@ -227,6 +227,14 @@ def test_going_on_from_any_moment_changes_nothing(one_rank: Ranks) -> None:
         assert a.tobytes() == b.tobytes()
 
 
+def test_going_on_evaluates_few_sites(one_rank: Ranks) -> None:
+    whole, _ = sheared(one_rank, (64, 64), "lazy", 0.2)
+    assert whole.complete_state().pending.size > 0 and not whole.state.macro[0]["in_avalanche"]
+    again = Dynamics(whole.lattice, glass(), "lazy", copy.deepcopy(whole.state))
+    again.shear(1.0, 1)
+    assert (again.state.fields.evaluated > 0).mean() < 0.5
+
+
 def test_another_engine_refuses_pending_events(one_rank: Ranks) -> None:
     dynamics, _ = sheared(one_rank, (40, 33), "lazy", 0.2)
     for engine in ("direct", "spectral"):
