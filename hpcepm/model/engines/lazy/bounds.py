@@ -13,17 +13,19 @@ from .arrays import ONE_ROUNDING, ROUNDING, at
 @inlined
 def bound_of(engine: Any, i: int, j: int) -> Any:
     """Return U + V at a site of this rank."""
-    cell_bound = engine.cell_bound[i // engine.cell, j // engine.cell]
-    return engine.bound[i // engine.block, j // engine.block_width] + cell_bound
+    bound = engine.bound[i // engine.block, j // engine.block_width]
+    if engine.two_levels:
+        bound += engine.cell_bound[i // engine.cell, j // engine.cell]
+    return bound
 
 
 @inlined
 def lower_cell(engine: Any, i: int, j: int, key: Any) -> None:
     """Lower the minima of the cell and the block of a site to its yields_at + bound_at."""
     cell_i, cell_j = i // engine.cell, j // engine.cell
-    block_i, block_j = i // engine.block, j // engine.block_width
     engine.lowest[cell_i, cell_j] = min(engine.lowest[cell_i, cell_j], key)
     if engine.two_levels:
+        block_i, block_j = i // engine.block, j // engine.block_width
         engine.lowest_of_block[block_i, block_j] = min(
             engine.lowest_of_block[block_i, block_j], key - engine.cell_bound[cell_i, cell_j]
         )
@@ -40,16 +42,19 @@ def lower_near_cells(engine: Any, i: int, j: int, slip: float) -> None:
     start = (cell_j - engine.window_cells) % columns
     first_part = min(width, columns - start)
     row = (i // engine.cell - engine.window_cells) % all_rows
+    block_row, within = row // s, row % s  # no division for each row
     for k in range(engine.near_bound.shape[0]):
-        if (row // s) % size == rank:
-            here = (row // s) // size * s + row % s
+        if block_row % size == rank:
+            here = block_row // size * s + within
             lowest, most = engine.lowest[here], engine.near_bound[k, columns - cell_j :]
             _lower_some(lowest[start : start + first_part], most[start:], lost)
             if first_part < width:
                 _lower_some(lowest[: width - first_part], most, lost)
-        row += 1
+        row, within = row + 1, within + 1
         if row == all_rows:
-            row = 0
+            row = block_row = within = 0
+        elif within == s:
+            block_row, within = block_row + 1, 0
 
 
 @compiled
