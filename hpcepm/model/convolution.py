@@ -23,16 +23,19 @@ from mpi4py_fft import fftw
 from numpy.typing import NDArray
 
 from hpcepm.parallel import atomics
-from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.compiled import compiled, inlined
 from hpcepm.parallel.rows import Lattice, LocalField, rows_of_rank
 
 from .kernel import Kernel, wavevectors
 
 NUMBERS_OF_A_BATCH: Final = 16384  # a batch and its transform about fill the L2 cache
-FEWEST_OF_A_BATCH: Final = 16
+FEWEST_ROWS: Final = 16  # of a batch
+FEWEST_COLUMNS: Final = 4
+LINE: Final = 4  # complex numbers in a cache line
 
 Complex = NDArray[np.complex128]
 FactorOf = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+RowsDone = Callable[[int], None]
 
 
 class Convolution:
@@ -54,7 +57,8 @@ class Convolution:
         own = slice(sum(columns_of[: ranks.rank]), sum(columns_of[: ranks.rank + 1]))
 
         estimate = (fftw.FFTW_ESTIMATE,)
-        rows_at_once, columns_at_once = _batch(nx, ny), _batch(n_columns, nx)
+        rows_at_once = _batch(nx, ny, FEWEST_ROWS)
+        columns_at_once = _batch(n_columns, nx, FEWEST_COLUMNS)
         self._row = fftw.aligned((rows_at_once, ny), dtype=float)
         self._row_hat = fftw.aligned((rows_at_once, n_columns), dtype=complex)
         self._column = fftw.aligned((columns_at_once, nx), dtype=complex)
@@ -110,6 +114,7 @@ class Convolution:
         epsilon_p: LocalField,
         result: LocalField | None = None,
         taken_from: LocalField | None = None,
+        then: RowsDone | None = None,
     ) -> LocalField:
         """Return G * ε_p on the rows of this rank, in units of stress. Collective.
 
@@ -121,8 +126,11 @@ class Convolution:
             Where the result is written to; None for a new field.
         taken_from
             A field from which G * ε_p is subtracted.
+        then
+            Called with the number of rows that the result has so far, while the last of them are in
+            the cache.
         """
-        return self._filtered(epsilon_p, np.asarray, result, taken_from)
+        return self._filtered(epsilon_p, np.asarray, result, taken_from, then)
 
     def spare_field(self) -> LocalField:
         """Return a field, shape (rows, ny), whose memory the next convolution may overwrite.
@@ -146,6 +154,7 @@ class Convolution:
         factor_of: FactorOf,
         result: LocalField | None = None,
         taken_from: LocalField | None = None,
+        then: RowsDone | None = None,
     ) -> LocalField:
         result = self.lattice.field() if result is None else result
         rows, rows_at_once = self.lattice.rows, len(self._row)
@@ -178,6 +187,8 @@ class Convolution:
                 np.subtract(
                     taken_from[first : first + n], self._row[:n], out=result[first : first + n]
                 )
+            if then is not None:
+                then(first + n)
         return result
 
     def _batches_of_columns(self) -> Iterator[tuple[int, int]]:
@@ -208,10 +219,10 @@ class Convolution:
         return buffers + self.kernel_hat.nbytes + self._by_columns.nbytes
 
 
-def _batch(lines: int, length: int) -> int:
+def _batch(lines: int, length: int, fewest: int) -> int:
     """Return how many of so many lines of a length are transformed at once."""
     batches = max(1, round(lines * length / NUMBERS_OF_A_BATCH))
-    return max(min(lines, FEWEST_OF_A_BATCH), -(-lines // batches))
+    return max(min(lines, fewest), -(-lines // batches))
 
 
 @compiled
@@ -229,9 +240,13 @@ def _pack(row_hat: Complex, n: int, first: int, by_rows: Complex) -> None:
 
 @compiled
 def _unpack(row_hat: Complex, n: int, first: int, by_rows: Complex) -> None:
-    for j in range(by_rows.shape[0]):
+    """Transpose by lines of the cache: each line of both is used whole while it is in the cache."""
+    n_columns = by_rows.shape[0]
+    for start in range(0, n_columns, LINE):
+        stop = min(start + LINE, n_columns)
         for m in range(n):
-            row_hat[np.uint64(m), np.uint64(j)] = by_rows[np.uint64(j), np.uint64(first + m)]
+            for j in range(start, stop):
+                row_hat[np.uint64(m), np.uint64(j)] = by_rows[np.uint64(j), np.uint64(first + m)]
 
 
 @compiled
@@ -255,9 +270,13 @@ def _copy(
 def _multiply(column: Complex, n: int, factor: NDArray[np.float64], scale: float) -> None:
     nx = column.shape[1]
     for m in range(n):
-        for i in range(nx):
-            number, real = (
-                column[np.uint64(m), np.uint64(i)],
-                factor[np.uint64(m), np.uint64(min(i, nx - i))] * scale,
-            )
-            column[np.uint64(m), np.uint64(i)] = complex(number.real * real, number.imag * real)
+        for i in range(nx // 2 + 1):
+            _scale(column[np.uint64(m)], i, factor[np.uint64(m), np.uint64(i)] * scale)
+        for i in range(1, (nx + 1) // 2):
+            _scale(column[np.uint64(m)], nx - i, factor[np.uint64(m), np.uint64(i)] * scale)
+
+
+@inlined
+def _scale(column: Complex, i: int, factor: float) -> None:
+    number = column[np.uint64(i)]
+    column[np.uint64(i)] = complex(number.real * factor, number.imag * factor)

@@ -21,6 +21,7 @@ ROWS_OF_TABLE: Final = 65536
 EVENTS_AT_FIRST: Final = 4096
 STRAIN_CONTROL: Final = Strain(target=np.inf)
 MOST_EVENTS: Final = 2**31  # MPI counts them in 32 bits
+FIRST_SEARCH: Final = 2.0**-20  # in units of stress: where the weakest site is sought first
 
 
 class NotFinite(Exception):
@@ -87,7 +88,7 @@ class Dynamics:
         self.state = prepare(lattice, glass, engine.initial_stress) if state is None else state
         engine.load(self.state)
         self._finished[0] = 0
-        self._buffers.search_stress[0] = np.inf
+        self._buffers.search_stress[0] = engine.scale * FIRST_SEARCH
         self._parameters = LoopParameters(
             np.uint64(glass.seed),
             np.uint64(glass.realization),

@@ -18,8 +18,9 @@ from hpcepm.model.distributions import Constant, Lognormal, preset
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.engines.lazy import engine as lazy
-from hpcepm.model.engines.lazy.engine import LazyEngine, largest_between_blocks, quantum_of
+from hpcepm.model.engines.lazy.engine import LazyEngine, quantum_of
 from hpcepm.model.engines.lazy.sums import evaluate
+from hpcepm.model.engines.lazy.tables import Tiles, largest_between_blocks, largest_in_cells
 from hpcepm.model.kernel import Array, Kernel
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
@@ -33,7 +34,7 @@ def test_no_kernel_exceeds_the_bound_between_blocks(
     nx: int, ny: int, block: int, seed: int
 ) -> None:
     far = np.random.default_rng(seed).normal(size=(nx // 2 + 1, ny // 2 + 1))
-    largest = largest_between_blocks(far, (nx, ny), block)
+    largest = largest_between_blocks(far, (nx, ny), (block, block))
     columns = -(-ny // block)
     for i, j, k, m in product(range(nx), range(ny), range(nx), range(ny)):
         di, dj = abs(i - k), abs(j - m)
@@ -41,6 +42,40 @@ def test_no_kernel_exceeds_the_bound_between_blocks(
         difference = i // block - k // block
         difference += largest.shape[0] if difference < 0 else 0
         assert actual <= largest[difference, columns + j // block - m // block]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(2, 19),
+    st.integers(2, 19),
+    st.integers(1, 4),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    st.integers(0, 2**32 - 1),
+)
+def test_no_kernel_exceeds_the_bound_between_a_site_and_a_cell(
+    nx: int,
+    ny: int,
+    cell: int,
+    cells: tuple[int, int],
+    nearby: tuple[int, int],
+    seed: int,
+) -> None:
+    """Of a nearby block, by any difference of cells, with or without a period."""
+    far = np.random.default_rng(seed).normal(size=(nx // 2 + 1, ny // 2 + 1))
+    tiles = Tiles((nx, ny), cell, (cells[0] * cell, cells[1] * cell), nearby)
+    largest, reach = largest_in_cells(far, tiles), tiles.reach
+    assert largest.shape == (cell, cell, 2 * reach[0] + 1, 2 * reach[1] + 1)
+    for i, j, k, m in product(range(nx), range(ny), range(nx), range(ny)):
+        di, dj = abs(i - k), abs(j - m)
+        actual = far[min(di, nx - di), min(dj, ny - dj)]
+        apart = (i // cell - k // cell, j // cell - m // cell)
+        rows, columns = (
+            [d for d in (difference - n, difference, difference + n) if abs(d) <= most]
+            for difference, n, most in zip(apart, tiles.cells, reach, strict=True)
+        )
+        for x, y in product(rows, columns):
+            assert actual <= largest[k % cell, m % cell, x + reach[0], y + reach[1]]
 
 
 class AnyKernel(Kernel):
@@ -67,23 +102,36 @@ def assert_certified(dynamics: Dynamics) -> int:
     assert isinstance(engine, LazyEngine)
     arrays, slack = engine.arrays, 1e3 * quantum_of(engine.scale)
     truth = fields.sigma_c - engine.internal_stress(dynamics.state)
-    by_site = np.ones((arrays.block, arrays.block))
-    bound, lowest = (
-        np.kron(a, by_site)[: lattice.rows, : lattice.ny].astype(float)
-        for a in (arrays.bound, arrays.lowest)
+    by_cell, by_block = (
+        np.ones(sides) for sides in ((arrays.cell, arrays.cell), (arrays.block, arrays.block_width))
     )
-    uncertain = arrays.rounding_error[1] + slack
+    far, lowest_of_block, nearby, lowest = (
+        np.kron(a, sites)[: lattice.rows, : lattice.ny].astype(float)
+        for a, sites in (
+            (arrays.bound, by_block),
+            (arrays.lowest_of_block, by_block),
+            (arrays.cell_bound, by_cell),
+            (arrays.lowest, by_cell),
+        )
+    )
+    bound = far + nearby
+    uncertain = arrays.rounding_error[0] + slack
     assert (fields.yields_at + arrays.bound_at - bound <= truth + uncertain).all()
     assert (lowest - bound <= truth + uncertain).all()
+    assert (lowest_of_block - far <= truth + uncertain).all()
+    rounding = 1e-6 * (abs(lowest) + abs(nearby) + abs(far))
+    assert (lowest_of_block <= lowest - nearby + rounding)[np.isfinite(lowest)].all()
     fresh = fields.evaluated == arrays.n_pending[0]
     assert fields.yields_at[fresh] == pytest.approx(truth[fresh], abs=slack)
     return int((~fresh).sum())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
-    st.sampled_from([(12, 12), (17, 5), (9, 30), (2, 23)]),
-    st.integers(1, 9),
+    st.sampled_from([(12, 12), (17, 5), (9, 30), (2, 23), (25, 31)]),
+    st.integers(1, 4),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.integers(0, 3), st.integers(0, 3)),
     st.integers(0, 14),
     st.integers(20, 5000),
     st.integers(0, 1000),
@@ -92,14 +140,16 @@ def assert_certified(dynamics: Dynamics) -> int:
 )
 def test_the_certified_lower_bound_never_exceeds_the_truth(
     shape: tuple[int, int],
-    block: int,
+    cell: int,
+    cells_of_block: tuple[int, int],
+    nearby: tuple[int, int],
     half_window: int,
     max_pending_cost: int,
     seed: int,
     thresholds: str,
     evaluated_at_once: int,
 ) -> None:
-    """Any kernel, windows larger than the lattice, slips of all sizes, thresholds that tie."""
+    """Any kernel, any tiles, windows larger than the lattice, slips of all sizes, ties."""
     one_rank = Ranks(MPI.COMM_SELF)
     renewal = {
         "MCT": preset("MCT"),
@@ -112,8 +162,12 @@ def test_the_certified_lower_bound_never_exceeds_the_truth(
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lazy, "lazy_sizes", lambda shape: (half_window, max_pending_cost, 9))
+        one_level = cells_of_block == (1, 1) and nearby[0] == 0
+        sides = (cell, cells_of_block[1] * cell, (-1, -1) if one_level else nearby)
+        patch.setattr(lazy, "_sides", lambda _: sides)
         patch.setattr(lazy, "MOST_EVALUATED", evaluated_at_once)
-        dynamics = Dynamics(Lattice(shape, one_rank, block), anything, "lazy")
+        strip = cells_of_block[0] * cell
+        dynamics = Dynamics(Lattice(shape, one_rank, strip), anything, "lazy")
     reference = Dynamics(Lattice(shape, one_rank), anything, "direct")
     for _ in range(12):
         dynamics.shear(1.0, 5)
@@ -171,6 +225,14 @@ def test_going_on_from_any_moment_changes_nothing(one_rank: Ranks) -> None:
     evaluate_all(parts)
     for a, b in zip(whole.state.fields, parts.state.fields, strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+def test_going_on_evaluates_few_sites(one_rank: Ranks) -> None:
+    whole, _ = sheared(one_rank, (64, 64), "lazy", 0.2)
+    assert whole.complete_state().pending.size > 0 and not whole.state.macro[0]["in_avalanche"]
+    again = Dynamics(whole.lattice, glass(), "lazy", copy.deepcopy(whole.state))
+    again.shear(1.0, 1)
+    assert (again.state.fields.evaluated > 0).mean() < 0.5
 
 
 def test_another_engine_refuses_pending_events(one_rank: Ranks) -> None:

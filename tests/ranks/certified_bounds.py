@@ -1,5 +1,7 @@
 """The bounds of the lazy engine hold where blocks lie on several ranks."""
 
+from typing import Any
+
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.engines.lazy import engine as lazy
 from hpcepm.parallel import launch
@@ -13,8 +15,18 @@ def main() -> None:
     """Check all bounds against a convolution, every few steps."""
     ranks = Ranks(launch.initialize())
     not_evaluated = 0
-    for shape, at_once in (((50, 41), 4096), ((13, 70), 4096), ((50, 41), 1)):
+    usual = lazy.lazy_sizes, lazy._sides
+    # The lattice has more than the blocks nearby, and more than the window.
+    small: tuple[Any, Any] = lambda *_: (3, 5000, 50), lambda _: (2, 6, (3, 1))
+    for shape, at_once, sides in (
+        ((50, 41), 4096, usual),
+        ((13, 70), 4096, usual),
+        ((50, 41), 1, usual),
+        ((50, 41), 4096, small),
+        ((57, 70), 1, small),
+    ):
         lazy.MOST_EVALUATED = at_once
+        lazy.lazy_sizes, lazy._sides = sides
         dynamics = Dynamics(Lattice(shape, ranks), glass(initial_stress_std=0.3), "lazy")
         for _ in range(60):
             dynamics.shear(1.0, 7)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.convolution import Convolution
+from hpcepm.model.convolution import Convolution, RowsDone
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import Fields, State
 from hpcepm.parallel.compiled import compiled, compiled_minimum
@@ -66,12 +66,24 @@ class Engine(ABC):
         """Do what `redistribute` left to Python. Collective."""
         raise NotImplementedError(f"{self.name} leaves nothing to Python")
 
-    def find_yields_at(self, state: State) -> None:
-        """Set ``yields_at`` from the plastic strain. Collective."""
-        fields = state.fields
-        self.convolution.stress_of(fields.epsilon_p, fields.yields_at, fields.sigma_c)
-        if self.initial_stress is not None:
-            fields.yields_at[...] -= self.initial_stress
+    def find_yields_at(self, state: State, then: RowsDone | None = None) -> None:
+        """Set ``yields_at`` from the plastic strain. Collective.
+
+        ``then`` is called with the number of rows that are done so far.
+        """
+        fields, initial, begun = state.fields, self.initial_stress, 0
+
+        def subtract_initial(done: int) -> None:
+            nonlocal begun
+            if initial is not None:
+                fields.yields_at[begun:done] -= initial[begun:done]
+            begun = done
+            if then is not None:
+                then(done)
+
+        self.convolution.stress_of(
+            fields.epsilon_p, fields.yields_at, fields.sigma_c, subtract_initial
+        )
 
     def internal_stress(self, state: State) -> LocalField:
         """Return σ − Σ on the rows of this rank, in units of stress. The state is not changed.
@@ -97,7 +109,8 @@ class Engine(ABC):
     def nbytes(self) -> int:
         """Memory of the engine on this rank, in bytes, with its part of what a node shares."""
         convolution = self.convolution.nbytes if "convolution" in self.__dict__ else 0
-        return convolution + sum(a.nbytes for a in self.arrays if isinstance(a, np.ndarray))
+        arrays = {id(a): a for a in self.arrays if isinstance(a, np.ndarray)}  # each once
+        return convolution + sum(a.nbytes for a in arrays.values())
 
 
 # The three questions of the step loop. Each engine binds its answers to the type of its arrays.

@@ -16,6 +16,7 @@ numba adds a test to any other index, and loops with tests do not use vector reg
 """
 
 ROUNDING: Final = 2.0**-22  # more than the relative error of a few single-precision operations
+ONE_ROUNDING: Final = 2.0**-24 * (1.0 + 2.0**-10)  # more than that of one
 
 TO_EVALUATE: Final = np.dtype((np.record, [("site", "i8"), ("first", "i8"), ("until", "i8")]))
 """A site to evaluate, the first of its pending events, and how many groups of pending events this
@@ -43,14 +44,22 @@ class WorkPool(NamedTuple):
 class LazyArrays(NamedTuple):
     """Arrays of the lazy engine.
 
-    Blocks are b × b sites of this rank; the last block of a row or column may be smaller. Bounds
-    are in single precision, and safe: tables are rounded up, ``lowest`` is rounded down, and
+    The rows of this rank are tiled by cells, and these by blocks; the last cell or block of a row
+    or column may be smaller. The bound of a site is that of its block, U, for events far away, and
+    that of its cell, V, for events in nearby blocks, which vary more from cell to cell.
+
+    Bounds are in single precision, and safe: tables are rounded up, ``lowest`` is rounded down, and
     ``rounding_error`` holds what sums of bounds may have lost.
     """
 
-    block: int
+    cell: int  # cells are c × c sites
+    cell_rows: int  # of the lattice
+    block: int  # rows of a block, a multiple of c
+    block_width: int  # columns of a block, a multiple of c
+    two_levels: bool  # if not, each block is one cell, V is 0, and no block is nearby
+    nearby: tuple[int, int]  # how many blocks away a block is nearby, along x and y
     half_window: int
-    window_blocks: int  # how many blocks away a window reaches
+    window_cells: int  # how many cells away a window reaches
     max_pending_cost: int  # a larger ``macro.pending_cost`` is followed by a convolution
     max_events_per_step: int  # more events in a step are followed by a convolution
     # (x + rounding_constant) − rounding_constant is x, rounded to a multiple of the quantum
@@ -58,21 +67,27 @@ class LazyArrays(NamedTuple):
     most: float  # largest |G| outside the window
     near: NDArray[np.float64]  # (wx, wy): G within the window
     far: NDArray[np.float64]  # (nx//2 + 1)(ny//2 + 1), row by row: G outside, 0 within
-    # (block rows of the lattice, 2 × block columns): bound on G between blocks, in the window
+    # (cell rows of a window, 2 × cell columns): bound on G between cells, in the window
     near_bound: NDArray[np.float32]
-    far_bound: NDArray[np.float32]  # the same, outside
+    # (c, c, ...): the same, outside, between a site of a cell and the cells of nearby blocks
+    cell_table: NDArray[np.float32]
+    # (block rows of the lattice, 2 × block columns): the same between blocks, 0 for nearby ones
+    far_bound: NDArray[np.float32]
     bound: NDArray[np.float32]  # (block rows, block columns): U
-    lowest: NDArray[np.float32]  # the same: no yields_at + bound_at of the block is less
+    cell_bound: NDArray[np.float32]  # (cell rows, cell columns): V
+    lowest: NDArray[np.float32]  # the same: no yields_at + bound_at of the cell is less
+    lowest_of_block: NDArray[np.float32]  # as U: no ``lowest`` − V is less; may be ``lowest``
     candidate_blocks: NDArray[np.int32]  # (blocks,): scratch, the blocks that a search looks at
     table_index: NDArray[np.int32]  # scratch of sums: indices into `far` of some pending events
-    column_min: NDArray[np.float64]  # (ny,): scratch, minimum of each column of a row of blocks
-    rounding_error: NDArray[np.float64]  # (2,): the largest possible |U|; the possible error of U
-    bound_at: LocalField  # float32: U when the site was last evaluated
+    column_min: NDArray[np.float64]  # (ny,): scratch, minimum of each column of a row of cells
+    cell_min: NDArray[np.float32]  # (cell columns,): scratch, the same of a row of blocks
+    # (2,): no |U| or |V| is larger; nor was since the last convolution
+    largest_bound: NDArray[np.float64]
+    rounding_error: NDArray[np.float64]  # (1,): how much too small U + V may be, from rounding
+    bound_at: LocalField  # float32: U + V when the site was last evaluated
     n_pending: NDArray[np.int64]  # (1,): how many events are pending
     pending_i: NDArray[np.int32]  # (MOST_PENDING,): row of an event, as are
     pending_j: NDArray[np.int32]  # its column
-    block_i: NDArray[np.int32]  # row of its block in the lattice
-    block_j: NDArray[np.int32]  # column of its block
     slips: NDArray[np.float64]  # its slip
     exchange: EventExchange
     pool: WorkPool

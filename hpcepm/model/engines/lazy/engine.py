@@ -18,10 +18,8 @@ scale would be rounded again; a slip that large has a probability of about e⁻�
 """
 
 from math import ceil, log2
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpcepm.model.convolution import Convolution
 from hpcepm.model.cost import lazy_sizes
@@ -31,10 +29,11 @@ from hpcepm.model.state import MOST_PENDING, PENDING, State
 from hpcepm.parallel.rows import Lattice, LocalField
 
 from .arrays import LazyArrays
-from .events import begin
+from .events import begin, begin_cells, find_all_lowest, forget
 from .pool import make_pool
 from .search import weakest_below
 from .sums import LANES
+from .tables import Tiles, make_tables
 
 ADDED_AT_ONCE = 32 * LANES  # pending events whose indices into the table of G are found together
 MOST_EVALUATED = 4096  # sites that are evaluated together, by all ranks of a node
@@ -49,16 +48,26 @@ class LazyEngine(Engine):
     def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
         super().__init__(lattice, kernel, scale)
         self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
-        nx, ny = lattice.shape
-        block = lattice.strip  # a row of blocks belongs to one rank
+        ny = lattice.shape[1]
         half_window, max_pending_cost, max_events_per_step = lazy_sizes(lattice.shape)
-        near, far, near_bound, far_bound = _look_ups(lattice, kernel, block, half_window)
-        ragged = nx % block > 0 or ny % block > 0
-        blocks = (-(-lattice.rows // block), -(-ny // block))
+        window_cells, tiles = _tiles(lattice, half_window)
+        near, far, near_bound, cell_table, far_bound = make_tables(
+            lattice, kernel, tiles, half_window, window_cells
+        )
+        block, width = tiles.block
+        blocks = (-(-lattice.rows // block), tiles.blocks[1])
+        cells = (-(-lattice.rows // tiles.cell), tiles.cells[1])
+        capacity = max(MOST_EVALUATED, block * width)
+        lowest, two_levels = np.full(cells, np.inf, np.float32), tiles.nearby[0] >= 0
         self.arrays: LazyArrays = LazyArrays(
+            cell=tiles.cell,
+            cell_rows=tiles.cells[0],
             block=block,
+            block_width=width,
+            two_levels=two_levels,
+            nearby=tiles.nearby,
             half_window=half_window,
-            window_blocks=(half_window + block - 1) // block + ragged,
+            window_cells=window_cells,
             max_pending_cost=max_pending_cost,
             max_events_per_step=max_events_per_step,
             rounding_constant=1.5 * 2.0**52 * quantum_of(scale),
@@ -66,23 +75,26 @@ class LazyEngine(Engine):
             near=near,
             far=far.ravel(),
             near_bound=near_bound,
+            cell_table=cell_table,
             far_bound=far_bound,
             bound=np.zeros(blocks, np.float32),
-            lowest=np.full(blocks, np.inf, np.float32),
+            cell_bound=np.zeros(cells, np.float32),
+            lowest=lowest,
+            lowest_of_block=np.full(blocks, np.inf, np.float32) if two_levels else lowest,
             candidate_blocks=np.zeros(blocks[0] * blocks[1], np.int32),
             table_index=np.zeros(ADDED_AT_ONCE, np.int32),
             column_min=np.zeros(ny),
-            rounding_error=np.zeros(2),
+            cell_min=np.zeros(cells[1], np.float32),
+            largest_bound=np.zeros(2),
+            rounding_error=np.zeros(1),
             bound_at=lattice.field(np.float32),
             n_pending=np.zeros(1, np.int64),
             pending_i=np.zeros(MOST_PENDING, np.int32),
             pending_j=np.zeros(MOST_PENDING, np.int32),
-            block_i=np.zeros(MOST_PENDING, np.int32),
-            block_j=np.zeros(MOST_PENDING, np.int32),
             slips=np.zeros(MOST_PENDING),
             exchange=lattice.ranks.exchange,
-            pool=make_pool(lattice.ranks.node, max(MOST_EVALUATED, block**2)),
-            candidates=np.zeros(max(MOST_EVALUATED, block**2), np.int64),
+            pool=make_pool(lattice.ranks.node, capacity),
+            candidates=np.zeros(capacity, np.int64),
         )
 
     def load(self, state: State) -> None:
@@ -99,11 +111,29 @@ class LazyEngine(Engine):
 
     def synchronize(self, state: State) -> None:
         """Set ``yields_at`` from the plastic strain. Collective."""
-        self.find_yields_at(state)
-        state.fields.evaluated[...] = 0
         state.macro[0]["pending_cost"] = 0
         state.pending = np.zeros(0, PENDING)
-        self.load(state)
+        arrays, fields, begun = self.arrays, state.fields, 0
+        forget(arrays)
+
+        def begin_rows(done: int) -> None:
+            nonlocal begun
+            last = done // arrays.cell if done < self.lattice.rows else len(arrays.lowest)
+            fields.evaluated[begun * arrays.cell : last * arrays.cell] = 0
+            begin_cells(
+                fields.yields_at,
+                arrays.bound_at,
+                arrays.lowest,
+                arrays.column_min,
+                arrays.cell,
+                arrays.rounding_constant,
+                begun,
+                last,
+            )
+            begun = last
+
+        self.find_yields_at(state, begin_rows)
+        find_all_lowest(arrays)
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
         """Return the smallest ``yields_at`` of this rank, or inf if it is above a limit."""
@@ -123,7 +153,7 @@ class LazyEngine(Engine):
     def nbytes(self) -> int:
         """Memory of the engine on this rank, in bytes, with its part of what a node shares."""
         a, ranks = self.arrays, self.lattice.ranks.node.size
-        tables = sum(table.nbytes for table in (a.near, a.far, a.near_bound, a.far_bound))
+        tables = sum(t.nbytes for t in (a.near, a.far, a.near_bound, a.cell_table, a.far_bound))
         shared = tables + a.pool.to_evaluate.nbytes + a.pool.sums.nbytes
         return super().nbytes - tables + shared // ranks
 
@@ -133,69 +163,30 @@ def quantum_of(scale: float) -> float:
     return 2.0 ** (ceil(log2(scale)) + HEADROOM - 51)
 
 
-def _look_ups(
-    lattice: Lattice, kernel: Kernel, block: int, half_window: int
-) -> tuple[NDArray[Any], ...]:
-    """Return G within the window, G outside, and the bounds on both between blocks. Collective.
+def _tiles(lattice: Lattice, half_window: int) -> tuple[int, Tiles]:
+    """Return how many cells away a window reaches, and the tiles, as measured (docs).
 
-    The table of G is as large as a quarter of a field. One rank of each node makes it, for all.
+    A row of blocks belongs to one rank. The blocks that a window overlaps are nearby.
     """
-    node, (nx, ny) = lattice.ranks.node, lattice.shape
-    near = node.shared((min(2 * half_window + 1, nx), min(2 * half_window + 2, ny)))
-    far = node.shared((nx // 2 + 1, ny // 2 + 1))
-    near_bound, far_bound = (
-        node.shared((-(-nx // block), 2 * -(-ny // block)), np.float32) for _ in range(2)
+    cell, width, nearby = _sides(lattice.strip)
+    block = (lattice.strip, width)
+    tiles = Tiles(lattice.shape, cell, block, nearby)
+    window_cells = -(-half_window // cell) + any(n % cell > 0 for n in lattice.shape)
+    if nearby[0] < 0:
+        return window_cells, tiles
+    overlapped = (
+        -(-window_cells // (b // cell)) + (cells % (b // cell) > 0)
+        for cells, b in zip(tiles.cells, block, strict=True)
     )
-    if node.rank == 0:
-        far[...] = kernel.quarter_table(lattice.shape)
-        inside, window = np.zeros(far.shape), np.s_[: half_window + 1, : half_window + 1]
-        inside[window], far[window] = far[window], 0.0
-        di, dj = (np.arange(w) - half_window for w in near.shape)
-        near[...] = inside[np.ix_(_folded(di, nx), _folded(dj, ny))]
-        near_bound[...] = _rounded_up(
-            np.maximum(largest_between_blocks(inside, lattice.shape, block), 0.0)
-        )
-        far_bound[...] = _rounded_up(largest_between_blocks(far, lattice.shape, block))
-    node.barrier()
-    return near, far, near_bound, far_bound
+    x, y = map(max, nearby, overlapped)
+    return window_cells, tiles._replace(nearby=(x, y))
 
 
-def _folded(offsets: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    inside = offsets % n
-    return np.minimum(inside, n - inside)
+def _sides(strip: int) -> tuple[int, int, tuple[int, int]]:
+    """Return the side of a cell, the columns of a block, and how far blocks are nearby.
 
-
-def largest_between_blocks(
-    quarter: NDArray[np.float64], shape: tuple[int, int], block: int
-) -> NDArray[np.float64]:
-    """Return the largest G between a site of one block and a site of another.
-
-    Parameters
-    ----------
-    quarter
-        G(i, j) for 0 ≤ i ≤ nx/2, 0 ≤ j ≤ ny/2.
-    shape, block
-        (nx, ny), and b. Blocks begin at multiples of b; the last may be smaller, so that a
-        difference of blocks across the period is shorter.
-
-    Returns
-    -------
-    ndarray
-        Shape (block rows, 2 × block columns), by difference of blocks; two periods of columns.
+    On small lattices a second level costs more than it saves.
     """
-    largest = quarter
-    for axis, n in enumerate(shape):
-        lacking = -n % block
-        width = min(2 * block - 1 + lacking, n)
-        firsts = np.arange(-(-n // block)) * block - (block - 1) - lacking
-        within = (
-            np.take(largest, _folded(first + np.arange(width), n), axis=axis).max(axis=axis)
-            for first in firsts
-        )
-        largest = np.stack(list(within), axis=axis)
-    return np.ascontiguousarray(np.tile(largest, (1, 2)))
-
-
-def _rounded_up(table: NDArray[np.float64]) -> NDArray[np.float32]:
-    single = table.astype(np.float32)
-    return np.where(single < table, np.nextafter(single, np.float32(np.inf)), single)
+    if strip < 16:
+        return strip, strip, (-1, -1)
+    return 8, 64, (8, 2)

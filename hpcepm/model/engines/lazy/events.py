@@ -10,7 +10,15 @@ from hpcepm.model.state import Fields
 from hpcepm.parallel.compiled import bind, compiled, inlined
 from hpcepm.parallel.rows import LocalField, RowMap
 
-from .arrays import ROUNDING, LazyArrays, at, rounded_down
+from .arrays import LazyArrays, at, rounded_down
+from .bounds import (
+    bound_of,
+    find_lowest_of_blocks,
+    look_up_largest,
+    lower_cell,
+    lower_near_cells,
+    raise_bounds,
+)
 from .sums import evaluate
 
 EVENTS_BETWEEN_LOOKS: Final = 128  # after so many events the largest bound is looked up
@@ -38,10 +46,10 @@ def _redistribute(
     for k in range(m, m + n):
         i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
         _change_window(engine, fields.yields_at, i, j, slip, row_map)
-        _lower_near_blocks(engine, engine.block_i[k], engine.block_j[k], slip)
-    _raise_bounds(engine, m, m + n)
-    if engine.n_pending[0] // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
-        engine.rounding_error[0] = _largest(engine.bound)
+        lower_near_cells(engine, i, j, slip)
+        raise_bounds(engine, i, j, slip)
+    if (m + n) // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
+        engine.largest_bound[0] = look_up_largest(engine.bound, engine.cell_bound)
     return False
 
 
@@ -51,14 +59,8 @@ def _append(engine: Any, i: int, j: int, slip: float) -> None:
     m = engine.n_pending[0]
     engine.pending_i[m] = i
     engine.pending_j[m] = j
-    engine.block_i[m] = i // engine.block
-    engine.block_j[m] = j // engine.block
     engine.slips[m] = slip
     engine.n_pending[0] = m + 1
-    engine.rounding_error[0] += slip * engine.most
-    engine.rounding_error[1] += (
-        engine.rounding_error[0] * ROUNDING + engine.rounding_constant * 2.0**-51
-    )
 
 
 @inlined
@@ -66,10 +68,7 @@ def _round_site(engine: Any, yields_at: LocalField, i: int, j: int) -> None:
     """Round the yields_at of a site that has a new threshold."""
     value = (yields_at[i, j] + engine.rounding_constant) - engine.rounding_constant
     yields_at[i, j] = value
-    block_i, block_j = i // engine.block, j // engine.block
-    engine.lowest[block_i, block_j] = min(
-        engine.lowest[block_i, block_j], rounded_down(value + engine.bound_at[i, j])
-    )
+    lower_cell(engine, i, j, rounded_down(value + engine.bound_at[i, j]))
 
 
 @inlined
@@ -111,121 +110,86 @@ def _subtract(
         yields_at[at(j)] -= (slip * near[at(j)] + grid) - grid
 
 
-@inlined
-def _lower_near_blocks(engine: Any, block_i: int, block_j: int, slip: float) -> None:
-    """Lower the minima of the blocks that the window overlaps by the largest stress it can add."""
-    columns, all_rows = engine.lowest.shape[1], engine.near_bound.shape[0]
-    size, rank = engine.exchange.size, engine.exchange.rank
-    lost = np.float32(slip * (1.0 + ROUNDING))
-    width = min(2 * engine.window_blocks + 1, columns)
-    start = (block_j - engine.window_blocks) % columns
-    first_part = min(width, columns - start)
-    row = (block_i - engine.window_blocks) % all_rows
-    for _ in range(min(2 * engine.window_blocks + 1, all_rows)):
-        if row % size == rank:
-            here, difference = row // size, row - block_i
-            if difference < 0:
-                difference += all_rows
-            lowest, most = engine.lowest[here], engine.near_bound[difference, columns - block_j :]
-            _lower_some(lowest[start : start + first_part], most[start:], lost)
-            if first_part < width:
-                _lower_some(lowest[: width - first_part], most, lost)
-        row += 1
-        if row == all_rows:
-            row = 0
-
-
-@compiled
-def _lower_some(lowest: NDArray[np.float32], most: NDArray[np.float32], slip: Any) -> None:
-    for j in range(lowest.size):
-        value = lowest[at(j)] - slip * most[at(j)]
-        lowest[at(j)] = value - abs(value) * np.float32(ROUNDING)
-
-
-@inlined
-def _raise_bounds(engine: Any, first: int, last: int) -> None:
-    """Raise the bound of each block by the largest stress that pending events can add there.
-
-    That is from outside their windows.
-    """
-    size, (all_rows, _), columns = (
-        engine.exchange.size,
-        engine.far_bound.shape,
-        engine.bound.shape[1],
-    )
-    for k in range(first, last):
-        slip, shift = np.float32(engine.slips[k]), columns - engine.block_j[k]
-        row = (engine.exchange.rank - engine.block_i[k]) % all_rows
-        for block_i in range(engine.bound.shape[0]):
-            _raise_row(engine.bound[at(block_i)], engine.far_bound[at(row), shift:], slip)
-            row += size
-            if row >= all_rows:
-                row -= all_rows
-
-
-@compiled
-def _raise_row(bound: NDArray[np.float32], largest: NDArray[np.float32], slip: Any) -> None:
-    for j in range(bound.size):
-        bound[at(j)] += slip * largest[at(j)]
-
-
-@compiled
-def _largest(bound: NDArray[np.float32]) -> float:
-    """Return the largest |U|. It is smaller than the sum of what each event could add."""
-    largest = np.float32(0.0)
-    for i in range(bound.shape[0]):
-        for j in range(bound.shape[1]):
-            largest = max(largest, abs(bound[at(i), at(j)]))
-    return float(largest)
-
-
 @compiled
 def begin(engine: Any, fields: Fields, pending: NDArray[Any], row_map: RowMap) -> None:
     """Round ``yields_at``, and find all bounds anew from the pending events."""
-    engine.n_pending[0] = 0
-    engine.rounding_error[:] = 0.0
-    engine.bound[:] = 0.0
-    for first in range(0, pending.size, EVENTS_BETWEEN_LOOKS):
-        last = min(first + EVENTS_BETWEEN_LOOKS, pending.size)
-        for k in range(first, last):
-            _append(engine, pending[k].i, pending[k].j, pending[k].slip)
-        _raise_bounds(engine, first, last)
-        engine.rounding_error[0] = _largest(engine.bound)
-    for block_i in range(engine.bound.shape[0]):
-        _begin_row(engine, fields, block_i, row_map)
-
-
-@inlined
-def _begin_row(engine: Any, fields: Fields, block_i: int, row_map: RowMap) -> None:
-    """Begin with a row of blocks, while it is in the cache."""
-    b, column_min = engine.block, engine.column_min
-    rows, ny = fields.yields_at.shape
-    column_min[:] = np.inf
-    for i in range(block_i * b, min((block_i + 1) * b, rows)):
-        _round(fields.yields_at[i], engine.rounding_constant)
-        engine.bound_at[i] = 0.0
-        if engine.n_pending[0] > 0:
-            for j in range(ny):
+    forget(engine)
+    for k in range(pending.size):
+        _append(engine, pending[k].i, pending[k].j, pending[k].slip)
+        raise_bounds(engine, pending[k].i, pending[k].j, pending[k].slip)
+        if (k + 1) % EVENTS_BETWEEN_LOOKS == 0:
+            engine.largest_bound[0] = look_up_largest(engine.bound, engine.cell_bound)
+    n_cells = engine.lowest.shape[0]
+    begin_cells(
+        fields.yields_at,
+        engine.bound_at,
+        engine.lowest,
+        engine.column_min,
+        engine.cell,
+        engine.rounding_constant,
+        0,
+        n_cells,
+    )
+    if pending.size > 0:
+        for i in range(fields.yields_at.shape[0]):
+            for j in range(fields.yields_at.shape[1]):
                 if fields.evaluated[at(i), at(j)] > 0:
-                    evaluate(engine, fields, i, j, row_map, engine.bound[block_i, j // b])
-        _lower_to(column_min, fields.yields_at[i], engine.bound_at[i])
-    for block_j in range(engine.lowest.shape[1]):
-        lowest = np.inf
-        for j in range(block_j * b, min((block_j + 1) * b, ny)):
-            lowest = min(lowest, column_min[at(j)])
-        engine.lowest[at(block_i), at(block_j)] = rounded_down(lowest)
+                    bound = bound_of(engine, i, j)
+                    evaluate(engine, fields, i, j, row_map, bound)
+                    lower_cell(engine, i, j, rounded_down(fields.yields_at[i, j] + bound))
+    find_all_lowest(engine)
 
 
 @compiled
-def _round(values: NDArray[np.float64], grid: float) -> None:
-    for j in range(values.size):
-        values[at(j)] = (values[at(j)] + grid) - grid
+def forget(engine: Any) -> None:
+    """Forget all pending events."""
+    engine.n_pending[0] = 0
+    engine.largest_bound[:] = 0.0
+    engine.rounding_error[0] = 0.0
+    engine.bound[:] = 0.0
+    engine.cell_bound[:] = 0.0
 
 
 @compiled
-def _lower_to(
-    column_min: NDArray[np.float64], yields_at: NDArray[np.float64], bound_at: NDArray[np.float32]
+def begin_cells(
+    yields_at: LocalField,
+    bound_at: LocalField,
+    lowest: NDArray[np.float32],
+    column_min: NDArray[np.float64],
+    cell: int,
+    rounding_constant: float,
+    first: int,
+    last: int,
 ) -> None:
-    for j in range(column_min.size):
-        key = yields_at[at(j)] + bound_at[at(j)]
-        column_min[at(j)] = key if key < column_min[at(j)] else column_min[at(j)]
+    """Begin with rows of cells ``first`` to ``last`` − 1, row by row, while they are in the cache.
+
+    Sites without pending events have the bound 0.
+    """
+    rows, ny = yields_at.shape
+    for cell_i in range(first, last):
+        column_min[:] = np.inf
+        for i in range(cell_i * cell, min((cell_i + 1) * cell, rows)):
+            bound_at[i] = 0.0
+            _round(yields_at[i], rounding_constant, column_min)
+        for cell_j in range(lowest.shape[1]):
+            least = np.inf
+            for j in range(cell_j * cell, min((cell_j + 1) * cell, ny)):
+                least = min(least, column_min[at(j)])
+            lowest[at(cell_i), at(cell_j)] = rounded_down(least)
+
+
+@compiled
+def _round(values: NDArray[np.float64], grid: float, column_min: NDArray[np.float64]) -> None:
+    """Round some values, and lower a minimum of each column to them."""
+    for j in range(values.size):
+        value = (values[at(j)] + grid) - grid
+        values[at(j)] = value
+        column_min[at(j)] = value if value < column_min[at(j)] else column_min[at(j)]
+
+
+@compiled
+def find_all_lowest(engine: Any) -> None:
+    """Find the minima of all blocks from their cells."""
+    if engine.two_levels:
+        for block_i in range(engine.bound.shape[0]):
+            find_lowest_of_blocks(engine, block_i, 0, engine.bound.shape[1])

@@ -11,6 +11,7 @@ from hpcepm.parallel.compiled import bind, compiled, compiled_minimum, inlined
 from hpcepm.parallel.rows import RowMap
 
 from .arrays import ROUNDING, LazyArrays, at, rounded_down
+from .bounds import bound_of, find_lowest_of_blocks, lower_cell
 from .pool import sum_shared
 from .sums import apply_pending, sum_of_pending
 
@@ -58,17 +59,20 @@ def weakest_below(engine: Any, fields: Fields, stress: float, row_map: RowMap) -
 @inlined
 def _search_limit(engine: Any, stress: float) -> Any:
     """Return the limit for lower bounds: ``stress`` and what rounding may have added to them."""
+    error = engine.rounding_error[0]
     return np.float32(
-        stress
-        + engine.rounding_error[1]
-        + (abs(stress) + engine.rounding_error[0] + engine.rounding_error[1]) * ROUNDING
+        stress + error + (abs(stress) + 2.0 * engine.largest_bound[1] + error) * ROUNDING
     )
 
 
 @inlined
 def _list_blocks(engine: Any, limit: Any) -> int:
     """List the blocks whose lower bound is up to a limit; return how many there are."""
-    lowest, bound, candidate_blocks = engine.lowest, engine.bound, engine.candidate_blocks
+    lowest, bound, candidate_blocks = (
+        engine.lowest_of_block,
+        engine.bound,
+        engine.candidate_blocks,
+    )
     columns = lowest.shape[1]
     n = 0
     for block_i in range(lowest.shape[0]):
@@ -111,12 +115,9 @@ def _evaluate_blocks(
             sums[k] = sum_of_pending(
                 engine, row_map.global_row[i], j, to_evaluate[k].first, last, row_map.nx, ny
             )
-        block_i, block_j = i // engine.block, j // engine.block
-        bound = engine.bound[block_i, block_j]
+        bound = bound_of(engine, i, j)
         apply_pending(engine, fields, i, j, sums[k], bound)
-        engine.lowest[block_i, block_j] = min(
-            engine.lowest[block_i, block_j], rounded_down(fields.yields_at[i, j] + bound)
-        )
+        lower_cell(engine, i, j, rounded_down(fields.yields_at[i, j] + bound))
         engine.candidates[n_candidates + k] = i * ny + j
     return n_candidates + n_to_evaluate, following
 
@@ -130,40 +131,91 @@ def _list_to_evaluate(
     Sets the minima of the blocks for all other sites. Returns the lengths of both lists, and the
     block to go on from.
     """
-    b, to_evaluate, last = (
-        engine.block,
-        engine.pool.to_evaluate[engine.pool.rank],
-        engine.n_pending[0],
-    )
-    (rows, ny), columns = fields.yields_at.shape, engine.bound.shape[1]
+    columns, size = engine.bound.shape[1], engine.block * engine.block_width
     n_to_evaluate = n_candidates = 0
-    while block < n_blocks and n_to_evaluate + n_candidates + b * b <= to_evaluate.size:
-        block_i, block_j = (
+    while block < n_blocks and n_to_evaluate + n_candidates + size <= engine.candidates.size:
+        n_to_evaluate, n_candidates = _list_of_block(
+            engine,
+            fields,
             engine.candidate_blocks[block] // columns,
             engine.candidate_blocks[block] % columns,
+            limit,
+            n_to_evaluate,
+            n_candidates,
+            row_map,
         )
-        highest = limit + np.float64(engine.bound[block_i, block_j])
-        lowest = np.inf
-        first, behind = block_j * b, min((block_j + 1) * b, ny)
-        for i in range(block_i * b, min((block_i + 1) * b, rows)):
-            least = _least_key(fields.yields_at[i, first:behind], engine.bound_at[i, first:behind])
-            if least > highest:
-                lowest = min(lowest, least)
-                continue
-            for j in range(first, behind):
-                key = fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
-                if key <= highest and fields.evaluated[at(i), at(j)] < last:
-                    to_evaluate[n_to_evaluate].site = row_map.global_row[i] * ny + j
-                    to_evaluate[n_to_evaluate].first = fields.evaluated[at(i), at(j)]
-                    n_to_evaluate += 1
-                else:
-                    lowest = min(lowest, key)
-                    if key <= highest:
-                        engine.candidates[n_candidates] = i * ny + j
-                        n_candidates += 1
-        engine.lowest[at(block_i), at(block_j)] = rounded_down(lowest)
         block += 1
     return n_to_evaluate, n_candidates, block
+
+
+@inlined
+def _list_of_block(
+    engine: Any,
+    fields: Fields,
+    block_i: int,
+    block_j: int,
+    limit: Any,
+    n_to_evaluate: int,
+    n_candidates: int,
+    row_map: RowMap,
+) -> tuple[int, int]:
+    """List the sites of a block, of those of its cells with a lower bound up to the limit."""
+    lowest, cell_bound = engine.lowest, engine.cell_bound
+    s, width = engine.block // engine.cell, engine.block_width // engine.cell
+    bound = engine.bound[block_i, block_j]
+    for cell_i in range(block_i * s, min((block_i + 1) * s, lowest.shape[0])):
+        for cell_j in range(block_j * width, min((block_j + 1) * width, lowest.shape[1])):
+            raised = cell_bound[at(cell_i), at(cell_j)]
+            if lowest[at(cell_i), at(cell_j)] - raised - bound <= limit:
+                n_to_evaluate, n_candidates = _list_of_cell(
+                    engine,
+                    fields,
+                    cell_i,
+                    cell_j,
+                    limit + (np.float64(bound) + np.float64(raised)),
+                    n_to_evaluate,
+                    n_candidates,
+                    row_map,
+                )
+    if engine.two_levels:
+        find_lowest_of_blocks(engine, block_i, block_j, block_j + 1)
+    return n_to_evaluate, n_candidates
+
+
+@inlined
+def _list_of_cell(
+    engine: Any,
+    fields: Fields,
+    cell_i: int,
+    cell_j: int,
+    highest: float,
+    n_to_evaluate: int,
+    n_candidates: int,
+    row_map: RowMap,
+) -> tuple[int, int]:
+    """List the sites of a cell with yields_at + bound_at up to ``highest``."""
+    c, to_evaluate = engine.cell, engine.pool.to_evaluate[engine.pool.rank]
+    (rows, ny), last = fields.yields_at.shape, engine.n_pending[0]
+    lowest = np.inf
+    first, behind = cell_j * c, min((cell_j + 1) * c, ny)
+    for i in range(cell_i * c, min((cell_i + 1) * c, rows)):
+        least = _least_key(fields.yields_at[i, first:behind], engine.bound_at[i, first:behind])
+        if least > highest:
+            lowest = min(lowest, least)
+            continue
+        for j in range(first, behind):
+            key = fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
+            if key <= highest and fields.evaluated[at(i), at(j)] < last:
+                to_evaluate[n_to_evaluate].site = row_map.global_row[i] * ny + j
+                to_evaluate[n_to_evaluate].first = fields.evaluated[at(i), at(j)]
+                n_to_evaluate += 1
+            else:
+                lowest = min(lowest, key)
+                if key <= highest:
+                    engine.candidates[n_candidates] = i * ny + j
+                    n_candidates += 1
+    engine.lowest[at(cell_i), at(cell_j)] = rounded_down(lowest)
+    return n_to_evaluate, n_candidates
 
 
 @compiled_minimum
