@@ -3,12 +3,14 @@
 from typing import Any
 
 from hpcepm.model.dynamics import Dynamics
-from hpcepm.model.engines.lazy import engine as lazy
+from hpcepm.model.engines.lazy import engine
 from hpcepm.parallel import launch
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from tests.model.test_dynamics import glass
 from tests.model.test_lazy import assert_certified
+
+lazy: Any = engine
 
 
 def main() -> None:
@@ -17,7 +19,7 @@ def main() -> None:
     not_evaluated = 0
     usual = lazy.lazy_sizes, lazy._sides
     # The lattice has more than the blocks nearby, and more than the window.
-    small: tuple[Any, Any] = lambda *_: (3, 5000, 50), lambda _: (2, 6, (3, 1))
+    small = lambda *_: (3, 5000, 50), lambda _: (2, 6, (3, 1))
     for shape, at_once, sides in (
         ((50, 41), 4096, usual),
         ((13, 70), 4096, usual),

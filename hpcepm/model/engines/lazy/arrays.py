@@ -53,9 +53,10 @@ class LazyArrays(NamedTuple):
     """
 
     cell: int  # cells are c × c sites
-    cell_rows: int  # of the lattice
     block: int  # rows of a block, a multiple of c
     block_width: int  # columns of a block, a multiple of c
+    cells_of_block: tuple[int, int]  # along x and y: how many cells a block has
+    local_cell_row: NDArray[np.int32]  # (cell rows of the lattice,): row of this rank, or −1
     two_levels: bool  # if not, each block is one cell, V is 0, and no block is nearby
     nearby: tuple[int, int]  # how many blocks away a block is nearby, along x and y
     half_window: int

@@ -34,27 +34,23 @@ def lower_cell(engine: Any, i: int, j: int, key: Any) -> None:
 @inlined
 def lower_near_cells(engine: Any, i: int, j: int, slip: float) -> None:
     """Lower the minima of the cells that the window overlaps by the largest stress it can add."""
-    columns, all_rows = engine.lowest.shape[1], engine.cell_rows
-    size, rank, s = engine.exchange.size, engine.exchange.rank, engine.block // engine.cell
+    columns, all_rows = engine.lowest.shape[1], engine.local_cell_row.size
     cell_j = j // engine.cell
     lost = np.float32(slip * (1.0 + ROUNDING))
     width = min(2 * engine.window_cells + 1, columns)
     start = (cell_j - engine.window_cells) % columns
     first_part = min(width, columns - start)
     row = (i // engine.cell - engine.window_cells) % all_rows
-    block_row, within = row // s, row % s  # no division for each row
     for k in range(engine.near_bound.shape[0]):
-        if block_row % size == rank:
-            here = block_row // size * s + within
+        here = engine.local_cell_row[at(row)]
+        if here >= 0:
             lowest, most = engine.lowest[here], engine.near_bound[k, columns - cell_j :]
             _lower_some(lowest[start : start + first_part], most[start:], lost)
             if first_part < width:
                 _lower_some(lowest[: width - first_part], most, lost)
-        row, within = row + 1, within + 1
+        row += 1
         if row == all_rows:
-            row = block_row = within = 0
-        elif within == s:
-            block_row, within = block_row + 1, 0
+            row = 0
 
 
 @compiled
@@ -134,7 +130,7 @@ def _raise_nearby_cells(engine: Any, i: int, j: int, slip: float) -> None:
         other_stop, shift, stop = stop - columns, n_columns, columns
     row = (block_i - near_rows) % all_rows
     for _ in range(min(2 * near_rows + 1, all_rows)):
-        if row % engine.exchange.size == engine.exchange.rank:
+        if engine.local_cell_row[row * engine.cells_of_block[0]] >= 0:
             _raise_cells(engine, i, j, slip, row, start, stop, -cell_j)
             if other_stop > other_start:
                 _raise_cells(engine, i, j, slip, row, other_start, other_stop, shift - cell_j)
@@ -151,13 +147,13 @@ def _raise_cells(
 
     A column of cells and ``shift`` are the difference of cells.
     """
-    c, n_rows, n_columns = engine.cell, engine.cell_rows, engine.cell_bound.shape[1]
+    c, n_rows, n_columns = engine.cell, engine.local_cell_row.size, engine.cell_bound.shape[1]
     table = engine.cell_table[i % c, j % c]
     reach_x, reach_y = table.shape[0] // 2, table.shape[1] // 2
-    here, s, width = row // engine.exchange.size, engine.block // c, engine.block_width // c
+    s, width = engine.cells_of_block
     first, behind = start * width, min(stop * width, n_columns)
-    difference = row * s - i // c
-    for cell_i in range(here * s, min((here + 1) * s, engine.cell_bound.shape[0])):
+    difference, here = row * s - i // c, engine.local_cell_row[row * s]
+    for cell_i in range(here, min(here + s, engine.cell_bound.shape[0])):
         inside = difference
         if inside > reach_x:
             inside -= n_rows
@@ -169,7 +165,7 @@ def _raise_cells(
             np.float32(slip),
         )
         difference += 1
-    find_lowest_of_blocks(engine, here, start, stop)
+    find_lowest_of_blocks(engine, here // s, start, stop)
 
 
 @compiled
@@ -181,7 +177,7 @@ def _raise_row(bound: NDArray[np.float32], largest: NDArray[np.float32], slip: A
 @inlined
 def find_lowest_of_blocks(engine: Any, block_i: int, start: int, stop: int) -> None:
     """Find the minima of blocks ``start`` to ``stop`` − 1 of a row from their cells."""
-    s, width = engine.block // engine.cell, engine.block_width // engine.cell
+    s, width = engine.cells_of_block
     first, behind = start * width, min(stop * width, engine.lowest.shape[1])
     least = engine.cell_min[: behind - first]
     least[:] = np.inf

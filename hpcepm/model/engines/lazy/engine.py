@@ -61,9 +61,10 @@ class LazyEngine(Engine):
         lowest, two_levels = np.full(cells, np.inf, np.float32), tiles.nearby[0] >= 0
         self.arrays: LazyArrays = LazyArrays(
             cell=tiles.cell,
-            cell_rows=tiles.cells[0],
             block=block,
             block_width=width,
+            cells_of_block=(block // tiles.cell, width // tiles.cell),
+            local_cell_row=lattice.row_map.local_row[:: tiles.cell] // tiles.cell,  # −1 remains
             two_levels=two_levels,
             nearby=tiles.nearby,
             half_window=half_window,

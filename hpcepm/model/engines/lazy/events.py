@@ -47,7 +47,8 @@ def _redistribute(
         i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
         _change_window(engine, fields.yields_at, i, j, slip, row_map)
         lower_near_cells(engine, i, j, slip)
-        raise_bounds(engine, i, j, slip)
+    for k in range(m, m + n):
+        raise_bounds(engine, engine.pending_i[k], engine.pending_j[k], engine.slips[k])
     if (m + n) // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
         engine.largest_bound[0] = look_up_largest(engine.bound, engine.cell_bound)
     return False

@@ -161,8 +161,19 @@ def _list_of_block(
 ) -> tuple[int, int]:
     """List the sites of a block, of those of its cells with a lower bound up to the limit."""
     lowest, cell_bound = engine.lowest, engine.cell_bound
-    s, width = engine.block // engine.cell, engine.block_width // engine.cell
     bound = engine.bound[block_i, block_j]
+    if not engine.two_levels:
+        return _list_of_cell(
+            engine,
+            fields,
+            block_i,
+            block_j,
+            limit + np.float64(bound),
+            n_to_evaluate,
+            n_candidates,
+            row_map,
+        )
+    s, width = engine.cells_of_block
     for cell_i in range(block_i * s, min((block_i + 1) * s, lowest.shape[0])):
         for cell_j in range(block_j * width, min((block_j + 1) * width, lowest.shape[1])):
             raised = cell_bound[at(cell_i), at(cell_j)]
@@ -177,8 +188,7 @@ def _list_of_block(
                     n_candidates,
                     row_map,
                 )
-    if engine.two_levels:
-        find_lowest_of_blocks(engine, block_i, block_j, block_j + 1)
+    find_lowest_of_blocks(engine, block_i, block_j, block_j + 1)
     return n_to_evaluate, n_candidates
 
 
