@@ -104,7 +104,7 @@ class PlainLoop:
         glass, self.two_mu = dynamics.glass, 2 * dynamics.glass.shear_modulus
         self.slip, self.renewal = glass.slip.parameters, glass.renewal.parameters
         self.epsilon_p, self.sigma_c = state.fields.epsilon_p.copy(), state.fields.sigma_c.copy()
-        self.strain = float(state.macro[0]["strain"])
+        self.strain = float(state.macro[0]["load"])
         self.fft = PFFT(MPI.COMM_SELF, shape, dtype=float)
         qx, qy = wavevectors(shape)
         kernel_hat = glass.kernel.fourier(qx[:, None], qy[None, : shape[1] // 2 + 1])
@@ -198,7 +198,7 @@ def measure_lazy(lazy: Dynamics) -> dict[str, Any]:
             plain_rounds.append(seconds_a_call(plain.step, steps_of_plain))
     total = np.sum(lazy_rounds, axis=0)
     row = {
-        "strain": float(lazy.state.macro[0]["strain"]),
+        "strain": float(lazy.state.macro[0]["load"]),
         "events_per_step": float(total[1] / total[2]),
         "lazy_us_per_event": median_us(s / e for s, e, _ in lazy_rounds),
         "lazy_us_per_step": median_us(s / k for s, _, k in lazy_rounds),

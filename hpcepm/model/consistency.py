@@ -63,7 +63,7 @@ def _out_of_range(state: State, lattice: Lattice) -> str | None:
     possible = {
         "counts": all(0 <= macro[name] < MOST for name in counts),
         "in_avalanche": macro["in_avalanche"] in (0, 1),
-        "strain": 0 <= macro["strain"] < np.inf,
+        "load": np.isfinite(macro["load"]),
         "total_slip": np.isfinite(macro["total_slip"]),
         "avalanche": all(np.isfinite(numbers)) and max(map(abs, numbers)) < MOST,
         "trigger": 0 <= row["x"] < nx and 0 <= row["y"] < ny,
@@ -90,7 +90,7 @@ def _out_of_balance(state: State, lattice: Lattice, glass: Glass, loading: Loadi
     mean, square, *_ = lattice.power_means(fields.epsilon_p)
     events = lattice.means(fields.n_events.sum(axis=1, keepdims=True, dtype=np.float64))[0]
     thresholds = lattice.power_means(fields.sigma_c)[1] ** 0.5 + stress_scale(lattice, glass)
-    stress = loading.stress(float(macro["strain"]), mean, 2 * glass.shear_modulus)
+    stress = loading.stress(float(macro["load"]), mean, 2 * glass.shear_modulus)
     if abs(mean - macro["total_slip"] / lattice.n_sites) > CLOSE * (1 + abs(mean)):
         return "epsilon_p does not add up to total_slip"
     if abs(events * lattice.n_sites - macro["events"]) > CLOSE * (1 + macro["events"]):

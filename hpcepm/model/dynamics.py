@@ -1,6 +1,7 @@
 """Athermal quasi-static loading: the weakest site yields, and its avalanche runs out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +13,14 @@ from hpcepm.parallel.rows import Lattice, LocalField, all_finite
 
 from .consistency import check_state
 from .engines import ENGINES, Engine
+from .engines.base import Ways
 from .glass import Glass, equilibrated_stress, prepare, stress_scale
 from .loading import Loading, Strain
 from .loop import Buffers, LoopExit, LoopParameters, advance
+from .plugins import OfPlugin
+from .slip import ToStress
 from .state import State
+from .yielding import numbers_of
 
 ROWS_OF_TABLE: Final = 65536
 EVENTS_AT_FIRST: Final = 4096
@@ -58,11 +63,14 @@ class Dynamics:
     ) -> None:
         self.lattice = lattice
         self.loading = loading
-        self.engine: Engine = ENGINES[engine](lattice, glass.kernel, stress_scale(lattice, glass))
+        two_sides = glass.yielding.two_sides
+        ways = Ways(two_sides, two_sides or isinstance(glass.slip, OfPlugin))
+        scale = stress_scale(lattice, glass)
+        self.engine: Engine = ENGINES[engine](lattice, glass.kernel, scale, ways)
         self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
         self._finished = np.zeros(1, np.int64)
         self._buffers = Buffers.of_capacity(EVENTS_AT_FIRST)
-        self._step_loop: Callable[..., Any] | None = None
+        self._step_loops: dict[type, Callable[..., Any]] = {}
         self.begin(glass, state)
 
     def begin(self, glass: Glass, state: State | None = None) -> None:
@@ -99,7 +107,35 @@ class Dynamics:
             glass.slip.kind,
             glass.slip.parameters,
         )
-        self._for_loop = self.loading.for_loop(2 * glass.shear_modulus)
+        self._begin_loading()
+
+    def load_by(self, loading: Loading, reached: float) -> None:
+        """Go on with another loading, where the present one has reached a load. Collective.
+
+        The stress stays: the new load begins where the stress says.
+        """
+        macro, before = self.state.macro[0], self.loading
+        stress, macro.load = self.stress_at(reached), reached
+        if replace(loading, target=before.target) != before:  # type: ignore[type-var]
+            plastic_strain = self.state.plastic_strain(self.lattice)
+            macro.load = loading.load(stress, plastic_strain, 2 * self.glass.shear_modulus)
+        macro.segment += 1
+        self.loading = loading
+        self._begin_loading()
+
+    def _begin_loading(self) -> None:
+        """Find the numbers of the loading, and of the rule by which sites yield."""
+        glass, two_mu = self.glass, 2 * self.glass.shear_modulus
+        direction = 1.0 if self.loading.target >= self.state.macro[0].load else -1.0
+        self._for_loop: Any = self.loading.for_loop(two_mu, direction)
+        softening = 1.0
+        if isinstance(glass.slip, ToStress):
+            softening = glass.kernel.softening(self.lattice.shape, self._for_loop.stiffness)
+        first: Any = glass.initial
+        if isinstance(first, np.ndarray):
+            first = (first, first)
+        mean_slip = glass.slip.mean(glass.renewal)
+        self._rule = numbers_of(glass.yielding, softening, glass.kernel.mu_star, mean_slip, first)
 
     def shear(self, stop_strain: float, steps: int = 2**62) -> LoopExit:
         """Shear to a strain, on the elastic branch, or for a number of synchronous steps.
@@ -133,10 +169,12 @@ class Dynamics:
             if why == LoopExit.SYNCHRONIZE:
                 self.engine.synchronize(self.state)
             elif why == LoopExit.GROW:
-                if self._buffers.found.size > MOST_EVENTS // 4:
+                if self._buffers.events.size > MOST_EVENTS // 4:
                     few = f"more than {MOST_EVENTS // 4} sites yield in one step"
                     raise NotFinite(f"{few}: the glass is not stable")
                 self._buffers = self._buffers.larger()
+            elif why == LoopExit.BAD_SLIP:
+                raise NotFinite(self._bad_slip())
             else:
                 self._check_finite()
                 return LoopExit(why)
@@ -147,6 +185,7 @@ class Dynamics:
         arguments = (
             self.engine.arrays,
             self._for_loop,
+            self._rule,
             state.fields,
             state.macro[0],
             state.avalanche[0],
@@ -158,9 +197,10 @@ class Dynamics:
             float(stop_strain),
             pause_at,
         )
-        if self._step_loop is None:
-            self._step_loop = compiled_for(advance, *arguments)
-        why: int = self._step_loop(*arguments)
+        kind = type(self._for_loop)
+        if kind not in self._step_loops:
+            self._step_loops[kind] = compiled_for(advance, *arguments)
+        why: int = self._step_loops[kind](*arguments)
         return why
 
     def take_avalanches(self) -> NDArray[Any]:
@@ -188,7 +228,7 @@ class Dynamics:
 
     def lowest_yields_at(self) -> float:
         """Return the macroscopic stress at which the weakest site yields. Collective."""
-        stress = self.stress_at(float(self.state.macro["strain"][0]))
+        stress = self.stress_at(float(self.state.macro["load"][0]))
         above = self._buffers.search_stress[0]
         while True:
             lowest = min(
@@ -211,8 +251,26 @@ class Dynamics:
     @property
     def nbytes(self) -> int:
         """Memory of state, engine and buffers on this rank, in bytes."""
-        arrays = [*self.state.fields, *self._buffers, self._table]
-        return self.engine.nbytes + sum(a.nbytes for a in arrays)
+        fields = sum(field.nbytes for field in self.state.fields)
+        return self.engine.nbytes + fields + self._buffers.nbytes + self._table.nbytes
+
+    def _bad_slip(self) -> str:
+        """Say which slip must not be, and why."""
+        event = next(one for one in self._buffers.events if np.isnan(one["slip"]))
+        x, y = divmod(int(event["site"]), self.lattice.ny)
+        where = f"site ({x}, {y}), in avalanche {self.state.macro[0].avalanches}"
+        if isinstance(self.glass.slip, ToStress):
+            return (
+                f"{where}: its slip would not be positive, for slip.value + slip.noise ξ exceeds "
+                "its stress; lower slip.value or slip.noise"
+            )
+        if self.glass.yielding.two_sides and not event["first"]:
+            most = self.glass.yielding.most_events_per_site
+            return (
+                f"{where}: has slipped {most} times in it, and would again: sites flip for ever. "
+                "Set yielding.order: weakest, or raise yielding.most_events_per_site"
+            )
+        return f"{where}: its slip is not a number"
 
     def _check_finite(self) -> None:
         fields = self.state.fields

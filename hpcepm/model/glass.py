@@ -11,9 +11,10 @@ from hpcepm.parallel.rows import Lattice, LocalField
 from .convolution import Convolution
 from .distributions import Distribution, normal_deviate, quantile
 from .kernel import Kernel
-from .rng import INITIAL_STRESS, YIELDING, draw
+from .rng import INITIAL_STRESS, WELL, YIELDING, draw3
 from .slip import SlipLaw
 from .state import State
+from .yielding.rule import Yielding
 
 
 class Glass(NamedTuple):
@@ -27,26 +28,34 @@ class Glass(NamedTuple):
     initial_stress_std: float
     seed: int
     realization: int
+    yielding: Yielding = Yielding()
 
 
 def prepare(lattice: Lattice, glass: Glass, initial_stress: LocalField | None) -> State:
     """Return the state of a glass at strain 0, before anything has yielded. Collective."""
-    state = State.blank(lattice)
+    state = State.blank(lattice, glass.yielding.fields)
     fields = state.fields
     if isinstance(glass.initial, Distribution):
         _fill_thresholds(
             fields.sigma_c,
+            fields.sigma_c_backward,
             lattice.row_map.global_row,
             glass.initial.kind,
             glass.initial.parameters,
+            WELL if glass.yielding.quenched else YIELDING,
             np.uint64(glass.seed),
             np.uint64(glass.realization),
         )
     else:
         fields.sigma_c[...] = glass.initial
+        if glass.yielding.two_sides:
+            fields.sigma_c_backward[...] = glass.initial
     fields.yields_at[...] = fields.sigma_c
+    fields.yields_backward_at[...] = fields.sigma_c_backward
     if initial_stress is not None:
         fields.yields_at[...] -= initial_stress
+        if glass.yielding.two_sides:
+            fields.yields_backward_at[...] += initial_stress
     return state
 
 
@@ -110,18 +119,22 @@ def equilibrated_stress(lattice: Lattice, glass: Glass, convolution: Convolution
 @compiled
 def _fill_thresholds(
     sigma_c: LocalField,
+    backward: LocalField,
     row: NDArray[np.int32],
     kind: int,
     p: NDArray[np.float64],
+    purpose: int,
     seed: int,
     realization: int,
 ) -> None:
-    """Draw the threshold of each site; ``row`` holds the numbers of the rows in the lattice."""
+    """Draw the thresholds of each site; ``row`` holds the numbers of the rows in the lattice."""
     rows, ny = sigma_c.shape
     for i in range(rows):
         for j in range(ny):
-            u, _ = draw(row[i] * ny + j, 0, YIELDING, seed, realization)
+            u, _, u_backward = draw3(row[i] * ny + j, 0, purpose, seed, realization)
             sigma_c[i, j] = quantile(kind, p, u)
+            if backward.shape[0] > 0:
+                backward[i, j] = quantile(kind, p, u_backward)
 
 
 @compiled
@@ -129,5 +142,5 @@ def _fill_normal(noise: LocalField, row: NDArray[np.int32], seed: int, realizati
     rows, ny = noise.shape
     for i in range(rows):
         for j in range(ny):
-            u, _ = draw(row[i] * ny + j, 0, INITIAL_STRESS, seed, realization)
+            u, _, _ = draw3(row[i] * ny + j, 0, INITIAL_STRESS, seed, realization)
             noise[i, j] = normal_deviate(u)

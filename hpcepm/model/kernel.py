@@ -67,6 +67,26 @@ def finite_difference(qx: Array, qy: Array) -> Array:
     return _sin2_2theta(2 - 2 * np.cos(qx), 2 - 2 * np.cos(qy))
 
 
+@kernel(name="none")
+@dataclass(frozen=True)
+class NoCoupling:
+    """No site feels another, but for the macroscopic stress."""
+
+    def relaxation(self, qx: Array, qy: Array) -> Array:
+        """Return S: 0."""
+        return np.zeros(np.broadcast_shapes(qx.shape, qy.shape))
+
+
+@kernel
+@dataclass(frozen=True)
+class Uniform:
+    """Mean field: a slip lowers the stress of its site by 2μ*, and all others share it."""
+
+    def relaxation(self, qx: Array, qy: Array) -> Array:
+        """Return S: 1, and 0 at q = 0."""
+        return np.where((qx == 0) & (qy == 0), 0.0, 1.0)
+
+
 def _sin2_2theta(a: Array, b: Array) -> Array:
     a, b = np.broadcast_arrays(a, b)
     total = a + b
@@ -136,6 +156,13 @@ class Kernel:
         Real, even in qx and in qy, ≤ 0, and 0 at q = 0.
         """
         return -2 * self.mu_star * np.asarray(self.kind.relaxation(qx, qy))
+
+    def softening(self, shape: tuple[int, int], stiffness: float) -> float:
+        """Return by how much a slip of 1 lowers the stress of its own site: −G(0) + K/N².
+
+        ``stiffness`` is K, by how much slips of mean 1 lower the macroscopic stress.
+        """
+        return float(stiffness / (shape[0] * shape[1]) - self.quarter_table(shape)[0, 0])
 
     def quarter_table(self, shape: tuple[int, int]) -> Array:
         """Return G(i, j) for 0 ≤ i ≤ nx/2, 0 ≤ j ≤ ny/2, in units of stress.

@@ -8,6 +8,9 @@ It is that of docs/model.md, section 2:
             all of them slip at once, by amounts drawn for each, and their thresholds are renewed
             the slips redistribute stress
 
+How the load moves is the loading's answer (`hpcepm.model.loading`), and who yields, to what, that
+of the rule (`hpcepm.model.yielding`).
+
 Written as a state machine, for it must be able to leave after any step and come back.
 """
 
@@ -27,12 +30,21 @@ from hpcepm.parallel.exchange import (
 )
 from hpcepm.parallel.rows import RowMap
 
-from .distributions import quantile
-from .engines.base import redistribute, unstable_sites, weakest_site
-from .loading import stress_of, trigger
-from .rng import YIELDING, draw
-from .slip import slip_at
+from .engines.base import redistribute
+from .loading import strain_of, stress_of, trigger
 from .state import Fields
+from .yielding.base import (
+    Drawn,
+    draw_events,
+    find_unstable,
+    most_unstable,
+    number_of,
+    put_alone,
+    site_of,
+    slip_sites,
+    unstable_at_start,
+    weakest,
+)
 
 
 class LoopParameters(NamedTuple):
@@ -52,9 +64,7 @@ class LoopParameters(NamedTuple):
 class Buffers(NamedTuple):
     """Scratch space of a step; all of one capacity."""
 
-    found: NDArray[np.int64]  # local indices of this rank's unstable sites
-    renewed: NDArray[np.float64]  # their new thresholds
-    own: NDArray[Any]  # their events
+    drawn: Drawn  # for the sites of this rank that yield
     events: NDArray[Any]  # the events of all ranks
     search_stress: NDArray[np.float64]  # (1,): how far above Σ the weakest site is sought first
 
@@ -62,17 +72,17 @@ class Buffers(NamedTuple):
     def of_capacity(cls, capacity: int) -> "Buffers":
         """Return buffers for so many events in a step."""
         events = np.zeros(capacity, EVENT)
-        return cls(
-            np.zeros(capacity, np.int64),
-            np.zeros(capacity),
-            events,
-            events.copy(),
-            np.full(1, np.inf),
-        )
+        drawn = Drawn(np.zeros(capacity, np.int64), np.zeros(capacity), np.zeros(capacity), events)
+        return cls(drawn, events.copy(), np.full(1, np.inf))
 
     def larger(self) -> "Buffers":
         """Return buffers for four times as many events."""
-        return Buffers.of_capacity(4 * self.found.size)._replace(search_stress=self.search_stress)
+        return Buffers.of_capacity(4 * self.events.size)._replace(search_stress=self.search_stress)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory, in bytes."""
+        return sum(a.nbytes for a in (*self.drawn, self.events, self.search_stress))
 
 
 class LoopExit(IntEnum):
@@ -84,16 +94,20 @@ class LoopExit(IntEnum):
     TABLE_FULL = 3  # of finished avalanches
     GROW = 4  # more events in a step than the buffers hold
     NOT_FINITE = 5  # a NaN came up in the search for the weakest site
+    BAD_SLIP = 6  # a slip is NaN
 
 
 # numba takes plain integers for constants.
-_REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE = (int(why) for why in LoopExit)
+_REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE, _BAD_SLIP = (
+    int(why) for why in LoopExit
+)
 
 
 @compiled
 def advance(
     engine: Any,
     loading: Any,
+    rule: Any,
     fields: Fields,
     macro: Any,
     avalanche: Any,
@@ -111,29 +125,39 @@ def advance(
     Returns a `LoopExit`. Calling again goes on exactly where this left off: all that matters is in
     the fields and the two records.
     """
-    n_sites = parameters.nx * parameters.ny
+    n_sites, drawn = parameters.nx * parameters.ny, buffers.drawn
     while macro.steps < pause_at:
         stress = stress_of(loading, macro, n_sites)
         if macro.in_avalanche:
-            n_own = unstable_sites(engine, fields, stress, buffers.found, parameters.row_map)
+            if loading.one_by_one:
+                n_own = 0
+            else:
+                n_own = _next(engine, rule, fields, stress, drawn, parameters, exchange)
         else:
             if finished[0] == table.size:
                 return _TABLE_FULL
-            lowest, site = _weakest(
-                engine, fields, stress, buffers.search_stress, parameters, exchange
+            lowest, number = _weakest(
+                engine, rule, fields, stress, loading.direction, buffers, parameters, exchange
             )
             if lowest == -np.inf:
                 return _NOT_FINITE
-            if lowest > stress:
-                if not trigger(loading, macro, stress, lowest, until, n_sites):
+            toward = loading.direction * stress
+            unstable = lowest <= toward and not loading.one_by_one
+            if macro.steps == 0 and not unstable:
+                other = unstable_at_start(rule, engine, fields, stress, parameters, exchange)
+                unstable, number = other >= 0, other if other >= 0 else number
+            if not unstable:
+                if not trigger(loading, macro, toward, lowest, until, n_sites):
                     return _REACHED
                 stress = stress_of(loading, macro, n_sites)
-                n_own = _alone(site, parameters, buffers.found)
-            else:  # only at the start: a preparation may leave sites unstable
-                n_own = unstable_sites(engine, fields, stress, buffers.found, parameters.row_map)
-            _open_avalanche(macro, avalanche, stress, site, parameters)
-        _draw_events(fields, buffers, min(n_own, buffers.found.size), parameters, macro.avalanches)
-        n = exchange_events(exchange, buffers.own, n_own, buffers.events)
+            strain = strain_of(loading, macro, stress, n_sites)
+            _open_avalanche(macro, avalanche, strain, stress, site_of(rule, number), parameters)
+            if unstable:
+                continue
+            n_own = put_alone(rule, number, drawn.found, parameters)
+        n_drawn = min(n_own, drawn.found.size)
+        draw_events(rule, fields, stress, drawn, n_drawn, parameters, macro.avalanches)
+        n = exchange_events(exchange, drawn.own, n_own, buffers.events)
         if n > buffers.events.size:
             return _GROW
         if n == 0:
@@ -143,65 +167,77 @@ def advance(
             macro.in_avalanche = 0
             continue
         sort_by_site(buffers.events, n)
-        _slip(fields, buffers, n_own, macro.avalanches)
+        slip_sites(rule, fields, drawn, n_own, parameters, macro.avalanches)
         _count(macro, avalanche, buffers.events, n)
+        if macro.total_slip != macro.total_slip:
+            return _BAD_SLIP
         if redistribute(engine, fields, macro, parameters.row_map, buffers.events, n):
             return _SYNCHRONIZE
     return _PAUSED
 
 
 @inlined
-def _weakest(
+def _next(
     engine: Any,
+    rule: Any,
     fields: Fields,
     stress: float,
-    search_stress: NDArray[np.float64],
+    drawn: Drawn,
+    parameters: LoopParameters,
+    exchange: EventExchange,
+) -> int:
+    """Find who slips next at this stress; return how many of this rank. Collective."""
+    if not rule.weakest_first:
+        return find_unstable(
+            rule, engine, fields, stress, drawn.found, parameters.row_map, exchange
+        )
+    excess, number = most_unstable(rule, engine, fields, stress, parameters, exchange)
+    return put_alone(rule, number, drawn.found, parameters) if excess <= 0.0 else 0
+
+
+@inlined
+def _weakest(
+    engine: Any,
+    rule: Any,
+    fields: Fields,
+    stress: float,
+    direction: float,
+    buffers: Buffers,
     parameters: LoopParameters,
     exchange: EventExchange,
 ) -> tuple[float, int]:
-    """Return the smallest ``yields_at`` of the lattice and its site. Collective.
+    """Return the smallest d Σ at which a site yields, and its number. Collective.
 
     All ranks look up to the same limit, raised until one finds a site: none searches its rows for
     what another has lower.
     """
+    search_stress, toward = buffers.search_stress, direction * stress
+    if direction < 0.0 and rule.sides == 1:  # no site yields when it is unloaded
+        return np.inf, -1
     while True:
-        limit = stress + search_stress[0]
-        lowest, local = weakest_site(engine, fields, limit, parameters.row_map)
-        lowest, site = exchange_minimum(exchange, lowest, _site(parameters, local))
+        limit = toward + search_stress[0]
+        lowest, code = weakest(rule, engine, fields, stress, limit, parameters.row_map, direction)
+        lowest, number = exchange_minimum(exchange, lowest, number_of(rule, code, parameters))
         if lowest < np.inf or limit == np.inf:
             break
         search_stress[0] *= 2.0
-    search_stress[0] = 2.0 * max(lowest - stress, abs(stress) * 2.0**-30 + 2.0**-100)
-    return lowest, site
-
-
-@inlined
-def _alone(site: int, parameters: LoopParameters, found: NDArray[np.int64]) -> int:
-    """Put a global site into ``found`` if it is on this rank; return how many were put."""
-    here = parameters.row_map.local_row[site // parameters.ny]
-    found[0] = here * parameters.ny + site % parameters.ny
-    return int(here >= 0)
-
-
-@inlined
-def _site(parameters: LoopParameters, local: int) -> int:
-    """Return the global index of a site of this rank; −1 for −1."""
-    return (
-        -1
-        if local < 0
-        else parameters.row_map.global_row[local // parameters.ny] * parameters.ny
-        + local % parameters.ny
-    )
+    search_stress[0] = 2.0 * max(lowest - toward, abs(stress) * 2.0**-30 + 2.0**-100)
+    return lowest, number
 
 
 @inlined
 def _open_avalanche(
-    macro: Any, avalanche: Any, stress: float, site: int, parameters: LoopParameters
+    macro: Any,
+    avalanche: Any,
+    strain: float,
+    stress: float,
+    site: int,
+    parameters: LoopParameters,
 ) -> None:
     macro.in_avalanche = 1
     macro.avalanches += 1
     avalanche.realization = parameters.realization
-    avalanche.strain = macro.strain
+    avalanche.strain = strain
     avalanche.stress = stress
     avalanche.slip = 0.0
     avalanche.events = 0
@@ -209,39 +245,6 @@ def _open_avalanche(
     avalanche.duration = 0
     avalanche.x = site // parameters.ny
     avalanche.y = site % parameters.ny
-
-
-@inlined
-def _draw_events(
-    fields: Fields, buffers: Buffers, n: int, parameters: LoopParameters, avalanche: int
-) -> None:
-    """Draw slip and new threshold for the sites found on this rank; changes no field."""
-    for k in range(n):
-        local = buffers.found[k]
-        i, j = local // parameters.ny, local % parameters.ny
-        site = _site(parameters, local)
-        u_threshold, u_slip = draw(
-            site, fields.n_events[i, j] + 1, YIELDING, parameters.seed, parameters.realization
-        )
-        buffers.renewed[k] = quantile(parameters.renewal_kind, parameters.renewal, u_threshold)
-        buffers.own[k].site = site
-        buffers.own[k].slip = slip_at(
-            parameters.slip_kind, parameters.slip, fields.sigma_c[i, j], u_slip
-        )
-        buffers.own[k].first = fields.last_avalanche[i, j] != np.int32(avalanche)
-
-
-@inlined
-def _slip(fields: Fields, buffers: Buffers, n: int, avalanche: int) -> None:
-    """Let the sites of this rank slip by what was drawn, and renew their thresholds."""
-    ny = fields.sigma_c.shape[1]
-    for k in range(n):
-        i, j = buffers.found[k] // ny, buffers.found[k] % ny
-        fields.epsilon_p[i, j] += buffers.own[k].slip
-        fields.n_events[i, j] += 1
-        fields.last_avalanche[i, j] = np.int32(avalanche)
-        fields.yields_at[i, j] += buffers.renewed[k] - fields.sigma_c[i, j]
-        fields.sigma_c[i, j] = buffers.renewed[k]
 
 
 @inlined

@@ -5,13 +5,17 @@ as 1, 2, 3" (SC'11), is a bijection of a counter under a key. The counter is ``(
 0)`` and the key is ``(seed, realization)``, so a draw depends neither on ranks nor on the order of
 events nor on restarts, and no state of a generator is kept.
 
-==========================  =======  =================  ==================
-purpose                     n        word 0             word 1
-==========================  =======  =================  ==================
-``YIELDING``                0        initial threshold
-``YIELDING``                m >= 1   renewed threshold  slip of event m
-``INITIAL_STRESS``          0        normal deviate
-==========================  =======  =================  ==================
+==================  ===========  ==================  ==================  ===================
+purpose             n            word 0              word 1              word 2
+==================  ===========  ==================  ==================  ===================
+``YIELDING``        0            initial threshold                       that of the other way
+``YIELDING``        m ≥ 1        renewed threshold   slip of event m     that of the other way
+``INITIAL_STRESS``  0            normal deviate
+``WELL``            zigzag(m)    threshold forward   slip from m to m+1  threshold backward
+``STROBE``          zigzag(m)    a hash of the wells: words 0 and 1
+==================  ===========  ==================  ==================  ===================
+
+A well m is an integer: zigzag(m) = 2m for m ≥ 0, −2m − 1 below.
 """
 
 from typing import Any, Final
@@ -24,6 +28,8 @@ from hpcepm.parallel.compiled import compiled, generated
 
 YIELDING: Final = 0
 INITIAL_STRESS: Final = 1
+WELL: Final = 2
+STROBE: Final = 3
 
 _MULTIPLIER_0 = np.uint64(0xD2E7470EE14C6C93)
 _MULTIPLIER_1 = np.uint64(0xCA5A826395121157)
@@ -87,3 +93,18 @@ def draw(site: int, n: int, purpose: int, seed: int, realization: int) -> tuple[
     """
     word0, word1, _, _ = philox(site, n, purpose, 0, seed, realization)
     return uniform(word0), uniform(word1)
+
+
+@compiled
+def draw3(
+    site: int, n: int, purpose: int, seed: int, realization: int
+) -> tuple[float, float, float]:
+    """Return three uniform deviates; see `draw`."""
+    word0, word1, word2, _ = philox(site, n, purpose, 0, seed, realization)
+    return uniform(word0), uniform(word1), uniform(word2)
+
+
+@compiled
+def zigzag(m: int) -> int:
+    """Return a number that is not negative for each well."""
+    return 2 * m if m >= 0 else -2 * m - 1

@@ -11,21 +11,35 @@ from numpy.typing import NDArray
 
 from hpcepm.parallel.compiled import compiled
 
-from .distributions import Distribution, quantile
+from .distributions import Distribution, normal_deviate, quantile
 from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation, numbers_of
-from .registry import NotNegative, Registry
+from .registry import NotNegative, Number, Registry
 
-EXPONENTIAL, CONSTANT = range(2)
+EXPONENTIAL, CONSTANT, TO_STRESS = range(3)
 
 
 @compiled
-def slip_at(kind: int, p: NDArray[np.float64], sigma_c: float, u: float) -> float:
-    """Return the slip of a site whose threshold was ``sigma_c``, at a uniform deviate u.
+def slip_at(
+    kind: int, p: NDArray[np.float64], sigma_c: float, u: float, sigma: float, softening: float
+) -> float:
+    """Return how far a site slips.
 
-    ``kind`` and ``p`` are the `SlipLaw.kind` and `SlipLaw.parameters`.
+    Parameters
+    ----------
+    kind, p
+        `SlipLaw.kind` and `SlipLaw.parameters`.
+    sigma_c, sigma
+        The threshold that was overcome, and the stress before the slip, in its direction.
+    u
+        A uniform deviate.
+    softening
+        By how much a slip of 1 lowers the stress of its own site: −G(0) + K/N².
     """
     if kind >= FIRST_ADDRESS:
         return call(kind, p, sigma_c, u, 0.0)
+    if kind == TO_STRESS:
+        slip = (sigma - p[0] - p[1] * normal_deviate(u)) / softening
+        return slip if slip > 0.0 else np.nan
     mean = p[0] + p[1] * sigma_c * sigma_c
     if kind == EXPONENTIAL:
         return -mean * np.log1p(-u)
@@ -104,3 +118,20 @@ class Constant(_WithMean):
     """Slips that are exactly the mean."""
 
     kind = CONSTANT
+
+
+@slip(name="to_stress")
+@dataclass(frozen=True)
+class ToStress(SlipLaw):
+    """Slips to the stress v + w ξ, ξ standard normal: a = (σ − v − w ξ)/(−G(0) + K/N²).
+
+    The rule of mean-field theory and of GooseEPM.
+    """
+
+    kind = TO_STRESS
+    value: Number = 0.0
+    noise: NotNegative = 0.0
+
+    def mean(self, thresholds: Distribution) -> float:
+        """Return the mean slip from a threshold, times −G(0): it is (⟨σ_c⟩ − v)/|G(0)|."""
+        return thresholds.moments()[0] - self.value

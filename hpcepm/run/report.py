@@ -118,7 +118,7 @@ def show(run: "Run") -> None:
         run.progress.realizations(begun_with, run.store.n_done, n)
     elif run.shearing:
         macro, dynamics = run.runner.dynamics.state.macro[0], run.runner.dynamics
-        strain = float(macro["strain"])
+        strain = float(macro["load"])
         counts = int(macro["events"]), int(macro["steps"])
         run.progress.update(strain, dynamics.stress_at(strain), *counts)
 

@@ -354,7 +354,7 @@ class Run:
         """Return why the run failed, or that it was stopped and by whom. On rank 0."""
         if self.manager is None or self.store is None:
             return None, ""
-        n, strain = self.settings.realizations, self.runner.dynamics.state.macro[0]["strain"]
+        n, strain = self.settings.realizations, self.runner.dynamics.state.macro[0]["load"]
         done = self.store.n_done
         where = f"at strain {strain:.6f}" if n == 1 else f"after {done} of {n} realizations"
         if self.path is None:

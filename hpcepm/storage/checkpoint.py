@@ -7,7 +7,7 @@ it, lie in the checkpoint itself.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from hpcepm.files import Check, no_check
 from hpcepm.identity import Identity
 from hpcepm.layout import AVALANCHE, CHECKPOINT_NAME, checkpoint_name
-from hpcepm.model.state import KINDS, MACRO, MOST_PENDING, PENDING, Fields, State
+from hpcepm.model.state import (
+    KINDS,
+    MACRO,
+    MOST_PENDING,
+    ONE_SIDE,
+    PENDING,
+    Fields,
+    State,
+    blank_fields,
+)
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.reading import (
@@ -28,16 +37,18 @@ from hpcepm.reading import (
     count,
     dataset,
     group,
-    names,
     open_hdf5,
     parse_json,
+)
+from hpcepm.reading import (
+    names as names_of,
 )
 
 from .fields import write_fields
 from .store import Progress, Rows, Store
 from .tables import Piece, PieceTable
 
-FORMAT_VERSION: Final = 5
+FORMAT_VERSION: Final = 6
 
 SMALL: Final = {"macro": MACRO, "avalanche": AVALANCHE, "pending": PENDING}
 """The parts of a state that are no fields, and their dtypes."""
@@ -54,6 +65,7 @@ class UnderWay(NamedTuple):
     """A realization under way, as one rank has it."""
 
     realization: int
+    names: Sequence[str]  # of the fields that its state has
     fields: Fields
     small: dict[str, NDArray[Any]]  # the rest of its state: macro, avalanche, pending
     rows: Rows  # that are not in the tables
@@ -66,12 +78,12 @@ class UnderWay(NamedTuple):
     ) -> "UnderWay":
         """Return a realization whose state is complete."""
         small = {name: getattr(state, name) for name in SMALL}
-        return cls(realization, state.fields, small, rows, records, snapshots)
+        return cls(realization, state.names, state.fields, small, rows, records, snapshots)
 
     @property
     def state(self) -> State:
         """The whole state."""
-        return State(self.fields, **self.small)
+        return State(self.fields, **self.small, names=self.names)
 
 
 Waiting = Mapping[int, tuple[Path, int, int]]
@@ -150,7 +162,7 @@ def write_checkpoint(
     path = folder / checkpoint_name(number)
     told = None
     if mine is not None and lattice.ranks.is_root:
-        told = (mine.realization, mine.small, mine.rows, mine.records, mine.snapshots)
+        told = mine._replace(fields=None)  # type: ignore[arg-type]
     under_way = [one for one in ranks.gather(told) if one is not None]
 
     def describe(file: h5py.File) -> None:
@@ -158,25 +170,25 @@ def write_checkpoint(
         file.attrs.update({"format_version": FORMAT_VERSION, "number": number})
         _describe_run(file, store, waiting or {})
         realizations = file.require_group("realizations")
-        for realization, small, rows, records, snapshots in under_way:
-            its = realizations.require_group(str(realization))
-            its.attrs["records"], its.attrs["snapshots"] = records, snapshots
-            for name, values in small.items():
+        for one in under_way:
+            its = realizations.require_group(str(one.realization))
+            its.attrs["records"], its.attrs["snapshots"] = one.records, one.snapshots
+            for name, values in one.small.items():
                 its[name] = values
-            _write_rows(its, rows)
+            _write_rows(its, one.rows)
         finished = file.require_group("finished")
         for realization, rows in store.early.items():
             _write_rows(finished.require_group(str(realization)), rows)
 
     kinds = {
-        f"realizations/{one[0]}/state/{name}": kind
+        f"realizations/{one.realization}/state/{name}": KINDS[name]
         for one in under_way
-        for name, kind in KINDS.items()
+        for name in one.names
     }
     fields = {}
     if mine is not None:
         where = f"realizations/{mine.realization}/state"
-        fields = {f"{where}/{name}": values for name, values in mine.fields._asdict().items()}
+        fields = {f"{where}/{name}": getattr(mine.fields, name) for name in mine.names}
     write_fields(path, ranks, lattice, fields, describe, kinds, check=check)
     return path
 
@@ -224,11 +236,11 @@ def read_header(path: Path, checked: bool = False) -> CheckpointHeader:
         under_way = group(file, "realizations")
         begun = _waiting(path.parent, attribute(file, "waiting", str))
         strain: dict[int, float] = {}
-        for name in names(under_way, REALIZATION):
+        for name in names_of(under_way, REALIZATION):
             its = group(under_way, name)
             begun[int(name)] = (path, count(its, "records"), count(its, "snapshots"))
             macro = dataset(its, "macro", MACRO, (1,))
-            strain[int(name)] = float(macro[0]["strain"])
+            strain[int(name)] = float(macro[0]["load"])
         return CheckpointHeader(
             path,
             count(file, "number"),
@@ -239,7 +251,7 @@ def read_header(path: Path, checked: bool = False) -> CheckpointHeader:
             attribute(file, "finished", bool),
             strain,
             begun,
-            frozenset(int(name) for name in names(group(file, "finished"), REALIZATION)),
+            frozenset(int(name) for name in names_of(group(file, "finished"), REALIZATION)),
         )
 
 
@@ -268,10 +280,12 @@ def read_under_way(
     realization: int,
     lattice: Lattice,
     kinds: Mapping[str, np.dtype[Any]],
+    names: Sequence[str] = ONE_SIDE,
 ) -> UnderWay:
     """Return this rank's part of a realization in a checkpoint that was found sound.
 
-    Its rows are of the dtypes ``kinds``. Whether its numbers are possible is for the model to say
+    Its rows are of the dtypes ``kinds``, its fields are those of ``names``. Whether its numbers are
+    possible is for the model to say
     (`hpcepm.model.consistency`).
 
     Raises
@@ -283,10 +297,10 @@ def read_under_way(
         if attribute(file, "run", str) != run:
             raise BadFile(f"{path}: is of another run")
         its = group(file, f"realizations/{realization}")
-        stored = {
-            name: dataset(its, f"state/{name}", kind, lattice.shape) for name, kind in KINDS.items()
-        }
-        fields = Fields(**{name: lattice.local_rows(field) for name, field in stored.items()})
+        stored = {name: dataset(its, f"state/{name}", KINDS[name], lattice.shape) for name in names}
+        fields = blank_fields(lattice, ())._replace(
+            **{name: lattice.local_rows(field) for name, field in stored.items()}
+        )
         lengths = {"macro": 1, "avalanche": 1, "pending": None}
         found = {n: dataset(its, n, kind, (lengths[n],)) for n, kind in SMALL.items()}
         if len(found["pending"]) > MOST_PENDING:
@@ -294,7 +308,7 @@ def read_under_way(
         small = {name: values[()].astype(SMALL[name]) for name, values in found.items()}
         rows = _read_rows(its, kinds)
         return UnderWay(
-            realization, fields, small, rows, count(its, "records"), count(its, "snapshots")
+            realization, names, fields, small, rows, count(its, "records"), count(its, "snapshots")
         )
 
 

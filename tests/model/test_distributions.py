@@ -108,6 +108,8 @@ def test_disorder_strength_and_the_papers_mean_slip() -> None:
 def test_slips() -> None:
     u = np.linspace(0.01, 0.99, 5)
     law = slip.Exponential(0.02, 0.01)
-    drawn = [slip_at(law.kind, law.parameters, 1.5, x) for x in u]
+    drawn = [slip_at(law.kind, law.parameters, 1.5, x, 0.0, 1.0) for x in u]
     assert drawn == pytest.approx(scipy.stats.expon.ppf(u, scale=0.02 + 0.01 * 1.5**2), rel=1e-13)
-    assert slip_at(slip.Constant.kind, law.parameters, 1.5, 0.3) == 0.02 + 0.01 * 1.5 * 1.5
+    assert (
+        slip_at(slip.Constant.kind, law.parameters, 1.5, 0.3, 0.0, 1.0) == 0.02 + 0.01 * 1.5 * 1.5
+    )

@@ -140,7 +140,7 @@ def test_a_full_table_and_small_buffers_change_nothing(
     monkeypatch.setattr("hpcepm.model.dynamics.EVENTS_AT_FIRST", 1)
     tight, tight_rows = sheared(one_rank, (24, 17), "direct", 0.3)
     assert rows.tobytes() == tight_rows.tobytes() and len(rows) > 100
-    assert tight._buffers.found.size > 1
+    assert tight._buffers.events.size > 1
     assert whole.state.fields.yields_at.tobytes() == tight.state.fields.yields_at.tobytes()
 
 

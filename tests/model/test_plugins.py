@@ -130,7 +130,7 @@ def test_a_slip_law(tmp_path: Path) -> None:
 
     text = "loading: {target: 0.1}\nslip: {distribution: ramp, per_stress: 0.02}\n"
     law = read(tmp_path, text).slip
-    assert slip_at(law.kind, law.parameters, 1.5, 0.75) == pytest.approx(0.045, rel=1e-15)
+    assert slip_at(law.kind, law.parameters, 1.5, 0.75, 0.0, 1.0) == pytest.approx(0.045, rel=1e-15)
     assert law.mean(Exponential(1.0)) == pytest.approx(0.02, rel=1e-5)
 
 

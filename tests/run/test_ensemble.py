@@ -148,7 +148,7 @@ def test_a_chain_stops_inside_realizations_and_advances(tmp_path: Path) -> None:
         waiting = json.loads(file.attrs["waiting"])
         there = [*file["realizations"], *waiting, *file["finished"]]
         assert sorted(there) == ["0", "1", "2"], "one that was begun, or finished, is lost"
-        assert all(one["macro"][0]["strain"] > 0 for one in file["realizations"].values())
+        assert all(one["macro"][0]["load"] > 0 for one in file["realizations"].values())
     done = run_python([*COMMAND, "parts", "--continue"], 3, tmp_path)
     assert done.returncode == 0 and "goes on from strain" in done.stdout, done.stderr
     assert_same_bits(tmp_path / "whole", tmp_path / "parts")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from functools import cached_property, singledispatch
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,18 @@ from numpy.typing import NDArray
 from hpcepm.model.convolution import Convolution, RowsDone
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import Fields, State
-from hpcepm.parallel.compiled import compiled, compiled_minimum
+from hpcepm.parallel.compiled import bind, compiled, compiled_minimum
 from hpcepm.parallel.rows import Lattice, LocalField, RowMap
+
+
+class Ways(NamedTuple):
+    """Which ways sites yield, and slip."""
+
+    two_sides: bool = False  # sites yield backward, too
+    both_signs: bool = False  # slips may be negative
+
+
+ONE_WAY: Final = Ways()
 
 
 class Engine(ABC):
@@ -25,6 +35,8 @@ class Engine(ABC):
         The stress that a slip causes at each distance.
     scale
         A typical stress of this glass.
+    ways
+        Which ways sites yield, and slip.
 
     Attributes
     ----------
@@ -37,10 +49,13 @@ class Engine(ABC):
     name: str
     arrays: NamedTuple
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
+    def __init__(
+        self, lattice: Lattice, kernel: Kernel, scale: float, ways: Ways = ONE_WAY
+    ) -> None:
         self.lattice = lattice
         self.kernel = kernel
         self.scale = scale
+        self.two_sides = ways.two_sides
         self.initial_stress: LocalField | None = None
 
     @cached_property
@@ -67,23 +82,32 @@ class Engine(ABC):
         raise NotImplementedError(f"{self.name} leaves nothing to Python")
 
     def find_yields_at(self, state: State, then: RowsDone | None = None) -> None:
-        """Set ``yields_at`` from the plastic strain. Collective.
+        """Set ``yields_at``, of both sides, from the plastic strain. Collective.
 
         ``then`` is called with the number of rows that are done so far.
         """
-        fields, initial, begun = state.fields, self.initial_stress, 0
+        fields, initial, begun, two = state.fields, self.initial_stress, 0, self.two_sides
 
-        def subtract_initial(done: int) -> None:
+        def finish(done: int) -> None:
             nonlocal begun
+            rows = slice(begun, done)
+            if two:  # there the stress was put, so that both sides round alike
+                np.subtract(
+                    fields.sigma_c[rows], fields.yields_backward_at[rows], fields.yields_at[rows]
+                )
+                fields.yields_backward_at[rows] += fields.sigma_c_backward[rows]
             if initial is not None:
-                fields.yields_at[begun:done] -= initial[begun:done]
+                fields.yields_at[rows] -= initial[rows]
+                if two:
+                    fields.yields_backward_at[rows] += initial[rows]
             begun = done
             if then is not None:
                 then(done)
 
-        self.convolution.stress_of(
-            fields.epsilon_p, fields.yields_at, fields.sigma_c, subtract_initial
-        )
+        if two:
+            self.convolution.stress_of(fields.epsilon_p, fields.yields_backward_at, None, finish)
+        else:
+            self.convolution.stress_of(fields.epsilon_p, fields.yields_at, fields.sigma_c, finish)
 
     def internal_stress(self, state: State) -> LocalField:
         """Return σ − Σ on the rows of this rank, in units of stress. The state is not changed.
@@ -113,7 +137,7 @@ class Engine(ABC):
         return convolution + sum(a.nbytes for a in arrays.values())
 
 
-# The three questions of the step loop. Each engine binds its answers to the type of its arrays.
+# The questions of the step loop. Each engine binds its answers to the type of its arrays.
 
 
 @singledispatch
@@ -148,8 +172,27 @@ def weakest_site(engine: Any, fields: Fields, limit: float, row_map: RowMap) -> 
     raise NotImplementedError
 
 
-# Engines that know yields_at at every site after every step find both answers from the smallest
-# value of each row.
+@singledispatch
+def unstable_backward(
+    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+) -> int:
+    """Answer `unstable_sites` of the backward side: with −Σ ≥ yields_backward_at.
+
+    ``stress`` is −Σ.
+    """
+    raise NotImplementedError
+
+
+@singledispatch
+def weakest_backward(
+    engine: Any, fields: Fields, limit: float, row_map: RowMap
+) -> tuple[float, int]:
+    """Answer `weakest_site` of the backward side."""
+    raise NotImplementedError
+
+
+# Engines that know yields_at at every site after every step find the answers from the smallest
+# value of each row, ``engine.row_minimum`` and ``engine.row_minimum_backward``.
 
 
 @compiled_minimum
@@ -162,16 +205,18 @@ def smallest(row: NDArray[np.float64]) -> float:
 
 
 @compiled
-def unstable_by_rows(
-    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+def _unstable_by_rows(
+    yields_at: LocalField,
+    row_minimum: NDArray[np.float64],
+    stress: float,
+    found: NDArray[np.int64],
 ) -> int:
-    """Answer `unstable_sites` from ``engine.row_minimum``."""
-    rows, ny = fields.yields_at.shape
+    rows, ny = yields_at.shape
     n = 0
     for i in range(rows):
-        if engine.row_minimum[i] <= stress:
+        if row_minimum[i] <= stress:
             for j in range(ny):
-                if fields.yields_at[i, j] <= stress:
+                if yields_at[i, j] <= stress:
                     if n < found.size:
                         found[n] = i * ny + j
                     n += 1
@@ -179,23 +224,66 @@ def unstable_by_rows(
 
 
 @compiled
-def weakest_by_rows(
-    engine: Any, fields: Fields, limit: float, row_map: RowMap
-) -> tuple[float, int]:
-    """Answer `weakest_site` from ``engine.row_minimum``."""
-    rows, ny = fields.yields_at.shape
+def _weakest_by_rows(yields_at: LocalField, row_minimum: NDArray[np.float64]) -> tuple[float, int]:
+    rows, ny = yields_at.shape
     lowest = np.inf
     i = -1
     for k in range(rows):
-        if engine.row_minimum[k] < lowest:
-            lowest = engine.row_minimum[k]
+        if row_minimum[k] < lowest:
+            lowest = row_minimum[k]
             i = k
     if i < 0:
         return np.inf, -1
     for j in range(ny):
-        if fields.yields_at[i, j] == lowest:
+        if yields_at[i, j] == lowest:
             return lowest, i * ny + j
     return np.nan, i * ny  # a row whose minimum is not in it holds a NaN
+
+
+@compiled
+def unstable_by_rows(
+    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+) -> int:
+    """Answer `unstable_sites`."""
+    return _unstable_by_rows(fields.yields_at, engine.row_minimum, stress, found)
+
+
+@compiled
+def weakest_by_rows(
+    engine: Any, fields: Fields, limit: float, row_map: RowMap
+) -> tuple[float, int]:
+    """Answer `weakest_site`."""
+    return _weakest_by_rows(fields.yields_at, engine.row_minimum)
+
+
+@compiled
+def unstable_backward_by_rows(
+    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+) -> int:
+    """Answer `unstable_backward`."""
+    return _unstable_by_rows(fields.yields_backward_at, engine.row_minimum_backward, stress, found)
+
+
+@compiled
+def weakest_backward_by_rows(
+    engine: Any, fields: Fields, limit: float, row_map: RowMap
+) -> tuple[float, int]:
+    """Answer `weakest_backward`."""
+    return _weakest_by_rows(fields.yields_backward_at, engine.row_minimum_backward)
+
+
+def bind_by_rows(kind: type) -> None:
+    """Let an engine answer by rows."""
+    bind(unstable_sites, kind)(unstable_by_rows)
+    bind(weakest_site, kind)(weakest_by_rows)
+    bind(unstable_backward, kind)(unstable_backward_by_rows)
+    bind(weakest_backward, kind)(weakest_backward_by_rows)
+
+
+def find_all_row_minima(fields: Fields, arrays: Any) -> None:
+    """Set the smallest value of each row, of both sides."""
+    find_row_minima(fields.yields_at, arrays.row_minimum)
+    find_row_minima(fields.yields_backward_at, arrays.row_minimum_backward)
 
 
 @compiled

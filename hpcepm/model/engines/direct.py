@@ -11,14 +11,13 @@ from hpcepm.parallel.compiled import bind, compiled
 from hpcepm.parallel.rows import Lattice, RowMap
 
 from .base import (
+    ONE_WAY,
     Engine,
-    find_row_minima,
+    Ways,
+    bind_by_rows,
+    find_all_row_minima,
     redistribute,
     smallest,
-    unstable_by_rows,
-    unstable_sites,
-    weakest_by_rows,
-    weakest_site,
 )
 
 
@@ -28,6 +27,7 @@ class DirectArrays(NamedTuple):
     # (nx//2 + 1, 2 ny): −G(|Δi|, Δj), two periods in j, so that any shift is contiguous
     minus_kernel: NDArray[np.float64]
     row_minimum: NDArray[np.float64]  # (rows,) smallest yields_at
+    row_minimum_backward: NDArray[np.float64]
 
 
 class DirectEngine(Engine):
@@ -35,18 +35,25 @@ class DirectEngine(Engine):
 
     name = "direct"
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
-        super().__init__(lattice, kernel, scale)
+    def __init__(
+        self, lattice: Lattice, kernel: Kernel, scale: float, ways: Ways = ONE_WAY
+    ) -> None:
+        super().__init__(lattice, kernel, scale, ways)
         ny = lattice.ny
         quarter = kernel.quarter_table(lattice.shape)
         column = np.arange(2 * ny) % ny
         table = np.ascontiguousarray(-quarter[:, np.minimum(column, ny - column)])
-        self.arrays: DirectArrays = DirectArrays(table, np.zeros(lattice.rows))
+        self.arrays: DirectArrays = DirectArrays(table, *(np.zeros(lattice.rows) for _ in range(2)))
 
     def load(self, state: State) -> None:
         """Make the row minima fit a state. Collective."""
         super().load(state)
-        find_row_minima(state.fields.yields_at, self.arrays.row_minimum)
+        find_all_row_minima(state.fields, self.arrays)
+
+    def synchronize(self, state: State) -> None:
+        """Set ``yields_at`` from the plastic strain. Collective."""
+        self.find_yields_at(state)
+        find_all_row_minima(state.fields, self.arrays)
 
 
 @bind(redistribute, DirectArrays)
@@ -54,29 +61,42 @@ class DirectEngine(Engine):
 def _redistribute(
     engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
 ) -> bool:
-    # Row by row, so that a row stays in the L1 cache while all events add to it. At each site the
-    # order is that of the events; two at a time round exactly as one after the other.
-    table = engine.minus_kernel
-    rows, ny = fields.yields_at.shape
-    for i in range(rows):
-        row = fields.yields_at[i]
-        for k in range(0, n - 1, 2):
-            slip_1, kernel_1 = _as_seen_from(
-                table, events[k], row_map.global_row[i], row_map.nx, ny
-            )
-            slip_2, kernel_2 = _as_seen_from(
-                table, events[k + 1], row_map.global_row[i], row_map.nx, ny
-            )
-            for j in range(ny):
-                row[j] = (row[j] + slip_1 * kernel_1[j]) + slip_2 * kernel_2[j]
-        if n % 2 == 1:
-            slip_1, kernel_1 = _as_seen_from(
-                table, events[n - 1], row_map.global_row[i], row_map.nx, ny
-            )
-            for j in range(ny):
-                row[j] += slip_1 * kernel_1[j]
-        engine.row_minimum[i] = smallest(row)
+    for i in range(fields.yields_at.shape[0]):
+        _add(engine.minus_kernel, fields.yields_at[i], 1.0, events, n, row_map, i)
+        engine.row_minimum[i] = smallest(fields.yields_at[i])
+    for i in range(fields.yields_backward_at.shape[0]):
+        _add(engine.minus_kernel, fields.yields_backward_at[i], -1.0, events, n, row_map, i)
+        engine.row_minimum_backward[i] = smallest(fields.yields_backward_at[i])
     return False
+
+
+@compiled
+def _add(
+    table: Any,
+    row: NDArray[np.float64],
+    way: float,
+    events: NDArray[Any],
+    n: int,
+    row_map: RowMap,
+    i: int,
+) -> None:
+    """Add all events to a row, which stays in the L1 cache.
+
+    At each site the order is that of the events; two at a time round exactly as one after the
+    other.
+    """
+    here, nx, ny = row_map.global_row[i], row_map.nx, row.size
+    for k in range(0, n - 1, 2):
+        slip_1, kernel_1 = _as_seen_from(table, events[k], here, nx, ny)
+        slip_2, kernel_2 = _as_seen_from(table, events[k + 1], here, nx, ny)
+        slip_1, slip_2 = way * slip_1, way * slip_2
+        for j in range(ny):
+            row[j] = (row[j] + slip_1 * kernel_1[j]) + slip_2 * kernel_2[j]
+    if n % 2 == 1:
+        slip_1, kernel_1 = _as_seen_from(table, events[n - 1], here, nx, ny)
+        slip_1 = way * slip_1
+        for j in range(ny):
+            row[j] += slip_1 * kernel_1[j]
 
 
 @compiled
@@ -88,5 +108,4 @@ def _as_seen_from(table: Any, event: Any, i: int, nx: int, ny: int) -> tuple[flo
     return event.slip, table[min(distance, nx - distance), shift : shift + ny]
 
 
-bind(unstable_sites, DirectArrays)(unstable_by_rows)
-bind(weakest_site, DirectArrays)(weakest_by_rows)
+bind_by_rows(DirectArrays)

@@ -15,13 +15,12 @@ from hpcepm.parallel.compiled import bind, compiled
 from hpcepm.parallel.rows import Lattice, RowMap
 
 from .base import (
+    ONE_WAY,
     Engine,
-    find_row_minima,
+    Ways,
+    bind_by_rows,
+    find_all_row_minima,
     redistribute,
-    unstable_by_rows,
-    unstable_sites,
-    weakest_by_rows,
-    weakest_site,
 )
 
 
@@ -29,6 +28,7 @@ class SpectralArrays(NamedTuple):
     """Arrays of the spectral engine."""
 
     row_minimum: NDArray[np.float64]  # (rows,) smallest yields_at
+    row_minimum_backward: NDArray[np.float64]
 
 
 class SpectralEngine(Engine):
@@ -39,20 +39,22 @@ class SpectralEngine(Engine):
 
     name = "spectral"
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
-        super().__init__(lattice, kernel, scale)
+    def __init__(
+        self, lattice: Lattice, kernel: Kernel, scale: float, ways: Ways = ONE_WAY
+    ) -> None:
+        super().__init__(lattice, kernel, scale, ways)
         self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
-        self.arrays: SpectralArrays = SpectralArrays(np.zeros(lattice.rows))
+        self.arrays: SpectralArrays = SpectralArrays(np.zeros(lattice.rows), np.zeros(lattice.rows))
 
     def load(self, state: State) -> None:
         """Make the row minima fit a state. Collective."""
         super().load(state)
-        find_row_minima(state.fields.yields_at, self.arrays.row_minimum)
+        find_all_row_minima(state.fields, self.arrays)
 
     def synchronize(self, state: State) -> None:
         """Set ``yields_at`` from the plastic strain. Collective."""
         self.find_yields_at(state)
-        find_row_minima(state.fields.yields_at, self.arrays.row_minimum)
+        find_all_row_minima(state.fields, self.arrays)
 
 
 @bind(redistribute, SpectralArrays)
@@ -63,5 +65,4 @@ def _redistribute(
     return True
 
 
-bind(unstable_sites, SpectralArrays)(unstable_by_rows)
-bind(weakest_site, SpectralArrays)(weakest_by_rows)
+bind_by_rows(SpectralArrays)

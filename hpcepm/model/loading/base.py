@@ -1,9 +1,9 @@
 """What the step loop asks of a loading.
 
-A loading has one number that it moves, ``macro.strain``, its *load*: the strain under strain
-control. The macroscopic stress is a function of the load and of the mean plastic strain. Who slips
-is not its question: that belongs to the rule by which sites yield, which is the same for all
-loadings so far (the weakest site begins an avalanche, and all unstable ones go on with it).
+One formula serves every loading (docs/model.md, section 8): Σ = K (ℓ − S/N²) + F, with S the sum of
+all slips. A loading has one number that it moves, ``macro.load``, its *load*: ℓ or F. It moves it
+in one direction, up (+1) or down (−1), until a site yields. Who slips then is not its question:
+that belongs to the rule by which sites yield (`hpcepm.model.yielding`).
 """
 
 from functools import singledispatch
@@ -32,10 +32,20 @@ class Loading:
         """Return the macroscopic stress Σ."""
         raise NotImplementedError
 
-    def for_loop(self, two_mu: float) -> NamedTuple:
+    def load(self, stress: float, plastic_strain: float, two_mu: float) -> float:
+        """Return the load at a stress: where a segment begins that follows another loading."""
+        raise NotImplementedError
+
+    def strain(self, load: float, plastic_strain: float, two_mu: float) -> float:
+        """Return the strain of the sample, ε = Σ/2μ + S/N²."""
+        return self.stress(load, plastic_strain, two_mu) / two_mu + plastic_strain
+
+    def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
         """Return what the compiled loop needs; its type selects the answers to the questions.
 
-        A field ``stiffness`` is by how much slips of mean 1 lower Σ, the load being held.
+        Three fields are asked for of any: ``stiffness``, by how much slips of mean 1 lower Σ, the
+        load being held; ``direction``, +1 or −1; and ``one_by_one``, whether the load moves at each
+        event.
         """
         raise NotImplementedError
 
@@ -50,13 +60,19 @@ def stress_of(loading: Any, macro: Any, n_sites: int) -> float:
 
 
 @singledispatch
+def strain_of(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
+    """Return the strain of the sample."""
+    raise NotImplementedError
+
+
+@singledispatch
 def trigger(
     loading: Any, macro: Any, stress: float, lowest: float, until: float, n_sites: int
 ) -> bool:
-    """Move the load until the stress, now ``stress``, is ``lowest``: there the weakest site yields.
+    """Move the load until ``stress`` is ``lowest``: there the weakest site yields.
 
-    If the load ``until`` comes first, or is where it would, nothing is changed and the answer is
-    False.
+    Both count in the direction of the loading: where it goes down, they are −Σ. If the load
+    ``until`` comes first, or is where it would, nothing is changed and the answer is False.
     """
     raise NotImplementedError
 
@@ -65,6 +81,8 @@ class _ForLoop(NamedTuple):
     """A loading of a plug-in: its numbers, and the addresses of its methods."""
 
     stiffness: float
+    direction: float
+    one_by_one: bool
     stress: int
     load: int
     numbers: NDArray[np.float64]
@@ -74,17 +92,23 @@ class _ForLoop(NamedTuple):
 class _OfPlugin(OfPlugin, Loading):
     """A class of a plug-in with the methods ``stress`` and ``load``, each the other's inverse."""
 
-    def for_loop(self, two_mu: float) -> NamedTuple:
+    def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
         stiffness = self.stress(0.0, 0.0, two_mu) - self.stress(0.0, 1.0, two_mu)
         stress, load = self.addresses
-        return _ForLoop(stiffness, stress, load, self.parameters, two_mu)
+        return _ForLoop(stiffness, direction, False, stress, load, self.parameters, two_mu)
 
 
 @bind(stress_of, _ForLoop)
 @compiled
 def _stress_of(loading: Any, macro: Any, n_sites: int) -> float:
     plastic_strain = macro.total_slip / n_sites
-    return call(loading.stress, loading.numbers, macro.strain, plastic_strain, loading.two_mu)
+    return call(loading.stress, loading.numbers, macro.load, plastic_strain, loading.two_mu)
+
+
+@bind(strain_of, _ForLoop)
+@compiled
+def _strain_of(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
+    return stress / loading.two_mu + macro.total_slip / n_sites
 
 
 @bind(trigger, _ForLoop)
@@ -92,11 +116,11 @@ def _stress_of(loading: Any, macro: Any, n_sites: int) -> float:
 def _trigger(
     loading: Any, macro: Any, stress: float, lowest: float, until: float, n_sites: int
 ) -> bool:
-    plastic_strain = macro.total_slip / n_sites
-    load = call(loading.load, loading.numbers, lowest, plastic_strain, loading.two_mu)
-    if not load < until:
+    plastic_strain, d = macro.total_slip / n_sites, loading.direction
+    load = call(loading.load, loading.numbers, d * lowest, plastic_strain, loading.two_mu)
+    if not d * load < d * until:
         return False
-    macro.strain = max(load, macro.strain)
+    macro.load = d * max(d * load, d * macro.load)
     return True
 
 

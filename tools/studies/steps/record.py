@@ -43,7 +43,7 @@ class _Recorder:
             dynamics.shear(1e9, 1)
         for _ in range(n_steps):
             before = int(macro["events"])
-            stress = dynamics.stress_at(float(macro["strain"]))
+            stress = dynamics.stress_at(float(macro["load"]))
             sweeps, sites = [], np.zeros(0, np.int64)
             if macro["in_avalanche"]:
                 sweep, n = self.unstable(stress)

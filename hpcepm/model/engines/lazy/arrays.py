@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.exchange import EventExchange
-from hpcepm.parallel.rows import LocalField
 
 at: Final = np.uint64
 """The type of an index that cannot be negative.
@@ -48,6 +47,10 @@ class LazyArrays(NamedTuple):
     or column may be smaller. The bound of a site is that of its block, U, for events far away, and
     that of its cell, V, for events in nearby blocks, which vary more from cell to cell.
 
+    Where sites yield backward, too, there is one of each for each side: the first index is 0 for
+    forward, 1 for backward. An event raises a bound by |slip| times the largest G, or the largest
+    −G if slip and side have opposite signs: the first index of tables is 0 for G, 1 for −G.
+
     Bounds are in single precision, and safe: tables are rounded up, ``lowest`` is rounded down, and
     ``rounding_error`` holds what sums of bounds may have lost.
     """
@@ -68,24 +71,24 @@ class LazyArrays(NamedTuple):
     most: float  # largest |G| outside the window
     near: NDArray[np.float64]  # (wx, wy): G within the window
     far: NDArray[np.float64]  # (nx//2 + 1)(ny//2 + 1), row by row: G outside, 0 within
-    # (cell rows of a window, 2 × cell columns): bound on G between cells, in the window
+    # (signs, cell rows of a window, 2 × cell columns): bound on G between cells, in the window
     near_bound: NDArray[np.float32]
-    # (c, c, ...): the same, outside, between a site of a cell and the cells of nearby blocks
+    # (signs, c, c, ...): the same, outside, between a site of a cell and the cells of nearby blocks
     cell_table: NDArray[np.float32]
-    # (block rows of the lattice, 2 × block columns): the same between blocks, 0 for nearby ones
+    # (signs, block rows of the lattice, 2 × block columns): the same between blocks, 0 for nearby
     far_bound: NDArray[np.float32]
-    bound: NDArray[np.float32]  # (block rows, block columns): U
-    cell_bound: NDArray[np.float32]  # (cell rows, cell columns): V
+    bound: NDArray[np.float32]  # (sides, block rows, block columns): U
+    cell_bound: NDArray[np.float32]  # (sides, cell rows, cell columns): V
     lowest: NDArray[np.float32]  # the same: no yields_at + bound_at of the cell is less
     lowest_of_block: NDArray[np.float32]  # as U: no ``lowest`` − V is less; may be ``lowest``
     candidate_blocks: NDArray[np.int32]  # (blocks,): scratch, the blocks that a search looks at
     table_index: NDArray[np.int32]  # scratch of sums: indices into `far` of some pending events
     column_min: NDArray[np.float64]  # (ny,): scratch, minimum of each column of a row of cells
     cell_min: NDArray[np.float32]  # (cell columns,): scratch, the same of a row of blocks
-    # (2,): no |U| or |V| is larger; nor was since the last convolution
+    # (sides, 2): no |U| or |V| is larger; nor was since the last convolution
     largest_bound: NDArray[np.float64]
-    rounding_error: NDArray[np.float64]  # (1,): how much too small U + V may be, from rounding
-    bound_at: LocalField  # float32: U + V when the site was last evaluated
+    rounding_error: NDArray[np.float64]  # (sides,): how much too small U + V may be, from rounding
+    bound_at: NDArray[np.float32]  # (sides, rows, ny): U + V when the site was last evaluated
     n_pending: NDArray[np.int64]  # (1,): how many events are pending
     pending_i: NDArray[np.int32]  # (MOST_PENDING,): row of an event, as are
     pending_j: NDArray[np.int32]  # its column

@@ -23,13 +23,13 @@ import numpy as np
 
 from hpcepm.model.convolution import Convolution
 from hpcepm.model.cost import lazy_sizes
-from hpcepm.model.engines.base import Engine
+from hpcepm.model.engines.base import ONE_WAY, Engine, Ways
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import MOST_PENDING, PENDING, State
 from hpcepm.parallel.rows import Lattice, LocalField
 
 from .arrays import LazyArrays
-from .events import begin, begin_cells, find_all_lowest, forget
+from .events import begin, begin_rows, find_all_lowest, forget
 from .pool import make_pool
 from .search import weakest_below
 from .sums import LANES
@@ -45,18 +45,21 @@ class LazyEngine(Engine):
 
     name = "lazy"
 
-    def __init__(self, lattice: Lattice, kernel: Kernel, scale: float) -> None:
-        super().__init__(lattice, kernel, scale)
+    def __init__(
+        self, lattice: Lattice, kernel: Kernel, scale: float, ways: Ways = ONE_WAY
+    ) -> None:
+        super().__init__(lattice, kernel, scale, ways)
         self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
         ny = lattice.shape[1]
         half_window, max_pending_cost, max_events_per_step = lazy_sizes(lattice.shape)
         window_cells, tiles = _tiles(lattice, half_window)
         near, far, near_bound, cell_table, far_bound = make_tables(
-            lattice, kernel, tiles, half_window, window_cells
+            lattice, kernel, tiles, half_window, window_cells, 2 if ways.both_signs else 1
         )
         block, width = tiles.block
-        blocks = (-(-lattice.rows // block), tiles.blocks[1])
-        cells = (-(-lattice.rows // tiles.cell), tiles.cells[1])
+        sides = 2 if ways.two_sides else 1
+        blocks = (sides, -(-lattice.rows // block), tiles.blocks[1])
+        cells = (sides, -(-lattice.rows // tiles.cell), tiles.cells[1])
         capacity = max(MOST_EVALUATED, block * width)
         lowest, two_levels = np.full(cells, np.inf, np.float32), tiles.nearby[0] >= 0
         self.arrays: LazyArrays = LazyArrays(
@@ -82,13 +85,13 @@ class LazyEngine(Engine):
             cell_bound=np.zeros(cells, np.float32),
             lowest=lowest,
             lowest_of_block=np.full(blocks, np.inf, np.float32) if two_levels else lowest,
-            candidate_blocks=np.zeros(blocks[0] * blocks[1], np.int32),
+            candidate_blocks=np.zeros(blocks[1] * blocks[2], np.int32),
             table_index=np.zeros(ADDED_AT_ONCE, np.int32),
             column_min=np.zeros(ny),
-            cell_min=np.zeros(cells[1], np.float32),
-            largest_bound=np.zeros(2),
-            rounding_error=np.zeros(1),
-            bound_at=lattice.field(np.float32),
+            cell_min=np.zeros(cells[2], np.float32),
+            largest_bound=np.zeros((sides, 2)),
+            rounding_error=np.zeros(sides),
+            bound_at=np.zeros((sides, lattice.rows, ny), np.float32),
             n_pending=np.zeros(1, np.int64),
             pending_i=np.zeros(MOST_PENDING, np.int32),
             pending_j=np.zeros(MOST_PENDING, np.int32),
@@ -117,23 +120,14 @@ class LazyEngine(Engine):
         arrays, fields, begun = self.arrays, state.fields, 0
         forget(arrays)
 
-        def begin_rows(done: int) -> None:
+        def begin_with(done: int) -> None:
             nonlocal begun
-            last = done // arrays.cell if done < self.lattice.rows else len(arrays.lowest)
+            last = done // arrays.cell if done < self.lattice.rows else arrays.lowest.shape[1]
             fields.evaluated[begun * arrays.cell : last * arrays.cell] = 0
-            begin_cells(
-                fields.yields_at,
-                arrays.bound_at,
-                arrays.lowest,
-                arrays.column_min,
-                arrays.cell,
-                arrays.rounding_constant,
-                begun,
-                last,
-            )
+            begin_rows(arrays, fields, begun, last)
             begun = last
 
-        self.find_yields_at(state, begin_rows)
+        self.find_yields_at(state, begin_with)
         find_all_lowest(arrays)
 
     def lowest_yields_at(self, state: State, limit: float) -> float:

@@ -12,7 +12,6 @@ from hpcepm.parallel.rows import LocalField, RowMap
 
 from .arrays import LazyArrays, at, rounded_down
 from .bounds import (
-    bound_of,
     find_lowest_of_blocks,
     look_up_largest,
     lower_cell,
@@ -42,15 +41,21 @@ def _redistribute(
         i, j = events[k].site // ny, events[k].site % ny
         _append(engine, i, j, events[k].slip)
         if row_map.local_row[i] >= 0:
-            _round_site(engine, fields.yields_at, row_map.local_row[i], j)
-    for k in range(m, m + n):
-        i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
-        _change_window(engine, fields.yields_at, i, j, slip, row_map)
-        lower_near_cells(engine, i, j, slip)
-    for k in range(m, m + n):
-        raise_bounds(engine, engine.pending_i[k], engine.pending_j[k], engine.slips[k])
+            for side in range(engine.bound.shape[0]):
+                yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
+                _round_site(engine, side, yields_at, row_map.local_row[i], j)
+    for side in range(engine.bound.shape[0]):
+        yields_at, way = fields.yields_at, 1.0
+        if side == 1:
+            yields_at, way = fields.yields_backward_at, -1.0
+        for k in range(m, m + n):
+            i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
+            _change_window(engine, yields_at, i, j, way * slip, row_map)
+            lower_near_cells(engine, side, i, j, slip)
+        for k in range(m, m + n):
+            raise_bounds(engine, side, engine.pending_i[k], engine.pending_j[k], engine.slips[k])
     if (m + n) // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
-        engine.largest_bound[0] = look_up_largest(engine.bound, engine.cell_bound)
+        look_up_largest(engine)
     return False
 
 
@@ -65,11 +70,11 @@ def _append(engine: Any, i: int, j: int, slip: float) -> None:
 
 
 @inlined
-def _round_site(engine: Any, yields_at: LocalField, i: int, j: int) -> None:
+def _round_site(engine: Any, side: int, yields_at: LocalField, i: int, j: int) -> None:
     """Round the yields_at of a site that has a new threshold."""
     value = (yields_at[i, j] + engine.rounding_constant) - engine.rounding_constant
     yields_at[i, j] = value
-    lower_cell(engine, i, j, rounded_down(value + engine.bound_at[i, j]))
+    lower_cell(engine, side, i, j, rounded_down(value + engine.bound_at[side, i, j]))
 
 
 @inlined
@@ -117,27 +122,16 @@ def begin(engine: Any, fields: Fields, pending: NDArray[Any], row_map: RowMap) -
     forget(engine)
     for k in range(pending.size):
         _append(engine, pending[k].i, pending[k].j, pending[k].slip)
-        raise_bounds(engine, pending[k].i, pending[k].j, pending[k].slip)
+        for side in range(engine.bound.shape[0]):
+            raise_bounds(engine, side, pending[k].i, pending[k].j, pending[k].slip)
         if (k + 1) % EVENTS_BETWEEN_LOOKS == 0:
-            engine.largest_bound[0] = look_up_largest(engine.bound, engine.cell_bound)
-    n_cells = engine.lowest.shape[0]
-    begin_cells(
-        fields.yields_at,
-        engine.bound_at,
-        engine.lowest,
-        engine.column_min,
-        engine.cell,
-        engine.rounding_constant,
-        0,
-        n_cells,
-    )
+            look_up_largest(engine)
+    begin_rows(engine, fields, 0, engine.lowest.shape[1])
     if pending.size > 0:
         for i in range(fields.yields_at.shape[0]):
             for j in range(fields.yields_at.shape[1]):
                 if fields.evaluated[at(i), at(j)] > 0:
-                    bound = bound_of(engine, i, j)
-                    evaluate(engine, fields, i, j, row_map, bound)
-                    lower_cell(engine, i, j, rounded_down(fields.yields_at[i, j] + bound))
+                    evaluate(engine, fields, i, j, row_map)
     find_all_lowest(engine)
 
 
@@ -146,9 +140,25 @@ def forget(engine: Any) -> None:
     """Forget all pending events."""
     engine.n_pending[0] = 0
     engine.largest_bound[:] = 0.0
-    engine.rounding_error[0] = 0.0
+    engine.rounding_error[:] = 0.0
     engine.bound[:] = 0.0
     engine.cell_bound[:] = 0.0
+
+
+@compiled
+def begin_rows(engine: Any, fields: Fields, first: int, last: int) -> None:
+    """Begin with rows of cells ``first`` to ``last`` − 1, of all sides."""
+    for side in range(engine.bound.shape[0]):
+        begin_cells(
+            fields.yields_at if side == 0 else fields.yields_backward_at,
+            engine.bound_at[side],
+            engine.lowest[side],
+            engine.column_min,
+            engine.cell,
+            engine.rounding_constant,
+            first,
+            last,
+        )
 
 
 @compiled
@@ -192,5 +202,6 @@ def _round(values: NDArray[np.float64], grid: float, column_min: NDArray[np.floa
 def find_all_lowest(engine: Any) -> None:
     """Find the minima of all blocks from their cells."""
     if engine.two_levels:
-        for block_i in range(engine.bound.shape[0]):
-            find_lowest_of_blocks(engine, block_i, 0, engine.bound.shape[1])
+        for side in range(engine.bound.shape[0]):
+            for block_i in range(engine.bound.shape[1]):
+                find_lowest_of_blocks(engine, side, block_i, 0, engine.bound.shape[2])

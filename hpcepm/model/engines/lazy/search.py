@@ -5,13 +5,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.engines.base import unstable_sites, weakest_site
+from hpcepm.model.engines.base import (
+    unstable_backward,
+    unstable_sites,
+    weakest_backward,
+    weakest_site,
+)
 from hpcepm.model.state import Fields
 from hpcepm.parallel.compiled import bind, compiled, compiled_minimum, inlined
-from hpcepm.parallel.rows import RowMap
+from hpcepm.parallel.rows import LocalField, RowMap
 
 from .arrays import ROUNDING, LazyArrays, at, rounded_down
-from .bounds import bound_of, find_lowest_of_blocks, lower_cell
+from .bounds import find_lowest_of_blocks
 from .pool import sum_shared
 from .sums import apply_pending, sum_of_pending
 
@@ -21,12 +26,50 @@ from .sums import apply_pending, sum_of_pending
 def _unstable_sites(
     engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
 ) -> int:
-    yields_at, ny = fields.yields_at, fields.yields_at.shape[1]
-    limit = _search_limit(engine, stress)
-    n_blocks = _list_blocks(engine, limit)
+    return _unstable(engine, 0, fields, fields.yields_at, stress, found, row_map)
+
+
+@bind(unstable_backward, LazyArrays)
+@compiled
+def _unstable_backward(
+    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+) -> int:
+    return _unstable(engine, 1, fields, fields.yields_backward_at, stress, found, row_map)
+
+
+@bind(weakest_site, LazyArrays)
+@compiled
+def weakest_below(engine: Any, fields: Fields, stress: float, row_map: RowMap) -> tuple[float, int]:
+    """Answer `weakest_site`. Collective."""
+    return _weakest(engine, 0, fields, fields.yields_at, stress, row_map)
+
+
+@bind(weakest_backward, LazyArrays)
+@compiled
+def _weakest_backward(
+    engine: Any, fields: Fields, stress: float, row_map: RowMap
+) -> tuple[float, int]:
+    return _weakest(engine, 1, fields, fields.yields_backward_at, stress, row_map)
+
+
+@inlined
+def _unstable(
+    engine: Any,
+    side: int,
+    fields: Fields,
+    yields_at: LocalField,
+    stress: float,
+    found: NDArray[np.int64],
+    row_map: RowMap,
+) -> int:
+    ny = yields_at.shape[1]
+    limit = _search_limit(engine, side, stress)
+    n_blocks = _list_blocks(engine, side, limit)
     n = block = 0
     while True:
-        n_candidates, block = _evaluate_blocks(engine, fields, block, n_blocks, limit, row_map)
+        n_candidates, block = _evaluate_blocks(
+            engine, side, fields, yields_at, block, n_blocks, limit, row_map
+        )
         for k in range(n_candidates):
             if yields_at[engine.candidates[k] // ny, engine.candidates[k] % ny] <= stress:
                 if n < found.size:
@@ -36,16 +79,18 @@ def _unstable_sites(
             return n
 
 
-@bind(weakest_site, LazyArrays)
-@compiled
-def weakest_below(engine: Any, fields: Fields, stress: float, row_map: RowMap) -> tuple[float, int]:
-    """Answer `weakest_site`. Collective."""
-    yields_at, ny = fields.yields_at, fields.yields_at.shape[1]
-    limit = _search_limit(engine, stress)
-    n_blocks = _list_blocks(engine, limit)
+@inlined
+def _weakest(
+    engine: Any, side: int, fields: Fields, yields_at: LocalField, stress: float, row_map: RowMap
+) -> tuple[float, int]:
+    ny = yields_at.shape[1]
+    limit = _search_limit(engine, side, stress)
+    n_blocks = _list_blocks(engine, side, limit)
     lowest, site, block = np.inf, -1, 0
     while True:
-        n_candidates, block = _evaluate_blocks(engine, fields, block, n_blocks, limit, row_map)
+        n_candidates, block = _evaluate_blocks(
+            engine, side, fields, yields_at, block, n_blocks, limit, row_map
+        )
         for k in range(n_candidates):
             value = yields_at[engine.candidates[k] // ny, engine.candidates[k] % ny]
             if value <= stress and (
@@ -57,20 +102,20 @@ def weakest_below(engine: Any, fields: Fields, stress: float, row_map: RowMap) -
 
 
 @inlined
-def _search_limit(engine: Any, stress: float) -> Any:
+def _search_limit(engine: Any, side: int, stress: float) -> Any:
     """Return the limit for lower bounds: ``stress`` and what rounding may have added to them."""
-    error = engine.rounding_error[0]
+    error = engine.rounding_error[side]
     return np.float32(
-        stress + error + (abs(stress) + 2.0 * engine.largest_bound[1] + error) * ROUNDING
+        stress + error + (abs(stress) + 2.0 * engine.largest_bound[side, 1] + error) * ROUNDING
     )
 
 
 @inlined
-def _list_blocks(engine: Any, limit: Any) -> int:
+def _list_blocks(engine: Any, side: int, limit: Any) -> int:
     """List the blocks whose lower bound is up to a limit; return how many there are."""
     lowest, bound, candidate_blocks = (
-        engine.lowest_of_block,
-        engine.bound,
+        engine.lowest_of_block[side],
+        engine.bound[side],
         engine.candidate_blocks,
     )
     columns = lowest.shape[1]
@@ -90,7 +135,14 @@ def _list_blocks(engine: Any, limit: Any) -> int:
 
 @inlined
 def _evaluate_blocks(
-    engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any, row_map: RowMap
+    engine: Any,
+    side: int,
+    fields: Fields,
+    yields_at: LocalField,
+    block: int,
+    n_blocks: int,
+    limit: Any,
+    row_map: RowMap,
 ) -> tuple[int, int]:
     """Evaluate the sites with a lower bound up to a limit, of the listed blocks from one on.
 
@@ -98,7 +150,7 @@ def _evaluate_blocks(
     ``candidates``, and the block to go on from: there may be more sites than fit in the list.
     """
     n_to_evaluate, n_candidates, following = _list_to_evaluate(
-        engine, fields, block, n_blocks, limit, row_map
+        engine, side, fields, yields_at, block, n_blocks, limit, row_map
     )
     last, ny = engine.n_pending[0], fields.yields_at.shape[1]
     pool, to_evaluate, sums = (
@@ -115,28 +167,35 @@ def _evaluate_blocks(
             sums[k] = sum_of_pending(
                 engine, row_map.global_row[i], j, to_evaluate[k].first, last, row_map.nx, ny
             )
-        bound = bound_of(engine, i, j)
-        apply_pending(engine, fields, i, j, sums[k], bound)
-        lower_cell(engine, i, j, rounded_down(fields.yields_at[i, j] + bound))
+        apply_pending(engine, fields, i, j, sums[k])
         engine.candidates[n_candidates + k] = i * ny + j
     return n_candidates + n_to_evaluate, following
 
 
 @inlined
 def _list_to_evaluate(
-    engine: Any, fields: Fields, block: int, n_blocks: int, limit: Any, row_map: RowMap
+    engine: Any,
+    side: int,
+    fields: Fields,
+    yields_at: LocalField,
+    block: int,
+    n_blocks: int,
+    limit: Any,
+    row_map: RowMap,
 ) -> tuple[int, int, int]:
     """List the sites to evaluate in ``to_evaluate``, and those evaluated before in ``candidates``.
 
     Sets the minima of the blocks for all other sites. Returns the lengths of both lists, and the
     block to go on from.
     """
-    columns, size = engine.bound.shape[1], engine.block * engine.block_width
+    columns, size = engine.bound.shape[2], engine.block * engine.block_width
     n_to_evaluate = n_candidates = 0
     while block < n_blocks and n_to_evaluate + n_candidates + size <= engine.candidates.size:
         n_to_evaluate, n_candidates = _list_of_block(
             engine,
+            side,
             fields,
+            yields_at,
             engine.candidate_blocks[block] // columns,
             engine.candidate_blocks[block] % columns,
             limit,
@@ -151,7 +210,9 @@ def _list_to_evaluate(
 @inlined
 def _list_of_block(
     engine: Any,
+    side: int,
     fields: Fields,
+    yields_at: LocalField,
     block_i: int,
     block_j: int,
     limit: Any,
@@ -160,12 +221,14 @@ def _list_of_block(
     row_map: RowMap,
 ) -> tuple[int, int]:
     """List the sites of a block, of those of its cells with a lower bound up to the limit."""
-    lowest, cell_bound = engine.lowest, engine.cell_bound
-    bound = engine.bound[block_i, block_j]
+    lowest, cell_bound = engine.lowest[side], engine.cell_bound[side]
+    bound = engine.bound[side, block_i, block_j]
     if not engine.two_levels:
         return _list_of_cell(
             engine,
+            side,
             fields,
+            yields_at,
             block_i,
             block_j,
             limit + np.float64(bound),
@@ -180,7 +243,9 @@ def _list_of_block(
             if lowest[at(cell_i), at(cell_j)] - raised - bound <= limit:
                 n_to_evaluate, n_candidates = _list_of_cell(
                     engine,
+                    side,
                     fields,
+                    yields_at,
                     cell_i,
                     cell_j,
                     limit + (np.float64(bound) + np.float64(raised)),
@@ -188,14 +253,16 @@ def _list_of_block(
                     n_candidates,
                     row_map,
                 )
-    find_lowest_of_blocks(engine, block_i, block_j, block_j + 1)
+    find_lowest_of_blocks(engine, side, block_i, block_j, block_j + 1)
     return n_to_evaluate, n_candidates
 
 
 @inlined
 def _list_of_cell(
     engine: Any,
+    side: int,
     fields: Fields,
+    yields_at: LocalField,
     cell_i: int,
     cell_j: int,
     highest: float,
@@ -205,16 +272,16 @@ def _list_of_cell(
 ) -> tuple[int, int]:
     """List the sites of a cell with yields_at + bound_at up to ``highest``."""
     c, to_evaluate = engine.cell, engine.pool.to_evaluate[engine.pool.rank]
-    (rows, ny), last = fields.yields_at.shape, engine.n_pending[0]
+    (rows, ny), last, bound_at = yields_at.shape, engine.n_pending[0], engine.bound_at[side]
     lowest = np.inf
     first, behind = cell_j * c, min((cell_j + 1) * c, ny)
     for i in range(cell_i * c, min((cell_i + 1) * c, rows)):
-        least = _least_key(fields.yields_at[i, first:behind], engine.bound_at[i, first:behind])
+        least = _least_key(yields_at[i, first:behind], bound_at[i, first:behind])
         if least > highest:
             lowest = min(lowest, least)
             continue
         for j in range(first, behind):
-            key = fields.yields_at[at(i), at(j)] + engine.bound_at[at(i), at(j)]
+            key = yields_at[at(i), at(j)] + bound_at[at(i), at(j)]
             if key <= highest and fields.evaluated[at(i), at(j)] < last:
                 to_evaluate[n_to_evaluate].site = row_map.global_row[i] * ny + j
                 to_evaluate[n_to_evaluate].first = fields.evaluated[at(i), at(j)]
@@ -224,7 +291,7 @@ def _list_of_cell(
                 if key <= highest:
                     engine.candidates[n_candidates] = i * ny + j
                     n_candidates += 1
-    engine.lowest[at(cell_i), at(cell_j)] = rounded_down(lowest)
+    engine.lowest[side, at(cell_i), at(cell_j)] = rounded_down(lowest)
     return n_to_evaluate, n_candidates
 
 

@@ -9,27 +9,39 @@ from hpcepm.model.state import Fields
 from hpcepm.parallel.compiled import compiled, inlined
 from hpcepm.parallel.rows import RowMap
 
-from .arrays import at
+from .arrays import at, rounded_down
+from .bounds import bound_of, lower_cell
 
 LANES: Final = 32  # 32-bit numbers that a vectorised loop works on at a time
 
 
 @inlined
-def evaluate(engine: Any, fields: Fields, i: int, j: int, row_map: RowMap, bound: Any) -> None:
+def evaluate(engine: Any, fields: Fields, i: int, j: int, row_map: RowMap) -> None:
     """Add the stress of the pending events at a site of this rank."""
     done, ny = fields.evaluated[at(i), at(j)], fields.yields_at.shape[1]
     change = sum_of_pending(
         engine, row_map.global_row[at(i)], j, done, engine.n_pending[0], row_map.nx, ny
     )
-    apply_pending(engine, fields, i, j, change, bound)
+    apply_pending(engine, fields, i, j, change)
 
 
 @inlined
-def apply_pending(engine: Any, fields: Fields, i: int, j: int, change: float, bound: Any) -> None:
+def apply_pending(engine: Any, fields: Fields, i: int, j: int, change: float) -> None:
     """Change ``yields_at`` of a site by the stress of its pending events, all of them."""
-    fields.yields_at[at(i), at(j)] -= change
     fields.evaluated[at(i), at(j)] = engine.n_pending[0]
-    engine.bound_at[at(i), at(j)] = bound
+    fields.yields_at[at(i), at(j)] -= change
+    _keep_bound(engine, 0, i, j, fields.yields_at[at(i), at(j)])
+    if engine.bound_at.shape[0] > 1:
+        fields.yields_backward_at[at(i), at(j)] += change
+        _keep_bound(engine, 1, i, j, fields.yields_backward_at[at(i), at(j)])
+
+
+@inlined
+def _keep_bound(engine: Any, side: int, i: int, j: int, yields_at: float) -> None:
+    """Keep the present bound of a site that was just evaluated."""
+    bound = bound_of(engine, side, i, j)
+    engine.bound_at[side, at(i), at(j)] = bound
+    lower_cell(engine, side, i, j, rounded_down(yields_at + bound))
 
 
 @inlined

@@ -44,22 +44,23 @@ class Tiles(NamedTuple):
 
 
 def make_tables(
-    lattice: Lattice, kernel: Kernel, tiles: Tiles, half_window: int, window_cells: int
+    lattice: Lattice, kernel: Kernel, tiles: Tiles, half_window: int, window_cells: int, signs: int
 ) -> tuple[NDArray[Any], ...]:
     """Return ``near``, ``far``, ``near_bound``, ``cell_table`` and ``far_bound``. Collective.
 
-    ``far`` is as large as a quarter of a field. One rank of each node makes all, for all.
+    The last three of G and, if there are two signs, of −G. ``far`` is as large as a quarter of a
+    field. One rank of each node makes all, for all.
     """
     node, (nx, ny) = lattice.ranks.node, lattice.shape
     near = node.shared((min(2 * half_window + 1, nx), min(2 * half_window + 2, ny)))
     far = node.shared((nx // 2 + 1, ny // 2 + 1))
     window_rows = min(2 * window_cells + 1, tiles.cells[0])
     near_bound, far_bound = (
-        node.shared((rows, 2 * columns), np.float32)
+        node.shared((signs, rows, 2 * columns), np.float32)
         for rows, columns in ((window_rows, tiles.cells[1]), tiles.blocks)
     )
     cell_table = node.shared(
-        (tiles.cell, tiles.cell, *(2 * reach + 1 for reach in tiles.reach)), np.float32
+        (signs, tiles.cell, tiles.cell, *(2 * reach + 1 for reach in tiles.reach)), np.float32
     )
     if node.rank == 0:
         far[...] = kernel.quarter_table(lattice.shape)
@@ -68,12 +69,15 @@ def make_tables(
         di, dj = (np.arange(w) - half_window for w in near.shape)
         near[...] = inside[np.ix_(_folded(di, nx), _folded(dj, ny))]
         cells = (tiles.cell, tiles.cell)
-        largest = largest_between_blocks(inside, lattice.shape, cells)
         rows = (np.arange(window_rows) - window_cells) % tiles.cells[0]
-        near_bound[...] = _rounded_up(np.maximum(largest[rows], 0.0))
-        cell_table[...] = _rounded_up(largest_in_cells(far, tiles))
-        far_bound[...] = _rounded_up(largest_between_blocks(far, lattice.shape, tiles.block))
-        far_bound[_is_nearby(tiles)] = 0.0
+        for sign in range(signs):
+            largest = largest_between_blocks(inside, lattice.shape, cells)
+            near_bound[sign] = _rounded_up(np.maximum(largest[rows], 0.0))
+            cell_table[sign] = _rounded_up(largest_in_cells(far, tiles))
+            far_bound[sign] = _rounded_up(largest_between_blocks(far, lattice.shape, tiles.block))
+            far_bound[sign, _is_nearby(tiles)] = 0.0
+            inside, far[...] = -inside, -far
+        far *= (-1.0) ** signs
     node.barrier()
     return near, far, near_bound, cell_table, far_bound
 

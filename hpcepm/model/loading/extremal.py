@@ -1,0 +1,27 @@
+"""Extremal dynamics: Σ is that at which the weakest site yields, up or down, at each event.
+
+One site slips at a time. The avalanches of every other loading are in one such run: those of stress
+control at Σ are the events between two at which the load is above Σ.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .base import Loading, loading
+from .stress import ForLoop, Stress
+
+
+@loading
+@dataclass(frozen=True)
+class Extremal(Loading):
+    """Until a rule stops it: the load has no target."""
+
+    target: ClassVar[float] = np.inf  # type: ignore[misc]
+    stress = Stress.stress
+    load = Stress.load
+
+    def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
+        """Return 2μ."""
+        return ForLoop(0.0, 1.0, True, two_mu)

@@ -1,0 +1,254 @@
+"""Two sides: a site yields forward when σ ≥ σ⁺, and backward when σ ≤ −σ⁻.
+
+docs/model.md, section 9. With s = σ − Σ, a site yields forward when Σ ≥ y⁺ = σ⁺ − s and backward
+when −Σ ≥ y⁻ = σ⁻ + s. All is symmetric: the mirrored glass, driven the other way, makes the
+mirrored run, to the last bit.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.model.distributions import quantile
+from hpcepm.model.engines.base import (
+    unstable_backward,
+    unstable_sites,
+    weakest_backward,
+    weakest_site,
+)
+from hpcepm.model.rng import WELL, YIELDING, draw3, zigzag
+from hpcepm.model.slip import slip_at
+from hpcepm.model.state import Fields
+from hpcepm.parallel.compiled import bind, compiled, inlined
+from hpcepm.parallel.exchange import exchange_minimum
+from hpcepm.parallel.rows import LocalField, RowMap
+
+from .base import (
+    Drawn,
+    changed_threshold,
+    draw_events,
+    find_unstable,
+    global_site,
+    local_site,
+    most_unstable,
+    number_of,
+    put_alone,
+    site_of,
+    slip_sites,
+    unstable_at_start,
+    weakest,
+)
+
+
+class TwoSides(NamedTuple):
+    """The numbers of the rule."""
+
+    sides: int
+    weakest_first: bool
+    memory: float
+    damage: float
+    floor: float
+    softening: float  # −G(0) + K/N²
+    most_events: int  # of one site in one avalanche
+    quenched: bool
+    mu_star: float
+    grid: float  # slips of a quenched landscape are multiples of it
+    initial_kind: int  # of the thresholds of well 0
+    initial: NDArray[np.float64]
+    # (rows, ny), or without rows: thresholds of well 0 that were not drawn
+    initial_field: LocalField
+    initial_backward: LocalField
+
+
+@bind(find_unstable, TwoSides)
+@compiled
+def _find_unstable(
+    rule: Any,
+    engine: Any,
+    fields: Fields,
+    stress: float,
+    found: NDArray[np.int64],
+    row_map: RowMap,
+    exchange: Any,
+) -> int:
+    forward = unstable_sites(engine, fields, stress, found, row_map)
+    exchange_minimum(exchange, 0.0, 0)  # a search must not begin before all have ended another
+    n = min(forward, found.size)
+    backward = unstable_backward(engine, fields, -stress, found[n:], row_map)
+    for k in range(n, min(n + backward, found.size)):
+        found[k] = -1 - found[k]
+    return forward + backward
+
+
+@bind(weakest, TwoSides)
+@compiled
+def _weakest(
+    rule: Any, engine: Any, fields: Fields, stress: float, limit: float, row_map: RowMap, d: float
+) -> tuple[float, int]:
+    if d > 0.0:
+        return weakest_site(engine, fields, limit, row_map)
+    lowest, local = weakest_backward(engine, fields, limit, row_map)
+    return lowest, -1 - local
+
+
+@bind(most_unstable, TwoSides)
+@compiled
+def _most_unstable(
+    rule: Any, engine: Any, fields: Fields, stress: float, parameters: Any, exchange: Any
+) -> tuple[float, int]:
+    forward, local = weakest_site(engine, fields, stress, parameters.row_map)
+    number = 2 * global_site(parameters, local) if forward <= stress else -1
+    forward, number = exchange_minimum(
+        exchange, forward - stress if number >= 0 else np.inf, number
+    )
+    backward, local = weakest_backward(engine, fields, -stress, parameters.row_map)
+    other = 2 * global_site(parameters, local) + 1 if backward <= -stress else -1
+    backward, other = exchange_minimum(exchange, backward + stress if other >= 0 else np.inf, other)
+    if backward < forward or (backward == forward < np.inf and other < number):
+        return backward, other
+    return forward, number
+
+
+@bind(unstable_at_start, TwoSides)
+@compiled
+def _unstable_at_start(
+    rule: Any, engine: Any, fields: Fields, stress: float, parameters: Any, exchange: Any
+) -> int:
+    excess, number = most_unstable(rule, engine, fields, stress, parameters, exchange)
+    return number if excess <= 0.0 else -1
+
+
+@bind(number_of, TwoSides)
+@compiled
+def _number_of(rule: Any, code: int, parameters: Any) -> int:
+    if code >= 0:
+        return 2 * global_site(parameters, code)
+    return 2 * global_site(parameters, -1 - code) + 1
+
+
+@bind(site_of, TwoSides)
+@compiled
+def _site_of(rule: Any, number: int) -> int:
+    return number // 2
+
+
+@bind(put_alone, TwoSides)
+@compiled
+def _put_alone(rule: Any, number: int, found: NDArray[np.int64], parameters: Any) -> int:
+    local = local_site(parameters, number // 2)
+    found[0] = local if number % 2 == 0 else -1 - local
+    return int(local >= 0)
+
+
+@bind(draw_events, TwoSides)
+@compiled
+def _draw_events(
+    rule: Any, fields: Fields, stress: float, drawn: Drawn, n: int, parameters: Any, avalanche: int
+) -> None:
+    for k in range(n):
+        way = 1.0 if drawn.found[k] >= 0 else -1.0
+        local = drawn.found[k] if way > 0.0 else -1 - drawn.found[k]
+        i, j = local // parameters.ny, local % parameters.ny
+        drawn.own[k].site = global_site(parameters, local)
+        drawn.own[k].first = fields.last_avalanche[i, j] != np.int32(avalanche)
+        if rule.quenched:
+            _hop(rule, fields, drawn, k, i, j, way, parameters)
+        else:
+            _renew(rule, fields, stress, drawn, k, i, j, way, parameters)
+        in_avalanche = fields.n_events[i, j] - fields.events_before[i, j]
+        if not drawn.own[k].first and in_avalanche >= rule.most_events:
+            drawn.own[k].slip = np.nan
+
+
+@inlined
+def _renew(
+    rule: Any,
+    fields: Fields,
+    stress: float,
+    drawn: Drawn,
+    k: int,
+    i: int,
+    j: int,
+    way: float,
+    parameters: Any,
+) -> None:
+    """Draw both thresholds anew."""
+    n_events = fields.n_events[i, j] + 1
+    u_forward, u_slip, u_backward = draw3(
+        drawn.own[k].site, n_events, YIELDING, parameters.seed, parameters.realization
+    )
+    kind, p = parameters.renewal_kind, parameters.renewal
+    forward, backward = fields.sigma_c[i, j], fields.sigma_c_backward[i, j]
+    drawn.renewed[k] = changed_threshold(rule, quantile(kind, p, u_forward), forward, n_events)
+    drawn.renewed_backward[k] = changed_threshold(
+        rule, quantile(kind, p, u_backward), backward, n_events
+    )
+    if way > 0.0:
+        overcome, sigma = forward, forward - fields.yields_at[i, j] + stress
+    else:
+        overcome, sigma = backward, backward - fields.yields_backward_at[i, j] - stress
+    drawn.own[k].slip = way * slip_at(
+        parameters.slip_kind, parameters.slip, overcome, u_slip, sigma, rule.softening
+    )
+
+
+@inlined
+def _hop(
+    rule: Any, fields: Fields, drawn: Drawn, k: int, i: int, j: int, way: float, parameters: Any
+) -> None:
+    """Find the well that a site comes to, and how far it slips on the way there.
+
+    The slip between two wells is that drawn for the lower one. It is short enough that the site is
+    stable where it comes to, and a multiple of the grid, so that ε_p comes back exactly.
+    """
+    site, here = drawn.own[k].site, fields.well[i, j]
+    there = here + int(way)
+    forward, u_slip, backward = well_at(rule, site, there, i, j, parameters)
+    drawn.renewed[k], drawn.renewed_backward[k] = forward, backward
+    if way > 0.0:
+        _, u_slip, _ = draw3(site, zigzag(here), WELL, parameters.seed, parameters.realization)
+        forward = fields.sigma_c[i, j]
+    else:
+        backward = fields.sigma_c_backward[i, j]
+    slip = slip_at(parameters.slip_kind, parameters.slip, forward, u_slip, 0.0, 1.0)
+    longest = 1.5 * min(forward, backward) / rule.mu_star
+    drawn.own[k].slip = way * rule.grid * max(np.floor(min(slip, longest) / rule.grid), 1.0)
+
+
+@inlined
+def well_at(
+    rule: Any, site: int, well: int, i: int, j: int, parameters: Any
+) -> tuple[float, float, float]:
+    """Return σ⁺ of a well, the uniform deviate of the slip from there to the next, and σ⁻."""
+    u_forward, u_slip, u_backward = draw3(
+        site, zigzag(well), WELL, parameters.seed, parameters.realization
+    )
+    if well == 0 and rule.initial_field.shape[0] > 0:
+        return rule.initial_field[i, j], u_slip, rule.initial_backward[i, j]
+    kind, p = parameters.renewal_kind, parameters.renewal
+    if well == 0:
+        kind, p = rule.initial_kind, rule.initial
+    return quantile(kind, p, u_forward), u_slip, quantile(kind, p, u_backward)
+
+
+@bind(slip_sites, TwoSides)
+@compiled
+def _slip_sites(
+    rule: Any, fields: Fields, drawn: Drawn, n: int, parameters: Any, avalanche: int
+) -> None:
+    for k in range(n):
+        way = 1 if drawn.found[k] >= 0 else -1
+        local = drawn.found[k] if way > 0 else -1 - drawn.found[k]
+        i, j = local // parameters.ny, local % parameters.ny
+        fields.epsilon_p[i, j] += drawn.own[k].slip
+        if drawn.own[k].first:
+            fields.events_before[i, j] = fields.n_events[i, j]
+        fields.n_events[i, j] += 1
+        fields.last_avalanche[i, j] = np.int32(avalanche)
+        fields.yields_at[i, j] += drawn.renewed[k] - fields.sigma_c[i, j]
+        fields.sigma_c[i, j] = drawn.renewed[k]
+        fields.yields_backward_at[i, j] += drawn.renewed_backward[k] - fields.sigma_c_backward[i, j]
+        fields.sigma_c_backward[i, j] = drawn.renewed_backward[k]
+        if rule.quenched:
+            fields.well[i, j] += way
