@@ -79,7 +79,20 @@ def _out_of_range(state: State, lattice: Lattice) -> str | None:
             fields.last_avalanche.min(initial=0) >= 0
             and fields.last_avalanche.max(initial=0) <= macro["avalanches"]
         ),
-        "fields": all_finite(fields.yields_at, fields.sigma_c, fields.epsilon_p),
+        "events_before": bool(
+            (fields.events_before >= 0).all()
+            and (fields.events_before <= fields.n_events[: len(fields.events_before)]).all()
+        ),
+        "well": bool(
+            (np.abs(fields.well, dtype="i8") <= fields.n_events[: len(fields.well)]).all()
+        ),
+        "fields": all_finite(
+            fields.yields_at,
+            fields.sigma_c,
+            fields.epsilon_p,
+            fields.yields_backward_at,
+            fields.sigma_c_backward,
+        ),
     }
     return next((f"{name}: cannot be so" for name, fine in possible.items() if not fine), None)
 
@@ -95,9 +108,10 @@ def _out_of_balance(state: State, lattice: Lattice, glass: Glass, loading: Loadi
         return "epsilon_p does not add up to total_slip"
     if abs(events * lattice.n_sites - macro["events"]) > CLOSE * (1 + macro["events"]):
         return "n_events does not add up to events"
-    if stress > 2 * thresholds:  # stable sites cannot bear it
+    two_sides = glass.yielding.two_sides
+    if (abs(stress) if two_sides else stress) > 2 * thresholds:  # stable sites cannot bear it
         return f"the stress is {stress:g}, and thresholds are of {thresholds:g}"
-    if isinstance(glass.slip, OfPlugin):  # its slips may have both signs, and cancel
+    if two_sides or isinstance(glass.slip, OfPlugin):  # slips may have both signs, and cancel
         return None
     if square**0.5 > abs(mean) * lattice.n_sites**0.5 * (1 + CLOSE) + CLOSE:
         return "epsilon_p has large values of both signs"
@@ -118,11 +132,15 @@ def _unrelated(
     It may lack what pending events do to a site.
     """
     fields = state.fields
-    expected = convolution.stress_of(fields.epsilon_p, convolution.spare_field(), fields.sigma_c)
+    stress = convolution.stress_of(fields.epsilon_p, convolution.spare_field())
     if initial_stress is not None:
-        expected -= initial_stress
+        stress += initial_stress
     lacking = 2 * glass.kernel.mu_star * np.abs(state.pending["slip"]).sum()
-    close = CLOSE * (stress_scale(lattice, glass) + np.abs(expected)) + lacking
-    if (np.abs(fields.yields_at - expected) > close).any():
-        return "yields_at is not that of the plastic strain"
+    sides = [(fields.yields_at, fields.sigma_c - stress)]
+    if glass.yielding.two_sides:
+        sides.append((fields.yields_backward_at, fields.sigma_c_backward + stress))
+    for yields_at, expected in sides:
+        close = CLOSE * (stress_scale(lattice, glass) + np.abs(expected)) + lacking
+        if (np.abs(yields_at - expected) > close).any():
+            return "yields_at is not that of the plastic strain"
     return None

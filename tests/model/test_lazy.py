@@ -94,35 +94,39 @@ class AnyKernel(Kernel):
 
 
 def assert_certified(dynamics: Dynamics) -> int:
-    """Check every bound against a convolution.
+    """Check every bound, of all sides, against a convolution.
 
     Return how many sites of this rank are not evaluated.
     """
     engine, fields, lattice = dynamics.engine, dynamics.state.fields, dynamics.lattice
     assert isinstance(engine, LazyEngine)
     arrays, slack = engine.arrays, 1e3 * quantum_of(engine.scale)
-    truth = fields.sigma_c - engine.internal_stress(dynamics.state)
+    internal = engine.internal_stress(dynamics.state).copy()
+    fresh = fields.evaluated == arrays.n_pending[0]
+    sides = [(fields.yields_at, fields.sigma_c - internal)]
+    if engine.two_sides:
+        sides.append((fields.yields_backward_at, fields.sigma_c_backward + internal))
     by_cell, by_block = (
         np.ones(sides) for sides in ((arrays.cell, arrays.cell), (arrays.block, arrays.block_width))
     )
-    far, lowest_of_block, nearby, lowest = (
-        np.kron(a, sites)[: lattice.rows, : lattice.ny].astype(float)
-        for a, sites in (
-            (arrays.bound, by_block),
-            (arrays.lowest_of_block, by_block),
-            (arrays.cell_bound, by_cell),
-            (arrays.lowest, by_cell),
+    for side, (yields_at, truth) in enumerate(sides):
+        far, lowest_of_block, nearby, lowest = (
+            np.kron(a[side], sites)[: lattice.rows, : lattice.ny].astype(float)
+            for a, sites in (
+                (arrays.bound, by_block),
+                (arrays.lowest_of_block, by_block),
+                (arrays.cell_bound, by_cell),
+                (arrays.lowest, by_cell),
+            )
         )
-    )
-    bound = far + nearby
-    uncertain = arrays.rounding_error[0] + slack
-    assert (fields.yields_at + arrays.bound_at - bound <= truth + uncertain).all()
-    assert (lowest - bound <= truth + uncertain).all()
-    assert (lowest_of_block - far <= truth + uncertain).all()
-    rounding = 1e-6 * (abs(lowest) + abs(nearby) + abs(far))
-    assert (lowest_of_block <= lowest - nearby + rounding)[np.isfinite(lowest)].all()
-    fresh = fields.evaluated == arrays.n_pending[0]
-    assert fields.yields_at[fresh] == pytest.approx(truth[fresh], abs=slack)
+        bound = far + nearby
+        uncertain = arrays.rounding_error[side] + slack
+        assert (yields_at + arrays.bound_at[side] - bound <= truth + uncertain).all()
+        assert (lowest - bound <= truth + uncertain).all()
+        assert (lowest_of_block - far <= truth + uncertain).all()
+        rounding = 1e-6 * (abs(lowest) + abs(nearby) + abs(far))
+        assert (lowest_of_block <= lowest - nearby + rounding)[np.isfinite(lowest)].all()
+        assert yields_at[fresh] == pytest.approx(truth[fresh], abs=slack)
     return int((~fresh).sum())
 
 

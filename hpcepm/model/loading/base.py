@@ -41,16 +41,26 @@ class Loading:
         return self.stress(load, plastic_strain, two_mu) / two_mu + plastic_strain
 
     def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
-        """Return what the compiled loop needs; its type selects the answers to the questions.
+        """Return what the compiled loop needs: `Numbers`, or a tuple with answers of its own.
 
-        Three fields are asked for of any: ``stiffness``, by how much slips of mean 1 lower Σ, the
-        load being held; ``direction``, +1 or −1; and ``one_by_one``, whether the load moves at each
-        event.
+        Its type selects the answers. Three fields are asked for of any: ``stiffness``,
+        ``direction`` and ``one_by_one``.
         """
         raise NotImplementedError
 
 
-# The questions of the step loop. Each loading binds its own answers to the type of `for_loop`.
+class Numbers(NamedTuple):
+    """A loading as the compiled loop wants it."""
+
+    stiffness: float  # K: by how much slips of mean 1 lower Σ, the load being held
+    direction: float  # +1 or −1
+    one_by_one: bool  # the load moves at each event
+    load_is_stress: bool
+    load_is_strain: bool
+    two_mu: float
+
+
+# The questions of the step loop, and the answers of all loadings of the one formula.
 
 
 @singledispatch
@@ -75,6 +85,37 @@ def trigger(
     ``until`` comes first, or is where it would, nothing is changed and the answer is False.
     """
     raise NotImplementedError
+
+
+@bind(stress_of, Numbers)
+@compiled
+def _stress_by_formula(loading: Any, macro: Any, n_sites: int) -> float:
+    if loading.load_is_stress:
+        return macro.load
+    return loading.stiffness * (macro.load - macro.total_slip / n_sites)
+
+
+@bind(strain_of, Numbers)
+@compiled
+def _strain_by_formula(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
+    if loading.load_is_strain:
+        return macro.load
+    return stress / loading.two_mu + macro.total_slip / n_sites
+
+
+@bind(trigger, Numbers)
+@compiled
+def _trigger_by_formula(
+    loading: Any, macro: Any, stress: float, lowest: float, until: float, n_sites: int
+) -> bool:
+    if loading.load_is_stress:
+        load = loading.direction * lowest
+    else:
+        load = macro.load + loading.direction * ((lowest - stress) / loading.stiffness)
+    if not loading.one_by_one and not loading.direction * load < loading.direction * until:
+        return False
+    macro.load = load
+    return True
 
 
 class _ForLoop(NamedTuple):

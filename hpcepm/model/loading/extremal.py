@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .base import Loading, loading
-from .stress import ForLoop, Stress
+from .base import Loading, Numbers, loading
+from .stress import Stress
 
 
 @loading
@@ -23,5 +23,5 @@ class Extremal(Loading):
     load = Stress.load
 
     def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
-        """Return 2μ."""
-        return ForLoop(0.0, 1.0, True, two_mu)
+        """Return K = 0."""
+        return Numbers(0.0, 1.0, True, True, False, two_mu)

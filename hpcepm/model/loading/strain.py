@@ -4,19 +4,11 @@ The athermal quasi-static shear of the paper (docs/model.md, section 2).
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from hpcepm.parallel.compiled import bind, compiled
-
-from .base import Loading, loading, strain_of, stress_of, trigger
-
-
-class _ForLoop(NamedTuple):
-    stiffness: float  # 2μ
-    direction: float
-    one_by_one: bool
+from .base import Loading, Numbers, loading
 
 
 @loading
@@ -39,29 +31,5 @@ class Strain(Loading):
         return load
 
     def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
-        """Return 2μ."""
-        return _ForLoop(two_mu, direction, False)
-
-
-@bind(stress_of, _ForLoop)
-@compiled
-def _stress_of(loading: Any, macro: Any, n_sites: int) -> float:
-    return loading.stiffness * (macro.load - macro.total_slip / n_sites)
-
-
-@bind(strain_of, _ForLoop)
-@compiled
-def _strain_of(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
-    return macro.load
-
-
-@bind(trigger, _ForLoop)
-@compiled
-def _trigger(
-    loading: Any, macro: Any, stress: float, lowest: float, until: float, n_sites: int
-) -> bool:
-    load = macro.load + loading.direction * ((lowest - stress) / loading.stiffness)
-    if not loading.direction * load < loading.direction * until:
-        return False
-    macro.load = load
-    return True
+        """Return K = 2μ."""
+        return Numbers(two_mu, direction, False, False, True, two_mu)
