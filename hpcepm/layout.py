@@ -50,8 +50,13 @@ FIELDS: Final = {
     "epsilon_p": (NO_UNIT, "local plastic strain"),
     "sigma_c": (STRESS_UNIT, "local yield stress"),
     "n_events": (NO_UNIT, "how many times a site has yielded"),
+    "sigma_c_backward": (STRESS_UNIT, "local yield stress backward"),
+    "well": (NO_UNIT, "the well of the landscape that a site is in"),
 }
-"""Units and description of each field that a snapshot can hold; ``n_events`` is int32."""
+"""Units and description of each field that a snapshot can hold; whole numbers are int32."""
+
+ALWAYS_THERE: Final = ("sigma", "epsilon_p", "sigma_c", "n_events")
+"""The fields that any glass has; the others are of two sides, or of a quenched landscape."""
 
 PROFILES: Final = {
     "along_x": (NO_UNIT, "plastic strain of each x, averaged over y"),

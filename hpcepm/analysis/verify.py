@@ -38,7 +38,7 @@ AT_ONCE: Final = 2**20
 """So many numbers of a dataset are read at a time, or one map if it has more."""
 
 NOT_NEGATIVE: Final = r".*_variance|.*_m4|x_min|localization|events|avalanches"
-RISING: Final = ("events", "avalanches", "plastic_strain")
+RISING: Final = ("events", "avalanches")
 MEANS: Final = {"sigma": "stress", "epsilon_p": "plastic_strain", "sigma_c": "threshold_mean"}
 """Which observable is the mean of a field."""
 
@@ -163,7 +163,8 @@ def _bounds(run: Results) -> Iterator[str]:
             yield f"observables/{name}: has NaN or infinity"
         if re.fullmatch(NOT_NEGATIVE, name) and (values < 0).any():
             yield f"observables/{name}: is negative"
-        if name in RISING and (np.diff(values, axis=1) < 0).any():
+        rises = name in RISING or (name == "plastic_strain" and not _two_sides(run))
+        if rises and (np.diff(values, axis=1) < 0).any():
             yield f"observables/{name}: falls, and never can"
     nx, ny = run.shape
     for first, table in _avalanches(run):
@@ -173,11 +174,16 @@ def _bounds(run: Results) -> Iterator[str]:
             "sites that are none, or more than events": (sites < 1) | (sites > events),
             "a duration of no step, or of more steps than events": (duration < 1)
             | (duration > events),
-            "a slip that is not positive": ~(table["slip"] > 0),
+            "a slip that is not positive": ~(table["slip"] > 0) & (not _two_sides(run)),
             "a trigger outside the lattice": (x >= nx) | (y >= ny) | (x < 0) | (y < 0),
         }.items():
             if bad.any():
                 yield f"avalanches: row {first + int(bad.argmax())} has {said}"
+
+
+def _two_sides(run: Results) -> bool:
+    """Return whether sites yield backward, too."""
+    return bool(run.settings["yielding"]["sides"] == "two")
 
 
 def _avalanches(run: Results) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
@@ -268,7 +274,13 @@ def _of_maps(
         sigma, sigma_c = maps["sigma"], maps["sigma_c"]
         if (sigma > sigma_c + CLOSE * np.abs(sigma).max()).any():
             yield "has sites above their threshold"
+    if "sigma" in maps and "sigma_c_backward" in maps:
+        sigma, backward = maps["sigma"], maps["sigma_c_backward"]
+        if (-sigma > backward + CLOSE * np.abs(sigma).max()).any():
+            yield "has sites beyond their threshold backward"
     for name, values in maps.items() if record.size else ():
+        if name not in (*MEANS, "n_events"):
+            continue
         if name == "n_events":
             found, wanted, close = values.sum(axis=(1, 2)), "events", 0.0
         else:

@@ -7,6 +7,7 @@ from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.loading import Loading
 from hpcepm.model.registry import with_data
+from hpcepm.model.slip import SlipLaw, ToStress
 from hpcepm.parallel.rows import Lattice
 
 from .named_files import read_field_rows
@@ -25,11 +26,17 @@ def glass_of(read: ReadInput, lattice: Lattice) -> Glass:
         mu,
         initial,
         _section(read, "thresholds.renewal"),
-        _section(read, "slip"),
+        _slip_law(read, mu / (1 + mu / bulk)),
         settings.initial_stress.std,
         settings.seed,
         realization=0,
+        yielding=settings.yielding.rule(),
     )
+
+
+def _slip_law(read: ReadInput, mu_star: float) -> SlipLaw:
+    law: SlipLaw = _section(read, "slip")
+    return with_data(law, mu_star) if isinstance(law, ToStress) else law
 
 
 def loading_of(read: ReadInput) -> Loading:

@@ -26,7 +26,7 @@ from pydantic_core import (
     core_schema,
 )
 
-from hpcepm.layout import FIELDS
+from hpcepm.layout import ALWAYS_THERE, FIELDS
 from hpcepm.model.distributions import PRESETS, GivenField
 from hpcepm.model.distributions import distribution as distributions
 from hpcepm.model.engines import ENGINES
@@ -37,7 +37,9 @@ from hpcepm.model.registry import NotNegative as NotNegative
 from hpcepm.model.registry import Number as Number
 from hpcepm.model.registry import Positive as Positive
 from hpcepm.model.registry import Registry
+from hpcepm.model.slip import ToStress
 from hpcepm.model.slip import slip as slips
+from hpcepm.model.yielding.rule import Damage, Yielding
 
 from .problems import did_you_mean, shown
 
@@ -188,6 +190,32 @@ class InitialStressInput(Section):
     std: NotNegative = 0.0
 
 
+class DamageInput(keys_of(Damage)):  # type: ignore[misc]
+    """``yielding.damage``: what events do to the thresholds of a site."""
+
+
+class YieldingInput(keys_of(Yielding)):  # type: ignore[misc]
+    """``yielding``: when a site yields, and what it remembers."""
+
+    damage: DamageInput | None = None
+
+    @model_validator(mode="after")
+    def _has_a_meaning(self) -> "YieldingInput":
+        self.rule()
+        return self
+
+    def rule(self) -> Yielding:
+        """Return the rule.
+
+        Raises
+        ------
+        ValueError
+            The keys contradict each other.
+        """
+        damage = Damage(**dict(self.damage)) if self.damage else None
+        return Yielding(**{**dict(self), "damage": damage})
+
+
 class ObservablesInput(Section):
     """``output.observables``: strain between two records."""
 
@@ -198,7 +226,7 @@ class FieldsInput(Section):
     """``output.fields``: strain between two snapshots, and which fields they hold."""
 
     every: Positive = 0.25
-    names: Annotated[list[Literal[FIELD_NAMES]], Field(min_length=1)] = list(FIELD_NAMES)  # type: ignore[valid-type]
+    names: Annotated[list[Literal[FIELD_NAMES]], Field(min_length=1)] = list(ALWAYS_THERE)  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _each_once(self) -> "FieldsInput":
@@ -250,6 +278,7 @@ class Input(Section):
     thresholds: ThresholdsInput = ThresholdsInput()
     slip: Annotated[Any, Choice(slips)] = slips["exponential"]()
     initial_stress: InitialStressInput = InitialStressInput()
+    yielding: YieldingInput = YieldingInput()
     loading: Annotated[Any, Choice(loadings)]
     engine: Literal[("auto", *ENGINES)] = "auto"  # type: ignore[valid-type]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
@@ -260,6 +289,21 @@ class Input(Section):
     output: OutputInput = OutputInput()
     checkpoint: CheckpointInput = CheckpointInput()
     stall: Annotated[NotNegative, BeforeValidator(_duration)] = 600.0
+
+    @model_validator(mode="after")
+    def _fields_are_there(self) -> "Input":
+        rule = self.yielding.rule()
+        there = {*ALWAYS_THERE, *rule.fields}
+        for name in self.output.fields.names if self.output.fields else ():
+            if name not in there:
+                needed = "landscape: quenched" if name == "well" else "sides: two"
+                raise ValueError(f"output.fields.names: {name} needs yielding.{needed}")
+        if rule.quenched and isinstance(self.slip, ToStress):
+            raise ValueError(
+                "slip.distribution: to_stress slips by what the stress is, a quenched landscape by "
+                "what was drawn; take another"
+            )
+        return self
 
     @model_validator(mode="after")
     def _not_too_many_records(self) -> "Input":

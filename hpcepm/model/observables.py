@@ -83,6 +83,16 @@ class Snapshot:
         """How many times each site of this rank has yielded."""
         return self.dynamics.state.fields.n_events
 
+    @property
+    def sigma_c_backward(self) -> LocalField:
+        """Local thresholds backward, of two sides, on the rows of this rank."""
+        return self.dynamics.state.fields.sigma_c_backward
+
+    @property
+    def well(self) -> LocalField:
+        """The wells that sites are in, of a quenched landscape, on the rows of this rank."""
+        return self.dynamics.state.fields.well
+
     def release(self) -> None:
         """Give back the memory of the stress."""
         self.__dict__.pop("sigma", None)

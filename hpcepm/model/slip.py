@@ -4,7 +4,7 @@ One is a class here: its keys in the input, its mean, and its line in `slip_at`.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +131,8 @@ class ToStress(SlipLaw):
     kind = TO_STRESS
     value: Number = 0.0
     noise: NotNegative = 0.0
+    data: ClassVar[float] = 1.0  # of the instance: μ*, about −G(0), see `registry.with_data`
 
     def mean(self, thresholds: Distribution) -> float:
-        """Return the mean slip from a threshold, times −G(0): it is (⟨σ_c⟩ − v)/|G(0)|."""
-        return thresholds.moments()[0] - self.value
+        """Return about the mean slip, (⟨σ_c⟩ − v)/μ*."""
+        return (thresholds.moments()[0] - self.value) / self.data

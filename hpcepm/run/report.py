@@ -4,7 +4,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from hpcepm.model.distributions import preset
-from hpcepm.model.glass import age, disorder_strength
+from hpcepm.model.glass import Glass, age, disorder_strength
+from hpcepm.model.yielding.rule import Yielding
 from hpcepm.text import count, duration, memory
 
 from . import sharing
@@ -30,6 +31,7 @@ def header(run: "Run") -> list[str]:
         f"age r = {age(run.mean_initial, glass.renewal):.3f}",
         f"  kernel    {told(settings.kernel)}; "
         f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}",
+        *_yielding(glass),
         f"  engine    {run.choice.engine}: {run.choice.why}",
         f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); "
         f"{len(plan.record_strains)} records, {len(plan.snapshot_strains)} snapshots; "
@@ -53,6 +55,25 @@ def told(section: Any) -> str:
         if isinstance(value, str | int | float)
     ]
     return f"{type(section).__name__.lower()}({', '.join(shown)})"
+
+
+def _yielding(glass: Glass) -> list[str]:
+    """Say by which rule sites yield, if not by that of the paper; and whether avalanches end."""
+    rule = glass.yielding
+    if rule == Yielding():
+        return []
+    changes = [
+        *([f"memory {rule.memory:g}"] if rule.memory else []),
+        *([told(rule.damage)] if rule.damage else []),
+    ]
+    said = ", ".join([f"{rule.sides} sides", rule.landscape, f"{rule.order} order", *changes])
+    lines = [f"  yielding  {said.replace('one sides', 'one side')}"]
+    if rule.two_sides:
+        lines.append(
+            "            avalanches need not end where thresholds come as near to 0 as these may: "
+            f"more than {rule.most_events_per_site} events at a site are an error"
+        )
+    return lines
 
 
 def _size(run: "Run") -> str:

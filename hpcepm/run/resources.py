@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from hpcepm.input import Input, InputError
-from hpcepm.model.state import KINDS, ONE_SIDE
+from hpcepm.model.state import KINDS
 from hpcepm.text import memory
 
 from .save_points import plan_of
@@ -23,7 +23,7 @@ def free_bytes(path: Path) -> int:
 def bytes_of_checkpoint(settings: Input) -> int:
     """Return the size of a checkpoint of one realization."""
     nx, ny = settings.lattice.shape
-    return nx * ny * sum(KINDS[name].itemsize for name in ONE_SIDE)
+    return nx * ny * sum(KINDS[name].itemsize for name in settings.yielding.rule().fields)
 
 
 def bytes_of_run(settings: Input) -> int:

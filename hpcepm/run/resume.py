@@ -1,7 +1,7 @@
 """From where a run is continued, and what may have changed in its input (docs/model.md)."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -303,7 +303,9 @@ class Resume:
         problem = None if checked else damage_seen_together(path, lattice.ranks)
         if problem is None:
             try:
-                found = read_under_way(path, self.identity.run, number, lattice, self._kinds)
+                found = read_under_way(
+                    path, self.identity.run, number, lattice, self._kinds, self._fields
+                )
                 self._refuse_missing_rows(path, found)
             except BadFile as error:
                 problem = str(error)
@@ -328,6 +330,11 @@ class Resume:
     def file_of(self, number: int) -> Path:
         """Return the checkpoint that a realization goes on from."""
         return self._begun[number][0]
+
+    @property
+    def _fields(self) -> Sequence[str]:
+        """The fields that a state has."""
+        return self._read.settings.yielding.rule().fields
 
     @property
     def _kinds(self) -> dict[str, np.dtype[Any]]:

@@ -1,4 +1,8 @@
-"""Loadings: what the outside does to a glass. One file each; to add one, a line here too."""
+"""Loadings: what the outside does to a glass. One file each; to add one, a line here too.
+
+An input can ask for strain control, and those of plug-ins. The others are for `Dynamics`, until
+runs can record by another variable than the load.
+"""
 
 from .base import Loading, loading, strain_of, stress_of, trigger
 from .extremal import Extremal

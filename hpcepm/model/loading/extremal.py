@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .base import Loading, Numbers, loading
+from .base import Loading, Numbers
 from .stress import Stress
 
 
-@loading
 @dataclass(frozen=True)
 class Extremal(Loading):
     """Until a rule stops it: the load has no target."""

@@ -10,10 +10,9 @@ from pydantic import Field
 
 from hpcepm.model.registry import Positive
 
-from .base import Loading, Numbers, loading
+from .base import Loading, Numbers
 
 
-@loading
 @dataclass(frozen=True)
 class Machine(Loading):
     """To the displacement ``target``, which has the unit of a strain."""

@@ -16,7 +16,7 @@ from .base import Loading, Numbers, loading
 class Strain(Loading):
     """To the strain ``target``."""
 
-    target: Annotated[float, Field(ge=-1e6, le=1e6)]
+    target: Annotated[float, Field(gt=0, le=1e6)]
 
     def stress(self, load: float, plastic_strain: float, two_mu: float) -> float:
         """Return Σ."""

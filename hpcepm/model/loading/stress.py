@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from .base import Loading, Numbers, loading
+from .base import Loading, Numbers
 
 
-@loading
 @dataclass(frozen=True)
 class Stress(Loading):
     """To the macroscopic stress ``target``."""
