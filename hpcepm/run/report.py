@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from hpcepm.model.distributions import preset
+from hpcepm.model.ending import sure_to_end
 from hpcepm.model.glass import Glass, age, disorder_strength
 from hpcepm.model.yielding.rule import Yielding
 from hpcepm.text import count, duration, memory
@@ -31,7 +32,7 @@ def header(run: "Run") -> list[str]:
         f"age r = {age(run.mean_initial, glass.renewal):.3f}",
         f"  kernel    {told(settings.kernel)}; "
         f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}",
-        *_yielding(glass),
+        *_yielding(glass, plan.shape),
         f"  engine    {run.choice.engine}: {run.choice.why}",
         f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); "
         f"{len(plan.record_strains)} records, {len(plan.snapshot_strains)} snapshots; "
@@ -57,7 +58,7 @@ def told(section: Any) -> str:
     return f"{type(section).__name__.lower()}({', '.join(shown)})"
 
 
-def _yielding(glass: Glass) -> list[str]:
+def _yielding(glass: Glass, shape: tuple[int, int]) -> list[str]:
     """Say by which rule sites yield, if not by that of the paper; and whether avalanches end."""
     rule = glass.yielding
     if rule == Yielding():
@@ -68,10 +69,10 @@ def _yielding(glass: Glass) -> list[str]:
     ]
     said = ", ".join([f"{rule.sides} sides", rule.landscape, f"{rule.order} order", *changes])
     lines = [f"  yielding  {said.replace('one sides', 'one side')}"]
-    if rule.two_sides:
+    if not sure_to_end(glass, shape):
         lines.append(
-            "            avalanches need not end where thresholds come as near to 0 as these may: "
-            f"more than {rule.most_events_per_site} events at a site are an error"
+            "            avalanches are not sure to end (slips are large against thresholds): more "
+            f"than {rule.most_events_per_site} events at a site in one are an error"
         )
     return lines
 

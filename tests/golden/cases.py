@@ -14,6 +14,13 @@ Settings = Mapping[str, Any]
 
 OUTPUT: Final = {"observables": {"every": 0.01}, "fields": {"every": 0.05}}
 FEW_RECORDS: Final = {"observables": {"every": 0.1}, "fields": {"every": 0.5}}
+WELLS: Final = {"sides": "two", "landscape": "quenched"}
+NAMES: Final = ["sigma", "epsilon_p", "sigma_c", "n_events", "sigma_c_backward", "well"]
+MAPS_OF_WELLS: Final = {**OUTPUT, "fields": {"every": 0.05, "names": NAMES}}
+FAR: Final = {
+    "initial": {"distribution": "uniform", "low": 0.6, "high": 2},
+    "renewal": {"distribution": "uniform", "low": 0.5, "high": 2},
+}
 NEGATIVE: Final = {"distribution": "normal", "mean": 0.1, "std": 0.5, "allow_negative": True}
 
 
@@ -85,6 +92,21 @@ CASES: Final[Mapping[str, Settings]] = {
             "renewal": {"distribution": "samples", "file": "thresholds.h5:/samples"},
         },
     ),
+    "two sides": case((24, 17), 0.2, yielding={"sides": "two"}),
+    "two sides, lazy, weakest first": case(
+        (70, 33), 0.1, engine="lazy", yielding={"sides": "two", "order": "weakest"}
+    ),
+    "wells": case((24, 17), 0.2, yielding=WELLS, output=MAPS_OF_WELLS),
+    "wells, lazy": case((66, 40), 0.1, engine="lazy", yielding=WELLS, output=MAPS_OF_WELLS),
+    "wells, spectral": case((15, 21), engine="spectral", yielding=WELLS),
+    "memory and damage, mean field": case(
+        (16, 12),
+        kernel={"type": "uniform"},
+        yielding={"memory": 0.4, "damage": {"per_event": 0.1, "floor": 0.5}},
+    ),
+    "slips to a stress": case(
+        (16, 12), slip={"distribution": "to_stress", "value": 0.1}, thresholds=FAR
+    ),
     "ensemble": case((16, 16), realizations=5),
     "ensemble without maps": case(
         (9, 8), realizations=9, initial_stress={"std": 0.0}, output={"observables": {"every": 0.01}}
@@ -93,7 +115,14 @@ CASES: Final[Mapping[str, Settings]] = {
     "ensemble, lazy": case((66, 40), 0.05, realizations=3, engine="lazy", ranks_per_realization=3),
 }
 
-CHAINS: Final = ("square direct", "prime lazy", "odd spectral, cell average", "long lazy")
+CHAINS: Final = (
+    "square direct",
+    "prime lazy",
+    "odd spectral, cell average",
+    "long lazy",
+    "wells, lazy",
+    "two sides",
+)
 """These are also stopped after each 64 steps and continued: the same datasets."""
 
 GROWN: Final = {"ensemble": 2, "ensemble of pairs": 2}

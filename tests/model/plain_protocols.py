@@ -1,4 +1,4 @@
-"""The protocols of docs/model.md, sections 8 and 9, as a careful student would write them down.
+"""The protocols of docs/model.md, section 8, as a careful student would write them down.
 
 Numpy, an FFT for every step, a list of sites, and the text of the contract; nothing of hpcepm.
 """

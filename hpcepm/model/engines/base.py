@@ -114,7 +114,11 @@ class Engine(ABC):
 
         Valid until the run goes on. Collective.
         """
-        return state.fields.sigma_c - state.fields.yields_at
+        fields = state.fields
+        stress: LocalField = fields.sigma_c - fields.yields_at
+        if self.two_sides:  # the mean of both, so that a mirrored glass has the mirrored bits
+            stress = (stress - (fields.sigma_c_backward - fields.yields_backward_at)) / 2
+        return stress
 
     def complete(self, state: State) -> None:  # noqa: B027 (most engines defer nothing)
         """Copy into the state what only the engine knows, so that the state is complete.

@@ -1,9 +1,9 @@
 """What the step loop asks of a loading.
 
-One formula serves every loading (docs/model.md, section 8): Σ = K (ℓ − S/N²) + F, with S the sum of
-all slips. A loading has one number that it moves, ``macro.load``, its *load*: ℓ or F. It moves it
-in one direction, up (+1) or down (−1), until a site yields. Who slips then is not its question:
-that belongs to the rule by which sites yield (`hpcepm.model.yielding`).
+One formula serves every loading: Σ = K (ℓ − S/N²) + F, with S the sum of all slips. A loading has
+one number that it moves, ``macro.load``, its *load*: ℓ or F. It moves it in one direction, up (+1)
+or down (−1), until a site yields. Who slips then is not its question: that belongs to the rule by
+which sites yield (`hpcepm.model.yielding`).
 """
 
 from functools import singledispatch

@@ -1,6 +1,6 @@
 """When a site yields, and what it remembers: the section ``yielding`` of the input.
 
-docs/model.md, section 9.
+docs/model.md, section 8.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Two sides: a site yields forward when σ ≥ σ⁺, and backward when σ ≤ −σ⁻.
 
-docs/model.md, section 9. With s = σ − Σ, a site yields forward when Σ ≥ y⁺ = σ⁺ − s and backward
+docs/model.md, section 8. With s = σ − Σ, a site yields forward when Σ ≥ y⁺ = σ⁺ − s and backward
 when −Σ ≥ y⁻ = σ⁻ + s. All is symmetric: the mirrored glass, driven the other way, makes the
 mirrored run, to the last bit.
 """

@@ -38,25 +38,31 @@ def _redistribute(
     macro.pending_cost += m + n
     ny = fields.yields_at.shape[1]
     for k in range(n):
-        i, j = events[k].site // ny, events[k].site % ny
-        _append(engine, i, j, events[k].slip)
-        if row_map.local_row[i] >= 0:
-            for side in range(engine.bound.shape[0]):
-                yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
-                _round_site(engine, side, yields_at, row_map.local_row[i], j)
-    for side in range(engine.bound.shape[0]):
-        yields_at, way = fields.yields_at, 1.0
-        if side == 1:
-            yields_at, way = fields.yields_backward_at, -1.0
-        for k in range(m, m + n):
-            i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
-            _change_window(engine, yields_at, i, j, way * slip, row_map)
-            lower_near_cells(engine, side, i, j, slip)
-        for k in range(m, m + n):
-            raise_bounds(engine, side, engine.pending_i[k], engine.pending_j[k], engine.slips[k])
+        _append(engine, events[k].site // ny, events[k].site % ny, events[k].slip)
+    _change_side(engine, 0, fields.yields_at, 1.0, m, row_map)
+    if engine.bound.shape[0] > 1:
+        _change_side(engine, 1, fields.yields_backward_at, -1.0, m, row_map)
     if (m + n) // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
         look_up_largest(engine)
     return False
+
+
+@inlined
+def _change_side(
+    engine: Any, side: int, yields_at: LocalField, way: float, m: int, row_map: RowMap
+) -> None:
+    """Do what pending events from number ``m`` on do to one side."""
+    last = engine.n_pending[0]
+    for k in range(m, last):
+        i, j = row_map.local_row[engine.pending_i[k]], engine.pending_j[k]
+        if i >= 0:
+            _round_site(engine, side, yields_at, i, j)
+    for k in range(m, last):
+        i, j, slip = engine.pending_i[k], engine.pending_j[k], engine.slips[k]
+        _change_window(engine, yields_at, i, j, way * slip, row_map)
+        lower_near_cells(engine, side, i, j, slip)
+    for k in range(m, last):
+        raise_bounds(engine, side, engine.pending_i[k], engine.pending_j[k], engine.slips[k])
 
 
 @inlined
