@@ -1,7 +1,8 @@
 """At which strains a run records and takes snapshots (docs/model.md, section 5)."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from .layout import SAME_STRAIN
 
@@ -12,6 +13,27 @@ class SavePoint(NamedTuple):
     strain: float
     record: bool = True
     snapshot: bool = False
+    segment: int = 0  # between which turning points of the load
+
+
+MOST_TURNS: Final = 1_000_000
+
+
+def turns_of(loading: Any) -> Sequence[float]:
+    """Return the turning points of the load, and its target, by the resolved input.
+
+    Raises
+    ------
+    ValueError
+        They are more than `MOST_TURNS`.
+    """
+    if not isinstance(loading, Mapping):
+        return [segment["target"] for segment in loading]
+    if "cycle" in loading:
+        if not 0 <= len(loading["cycle"]) * loading["cycles"] <= MOST_TURNS:
+            raise ValueError(f"has more than {MOST_TURNS} turning points")
+        return [*loading["cycle"]] * loading["cycles"]
+    return [loading["target"]]
 
 
 def strains_of(every: float, target: float) -> list[float]:
@@ -20,24 +42,47 @@ def strains_of(every: float, target: float) -> list[float]:
     return [k * every for k in range(n)] + [target]
 
 
-def save_points(
-    target: float, records_every: float, snapshots_every: float | None
-) -> list[SavePoint]:
-    """Return the save points of a run, in order of strain.
+def _strains_between(every: float, start: float, end: float) -> list[float]:
+    """Return the multiples of a strain on the way to another, and that; not where it starts."""
+    way = 1 if end > start else -1
+    first, last = way * start + SAME_STRAIN, way * end - SAME_STRAIN
+    n = range(math.floor(first / every) + 1, math.ceil(last / every))
+    return [way * k * every for k in n] + [end]
 
-    A snapshot within 1e-9 of a record is taken with it.
+
+def save_points(
+    turns: Sequence[float], records_every: float, snapshots_every: float | None
+) -> list[SavePoint]:
+    """Return the save points of a run, in the order in which they are reached.
+
+    ``turns`` are the strains at which the load turns, and where it ends: it begins at 0. All of
+    them are save points. A snapshot within 1e-9 of a record is taken with it.
     """
-    snapshots = strains_of(snapshots_every, target) if snapshots_every else []
+    points, start = [], 0.0
+    for segment, end in enumerate(turns):
+        wanted = []
+        for every, record in ((records_every, True), (snapshots_every, False)):
+            if every is None:
+                continue
+            strains = strains_of(every, abs(end)) if segment == 0 else []
+            if segment == 0 and end < 0:
+                strains = [-strain for strain in strains]
+            for strain in strains or _strains_between(every, start, end):
+                wanted.append(SavePoint(strain, record, not record, segment))
+        points += _merged(sorted(wanted, reverse=end < start), segment)
+        start = end
+    return points
+
+
+def _merged(wanted: list[SavePoint], segment: int) -> list[SavePoint]:
+    """Take a record and a snapshot at the same strain together."""
     points: list[SavePoint] = []
-    for point in sorted(
-        [SavePoint(s, True, False) for s in strains_of(records_every, target)]
-        + [SavePoint(s, False, True) for s in snapshots]
-    ):
+    for point in wanted:
         before = points[-1] if points else None
-        near = before is not None and point.strain - before.strain <= SAME_STRAIN
+        near = before is not None and abs(point.strain - before.strain) <= SAME_STRAIN
         if before is not None and near and before.record != point.record:
             strain = before.strain if before.record else point.strain
-            points[-1] = SavePoint(strain, True, True)
+            points[-1] = SavePoint(strain, True, True, segment)
         else:
             points.append(point)
     return points

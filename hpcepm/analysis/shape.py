@@ -17,6 +17,7 @@ import numpy as np
 from hpcepm.identity import Identity, require_run
 from hpcepm.layout import FIELDS, LAYOUT_VERSION, PIECE_NAME
 from hpcepm.reading import BadFile, attribute, count, dataset, group, member, names, open_hdf5
+from hpcepm.schedule import turns_of
 
 GROUPS: Final = {
     "observables": ("realization", "record"),
@@ -42,11 +43,16 @@ def _is_fields(value: Any) -> bool:
     return known and _is_positive(value.get("every")) and set(value["names"]) <= set(FIELDS)
 
 
+def _is_loading(value: Any) -> bool:
+    turns = turns_of(value)
+    return len(turns) > 0 and all(type(turn) in (int, float) and isfinite(turn) for turn in turns)
+
+
 SETTINGS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "lattice.shape": lambda v: len(v) == 2 and all(type(n) is int and 0 < n < 2**31 for n in v),
     "elasticity.shear_modulus": _is_positive,
     "kernel.type": lambda v: isinstance(v, str),
-    "loading.target": _is_positive,
+    "loading": _is_loading,
     "yielding.sides": lambda v: v in ("one", "two"),
     "realizations": lambda v: type(v) is int and 0 < v < 2**31,
     "seed": lambda v: type(v) is int,
@@ -106,7 +112,8 @@ def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]
             dataset(owner, column, np.int64, (lengths[column],))
         elif column == "strain" and name != "avalanches":
             strain = dataset(owner, column, np.float64, first[1:])[()]
-            if not np.isfinite(strain).all() or (np.diff(strain) <= 0).any():
+            rises = len(turns_of(settings["loading"])) > 1 or (np.diff(strain) > 0).all()
+            if not np.isfinite(strain).all() or not rises:
                 raise BadFile(f"{owner.file.filename}: {name}/strain does not rise")
         else:
             shapes = [(*first, *more) for more in inner]

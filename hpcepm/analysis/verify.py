@@ -8,6 +8,7 @@ work too, at any moment.
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from hpcepm.files import damage
 from hpcepm.identity import require_run
-from hpcepm.layout import CHECKPOINT_NAME, FIELDS, PIECE_NAME, SAME_STRAIN, piece_name
+from hpcepm.layout import CHECKPOINT_NAME, FIELDS, PIECE_NAME, piece_name
 from hpcepm.reading import (
     BadFile,
     attribute,
@@ -27,7 +28,7 @@ from hpcepm.reading import (
     open_hdf5,
     own_names,
 )
-from hpcepm.schedule import common, save_points
+from hpcepm.schedule import SavePoint, common, save_points, turns_of
 
 from .results import LOOKS, Results, open_run, run_file_of, version_of
 
@@ -132,9 +133,7 @@ def _not_of_a_run(folder: Path) -> Iterator[str]:
 
 def _continuity(run: Results) -> Iterator[str]:
     """Check that tables have the strains that the input wants, and end where the run ended."""
-    output, target = run.settings["output"], run.settings["loading"]["target"]
-    every = output["fields"]["every"] if output["fields"] else None
-    points = save_points(target, output["observables"]["every"], every)
+    points = _save_points(run)
     wanted = {
         "observables": [point.strain for point in points if point.record],
         "profiles": [point.strain for point in points if point.record],
@@ -153,6 +152,14 @@ def _continuity(run: Results) -> Iterator[str]:
         yield "profiles: has another number of records than observables"
     if "avalanches" in run.file and (np.diff(run.file["avalanches/realization"]) < 0).any():
         yield "avalanches: are not in order of realizations"
+
+
+def _save_points(run: Results) -> list[SavePoint]:
+    """Return where the run saves."""
+    output = run.settings["output"]
+    every = output["fields"]["every"] if output["fields"] else None
+    turns = turns_of(run.settings["loading"])
+    return save_points(turns, output["observables"]["every"], every)
 
 
 def _bounds(run: Results) -> Iterator[str]:
@@ -253,8 +260,11 @@ def _fields(run: Results) -> Iterator[str]:
         return
     fields, strain = run.file["fields"], run.strain
     at_once = max(1, AT_ONCE // int(np.prod(run.shape)))
-    for snapshot, at in enumerate(fields["strain"][()]):
-        record = np.flatnonzero(np.abs(strain - at) <= SAME_STRAIN)[:1]
+    records = accumulate(point.record for point in _save_points(run))
+    taken = zip(_save_points(run), records, strict=True)
+    recorded = [n - 1 if point.record else -1 for point, n in taken if point.snapshot]
+    for snapshot in range(len(fields["strain"])):
+        record = np.array([k for k in recorded[snapshot : snapshot + 1] if 0 <= k < strain.size])
         for first in range(0, run.realizations, at_once):
             some = slice(first, first + at_once)
             maps = {name: fields[name][some, snapshot] for name in FIELDS if name in fields}

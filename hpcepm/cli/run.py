@@ -107,7 +107,9 @@ def _run(world: Ranks, options: argparse.Namespace, stop_request: StopRequest) -
             refuse_too_large(read, memory)
             refuse_too_much(read.settings)
             directory = RunDirectory(read.settings.output.directory, options.resume)
-            progress = Progress(read.settings.loading.target, options.quiet)
+            turns = read.settings.loading.turns
+            length = read.settings.loading.travelled(len(turns) - 1, turns[-1])
+            progress = Progress(length, options.quiet)
             deadline = Deadline(options.max_walltime)
             progress.warn(deadline.warnings)
         except InputError as error:  # its lines begin with the place in the input

@@ -5,7 +5,7 @@ found by name in its registries; the others are here.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
@@ -31,7 +31,9 @@ from hpcepm.model.distributions import PRESETS, GivenField
 from hpcepm.model.distributions import distribution as distributions
 from hpcepm.model.engines import ENGINES
 from hpcepm.model.kernel import kernel as kernels
+from hpcepm.model.loading import Cycles, Segments
 from hpcepm.model.loading import loading as loadings
+from hpcepm.model.loading.path import Turn
 from hpcepm.model.registry import FileName as FileName
 from hpcepm.model.registry import NotNegative as NotNegative
 from hpcepm.model.registry import Number as Number
@@ -149,6 +151,57 @@ class Choice:
             return value
         name = next(name for name, kind in self.kinds.items() if kind is type(value))
         return {self.key: name, **{f.name: getattr(value, f.name) for f in fields(value)}}
+
+
+class LoadingChoice(Choice):
+    """``loading``: one of the registry, a list of strains to reach, or cycles of strain."""
+
+    def keys(self, content: dict[str, Any]) -> list[str]:
+        """Return the keys that a section may have, by what it says that it is."""
+        if "cycle" in content:
+            return [self.key, *keys_of(Cycles).model_fields]
+        return [*super().keys(content), "cycle", "cycles"]
+
+    def read(self, value: Any) -> Any:
+        """Return the dataclass that a section is."""
+        if isinstance(value, list | tuple) and not isinstance(value, Segments | Cycles):
+            return self._segments(value)
+        if isinstance(value, dict) and "cycle" in value and self._is_strain(value):
+            others = {key: _as_tuple(one) for key, one in value.items() if key != self.key}
+            return Cycles(**dict(keys_of(Cycles).model_validate(others)))
+        return value if isinstance(value, Segments | Cycles) else super().read(value)
+
+    def _is_strain(self, content: Mapping[str, Any]) -> bool:
+        return content.get(self.key, self.registry.default) == "strain"
+
+    def _segments(self, content: Sequence[Any]) -> Segments:
+        targets = []
+        for number, one in enumerate(content):
+            if not isinstance(one, dict) or not self._is_strain(one):
+                raise ValueError(
+                    f"number {number + 1} of the list: write {{control: strain, target: …}}"
+                )
+            others = {key: value for key, value in one.items() if key != self.key}
+            targets.append(SegmentInput.model_validate(others).target)
+        return Segments(**dict(keys_of(Segments).model_validate({"targets": tuple(targets)})))
+
+    def written(self, value: Any) -> Any:
+        """Return a section as the input has it."""
+        if isinstance(value, Segments):
+            return [{self.key: "strain", "target": target} for target in value.targets]
+        if isinstance(value, Cycles):
+            return {self.key: "strain", "cycle": list(value.cycle), "cycles": value.cycles}
+        return super().written(value)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class SegmentInput(Section):
+    """One of a list of loadings."""
+
+    target: Turn
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -279,7 +332,7 @@ class Input(Section):
     slip: Annotated[Any, Choice(slips)] = slips["exponential"]()
     initial_stress: InitialStressInput = InitialStressInput()
     yielding: YieldingInput = YieldingInput()
-    loading: Annotated[Any, Choice(loadings)]
+    loading: Annotated[Any, LoadingChoice(loadings)]
     engine: Literal[("auto", *ENGINES)] = "auto"  # type: ignore[valid-type]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
     realizations: Annotated[int, Field(ge=1, le=10**7), BeforeValidator(_is_no_truth)] = 1
@@ -298,6 +351,11 @@ class Input(Section):
             if name not in there:
                 needed = "landscape: quenched" if name == "well" else "sides: two"
                 raise ValueError(f"output.fields.names: {name} needs yielding.{needed}")
+        if isinstance(self.loading, Cycles) and not rule.quenched:
+            raise ValueError(
+                "loading.cycle: cycles that come back need yielding: {sides: two, landscape: "
+                "quenched}; to cycle another glass write a list of targets"
+            )
         if rule.quenched and isinstance(self.slip, ToStress):
             raise ValueError(
                 "slip.distribution: to_stress slips by what the stress is, a quenched landscape by "
@@ -311,7 +369,9 @@ class Input(Section):
         if self.output.fields is not None:
             cadences["output.fields.every"] = self.output.fields.every
         for key, every in cadences.items():
-            if self.loading.target / every > MOST_RECORDS:
+            turns = self.loading.turns
+            length = self.loading.travelled(len(turns) - 1, turns[-1])
+            if length / every + len(turns) > MOST_RECORDS:
                 raise ValueError(
                     f"{key} is so small that there would be more than {MOST_RECORDS:,} records; "
                     "raise it"

@@ -43,7 +43,7 @@ def check_state(
     ImpossibleState
         On all ranks.
     """
-    _raise_together(_out_of_range(state, lattice), lattice)
+    _raise_together(_out_of_range(state, lattice, loading), lattice)
     _raise_together(_out_of_balance(state, lattice, glass, loading), lattice)
     _raise_together(_unrelated(state, lattice, glass, convolution, initial_stress), lattice)
 
@@ -54,7 +54,7 @@ def _raise_together(problem: str | None, lattice: Lattice) -> None:
         raise ImpossibleState(found)
 
 
-def _out_of_range(state: State, lattice: Lattice) -> str | None:
+def _out_of_range(state: State, lattice: Lattice, loading: Loading) -> str | None:
     """Say which number of this rank cannot be, if one cannot."""
     fields, macro, row, pending = state.fields, state.macro[0], state.avalanche[0], state.pending
     (nx, ny), counts = lattice.shape, ("events", "steps", "avalanches", "pending_cost")
@@ -64,6 +64,7 @@ def _out_of_range(state: State, lattice: Lattice) -> str | None:
         "counts": all(0 <= macro[name] < MOST for name in counts),
         "in_avalanche": macro["in_avalanche"] in (0, 1),
         "load": np.isfinite(macro["load"]),
+        "segment": 0 <= macro["segment"] < len(loading.turns),
         "total_slip": np.isfinite(macro["total_slip"]),
         "avalanche": all(np.isfinite(numbers)) and max(map(abs, numbers)) < MOST,
         "trigger": 0 <= row["x"] < nx and 0 <= row["y"] < ny,

@@ -109,6 +109,15 @@ class Dynamics:
         )
         self._begin_loading()
 
+    def turn(self) -> None:
+        """Go on to the next turning point, where the present one is reached. Collective."""
+        macro = self.state.macro[0]
+        macro.load = self.loading.turns[macro.segment]
+        macro.segment += 1
+        if self.loading.begins_anew:
+            self.engine.synchronize(self.state)
+        self._begin_loading()
+
     def load_by(self, loading: Loading, reached: float) -> None:
         """Go on with another loading, where the present one has reached a load. Collective.
 
@@ -119,14 +128,15 @@ class Dynamics:
         if replace(loading, target=before.target) != before:  # type: ignore[type-var]
             plastic_strain = self.state.plastic_strain(self.lattice)
             macro.load = loading.load(stress, plastic_strain, 2 * self.glass.shear_modulus)
-        macro.segment += 1
+        macro.segment = 0
         self.loading = loading
         self._begin_loading()
 
     def _begin_loading(self) -> None:
         """Find the numbers of the loading, and of the rule by which sites yield."""
         glass, two_mu = self.glass, 2 * self.glass.shear_modulus
-        direction = 1.0 if self.loading.target >= self.state.macro[0].load else -1.0
+        macro = self.state.macro[0]
+        direction = 1.0 if self.loading.turns[macro.segment] >= macro.load else -1.0
         self._for_loop: Any = self.loading.for_loop(two_mu, direction)
         softening = 1.0
         if isinstance(glass.slip, ToStress):

@@ -1,11 +1,13 @@
 """Text printed at the start and end of a run."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from hpcepm.model.distributions import preset
 from hpcepm.model.ending import sure_to_end
 from hpcepm.model.glass import Glass, age, disorder_strength
+from hpcepm.model.loading import Cycles, Loading
 from hpcepm.model.yielding.rule import Yielding
 from hpcepm.text import count, duration, memory
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 def header(run: "Run") -> list[str]:
     """Return what a user should know of a run before it starts. On rank 0."""
     settings, glass, plan = run.settings, run.glass, run.plan
-    target = settings.loading.target
     named = {name.removesuffix("_version").replace("_", " "): run.versions[name] for name in SHOWN}
     named["git commit"] = named["git commit"][:10]
     died = run.directory.taken_over if run.directory else None
@@ -34,7 +35,7 @@ def header(run: "Run") -> list[str]:
         f"μ = {glass.shear_modulus:g}, μ* = {glass.kernel.mu_star:.4g}",
         *_yielding(glass, plan.shape),
         f"  engine    {run.choice.engine}: {run.choice.why}",
-        f"  loading   quasi-static to strain ε = {target:g} (γ = {2 * target:g}); "
+        f"  loading   quasi-static {_path(settings.loading)}; "
         f"{len(plan.record_strains)} records, {len(plan.snapshot_strains)} snapshots; "
         f"seed {settings.seed}",
         *_output(run),
@@ -75,6 +76,20 @@ def _yielding(glass: Glass, shape: tuple[int, int]) -> list[str]:
             f"than {rule.most_events_per_site} events at a site in one are an error"
         )
     return lines
+
+
+def _path(loading: Loading) -> str:
+    """Say where the load goes."""
+    if isinstance(loading, Cycles):
+        return f"in {loading.cycles} cycles of strain {_listed(loading.cycle)}"
+    if len(loading.turns) > 1:
+        return f"to strain {_listed(loading.turns)}"
+    return f"to strain ε = {loading.target:g} (γ = {2 * loading.target:g})"
+
+
+def _listed(strains: Sequence[float]) -> str:
+    some = [f"{strain:g}" for strain in strains[:8]] + ["…"] * (len(strains) > 8)
+    return " → ".join(some)
 
 
 def _size(run: "Run") -> str:
@@ -142,7 +157,10 @@ def show(run: "Run") -> None:
         macro, dynamics = run.runner.dynamics.state.macro[0], run.runner.dynamics
         strain = float(macro["load"])
         counts = int(macro["events"]), int(macro["steps"])
-        run.progress.update(strain, dynamics.stress_at(strain), *counts)
+        turns = dynamics.loading.turns
+        gone = dynamics.loading.travelled(int(macro["segment"]), strain)
+        travelled = gone if len(turns) > 1 else None
+        run.progress.update(strain, dynamics.stress_at(strain), *counts, travelled=travelled)
 
 
 def too_many_ranks(run: "Run") -> list[str]:

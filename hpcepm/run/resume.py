@@ -150,7 +150,7 @@ class Resume:
         ours, header = json.loads(resolved(self._read)), self.header
         for one in [one for one in (found, header) if one]:
             changed = list(differences(one.identity.settings, ours, FREE_TO_CHANGE))
-            target, before = ours["loading"]["target"], _target(one)
+            target, before = self._read.settings.loading.target, _target(one)
             there = settings_of(one.identity).realizations
             several = max(ours["realizations"], there) > 1
             if several and target != before:

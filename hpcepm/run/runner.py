@@ -117,10 +117,10 @@ class Runner:
         """
         dynamics = self.dynamics
         for point in self._points_ahead():
-            while (why := dynamics.shear(point.strain, steps)) is not LoopExit.REACHED:
-                self._avalanches.append(dynamics.take_avalanches())
-                if why is LoopExit.PAUSED:
-                    steps = pause(True)
+            while point.segment > (segment := int(dynamics.state.macro[0].segment)):
+                steps = self._reach(dynamics.loading.turns[segment], pause, steps)
+                dynamics.turn()
+            steps = self._reach(point.strain, pause, steps)
             snapshot = Snapshot(dynamics, point.strain)
             if point.snapshot:
                 self._add_fields(snapshot)
@@ -131,6 +131,14 @@ class Runner:
             if point.record:
                 yield snapshot
             snapshot.release()
+
+    def _reach(self, strain: float, pause: Pause, steps: int) -> int:
+        """Shear to a strain; return for how many steps to go on at the most."""
+        while (why := self.dynamics.shear(strain, steps)) is not LoopExit.REACHED:
+            self._avalanches.append(self.dynamics.take_avalanches())
+            if why is LoopExit.PAUSED:
+                steps = pause(True)
+        return steps
 
     def sheared(self, realization: int) -> Rows:
         """Return all rows of a realization, sheared from strain 0. Collective."""
@@ -150,6 +158,7 @@ class Runner:
                 point.strain,
                 point.record and records > self.n_records,
                 point.snapshot and snapshots > self.n_snapshots,
+                point.segment,
             )
             for point, records, snapshots in zip(self.points, of_records, of_snapshots, strict=True)
         ]

@@ -7,10 +7,10 @@ from hpcepm.storage.store import Plan
 
 
 def save_points(settings: Input) -> list[SavePoint]:
-    """Return the save points of a run, in order of strain."""
+    """Return the save points of a run, in the order in which they are reached."""
     output = settings.output
     snapshots = output.fields.every if output.fields else None
-    return schedule.save_points(settings.loading.target, output.observables.every, snapshots)
+    return schedule.save_points(settings.loading.turns, output.observables.every, snapshots)
 
 
 def plan_of(settings: Input) -> Plan:

@@ -19,7 +19,7 @@ class Progress:
     Parameters
     ----------
     target
-        The strain to reach.
+        How far the load goes in all: the strain to reach, if it never turns.
     quiet
         Say nothing but warnings.
     stream
@@ -46,18 +46,29 @@ class Progress:
         warn(lines)
 
     def update(
-        self, strain: float, stress: float, events: int, steps: int, force: bool = False
+        self,
+        strain: float,
+        stress: float,
+        events: int,
+        steps: int,
+        force: bool = False,
+        travelled: float | None = None,
     ) -> None:
-        """Show where the run is, if it is time to."""
+        """Show where the run is, if it is time to.
+
+        ``travelled`` is how far the load has gone, there and back, if it turns.
+        """
+        gone = strain if travelled is None else travelled
         if self._first is None:
-            self._first = (strain, events)
+            self._first = (gone, events)
         if not (elapsed := self._due(force)):
             return
         rate = (events - self._first[1]) / elapsed
-        left = _time_left(strain - self._first[0], self.target - strain, elapsed)
+        left = _time_left(gone - self._first[0], self.target - gone, elapsed)
+        of = f"/{self.target:g}" if travelled is None else f", {gone / self.target:.1%} of the way"
         self._show(
-            strain / self.target,
-            f"strain {strain:.4f}/{self.target:g}  stress {stress:.4f}  {count(events)} events  "
+            gone / self.target,
+            f"strain {strain:.4f}{of}  stress {stress:.4f}  {count(events)} events  "
             f"{count(rate)} events/s  {count(steps)} steps  {duration(left)} left",
         )
 

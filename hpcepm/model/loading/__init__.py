@@ -7,13 +7,16 @@ runs can record by another variable than the load.
 from .base import Loading, loading, strain_of, stress_of, trigger
 from .extremal import Extremal
 from .machine import Machine
+from .path import Cycles, Segments
 from .strain import Strain
 from .stress import Stress
 
 __all__ = [
+    "Cycles",
     "Extremal",
     "Loading",
     "Machine",
+    "Segments",
     "Strain",
     "Stress",
     "loading",

@@ -6,7 +6,9 @@ or down (−1), until a site yields. Who slips then is not its question: that be
 which sites yield (`hpcepm.model.yielding`).
 """
 
+from collections.abc import Sequence
 from functools import singledispatch
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -27,6 +29,21 @@ class Loading:
     """
 
     target: float
+
+    @property
+    def turns(self) -> Sequence[float]:
+        """The loads at which the direction changes, and at the end the target."""
+        return (self.target,)
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether the engine finds the stress anew at each turning point."""
+        return False
+
+    def travelled(self, segment: int, load: float) -> float:
+        """Return how far the load has gone, there and back, when it is at ``load``."""
+        path = [0.0, *self.turns[:segment], load]
+        return sum(abs(after - before) for before, after in pairwise(path))
 
     def stress(self, load: float, plastic_strain: float, two_mu: float) -> float:
         """Return the macroscopic stress Σ."""
