@@ -16,7 +16,7 @@ from .engines import ENGINES, Engine
 from .engines.base import Ways
 from .glass import Glass, equilibrated_stress, prepare, stress_scale
 from .loading import Loading, Strain
-from .loop import Buffers, LoopExit, LoopParameters, advance
+from .loop import Buffers, LoopExit, LoopParameters, advance, open_avalanche
 from .plugins import OfPlugin
 from .slip import ToStress
 from .state import State
@@ -108,6 +108,42 @@ class Dynamics:
             glass.slip.parameters,
         )
         self._begin_loading()
+        if self.state.macro[0].steps == 0:
+            self._open_if_unstable()
+
+    def _open_if_unstable(self) -> None:
+        """Begin an avalanche if sites are unstable already. Collective.
+
+        A preparation may leave some, and so may a stress that was found anew.
+        """
+        fields, macro = self.state.fields, self.state.macro[0]
+        if macro.in_avalanche or self._for_loop.one_by_one:
+            return
+        stress = self.stress_at(float(macro.load))
+        sides = [(fields.yields_at, stress)]
+        if self.glass.yielding.two_sides:
+            sides.append((fields.yields_backward_at, -stress))
+        excess, site = min(
+            self.lattice.ranks.allgather(
+                min(self._most_unstable(yields_at, signed) for yields_at, signed in sides)
+            )
+        )
+        if excess <= 0:
+            strain = self.loading.strain(
+                float(macro.load),
+                self.state.plastic_strain(self.lattice),
+                2 * self.glass.shear_modulus,
+            )
+            realization, row = self.glass.realization, self.state.avalanche[0]
+            open_avalanche(macro, row, realization, strain, stress, site, self.lattice.ny)
+
+    def _most_unstable(self, yields_at: LocalField, stress: float) -> tuple[float, int]:
+        """Return the least of yields_at − stress on this rank, and its site."""
+        if yields_at.size == 0:
+            return np.inf, -1
+        i, j = divmod(int(yields_at.argmin()), self.lattice.ny)
+        site = int(self.lattice.row_map.global_row[i]) * self.lattice.ny + j
+        return float(yields_at[i, j] - stress), site
 
     def turn(self) -> None:
         """Go on to the next turning point, where the present one is reached. Collective."""
@@ -117,6 +153,8 @@ class Dynamics:
         if self.loading.begins_anew:
             self.engine.synchronize(self.state)
         self._begin_loading()
+        if self.loading.begins_anew:
+            self._open_if_unstable()
 
     def load_by(self, loading: Loading, reached: float) -> None:
         """Go on with another loading, where the present one has reached a load. Collective.

@@ -42,7 +42,6 @@ from .yielding.base import (
     put_alone,
     site_of,
     slip_sites,
-    unstable_at_start,
     weakest,
 )
 
@@ -125,7 +124,7 @@ def advance(
     Returns a `LoopExit`. Calling again goes on exactly where this left off: all that matters is in
     the fields and the two records.
     """
-    n_sites, drawn = parameters.nx * parameters.ny, buffers.drawn
+    ny, n_sites, drawn = parameters.ny, parameters.nx * parameters.ny, buffers.drawn
     while macro.steps < pause_at:
         stress = stress_of(loading, macro, n_sites)
         if macro.in_avalanche:
@@ -142,18 +141,12 @@ def advance(
             if lowest == -np.inf:
                 return _NOT_FINITE
             toward = loading.direction * stress
-            unstable = lowest <= toward and not loading.one_by_one
-            if macro.steps == 0 and not unstable:
-                other = unstable_at_start(rule, engine, fields, stress, parameters, exchange)
-                unstable, number = other >= 0, other if other >= 0 else number
-            if not unstable:
-                if not trigger(loading, macro, toward, lowest, until, n_sites):
-                    return _REACHED
-                stress = stress_of(loading, macro, n_sites)
+            if not trigger(loading, macro, toward, lowest, until, n_sites):
+                return _REACHED
+            stress = stress_of(loading, macro, n_sites)
             strain = strain_of(loading, macro, stress, n_sites)
-            _open_avalanche(macro, avalanche, strain, stress, site_of(rule, number), parameters)
-            if unstable:
-                continue
+            site = site_of(rule, number)
+            open_avalanche(macro, avalanche, parameters.realization, strain, stress, site, ny)
             n_own = put_alone(rule, number, drawn.found, parameters)
         n_drawn = min(n_own, drawn.found.size)
         draw_events(rule, fields, stress, drawn, n_drawn, parameters, macro.avalanches)
@@ -226,25 +219,21 @@ def _weakest(
 
 
 @inlined
-def _open_avalanche(
-    macro: Any,
-    avalanche: Any,
-    strain: float,
-    stress: float,
-    site: int,
-    parameters: LoopParameters,
+def open_avalanche(
+    macro: Any, avalanche: Any, realization: Any, strain: float, stress: float, site: int, ny: int
 ) -> None:
+    """Begin an avalanche at a site."""
     macro.in_avalanche = 1
     macro.avalanches += 1
-    avalanche.realization = parameters.realization
+    avalanche.realization = realization
     avalanche.strain = strain
     avalanche.stress = stress
     avalanche.slip = 0.0
     avalanche.events = 0
     avalanche.sites = 0
     avalanche.duration = 0
-    avalanche.x = site // parameters.ny
-    avalanche.y = site % parameters.ny
+    avalanche.x = site // ny
+    avalanche.y = site % ny
 
 
 @inlined

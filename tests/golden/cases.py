@@ -99,6 +99,16 @@ CASES: Final[Mapping[str, Settings]] = {
     "wells": case((24, 17), 0.2, yielding=WELLS, output=MAPS_OF_WELLS),
     "wells, lazy": case((66, 40), 0.1, engine="lazy", yielding=WELLS, output=MAPS_OF_WELLS),
     "wells, spectral": case((15, 21), engine="spectral", yielding=WELLS),
+    "there and back": case(
+        (24, 17), loading=[{"target": 0.1}, {"target": -0.08}], yielding={"sides": "two"}
+    ),
+    "cycles of wells, lazy": case(
+        (66, 40),
+        engine="lazy",
+        yielding=WELLS,
+        loading={"cycle": [0.04, -0.03], "cycles": 2},
+        output=MAPS_OF_WELLS,
+    ),
     "memory and damage, mean field": case(
         (16, 12),
         kernel={"type": "uniform"},
@@ -120,8 +130,8 @@ CHAINS: Final = (
     "prime lazy",
     "odd spectral, cell average",
     "long lazy",
-    "wells, lazy",
-    "two sides",
+    "cycles of wells, lazy",
+    "there and back",
 )
 """These are also stopped after each 64 steps and continued: the same datasets."""
 

@@ -158,9 +158,11 @@ def redistribute(
 
 @singledispatch
 def unstable_sites(
-    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+    engine: Any, side: int, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
 ) -> int:
-    """Put the local indices of the sites of this rank with Σ ≥ yields_at into ``found``.
+    """Put the local indices of the sites of this rank that yield at a stress into ``found``.
+
+    On side 0, forward, ``stress`` is Σ; on side 1, backward, it is −Σ.
 
     Returns how many there are. If these are more than ``found`` can hold, only the first are put.
     """
@@ -168,35 +170,20 @@ def unstable_sites(
 
 
 @singledispatch
-def weakest_site(engine: Any, fields: Fields, limit: float, row_map: RowMap) -> tuple[float, int]:
-    """Return the smallest ``yields_at`` of this rank and its local index, the lowest among equals.
+def weakest_site(
+    engine: Any, side: int, fields: Fields, limit: float, row_map: RowMap
+) -> tuple[float, int]:
+    """Return the smallest ``yields_at`` of a side on this rank, and its local index.
+
+    Of equal ones, the lowest.
 
     (inf, −1) if the rank has no site. An engine may also return it if no site is up to ``limit``.
     """
     raise NotImplementedError
 
 
-@singledispatch
-def unstable_backward(
-    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
-) -> int:
-    """Answer `unstable_sites` of the backward side: with −Σ ≥ yields_backward_at.
-
-    ``stress`` is −Σ.
-    """
-    raise NotImplementedError
-
-
-@singledispatch
-def weakest_backward(
-    engine: Any, fields: Fields, limit: float, row_map: RowMap
-) -> tuple[float, int]:
-    """Answer `weakest_site` of the backward side."""
-    raise NotImplementedError
-
-
 # Engines that know yields_at at every site after every step find the answers from the smallest
-# value of each row, ``engine.row_minimum`` and ``engine.row_minimum_backward``.
+# value of each row, ``engine.row_minimum``, shape (2, rows): forward and backward.
 
 
 @compiled_minimum
@@ -209,12 +196,12 @@ def smallest(row: NDArray[np.float64]) -> float:
 
 
 @compiled
-def _unstable_by_rows(
-    yields_at: LocalField,
-    row_minimum: NDArray[np.float64],
-    stress: float,
-    found: NDArray[np.int64],
+def unstable_by_rows(
+    engine: Any, side: int, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
 ) -> int:
+    """Answer `unstable_sites` from the smallest value of each row."""
+    yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
+    row_minimum = engine.row_minimum[side]
     rows, ny = yields_at.shape
     n = 0
     for i in range(rows):
@@ -228,7 +215,12 @@ def _unstable_by_rows(
 
 
 @compiled
-def _weakest_by_rows(yields_at: LocalField, row_minimum: NDArray[np.float64]) -> tuple[float, int]:
+def weakest_by_rows(
+    engine: Any, side: int, fields: Fields, limit: float, row_map: RowMap
+) -> tuple[float, int]:
+    """Answer `weakest_site` from the smallest value of each row."""
+    yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
+    row_minimum = engine.row_minimum[side]
     rows, ny = yields_at.shape
     lowest = np.inf
     i = -1
@@ -244,50 +236,16 @@ def _weakest_by_rows(yields_at: LocalField, row_minimum: NDArray[np.float64]) ->
     return np.nan, i * ny  # a row whose minimum is not in it holds a NaN
 
 
-@compiled
-def unstable_by_rows(
-    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
-) -> int:
-    """Answer `unstable_sites`."""
-    return _unstable_by_rows(fields.yields_at, engine.row_minimum, stress, found)
-
-
-@compiled
-def weakest_by_rows(
-    engine: Any, fields: Fields, limit: float, row_map: RowMap
-) -> tuple[float, int]:
-    """Answer `weakest_site`."""
-    return _weakest_by_rows(fields.yields_at, engine.row_minimum)
-
-
-@compiled
-def unstable_backward_by_rows(
-    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
-) -> int:
-    """Answer `unstable_backward`."""
-    return _unstable_by_rows(fields.yields_backward_at, engine.row_minimum_backward, stress, found)
-
-
-@compiled
-def weakest_backward_by_rows(
-    engine: Any, fields: Fields, limit: float, row_map: RowMap
-) -> tuple[float, int]:
-    """Answer `weakest_backward`."""
-    return _weakest_by_rows(fields.yields_backward_at, engine.row_minimum_backward)
-
-
 def bind_by_rows(kind: type) -> None:
     """Let an engine answer by rows."""
     bind(unstable_sites, kind)(unstable_by_rows)
     bind(weakest_site, kind)(weakest_by_rows)
-    bind(unstable_backward, kind)(unstable_backward_by_rows)
-    bind(weakest_backward, kind)(weakest_backward_by_rows)
 
 
 def find_all_row_minima(fields: Fields, arrays: Any) -> None:
     """Set the smallest value of each row, of both sides."""
-    find_row_minima(fields.yields_at, arrays.row_minimum)
-    find_row_minima(fields.yields_backward_at, arrays.row_minimum_backward)
+    find_row_minima(fields.yields_at, arrays.row_minimum[0])
+    find_row_minima(fields.yields_backward_at, arrays.row_minimum[1])
 
 
 @compiled

@@ -26,8 +26,7 @@ class DirectArrays(NamedTuple):
 
     # (nx//2 + 1, 2 ny): −G(|Δi|, Δj), two periods in j, so that any shift is contiguous
     minus_kernel: NDArray[np.float64]
-    row_minimum: NDArray[np.float64]  # (rows,) smallest yields_at
-    row_minimum_backward: NDArray[np.float64]
+    row_minimum: NDArray[np.float64]  # (2, rows): smallest yields_at, forward and backward
 
 
 class DirectEngine(Engine):
@@ -43,7 +42,7 @@ class DirectEngine(Engine):
         quarter = kernel.quarter_table(lattice.shape)
         column = np.arange(2 * ny) % ny
         table = np.ascontiguousarray(-quarter[:, np.minimum(column, ny - column)])
-        self.arrays: DirectArrays = DirectArrays(table, *(np.zeros(lattice.rows) for _ in range(2)))
+        self.arrays: DirectArrays = DirectArrays(table, np.zeros((2, lattice.rows)))
 
     def load(self, state: State) -> None:
         """Make the row minima fit a state. Collective."""
@@ -63,10 +62,10 @@ def _redistribute(
 ) -> bool:
     for i in range(fields.yields_at.shape[0]):
         _add(engine.minus_kernel, fields.yields_at[i], 1.0, events, n, row_map, i)
-        engine.row_minimum[i] = smallest(fields.yields_at[i])
+        engine.row_minimum[0, i] = smallest(fields.yields_at[i])
     for i in range(fields.yields_backward_at.shape[0]):
         _add(engine.minus_kernel, fields.yields_backward_at[i], -1.0, events, n, row_map, i)
-        engine.row_minimum_backward[i] = smallest(fields.yields_backward_at[i])
+        engine.row_minimum[1, i] = smallest(fields.yields_backward_at[i])
     return False
 
 

@@ -27,8 +27,7 @@ from .base import (
 class SpectralArrays(NamedTuple):
     """Arrays of the spectral engine."""
 
-    row_minimum: NDArray[np.float64]  # (rows,) smallest yields_at
-    row_minimum_backward: NDArray[np.float64]
+    row_minimum: NDArray[np.float64]  # (2, rows): smallest yields_at, forward and backward
 
 
 class SpectralEngine(Engine):
@@ -44,7 +43,7 @@ class SpectralEngine(Engine):
     ) -> None:
         super().__init__(lattice, kernel, scale, ways)
         self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
-        self.arrays: SpectralArrays = SpectralArrays(np.zeros(lattice.rows), np.zeros(lattice.rows))
+        self.arrays: SpectralArrays = SpectralArrays(np.zeros((2, lattice.rows)))
 
     def load(self, state: State) -> None:
         """Make the row minima fit a state. Collective."""

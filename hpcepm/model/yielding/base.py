@@ -70,22 +70,6 @@ def most_unstable(
 
 
 @singledispatch
-def unstable_at_start(
-    rule: Any,
-    engine: Any,
-    fields: Fields,
-    stress: float,
-    parameters: Any,
-    exchange: Any,
-) -> int:
-    """Return the number of the most unstable site, of the sides on which nobody looks; or −1.
-
-    While nothing has slipped a preparation may have left sites unstable. Collective.
-    """
-    raise NotImplementedError
-
-
-@singledispatch
 def number_of(rule: Any, code: int, parameters: Any) -> int:
     """Return the number of a code of this rank that is the same on all ranks; −1 for none.
 

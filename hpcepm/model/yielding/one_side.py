@@ -29,7 +29,6 @@ from .base import (
     put_alone,
     site_of,
     slip_sites,
-    unstable_at_start,
     weakest,
 )
 
@@ -56,7 +55,7 @@ def _find_unstable(
     row_map: RowMap,
     exchange: Any,
 ) -> int:
-    return unstable_sites(engine, fields, stress, found, row_map)
+    return unstable_sites(engine, 0, fields, stress, found, row_map)
 
 
 @bind(weakest, OneSide)
@@ -64,7 +63,7 @@ def _find_unstable(
 def _weakest(
     rule: Any, engine: Any, fields: Fields, stress: float, limit: float, row_map: RowMap, d: float
 ) -> tuple[float, int]:
-    return weakest_site(engine, fields, limit, row_map)
+    return weakest_site(engine, 0, fields, limit, row_map)
 
 
 @bind(most_unstable, OneSide)
@@ -72,19 +71,11 @@ def _weakest(
 def _most_unstable(
     rule: Any, engine: Any, fields: Fields, stress: float, parameters: Any, exchange: Any
 ) -> tuple[float, int]:
-    lowest, local = weakest_site(engine, fields, stress, parameters.row_map)
+    lowest, local = weakest_site(engine, 0, fields, stress, parameters.row_map)
     if lowest > stress:
         lowest, local = np.inf, -1
     lowest, site = exchange_minimum(exchange, lowest, global_site(parameters, local))
     return lowest - stress, site
-
-
-@bind(unstable_at_start, OneSide)
-@compiled
-def _unstable_at_start(
-    rule: Any, engine: Any, fields: Fields, stress: float, parameters: Any, exchange: Any
-) -> int:
-    return -1
 
 
 @bind(number_of, OneSide)

@@ -11,12 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.model.distributions import quantile
-from hpcepm.model.engines.base import (
-    unstable_backward,
-    unstable_sites,
-    weakest_backward,
-    weakest_site,
-)
+from hpcepm.model.engines.base import unstable_sites, weakest_site
 from hpcepm.model.rng import WELL, YIELDING, draw3, zigzag
 from hpcepm.model.slip import slip_at
 from hpcepm.model.state import Fields
@@ -36,7 +31,6 @@ from .base import (
     put_alone,
     site_of,
     slip_sites,
-    unstable_at_start,
     weakest,
 )
 
@@ -72,13 +66,18 @@ def _find_unstable(
     row_map: RowMap,
     exchange: Any,
 ) -> int:
-    forward = unstable_sites(engine, fields, stress, found, row_map)
-    exchange_minimum(exchange, 0.0, 0)  # a search must not begin before all have ended another
-    n = min(forward, found.size)
-    backward = unstable_backward(engine, fields, -stress, found[n:], row_map)
-    for k in range(n, min(n + backward, found.size)):
-        found[k] = -1 - found[k]
-    return forward + backward
+    n_all = 0
+    for side in range(2):
+        if side == 1:
+            exchange_minimum(exchange, 0.0, 0)  # nobody begins a search while others are at one
+        first = min(n_all, found.size)
+        signed = stress if side == 0 else -stress
+        n = unstable_sites(engine, side, fields, signed, found[first:], row_map)
+        if side == 1:
+            for k in range(first, min(first + n, found.size)):
+                found[k] = -1 - found[k]
+        n_all += n
+    return n_all
 
 
 @bind(weakest, TwoSides)
@@ -86,10 +85,9 @@ def _find_unstable(
 def _weakest(
     rule: Any, engine: Any, fields: Fields, stress: float, limit: float, row_map: RowMap, d: float
 ) -> tuple[float, int]:
-    if d > 0.0:
-        return weakest_site(engine, fields, limit, row_map)
-    lowest, local = weakest_backward(engine, fields, limit, row_map)
-    return lowest, -1 - local
+    side = 0 if d > 0.0 else 1
+    lowest, local = weakest_site(engine, side, fields, limit, row_map)
+    return lowest, local if side == 0 else -1 - local
 
 
 @bind(most_unstable, TwoSides)
@@ -97,26 +95,16 @@ def _weakest(
 def _most_unstable(
     rule: Any, engine: Any, fields: Fields, stress: float, parameters: Any, exchange: Any
 ) -> tuple[float, int]:
-    forward, local = weakest_site(engine, fields, stress, parameters.row_map)
-    number = 2 * global_site(parameters, local) if forward <= stress else -1
-    forward, number = exchange_minimum(
-        exchange, forward - stress if number >= 0 else np.inf, number
-    )
-    backward, local = weakest_backward(engine, fields, -stress, parameters.row_map)
-    other = 2 * global_site(parameters, local) + 1 if backward <= -stress else -1
-    backward, other = exchange_minimum(exchange, backward + stress if other >= 0 else np.inf, other)
-    if backward < forward or (backward == forward < np.inf and other < number):
-        return backward, other
-    return forward, number
-
-
-@bind(unstable_at_start, TwoSides)
-@compiled
-def _unstable_at_start(
-    rule: Any, engine: Any, fields: Fields, stress: float, parameters: Any, exchange: Any
-) -> int:
-    excess, number = most_unstable(rule, engine, fields, stress, parameters, exchange)
-    return number if excess <= 0.0 else -1
+    least, best = np.inf, -1
+    for side in range(2):
+        signed = stress if side == 0 else -stress
+        lowest, local = weakest_site(engine, side, fields, signed, parameters.row_map)
+        number = 2 * global_site(parameters, local) + side
+        excess = lowest - signed if lowest <= signed else np.inf
+        excess, number = exchange_minimum(exchange, excess, number)
+        if excess < least or (excess == least < np.inf and number < best):
+            least, best = excess, number
+    return least, best
 
 
 @bind(number_of, TwoSides)

@@ -1,6 +1,7 @@
 """Records what each step of a real run has to do. On one rank."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class _Recorder:
     def __init__(self, dynamics: Dynamics) -> None:
         self.dynamics, self.engine = dynamics, dynamics.engine.arrays
         nx, ny = dynamics.lattice.shape
-        b = self.engine.block  # type: ignore[attr-defined]
+        b = self.engine.cell  # type: ignore[attr-defined]
         if nx % b or ny % b:
             raise ValueError(f"blocks of {b} × {b} must fill the lattice, {nx} × {ny}")
         evaluated = dynamics.state.fields.evaluated
@@ -70,22 +71,24 @@ class _Recorder:
         """Return what a search for unstable sites does, and how many it puts into `found`."""
         before = self.look_into(stress)
         arguments = self.dynamics.state.fields, stress, self.found, self.dynamics.lattice.row_map
-        n = unstable_sites(self.engine, *arguments)
+        n = unstable_sites(self.engine, 0, *arguments)
         return self.difference(*before), n
 
     def weakest(self, limit: float) -> tuple[Sweep, int]:
         """Return what a search for the weakest site does, and the site, or −1."""
         before = self.look_into(limit)
         arguments = self.dynamics.state.fields, limit, self.dynamics.lattice.row_map
-        _, site = weakest_site(self.engine, *arguments)
+        _, site = weakest_site(self.engine, 0, *arguments)
         return self.difference(*before), site
 
     def look_into(self, stress: float) -> tuple[NDArray[np.int64], ...]:
         """Return the blocks that a search looks into, and what is evaluated in them."""
-        e = self.engine
-        largest, lost = e.rounding_error  # type: ignore[attr-defined]
-        limit = np.float32(stress + lost + (abs(stress) + largest + lost) * ROUNDING)
-        i, j = np.nonzero(e.lowest - e.bound <= limit)  # type: ignore[attr-defined]
+        e: Any = self.engine
+        largest, lost = e.largest_bound[0, 1], e.rounding_error[0]
+        limit = np.float32(stress + lost + (abs(stress) + 2.0 * largest + lost) * ROUNDING)
+        rows, columns = e.lowest[0].shape
+        bound = np.kron(e.bound[0], np.ones(e.cells_of_block, np.float32))[:rows, :columns]
+        i, j = np.nonzero(e.lowest[0] - e.cell_bound[0] - bound <= limit)
         return i, j, self.evaluated[i, j]
 
     def difference(

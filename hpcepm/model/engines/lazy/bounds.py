@@ -41,8 +41,9 @@ def _sign(side: int, slip: float) -> int:
 @inlined
 def lower_near_cells(engine: Any, side: int, i: int, j: int, slip: float) -> None:
     """Lower the minima of the cells that the window overlaps by the largest stress it can add."""
-    columns, all_rows = engine.lowest.shape[2], engine.local_cell_row.size
-    cell_j, near_bound = j // engine.cell, engine.near_bound[_sign(side, slip)]
+    lowest_of_cell, near_bound = engine.lowest[at(side)], engine.near_bound[at(_sign(side, slip))]
+    columns, all_rows = lowest_of_cell.shape[1], engine.local_cell_row.size
+    cell_j = j // engine.cell
     lost = np.float32(abs(slip) * (1.0 + ROUNDING))
     width = min(2 * engine.window_cells + 1, columns)
     start = (cell_j - engine.window_cells) % columns
@@ -51,7 +52,7 @@ def lower_near_cells(engine: Any, side: int, i: int, j: int, slip: float) -> Non
     for k in range(near_bound.shape[0]):
         here = engine.local_cell_row[at(row)]
         if here >= 0:
-            lowest, most = engine.lowest[side, here], near_bound[k, columns - cell_j :]
+            lowest, most = lowest_of_cell[here], near_bound[k, columns - cell_j :]
             _lower_some(lowest[start : start + first_part], most[start:], lost)
             if first_part < width:
                 _lower_some(lowest[: width - first_part], most, lost)
@@ -107,7 +108,8 @@ def _largest(bound: NDArray[np.float32]) -> float:
 @inlined
 def _raise_far_blocks(engine: Any, side: int, i: int, j: int, sign: int, slip: float) -> None:
     """Raise the bounds of all blocks. The table is 0 for those that are nearby."""
-    bound, table, size = engine.bound[side], engine.far_bound[sign], engine.exchange.size
+    bound, table = engine.bound[at(side)], engine.far_bound[at(sign)]
+    size = engine.exchange.size
     all_rows, shift = table.shape[0], bound.shape[1] - j // engine.block_width
     row = (engine.exchange.rank - i // engine.block) % all_rows
     for block_i in range(bound.shape[0]):

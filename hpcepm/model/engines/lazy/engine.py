@@ -132,7 +132,7 @@ class LazyEngine(Engine):
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
         """Return the smallest ``yields_at`` of this rank, or inf if it is above a limit."""
-        return float(weakest_below(self.arrays, state.fields, limit, self.lattice.row_map)[0])
+        return float(weakest_below(self.arrays, 0, state.fields, limit, self.lattice.row_map)[0])
 
     def internal_stress(self, state: State) -> LocalField:
         """Return σ − Σ on the rows of this rank, in units of stress. Collective.

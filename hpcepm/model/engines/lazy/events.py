@@ -39,20 +39,18 @@ def _redistribute(
     ny = fields.yields_at.shape[1]
     for k in range(n):
         _append(engine, events[k].site // ny, events[k].site % ny, events[k].slip)
-    _change_side(engine, 0, fields.yields_at, 1.0, m, row_map)
-    if engine.bound.shape[0] > 1:
-        _change_side(engine, 1, fields.yields_backward_at, -1.0, m, row_map)
+    for side in range(engine.bound.shape[0]):
+        yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
+        _change_side(engine, side, yields_at, m, row_map)
     if (m + n) // EVENTS_BETWEEN_LOOKS > m // EVENTS_BETWEEN_LOOKS:
         look_up_largest(engine)
     return False
 
 
 @inlined
-def _change_side(
-    engine: Any, side: int, yields_at: LocalField, way: float, m: int, row_map: RowMap
-) -> None:
+def _change_side(engine: Any, side: int, yields_at: LocalField, m: int, row_map: RowMap) -> None:
     """Do what pending events from number ``m`` on do to one side."""
-    last = engine.n_pending[0]
+    last, way = engine.n_pending[0], 1.0 - 2.0 * side
     for k in range(m, last):
         i, j = row_map.local_row[engine.pending_i[k]], engine.pending_j[k]
         if i >= 0:

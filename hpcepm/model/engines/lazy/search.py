@@ -5,12 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.engines.base import (
-    unstable_backward,
-    unstable_sites,
-    weakest_backward,
-    weakest_site,
-)
+from hpcepm.model.engines.base import unstable_sites, weakest_site
 from hpcepm.model.state import Fields
 from hpcepm.parallel.compiled import bind, compiled, compiled_minimum, inlined
 from hpcepm.parallel.rows import LocalField, RowMap
@@ -24,44 +19,9 @@ from .sums import apply_pending, sum_of_pending
 @bind(unstable_sites, LazyArrays)
 @compiled
 def _unstable_sites(
-    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
+    engine: Any, side: int, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
 ) -> int:
-    return _unstable(engine, 0, fields, fields.yields_at, stress, found, row_map)
-
-
-@bind(unstable_backward, LazyArrays)
-@compiled
-def _unstable_backward(
-    engine: Any, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
-) -> int:
-    return _unstable(engine, 1, fields, fields.yields_backward_at, stress, found, row_map)
-
-
-@bind(weakest_site, LazyArrays)
-@compiled
-def weakest_below(engine: Any, fields: Fields, stress: float, row_map: RowMap) -> tuple[float, int]:
-    """Answer `weakest_site`. Collective."""
-    return _weakest(engine, 0, fields, fields.yields_at, stress, row_map)
-
-
-@bind(weakest_backward, LazyArrays)
-@compiled
-def _weakest_backward(
-    engine: Any, fields: Fields, stress: float, row_map: RowMap
-) -> tuple[float, int]:
-    return _weakest(engine, 1, fields, fields.yields_backward_at, stress, row_map)
-
-
-@inlined
-def _unstable(
-    engine: Any,
-    side: int,
-    fields: Fields,
-    yields_at: LocalField,
-    stress: float,
-    found: NDArray[np.int64],
-    row_map: RowMap,
-) -> int:
+    yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
     ny = yields_at.shape[1]
     limit = _search_limit(engine, side, stress)
     n_blocks = _list_blocks(engine, side, limit)
@@ -79,10 +39,13 @@ def _unstable(
             return n
 
 
-@inlined
-def _weakest(
-    engine: Any, side: int, fields: Fields, yields_at: LocalField, stress: float, row_map: RowMap
+@bind(weakest_site, LazyArrays)
+@compiled
+def weakest_below(
+    engine: Any, side: int, fields: Fields, stress: float, row_map: RowMap
 ) -> tuple[float, int]:
+    """Answer `weakest_site`. Collective."""
+    yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
     ny = yields_at.shape[1]
     limit = _search_limit(engine, side, stress)
     n_blocks = _list_blocks(engine, side, limit)
