@@ -53,7 +53,6 @@ SETTINGS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "elasticity.shear_modulus": _is_positive,
     "kernel.type": lambda v: isinstance(v, str),
     "loading": _is_loading,
-    "yielding.sides": lambda v: v in ("one", "two"),
     "realizations": lambda v: type(v) is int and 0 < v < 2**31,
     "seed": lambda v: type(v) is int,
     "output.observables.every": _is_positive,

@@ -190,7 +190,8 @@ def _bounds(run: Results) -> Iterator[str]:
 
 def _two_sides(run: Results) -> bool:
     """Return whether sites yield backward, too."""
-    return bool(run.settings["yielding"]["sides"] == "two")
+    rule = run.settings.get("yielding")  # runs of before had one side
+    return isinstance(rule, dict) and rule.get("sides") == "two"
 
 
 def _avalanches(run: Results) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:

@@ -67,26 +67,6 @@ def finite_difference(qx: Array, qy: Array) -> Array:
     return _sin2_2theta(2 - 2 * np.cos(qx), 2 - 2 * np.cos(qy))
 
 
-@kernel(name="none")
-@dataclass(frozen=True)
-class NoCoupling:
-    """No site feels another, but for the macroscopic stress."""
-
-    def relaxation(self, qx: Array, qy: Array) -> Array:
-        """Return S: 0."""
-        return np.zeros(np.broadcast_shapes(qx.shape, qy.shape))
-
-
-@kernel
-@dataclass(frozen=True)
-class Uniform:
-    """Mean field: a slip lowers the stress of its site by 2μ*, and all others share it."""
-
-    def relaxation(self, qx: Array, qy: Array) -> Array:
-        """Return S: 1, and 0 at q = 0."""
-        return np.where((qx == 0) & (qy == 0), 0.0, 1.0)
-
-
 def _sin2_2theta(a: Array, b: Array) -> Array:
     a, b = np.broadcast_arrays(a, b)
     total = a + b
@@ -133,6 +113,26 @@ def _inverse_fourth_powers(a: Array, qy: Array) -> Array:
     ratio = sinh / difference
     slope = (cosh - ratio * sinh) / difference
     return np.where(a > 0, (ratio / safe - slope) / (4 * safe**2), 0.0)
+
+
+@kernel(name="none")
+@dataclass(frozen=True)
+class NoCoupling:
+    """No site feels another, but for the macroscopic stress."""
+
+    def relaxation(self, qx: Array, qy: Array) -> Array:
+        """Return S: 0."""
+        return np.zeros(np.broadcast_shapes(qx.shape, qy.shape))
+
+
+@kernel
+@dataclass(frozen=True)
+class Uniform:
+    """Mean field: a slip lowers the stress of its site by 2μ*, and all others share it."""
+
+    def relaxation(self, qx: Array, qy: Array) -> Array:
+        """Return S: 1, and 0 at q = 0."""
+        return np.where((qx == 0) & (qy == 0), 0.0, 1.0)
 
 
 @dataclass(frozen=True)

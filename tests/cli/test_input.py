@@ -17,6 +17,8 @@ from tests.parallel.test_rows import OneOfMany
 
 MINIMAL = "lattice: {shape: [8, 6]}\nloading: {target: 0.1}\n"
 
+INPUTS = Path(__file__).parents[2] / "inputs"
+
 
 def read(tmp_path: Path, text: str | bytes, *assignments: str) -> ReadInput:
     path = tmp_path / "in.yaml"
@@ -41,6 +43,14 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         "thresholds": {"initial": "ESL", "renewal": "MCT"},
         "slip": {"distribution": "exponential", "c0": 0.0276, "c1": 0.0206},
         "initial_stress": {"std": 0.0},
+        "yielding": {
+            "sides": "one",
+            "landscape": "renewed",
+            "order": "synchronous",
+            "memory": 0.0,
+            "damage": None,
+            "most_events_per_site": 1000,
+        },
         "loading": {"control": "strain", "target": 0.1},
         "engine": "auto",
         "seed": 1,
@@ -58,12 +68,15 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(path.name for path in (Path(__file__).parents[2] / "inputs").glob("*.yaml"))
+    "name",
+    sorted(
+        str(path.relative_to(INPUTS))
+        for pattern in ("*.yaml", "protocols/*.yaml")
+        for path in INPUTS.glob(pattern)
+    ),
 )
 def test_the_inputs_that_we_ship_are_valid(name: str) -> None:
-    assert (
-        read_input(str(Path(__file__).parents[2] / "inputs" / name), []).settings.loading.target > 0
-    )
+    assert read_input(str(INPUTS / name), []).settings.loading.target != 0
 
 
 def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
@@ -105,9 +118,8 @@ def test_all_problems_at_once_with_place_path_and_remedy(tmp_path: Path) -> None
     assert problems(tmp_path, text) == [
         "in.yaml:2:16: lattice.shape[1]: should be a valid integer, not 2.5",
         "in.yaml:3:3: lattice.boundry: unknown key (known here: shape)",
-        "in.yaml:4:16: kernel.type: must be 'continuum', 'finite_difference' or 'cell_average', "
-        "not 'continum'"
-        " (did you mean 'continuum'?)",
+        "in.yaml:4:16: kernel.type: must be 'continuum', 'finite_difference', 'cell_average', "
+        "'none' or 'uniform', not 'continum' (did you mean 'continuum'?)",
         "in.yaml:5:19: loading.target: should be greater than 0, not -1",
         "in.yaml:6:57: thresholds.initial.scal: unknown key (did you mean 'scale'?)",
         "in.yaml:6:76: thresholds.renewal: must be 'MCT', 'ESL' or 'GQ', "
