@@ -48,6 +48,12 @@ def interpolate(strain: Floats, curves: Floats, at: Floats) -> Floats:
     return curves[..., right - 1] * (1 - part) + curves[..., right] * part
 
 
+def first_branch(strain: Floats) -> int:
+    """Return how many records there are before the load turns, the turning point included."""
+    way = np.diff(strain) * (strain[1] - strain[0])
+    return int(np.argmax(way < 0)) + 1 if (way < 0).any() else strain.size
+
+
 def plateau_window(last: float) -> tuple[float, float]:
     """Return between which strains the plateau of a run to strain ``last`` lies.
 

@@ -30,10 +30,13 @@ def summary(run: Results) -> Summary:
         It has no records.
     """
     run.require_records()
-    strain, stress = run.strain, run.observable("stress")
+    branch = statistics.first_branch(run.strain)
+    strain, stress = run.strain[:branch], run.observable("stress")[:, :branch]
+    if strain[-1] < 0:  # as it would be the other way
+        strain, stress = -strain, -stress
     return Summary(
         run.realizations,
-        strain,
+        run.strain,
         {name: band(dataset[()]) for name, dataset in run.observables.items()},
         statistics.mean(statistics.plateau(strain, stress)),
         statistics.estimate_peak(strain, stress),
@@ -43,7 +46,9 @@ def summary(run: Results) -> Summary:
 def lines(found: Summary) -> list[str]:
     """Return the summary as a table."""
     n, records, last = found.realizations, len(found.strain), found.strain[-1]
-    low, high = plateau_window(float(last))
+    turn = abs(found.strain[statistics.first_branch(found.strain) - 1])
+    low, high = plateau_window(float(turn))
+    turns = "" if turn == last else ", before the load turns"
     of = f"{n} realizations" if n > 1 else "1 realization (so no errors)"
     top = "none: the mean stress is highest at the first or the last record"
     if found.peak is not None:
@@ -51,7 +56,7 @@ def lines(found: Summary) -> list[str]:
     head = f"{'mean':>14s}{'error':>12s}{'5 %':>13s}{'median':>13s}{'95 %':>13s}"
     rows = [
         f"{of}, {records} records to strain {last:g}",
-        f"  plateau   {found.plateau!s:20s}  mean stress over {low:g} < strain < {high:g}",
+        f"  plateau   {found.plateau!s:20s}  mean stress over {low:g} < strain < {high:g}{turns}",
         f"  peak      {top}",
         "",
         f"{'at the last record':26s}{head}",
