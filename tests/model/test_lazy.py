@@ -214,7 +214,7 @@ def evaluate_all(dynamics: Dynamics) -> None:
     """Evaluate every site of this rank."""
     engine, fields, lattice = dynamics.engine, dynamics.state.fields, dynamics.lattice
     for i, j in product(range(lattice.rows), range(lattice.ny)):
-        evaluate(engine.arrays, fields, i, j, lattice.row_map, np.float32(0.0))
+        evaluate(engine.arrays, fields, i, j, lattice.row_map)
 
 
 def test_going_on_from_any_moment_changes_nothing(one_rank: Ranks) -> None:
