@@ -89,6 +89,7 @@ def _draw(figure: "Figure", run: Results) -> None:
         axes = figure.add_subplot(grid[0, 2 * k : 2 * k + 2])
         _curve(axes, strain, run.observable(name), f"C{k}")
         axes.set(xlabel="strain ε", ylabel=label, xlim=(min(0.0, strain.min()), strain.max()))
+        axes.locator_params(axis="x", nbins=6)
         axes.grid(alpha=0.3)
     for k, name in enumerate(maps):
         label, colours = MAPS[name]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
@@ -59,7 +60,7 @@ class Cycles(_Turning):
     cycle: tuple[Turn, ...]
     cycles: Annotated[int, Field(ge=1, le=100_000)]
 
-    @property
+    @cached_property
     def turns(self) -> Sequence[float]:
         """Where the load turns, and where it ends."""
         return self.cycle * self.cycles
