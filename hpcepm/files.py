@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import h5py
 
@@ -119,6 +119,93 @@ def write_hdf5(
     write_bytes(path, with_checksum(hdf5_image(build, template)), check)
 
 
+@contextmanager
+def hdf5_written(path: Path, size: int = 0, check: Check = no_check) -> Iterator[h5py.File]:
+    """Write an HDF5 file of any size, in one instant when it is complete; see `write_hdf5`.
+
+    It is built on the disk, and HDF5 is not told when that is full. Room for ``size`` bytes is
+    reserved first.
+
+    Raises
+    ------
+    OSError
+        The bytes could not be written; the old file is untouched.
+    """
+    partial = partial_of(path)
+    try:
+        with create(partial) as out:
+            preallocate(out.fileno(), size)
+            disk = _PatientDisk(out)
+            try:
+                with h5py.File(disk, "w") as file:
+                    yield file
+            finally:
+                disk.finish()
+            out.seek(0)
+            digests = [sha256(part).digest() for part in iter(lambda: out.read(CHUNK), b"")]
+            out.write(checksum_line(out.tell() + CHECKSUM_BYTES, digests))
+        fsync_and_rename(partial, path, check)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+
+
+class _PatientDisk(io.RawIOBase):
+    """A file as HDF5 sees it: what fails is kept, for inside HDF5 it would be a crash at exit.
+
+    It is as long as what was written, and not as the room that is reserved for it.
+    """
+
+    def __init__(self, file: io.BufferedRandom) -> None:
+        self._file = file
+        self._problem: OSError | None = None
+        self._size = self._place = 0
+
+    def finish(self) -> None:
+        """Bring all to the disk; raise what went wrong, if anything did."""
+        if self._problem is None:
+            self._try(lambda: self._file.truncate(self._size))
+        if self._problem is not None:
+            raise self._problem
+
+    def _try(self, do: Callable[[], int]) -> int:
+        try:
+            return do() if self._problem is None else 0
+        except OSError as error:
+            self._problem = error
+            return 0
+
+    def _at_place(self) -> io.BufferedRandom:
+        self._file.seek(self._place)
+        return self._file
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = start + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def truncate(self, size: int | None = None) -> int:
+        self._size = self._place if size is None else size
+        return self._size
+
+    def readinto(self, buffer: Any) -> int:
+        data = memoryview(buffer).cast("B")[: max(0, self._size - self._place)]
+        n = self._try(lambda: self._at_place().readinto(data))
+        self._place += n
+        return n
+
+    def write(self, data: Any) -> int:
+        n = memoryview(data).nbytes
+        self._try(lambda: self._at_place().write(data))
+        self._place += n
+        self._size = max(self._size, self._place)
+        return n
+
+
 def write_bytes(path: Path, content: bytes, check: Check = no_check) -> None:
     """Write a file in one instant; see `write_hdf5`."""
     partial = partial_of(path)
@@ -156,6 +243,8 @@ def create(path: Path) -> io.BufferedRandom:
 
 def preallocate(descriptor: int, size: int) -> None:
     """Reserve the bytes of a file, so that a full disk is found out before anything is written."""
+    if size == 0:
+        return
     try:
         os.posix_fallocate(descriptor, 0, size)
     except OSError as error:

@@ -1,6 +1,6 @@
 """Names, units and dtypes of ``run.h5``: what its writers and its readers agree on."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -8,6 +8,7 @@ LAYOUT_VERSION: Final = 2
 
 STRESS_UNIT: Final = "Lennard-Jones stress"
 NO_UNIT: Final = "1"
+TIME_UNIT: Final = "Lennard-Jones time"
 
 SAME_STRAIN: Final = 1e-9
 """Strains that differ by less are one."""
@@ -35,7 +36,7 @@ AVALANCHE_COLUMNS: Final = {
     "realization": (NO_UNIT, "realization"),
     "strain": (NO_UNIT, "macroscopic strain at the trigger"),
     "stress": (STRESS_UNIT, "macroscopic stress at the trigger"),
-    "stress_drop": (STRESS_UNIT, "macroscopic stress lost in the avalanche, 2 mu slip/(nx ny)"),
+    "stress_drop": (STRESS_UNIT, "macroscopic stress lost in the avalanche, K slip/(nx ny)"),
     "slip": (NO_UNIT, "sum of the slips of all events"),
     "events": (NO_UNIT, "events"),
     "sites": (NO_UNIT, "distinct sites that yielded"),
@@ -44,6 +45,22 @@ AVALANCHE_COLUMNS: Final = {
     "y": ("cells", "column of the trigger site"),
 }
 """Units and description of each of its columns."""
+
+TIMED: Final = np.dtype((np.record, [("time", "f8"), ("fraction", "f8"), ("strength", "f8")]))
+"""What a row of the table of avalanches has besides, where there is a clock."""
+
+TIMED_COLUMNS: Final = {
+    "time": (TIME_UNIT, "time of the trigger since the run began"),
+    "fraction": (NO_UNIT, "the part of it after the last whole unit of the clock"),
+    "strength": (STRESS_UNIT, "sigma_c - sigma of the trigger site just before it yielded"),
+}
+"""Units and description of each of these columns."""
+
+TIMED_OBSERVABLES: Final = {
+    "time": (TIME_UNIT, "time since the run began"),
+    "persistence": (NO_UNIT, "fraction of sites that have not yielded since the segment began"),
+}
+"""Units and description of what records have besides, of a run with a clock."""
 
 FIELDS: Final = {
     "sigma": (STRESS_UNIT, "local shear stress"),
@@ -58,10 +75,80 @@ FIELDS: Final = {
 ALWAYS_THERE: Final = ("sigma", "epsilon_p", "sigma_c", "n_events")
 """The fields that any glass has; the others are of two sides, or of a quenched landscape."""
 
+CYCLES: Final = {
+    "stress": (STRESS_UNIT, "macroscopic stress at each turning point"),
+    "plastic_strain": (NO_UNIT, "mean plastic strain at each turning point"),
+    "work": (STRESS_UNIT, "work of the load, the integral of stress over strain"),
+    "storage_modulus": (STRESS_UNIT, "stress over strain between the outermost turning points, /2"),
+    "loss_modulus": (STRESS_UNIT, "work/(2 pi amplitude^2): that of a sine of the same work"),
+    "events_forward": (NO_UNIT, "events forward"),
+    "events_backward": (NO_UNIT, "events backward"),
+    "changed": (NO_UNIT, "sites in another well than at the end of the cycle before"),
+    "changed_since_first": (NO_UNIT, "sites in another well than at the end of the first cycle"),
+    "square_change": (NO_UNIT, "mean square change of plastic strain since the first cycle"),
+    "transient": (NO_UNIT, "cycles before the first whose end came back, once period is known"),
+    "period": (NO_UNIT, "cycles until it comes back; 0: not known yet"),
+}
+"""Units and description of what is known of each cycle; the first two are of turning points."""
+
+
+def cycle_dtype(turns: int) -> np.dtype:
+    """Return the row of the table of cycles that have so many turning points."""
+    at_turns, whole = ("stress", "plastic_strain"), ("events_", "changed", "transient", "period")
+    columns: list[Any] = [(name, "f8", (turns,)) for name in at_turns]
+    others = [name for name in CYCLES if name not in at_turns]
+    return np.dtype(columns + [(n, "i8" if n.startswith(whole) else "f8") for n in others])
+
+
+HARMONICS: Final = (1, 3, 5, 7, 9)
+"""Of a sine: those that a response has which does not tell forward from backward."""
+
+OSCILLATION_ROW: Final = np.dtype(
+    [
+        ("in_phase", "f8", (len(HARMONICS),)),
+        ("out_of_phase", "f8", (len(HARMONICS),)),
+        ("storage_modulus", "f8"),
+        ("loss_modulus", "f8"),
+        ("plastic", "f8"),
+        ("time", "f8"),
+    ]
+)
+"""The row of the table of cycles of a sine."""
+
+_ANSWER: Final = "what answers the load, the stress or else the strain"
+
+OSCILLATION: Final = {
+    "in_phase": (NO_UNIT, f"Fourier sums over the cycle of {_ANSWER}, with the sine of the load"),
+    "out_of_phase": (NO_UNIT, f"Fourier sums over the cycle of {_ANSWER}, with the cosine"),
+    "storage_modulus": (STRESS_UNIT, "G', of the first harmonic: stress over strain, in phase"),
+    "loss_modulus": (STRESS_UNIT, "G'', of the first harmonic: stress over strain, out of phase"),
+    "plastic": (NO_UNIT, "fraction of sites that are plastic at the end of the cycle"),
+    "time": (TIME_UNIT, "time at the end of the cycle"),
+}
+"""Units and description of each of its columns; the first two are of each harmonic."""
+
+
 PROFILES: Final = {
     "along_x": (NO_UNIT, "plastic strain of each x, averaged over y"),
     "along_y": (NO_UNIT, "plastic strain of each y, averaged over x"),
 }
+
+
+TARGET: Final = 1
+RECURRENCE: Final = 5
+ENDINGS: Final = {
+    TARGET: "target",
+    2: "until.strain",
+    3: "until.plastic_strain",
+    4: "until.events_per_site",
+    RECURRENCE: "until.recurrence",
+    6: "until.time",
+}
+"""Why a loading ended, by the number that a table has for it; 0 is not yet."""
+
+
+PACKED: Final = "packed"
+"""The attribute of a file that holds all of a run, or what was chosen of it."""
 
 
 class NoRun(Exception):
@@ -69,7 +156,7 @@ class NoRun(Exception):
 
 
 CHECKPOINT_NAME: Final = r"\d{8}\.h5"
-PIECE_NAME: Final = r"(?:observables|profiles|avalanches|fields)-\d{8}\.h5|fields-\d{12}\.h5"
+PIECE_NAME: Final = r"(?:observables|profiles|avalanches|fields|cycles)-\d{8}\.h5|fields-\d{12}\.h5"
 """Names of files that are a run's own; whatever else lies in its folders is left alone."""
 
 

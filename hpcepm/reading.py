@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -32,6 +33,9 @@ PROBLEMS: Final = (
     MemoryError,
 )
 """What HDF5, h5py, numpy and json raise at a file that is not as it should be."""
+
+MOST_IN_CHUNK: Final = 2**26
+"""HDF5 takes as much memory as a compressed chunk says that it holds."""
 
 DEEPEST: Final = 40
 """What is nested deeper could be read, but not sent to other ranks."""
@@ -122,7 +126,12 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def dataset(
-    parent: h5py.Group, name: str, dtype: Any, shape: Shape, virtual: bool = False
+    parent: h5py.Group,
+    name: str,
+    dtype: Any,
+    shape: Shape,
+    virtual: bool = False,
+    compressed: bool = False,
 ) -> h5py.Dataset:
     """Return a dataset of a dtype and shape whose values are all there.
 
@@ -136,6 +145,8 @@ def dataset(
         Exactly that, but for lengths that are None.
     virtual
         Whether it may show other files; these are for the caller to check.
+    compressed
+        Whether it may be compressed, as in a packed run.
     """
     found = member(parent, name)
     if not isinstance(found, h5py.Dataset):
@@ -152,12 +163,30 @@ def dataset(
     if found.external or (found.is_virtual and not virtual):
         raise _refuse(found, f"{found.name} keeps its values in other files")
     filters = found.id.get_create_plist()
-    others = [filters.get_filter(k)[0] for k in range(filters.get_nfilters())]
-    if any(code != h5py.h5z.FILTER_FLETCHER32 for code in others):
+    others = {filters.get_filter(k)[0] for k in range(filters.get_nfilters())}
+    others -= {h5py.h5z.FILTER_FLETCHER32}
+    if others and not (compressed and others <= _OF_GZIP):
         raise _refuse(found, f"{found.name} is compressed")
-    if not found.is_virtual and found.id.get_storage_size() < found.size * found.dtype.itemsize:
+    stored = _stored_if_compressed(found) if others else found.id.get_storage_size()
+    if not found.is_virtual and stored < found.size * found.dtype.itemsize:
         raise _refuse(found, f"{found.name} declares more than is stored")
     return found
+
+
+_OF_GZIP: Final = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE}
+_MOST_GAINED: Final = 1040
+"""By more than this gzip makes nothing smaller."""
+
+
+def _stored_if_compressed(found: h5py.Dataset) -> int:
+    """Return how many bytes the chunks of a dataset can come to; 0 if some are missing."""
+    assert found.chunks is not None
+    pairs = zip(found.shape, found.chunks, strict=True)
+    chunks = prod(-(-length // part) for length, part in pairs)
+    if prod(found.chunks) * found.dtype.itemsize > MOST_IN_CHUNK:
+        raise _refuse(found, f"{found.name} has chunks of more than {MOST_IN_CHUNK >> 20} MiB")
+    whole = found.id.get_num_chunks() == chunks
+    return _MOST_GAINED * found.id.get_storage_size() if whole else 0
 
 
 def attribute(owner: h5py.Group | h5py.Dataset, name: str, kind: type[Kind]) -> Kind:
@@ -169,6 +198,14 @@ def attribute(owner: h5py.Group | h5py.Dataset, name: str, kind: type[Kind]) -> 
     if type(value) is not kind:
         raise _refuse(owner, f"{name} is no {kind.__name__}")
     return value
+
+
+def truth(owner: h5py.Group | h5py.Dataset, name: str) -> bool:
+    """Return whether an attribute is 1 and not 0; runs of before wrote true and false."""
+    value = owner.attrs.get(name)
+    if not isinstance(value, np.bool_ | np.int8) or value not in (0, 1):
+        raise _refuse(owner, f"{name} is neither 0 nor 1")
+    return bool(value)
 
 
 def count(owner: h5py.Group | h5py.Dataset, name: str) -> int:

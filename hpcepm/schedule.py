@@ -1,10 +1,62 @@
-"""At which strains a run records and takes snapshots (docs/model.md, section 5)."""
+"""Where a run records and takes snapshots (docs/model.md, section 5).
+
+Along a path of strain all strains of records are known beforehand. Elsewhere they are found as the
+run goes on.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from .layout import SAME_STRAIN
+
+
+class Cadence(NamedTuple):
+    """A record at each multiple of a variable, at some strains, or so many per decade of time."""
+
+    every: float  # infinity: at no multiple
+    of: str = "strain"
+    at: tuple[float, ...] = ()
+    per_decade: int = 0  # 0: at multiples
+    first: float = 1.0  # the time at which decades begin
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> "Cadence":
+        """Return it from the resolved input; those of before had no ``of`` and no ``at``."""
+        every, at = content["every"], content.get("at") or ()
+        multiples = math.inf if every is None else every, content.get("of", "strain")
+        return cls(*multiples, tuple(at), content.get("per_decade", 0), content.get("from", 1.0))
+
+    def around(self, value: float) -> tuple[float, float]:
+        """Return the marks before and after a value; if it is one, those beside it.
+
+        Marks are multiples; or, of the time since a segment began, so many per decade.
+        """
+        if self.per_decade:
+            return self._in_decades(value)
+        k, near = round(value / self.every), min(SAME_STRAIN, 1e-3 * self.every)
+        if self.of == "time":
+            near = max(near, ROUNDING_OF_TIME * abs(value))
+        if abs(value - k * self.every) <= near:
+            return (k - 1) * self.every, (k + 1) * self.every
+        k = math.floor(value / self.every)
+        return k * self.every, (k + 1) * self.every
+
+    def _in_decades(self, value: float) -> tuple[float, float]:
+        """Return the marks of decades around a time; −∞ is before the first."""
+        if value < self.first * (1 - SAME_STRAIN):
+            return -math.inf, self._mark(0)
+        k = round(self.per_decade * math.log10(value / self.first))
+        if abs(value - self._mark(k)) <= SAME_STRAIN * value:
+            return self._mark(k - 1), self._mark(k + 1)
+        k -= self._mark(k) > value
+        return self._mark(k), self._mark(k + 1)
+
+    def _mark(self, k: int) -> float:
+        """Return a mark of decades; always computed so, it has the same bits everywhere."""
+        return self.first * 10 ** (k / self.per_decade) if k >= 0 else -math.inf
 
 
 class SavePoint(NamedTuple):
@@ -18,6 +70,24 @@ class SavePoint(NamedTuple):
 
 MOST_TURNS: Final = 1_000_000
 
+ROUNDING_OF_TIME: Final = 2.0**-50
+"""Times that differ by such a part of them are one."""
+
+
+def is_known(settings: Mapping[str, Any]) -> bool:
+    """Return whether all strains of records follow from the resolved input alone.
+
+    They do not where there is a clock: sites yield when chance wants it.
+    """
+    if settings.get("clock") is not None:
+        return False
+    loading, output = settings["loading"], settings["output"]
+    parts = [loading] if isinstance(loading, Mapping) else loading
+    cadences = [Cadence.parse(one) for one in (output["observables"], output["fields"]) if one]
+    return all(part["control"] == "strain" and not part.get("until") for part in parts) and all(
+        cadence.of in ("strain", "cycle") for cadence in cadences
+    )
+
 
 def turns_of(loading: Any) -> Sequence[float]:
     """Return the turning points of the load, and its target, by the resolved input.
@@ -28,12 +98,17 @@ def turns_of(loading: Any) -> Sequence[float]:
         They are more than `MOST_TURNS`.
     """
     if not isinstance(loading, Mapping):
-        return [segment["target"] for segment in loading]
+        return [segment.get("target", math.inf) for segment in loading]
     if "cycle" in loading:
         if not 0 <= len(loading["cycle"]) * loading["cycles"] <= MOST_TURNS:
             raise ValueError(f"has more than {MOST_TURNS} turning points")
         return [*loading["cycle"]] * loading["cycles"]
-    return [loading["target"]]
+    return [loading.get("target", math.inf)]
+
+
+def travelled(turns: Sequence[float]) -> float:
+    """Return how far the load goes, there and back."""
+    return sum(abs(after - before) for before, after in pairwise([0.0, *turns]))
 
 
 def strains_of(every: float, target: float) -> list[float]:
@@ -50,28 +125,71 @@ def _strains_between(every: float, start: float, end: float) -> list[float]:
     return [way * k * every for k in n] + [end]
 
 
+def save_points_of(settings: Mapping[str, Any]) -> list[SavePoint]:
+    """Return the save points of a run by its resolved input, in the order of the path."""
+    loading, output = settings["loading"], settings["output"]
+    snapshots = Cadence.parse(output["fields"]) if output["fields"] else None
+    in_cycle = len(loading["cycle"]) if isinstance(loading, Mapping) and "cycle" in loading else 1
+    return save_points(turns_of(loading), Cadence.parse(output["observables"]), snapshots, in_cycle)
+
+
 def save_points(
-    turns: Sequence[float], records_every: float, snapshots_every: float | None
+    turns: Sequence[float], records: Cadence, snapshots: Cadence | None, in_cycle: int = 1
 ) -> list[SavePoint]:
     """Return the save points of a run, in the order in which they are reached.
 
-    ``turns`` are the strains at which the load turns, and where it ends: it begins at 0. All of
-    them are save points. A snapshot within 1e-9 of a record is taken with it.
+    ``turns`` are the strains at which the load turns, and where it ends: it begins at 0.
+    ``in_cycle`` of them are a cycle. All of them are save points, but where cycles are counted.
+    A snapshot within 1e-9 of a record is taken with it.
     """
     points, start = [], 0.0
     for segment, end in enumerate(turns):
         wanted = []
-        for every, record in ((records_every, True), (snapshots_every, False)):
-            if every is None:
+        for cadence, record in ((records, True), (snapshots, False)):
+            if cadence is None:
                 continue
-            strains = strains_of(every, abs(end)) if segment == 0 else []
-            if segment == 0 and end < 0:
-                strains = [-strain for strain in strains]
-            for strain in strains or _strains_between(every, start, end):
-                wanted.append(SavePoint(strain, record, not record, segment))
+            if cadence.of == "cycle":
+                strains = _turning_points(cadence, segment, end, in_cycle, len(turns))
+            else:
+                strains = _along(cadence, segment, start, end)
+            wanted += [SavePoint(strain, record, not record, segment) for strain in strains]
         points += _merged(sorted(wanted, reverse=end < start), segment)
         start = end
     return points
+
+
+def _along(cadence: Cadence, segment: int, start: float, end: float) -> list[float]:
+    """Return the strains of a segment at multiples and at its end; and at those that are listed."""
+    way, strains = 1 if end > start else -1, []
+    if cadence.every < math.inf:
+        strains = _strains_between(cadence.every, start, end)
+        if segment == 0:
+            strains = [way * strain for strain in strains_of(cadence.every, abs(end))]
+    first = way * start - SAME_STRAIN if segment == 0 else way * start + SAME_STRAIN
+    listed = [e for e in cadence.at if first <= way * e <= way * end + SAME_STRAIN]
+    return strains + list(_without(listed, sorted(strains)))
+
+
+def _without(listed: Iterable[float], strains: Sequence[float]) -> Iterable[float]:
+    """Leave out of a list what is among strains, which rise."""
+    for one in listed:
+        k = bisect_left(strains, one - SAME_STRAIN)
+        if k == len(strains) or strains[k] > one + SAME_STRAIN:
+            yield one
+
+
+def _turning_points(
+    cadence: Cadence, segment: int, end: float, in_cycle: int, n: int
+) -> list[float]:
+    """Return the strain at the end of a segment, if its cycle is one that is recorded."""
+    begin = [0.0] if segment == 0 else []
+    return [*begin, end] if counts(cadence, segment, in_cycle, n) else begin
+
+
+def counts(cadence: Cadence, segment: int, in_cycle: int, n: int) -> bool:
+    """Return whether the end of a segment is in one of each so many cycles, or the last."""
+    cycle = segment // in_cycle + 1
+    return cycle % int(cadence.every) == 0 or segment == n - 1
 
 
 def _merged(wanted: list[SavePoint], segment: int) -> list[SavePoint]:

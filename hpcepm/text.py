@@ -118,7 +118,7 @@ def count(number: float) -> str:
     """Return a count of four characters or so: 950, 12.3k, 4.56M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
-            return f"{number / size:.3g}{letter}"
+            return f"{_short(number / size)}{letter}"
     return f"{number:.0f}"
 
 
@@ -139,8 +139,13 @@ def memory(n_bytes: float) -> str:
     """Return an amount of memory a person can read."""
     for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if n_bytes >= size:
-            return f"{n_bytes / size:.3g} {unit}"
+            return f"{_short(n_bytes / size)} {unit}"
     return f"{n_bytes:.0f} B"
+
+
+def _short(number: float) -> str:
+    """Return a number of three digits, or four before the point."""
+    return f"{number:.3g}" if number < 999.5 else f"{number:.0f}"
 
 
 def shorten(text: str, width: int = 40) -> str:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Many runs of one input, one for each seed. Submit from the folder of hpcepm:   sbatch jobs/array.sh INPUT [options of hpcepm]
+# Many runs of one input, one for each seed. Submit, from any folder:   sbatch jobs/array.sh INPUT [options of hpcepm]
 # Each is a job of its own, and a chain of parts as in requeue.sh.
 
 #SBATCH --job-name=hpcepm
@@ -14,9 +14,11 @@
 ##SBATCH --partition=…
 
 set -euo pipefail
-source jobs/common.sh
+here=${0%/*} # SLURM starts a copy of this file, and knows where it came from
+[ -e "$here/common.sh" ] || { here=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=//p') && here=${here%%.sh*} && here=${here%/*}; }
+source "$here/common.sh"
 name=$(basename "${1%.*}")
-number=$SLURM_ARRAY_TASK_ID
+number=${SLURM_ARRAY_TASK_ID:?submit this by: sbatch jobs/array.sh INPUT}
 
 part requeue "$@" --set seed="$number" --output "runs/$name-seed$number"
 

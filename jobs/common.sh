@@ -2,7 +2,8 @@
 
 # module load python openmpi fftw     # the modules that tools/setup was run with
 launch=(srun --mpi=pmix) # starts the ranks; `srun --mpi=list` shows what else there is
-python=.venv/bin/python
+root=$(cd "$here/.." && pwd) # the folder of hpcepm
+python=$root/.venv/bin/python
 export OMP_NUM_THREADS=1 # else each rank starts a thread per core
 # export NUMBA_CACHE_DIR=$TMPDIR # compiled code on the node's own disk: where /home is slow, or not there on nodes
 # node_disk=$TMPDIR # from some hundred ranks on: one of them reads packages and compiled code, and each node gets copies on its disk
@@ -12,7 +13,7 @@ export OMP_NUM_THREADS=1 # else each rank starts a thread per core
 STOPPED=75 # hpcepm's exit code for: stopped before the target, with a checkpoint
 
 if [ ! -x "$python" ] || [ $# = 0 ]; then
-    echo "submit this from the folder of hpcepm, after tools/setup, and name an input: … jobs/NAME.sh INPUT [options]" >&2
+    echo "run $root/tools/setup first, and name an input: … jobs/NAME.sh INPUT [options]" >&2
     exit 2
 fi
 
@@ -21,11 +22,20 @@ fi
 # job, and not just this part, is to end.
 hpcepm() { # hpcepm INPUT [options]
     local before ranks code=0
+    if [ -z "${SLURM_JOB_ID:-}${PBS_JOBID:-}" ]; then
+        echo "$0 is for a cluster, which starts it: sbatch $0 $*" >&2
+        echo "On this machine: tools/run $*" >&2
+        return 2
+    fi
+    if ! command -v "${launch[0]}" >/dev/null; then
+        echo "there is no ${launch[0]} on this node; name another launcher, or its module, in jobs/common.sh" >&2
+        return 2
+    fi
     cancelled=false
-    directory=$("$python" jobs/run_directory.py "$@")
+    directory=$("$python" "$root/jobs/run_directory.py" "$@")
     before=$(newest_checkpoint)
     local program=(-m hpcepm)
-    if [ -n "${node_disk:-}" ]; then program=(jobs/from_copies.py "$node_disk"); fi
+    if [ -n "${node_disk:-}" ]; then program=("$root/jobs/from_copies.py" "$node_disk"); fi
     "${launch[@]}" "$python" "${program[@]}" "$@" --continue &
     ranks=$!
     # SLURM's B: signals reach this shell only. In the background, because bash heeds a signal only between commands. All are passed
@@ -36,9 +46,9 @@ hpcepm() { # hpcepm INPUT [options]
     wait "$ranks" || code=$?
     trap '' USR1 USR2 TERM INT HUP XCPU
 
-    advanced=true
+    advanced=true # or, of a point of a sweep, perhaps finished before
     if [ "$(newest_checkpoint)" = "$before" ]; then advanced=false; fi
-    if [ "$code" = 0 ] && ! $advanced; then # srun has been seen to return 0 where it could not start the ranks
+    if [ "$code" = 0 ] && ! $advanced && [ "$1" != sweep ]; then # srun has been seen to return 0 where it could not start the ranks
         echo "${launch[0]} reports no error, but nothing was written in $directory: the ranks did not run" >&2
         code=1
     fi

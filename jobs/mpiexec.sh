@@ -12,6 +12,8 @@
 ##SBATCH --partition=…
 
 set -euo pipefail
-source jobs/common.sh
+here=${0%/*} # SLURM starts a copy of this file, and knows where it came from
+[ -e "$here/common.sh" ] || { here=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=//p') && here=${here%%.sh*} && here=${here%/*}; }
+source "$here/common.sh"
 launch=(mpiexec) # of the MPI that tools/setup found; it asks SLURM where and how many
 part requeue "$@"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# One run on one node. Submit from the folder of hpcepm:   sbatch jobs/one-node.sh INPUT [options of hpcepm]
+# One run on one node. Submit, from any folder:   sbatch jobs/one-node.sh INPUT [options of hpcepm]
 # If the time does not suffice, submit the same line again: the run goes on from its checkpoint.
 
 #SBATCH --job-name=hpcepm
@@ -12,5 +12,7 @@
 ##SBATCH --partition=…
 
 set -euo pipefail
-source jobs/common.sh
+here=${0%/*} # SLURM starts a copy of this file, and knows where it came from
+[ -e "$here/common.sh" ] || { here=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=//p') && here=${here%%.sh*} && here=${here%/*}; }
+source "$here/common.sh"
 hpcepm "$@"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# One run in as many parts as it takes. Submit once, from the folder of hpcepm:   sbatch jobs/requeue.sh INPUT [options of hpcepm]
+# One run in as many parts as it takes. Submit once, from any folder:   sbatch jobs/requeue.sh INPUT [options of hpcepm]
 # Each part stops before its time limit with a checkpoint and puts the job back into the queue; the next goes on from there.
 
 #SBATCH --job-name=hpcepm
@@ -13,5 +13,7 @@
 ##SBATCH --partition=…
 
 set -euo pipefail
-source jobs/common.sh
+here=${0%/*} # SLURM starts a copy of this file, and knows where it came from
+[ -e "$here/common.sh" ] || { here=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=//p') && here=${here%%.sh*} && here=${here%/*}; }
+source "$here/common.sh"
 part requeue "$@"

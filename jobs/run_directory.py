@@ -10,9 +10,13 @@ import sys
 
 from hpcepm.cli.base import UsageError
 from hpcepm.cli.run import run_parser
+from hpcepm.cli.sweep import directory_of
 from hpcepm.input import InputError, read_input
 
 with contextlib.suppress(UsageError, InputError):
-    options = run_parser().parse_args(sys.argv[1:])
-    found = read_input(options.input, options.set, options.output).settings.output.directory
+    if sys.argv[1:2] == ["sweep"]:
+        found = directory_of(sys.argv[2:])
+    else:
+        options = run_parser().parse_args(sys.argv[1:])
+        found = read_input(options.input, options.set, options.output).settings.output.directory
     sys.stdout.buffer.write(os.fsencode(found))

@@ -1,5 +1,5 @@
 #!/bin/bash
-# One run on several nodes. Submit from the folder of hpcepm:   sbatch jobs/several-nodes.sh INPUT [options of hpcepm]
+# One run on several nodes. Submit, from any folder:   sbatch jobs/several-nodes.sh INPUT [options of hpcepm]
 # If the time does not suffice, submit the same line again: the run goes on from its checkpoint.
 
 #SBATCH --job-name=hpcepm
@@ -13,5 +13,7 @@
 ##SBATCH --partition=…
 
 set -euo pipefail
-source jobs/common.sh
+here=${0%/*} # SLURM starts a copy of this file, and knows where it came from
+[ -e "$here/common.sh" ] || { here=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=//p') && here=${here%%.sh*} && here=${here%/*}; }
+source "$here/common.sh"
 hpcepm "$@"

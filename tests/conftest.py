@@ -34,7 +34,7 @@ COUNTS: dict[str, int] = {}
 class Count:
     """How often a test of reliability does its worst.
 
-    A few times, or with ``--long`` as often as the README's table says.
+    A few times, or with ``--long`` as often as docs/reliability.md says.
     """
 
     def __init__(self, long: bool) -> None:
@@ -56,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--long",
         action="store_true",
-        help="tests of reliability as often as the README's table says",
+        help="tests of reliability as often as docs/reliability.md says",
     )
 
 

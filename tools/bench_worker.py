@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from mpi4py import MPI
 from mpi4py_fft import PFFT
+from numpy.typing import NDArray
 
 from hpcepm.identity import Identity
 from hpcepm.model.distributions import preset
@@ -35,7 +36,8 @@ from hpcepm.parallel.rows import Lattice
 from hpcepm.reading import BadFile
 from hpcepm.storage.checkpoint import UnderWay, read_under_way, write_checkpoint
 from hpcepm.storage.checkpoints import newest_checkpoint
-from hpcepm.storage.store import Plan, Rows, Store
+from hpcepm.storage.plan import Plan, Rows
+from hpcepm.storage.store import Store
 
 Thing = TypeVar("Thing")
 
@@ -111,12 +113,17 @@ class PlainLoop:
         self.kernel_hat = kernel_hat[self.fft.local_slice(True)]
         self.random = np.random.default_rng(1)
 
-    def step(self) -> None:
-        """Let all unstable sites slip, or the weakest."""
+    def stress(self) -> NDArray[np.float64]:
+        """Return the stress of all sites."""
         self.fft.forward.input_array[...] = self.epsilon_p
         self.fft.forward()
         self.fft.forward.output_array[...] *= self.kernel_hat
-        stress = self.fft.backward() + self.two_mu * (self.strain - self.epsilon_p.mean())
+        stress: NDArray[np.float64] = self.fft.backward()
+        return stress + self.two_mu * (self.strain - self.epsilon_p.mean())
+
+    def step(self) -> None:
+        """Let all unstable sites slip, or the weakest."""
+        stress = self.stress()
         unstable = stress >= self.sigma_c
         if not unstable.any():
             strength = self.sigma_c - stress

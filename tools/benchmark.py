@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hpcepm.parallel.mpiexec import mpiexec
 
 SIZES = "16,64,128,256,512,1024x512,1024,2048"
@@ -34,6 +36,18 @@ COLUMNS = {
     "speed_up": ("speed-up", "8.2f"),
     "exchange_us": ("exchange µs", "11.2f"),
     "bytes_per_site": ("B/site", "6.0f"),
+}
+COLUMNS_OF_CLOCKS = {
+    "n": ("N", 5, "d"),
+    "lazy_us": ("lazy", 7, ".2f"),
+    "plain_us": ("plain", 7, ".0f"),
+    "plain_to_lazy": ("plain/lazy", 10, ".1f"),
+    "sites_looked_at": ("sites looked at", 15, ".2f"),
+    "points_tried": ("points tried", 12, ".2f"),
+    "points_ruled_out": ("by a bound", 10, ".2f"),
+    "events_per_convolution": ("events/convolution", 18, ".0f"),
+    "share_of_convolutions": ("convolving", 10, ".0%"),
+    "events_per_site": ("events/site", 11, ".2f"),
 }
 WIDTHS = {key: int(form.split(".")[0].rstrip("ds")) for key, (_, form) in COLUMNS.items()}
 
@@ -120,20 +134,71 @@ def seconds_to_start() -> float:
     return min(times[1:])
 
 
+def told_by(worker: str, *arguments: str) -> dict[str, Any]:
+    """Return what a program of this folder says, alone on a core."""
+    command = [sys.executable, "-m", f"tools.{worker}", *arguments]
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=here)
+    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def protocols(sizes: list[int]) -> list[dict[str, Any]]:
+    """Measure each protocol against strain control of one side, and print a table."""
+    found = []
+    for n in sizes:
+        row = told_by("bench_protocols", str(n), str(strain_for(n * n)), "5")
+        found.append(row)
+        print(f"N = {n}, from strain {row['strain']:g} on: µs an event, and against the first")
+        for name, us in list(row.items())[2:]:
+            print(f"  {name:28s}{us:10.2f}{us / row['one side']:8.2f}", flush=True)
+        ratio = row["plain"] / row["two sides"]
+        print(f"  a plain FFT loop of two sides takes {ratio:.0f} times as long as lazy")
+    return found
+
+
+def clocks(sizes: list[int]) -> list[dict[str, Any]]:
+    """Measure thermal creep against redrawing all sites at each event, and print a table."""
+    print("thermal, T = 0.05, α = 3/2, a stress of 0.3 held; µs an event, and what one consists of")
+    print(*(title.rjust(width) for title, width, _ in COLUMNS_OF_CLOCKS.values()), flush=True)
+    found = []
+    for n in sizes:
+        row = told_by("bench_clocks", str(n), "5")
+        columns = COLUMNS_OF_CLOCKS.items()
+        print(*(format(row[key], form).rjust(width) for key, (_, width, form) in columns))
+        found.append(row)
+    first, last = found[0], found[-1]
+    if len(found) > 1:
+        sites = np.log(last["n"] / first["n"])
+        growth = np.log(last["lazy_us"] / first["lazy_us"]) / sites
+        print(f"from N = {first['n']} to {last['n']} what an event costs grows like N^{growth:.2f}")
+    return found
+
+
 def main() -> None:
     """Measure, print a table, and write the same as JSON."""
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     add, default = parser.add_argument, "(default: %(default)s)"
-    add("--sizes", default=SIZES, help=f"lattices, N for N × N or NXxNY {default}")
+    add("--sizes", help=f"lattices, N for N × N or NXxNY (default: {SIZES})")
     add("--ranks", default="1,2", help=f"numbers of ranks {default}")
     add("--figure", help="draw what an event costs against N, into this file")
     add("--json", default="bench.json", help=f"where the numbers go {default}")
     add("--states", default="runs/bench", help=f"where sheared glasses are kept {default}")
+    add("--protocols", action="store_true", help="what events of each protocol cost, instead")
+    add("--clocks", action="store_true", help="thermal creep against a plain loop, instead")
     options = parser.parse_args()
+    for asked, measure, sizes in (
+        (options.protocols, protocols, "256,512,1024"),
+        (options.clocks, clocks, "128,256,512"),
+    ):
+        if asked:
+            rows = measure([int(size) for size in (options.sizes or sizes).split(",")])
+            Path(options.json).write_text(json.dumps(rows, indent=1) + "\n")
+            return
     titles = (title.rjust(WIDTHS[key]) for key, (title, _) in COLUMNS.items())
     print("  ".join(titles), flush=True)
     results = []
-    for size in options.sizes.split(","):
+    for size in (options.sizes or SIZES).split(","):
         nx, _, ny = size.partition("x")
         for ranks in map(int, options.ranks.split(",")):
             results.append(measured(int(nx), int(ny or nx), ranks, Path(options.states)))

@@ -1,4 +1,4 @@
-"""Draw the README's picture of a large lattice: plastic strain, and the latest avalanches.
+"""Draw the large lattice of docs/gallery.md: plastic strain, and the latest avalanches.
 
 Usage: python tools/gallery.py runs/shear_band_1024 docs/gallery.png
 """
@@ -55,4 +55,6 @@ def draw(directory: Path, picture: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     draw(Path(sys.argv[1]), Path(sys.argv[2]))

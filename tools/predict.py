@@ -5,8 +5,8 @@ Prints the tables of docs/performance.md: what was measured beside the model, an
 ``python -m tools.predict [JSON of tools/bench]``
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,8 +60,11 @@ def _each(parts: dict[str, float]) -> list[str]:
 
 def main() -> None:
     """Print the tables."""
-    if len(sys.argv) > 1:
-        print(comparison(json.loads(Path(sys.argv[1]).read_text())["results"]))
+    parser = argparse.ArgumentParser(prog="python -m tools.predict", description=__doc__)
+    parser.add_argument("json", nargs="?", type=Path, help="what tools/bench wrote")
+    measured = parser.parse_args().json
+    if measured:
+        print(comparison(json.loads(measured.read_text())["results"]))
     print(predictions())
 
 

@@ -15,17 +15,36 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import NoRun
-from hpcepm.reading import BadFile, open_hdf5, reading
+from hpcepm.layout import PACKED, NoRun
+from hpcepm.reading import BadFile, json_of, open_hdf5, reading
+from hpcepm.schedule import is_known
 
-from .shape import check_run
+from .missing import no_run, run_file_of
+from .places import beside
+from .shape import PLACES, check_run
 
 if TYPE_CHECKING:
-    from xarray import DataTree
+    from xarray import Dataset, DataTree
 
 
 LOOKS: Final = 5
 """How often a run at work is looked at before it is said to be damaged."""
+
+
+class TooEarly(NoRun):
+    """A run of which nothing can be shown yet.
+
+    Attributes
+    ----------
+    what
+        What it lacks.
+    directory
+        Where it is.
+    """
+
+    def __init__(self, what: str, directory: Path) -> None:
+        self.what, self.directory = what, directory
+        super().__init__(f"{what}; wait a little, or go on with --continue if it was stopped")
 
 
 class Results(NamedTuple):
@@ -38,6 +57,28 @@ class Results(NamedTuple):
 
     finished: bool
 
+    groups: tuple[str, ...] = ()
+    """The groups that were checked, and may be read; all if none is named."""
+
+    def has(self, group: str) -> bool:
+        """Whether there is a group that may be read."""
+        return group in self.file and (not self.groups or group in self.groups)
+
+    @property
+    def chosen(self) -> list[dict[str, Any]]:
+        """What was chosen of the run when it was packed, each time; nothing of one in pieces."""
+        return json_of(self.file, PACKED) if PACKED in self.file.attrs else []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows of the run are there."""
+        return not any(one["only"] or one["strain"] for one in self.chosen)
+
+    def beside(self, name: str) -> Path:
+        """Return the path of what is made of the run: in its directory, or beside a packed run."""
+        path = Path(self.file.filename)  # absolute; the directory is as it was named
+        return beside(self.directory / path.name, name)
+
     @property
     def shape(self) -> tuple[int, int]:
         """The lattice, (nx, ny)."""
@@ -48,7 +89,21 @@ class Results(NamedTuple):
     def observables(self) -> dict[str, h5py.Dataset]:
         """What was measured, by name; each (realization, record)."""
         group = self.file["observables"]
-        return {name: dataset for name, dataset in group.items() if dataset.ndim == 2}
+        return {
+            name: dataset
+            for name, dataset in group.items()
+            if dataset.ndim == 2 and name not in PLACES
+        }
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether time passed."""
+        return self.settings.get("clock") is not None
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """The times of the records of a run with a clock, (realization, record)."""
+        return self.file["observables/time"][()]
 
     @property
     def realizations(self) -> int:
@@ -56,9 +111,31 @@ class Results(NamedTuple):
         return self.file["observables/realization"].size
 
     @property
+    def counted(self) -> bool:
+        """Whether realizations have records at strains of their own, and numbers of them."""
+        return not is_known(self.settings)
+
+    @property
     def strain(self) -> NDArray[np.float64]:
-        """The strains of the records."""
+        """The strains of the records: (record,), or (realization, record) if they are counted."""
         return self.file["observables/strain"][()]
+
+    @property
+    def strains(self) -> NDArray[np.float64]:
+        """The strains of the records, (realization, record)."""
+        return np.broadcast_to(self.strain, (self.realizations, self.strain.shape[-1]))
+
+    def curves(self, name: str) -> Iterator[tuple[NDArray[np.float64], NDArray[Any]]]:
+        """Yield strain and values of an observable for each realization, as far as it has come."""
+        for k, (strain, values) in enumerate(zip(self.strains, self.observable(name), strict=True)):
+            n = self.records_of(k)
+            yield strain[:n], values[:n]
+
+    def records_of(self, realization: int) -> int:
+        """Return how many records a realization has."""
+        if self.counted:
+            return int(self.file["observables/records"][realization])
+        return self.strain.size
 
     def observable(self, name: str) -> NDArray[Any]:
         """Return the values of an observable, (realization, record)."""
@@ -72,13 +149,11 @@ class Results(NamedTuple):
         NoRun
             No realization has two records.
         """
-        if self.realizations == 0 or self.strain.size < 2:
-            raise NoRun(f"{self.file.filename}: has no two records yet; wait a little")
-
-
-def run_file_of(path: str | os.PathLike[str]) -> Path:
-    """Return the ``run.h5`` that is meant by its own path or by that of its directory."""
-    return Path(path) if Path(path).is_file() else Path(path) / "run.h5"
+        if self.realizations == 0 or self.strain.shape[-1] < 2:
+            said = f"{self.file.filename}: has no two records"
+            if self.finished:
+                raise NoRun(f"{said}; lower output.observables.every, and run again")
+            raise TooEarly(f"{said} yet", self.directory)
 
 
 @contextmanager
@@ -105,12 +180,11 @@ def open_run(path: str | os.PathLike[str], *groups: str) -> Iterator[Results]:
             before = version_of(run_file)
             try:
                 file = stack.enter_context(open_hdf5(run_file))
-                run = Results(file, run_file.parent, *check_run(file, groups))
+                run = Results(file, run_file.parent, *check_run(file, groups), groups)
             except BadFile as error:
                 if again and version_of(run_file) != before:
                     continue  # a run at work has just replaced it, and removed an old piece
-                hint = "" if run_file.is_file() else "; name the output directory of a run"
-                raise BadFile(f"{error}{hint}") from error
+                raise BadFile(no_run(path) or str(error)) from error
             yield run
             return
 
@@ -146,9 +220,33 @@ def tree_of(source: str | IO[bytes]) -> "DataTree":
     from xarray import open_datatree
 
     try:
-        return open_datatree(source, engine="h5netcdf")
+        tree = open_datatree(source, engine="h5netcdf")
     except OSError:  # a file system without locks
-        return open_datatree(source, engine="h5netcdf", driver_kwds={"locking": False})
+        tree = open_datatree(source, engine="h5netcdf", driver_kwds={"locking": False})
+    for name, value in tree.attrs.items():
+        if isinstance(value, np.bool_):  # of a run of before; netCDF has no truth values
+            tree.attrs[name] = np.int8(value)
+    for node in tree.children.values():
+        node.dataset = _by_place(node.to_dataset())
+    return tree
+
+
+def _by_place(data: "Dataset") -> "Dataset":
+    """Let records and snapshots be selected by strain, or else by time, if each has its own.
+
+    Then their numbers are no coordinate: selection and arithmetic go by strain, or time, alone.
+    """
+    places = [name for name in PLACES if name in data.coords]
+    for name in places:
+        place = data.coords[name]
+        if place.ndim == 2 and place.shape[0] == 1:  # of the one realization that there is
+            data = data.assign_coords({name: place[0].drop_vars("realization")})
+    for name in places:
+        place = data.coords[name]
+        steps = np.diff(place.values, axis=-1)
+        if place.ndim == 1 and ((steps > 0).all() or (steps < 0).all()):
+            return data.drop_vars(str(place.dims[0])).set_xindex(name)
+    return data
 
 
 def require_xarray() -> None:

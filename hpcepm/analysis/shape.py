@@ -15,17 +15,47 @@ import h5py
 import numpy as np
 
 from hpcepm.identity import Identity, require_run
-from hpcepm.layout import FIELDS, LAYOUT_VERSION, PIECE_NAME
-from hpcepm.reading import BadFile, attribute, count, dataset, group, member, names, open_hdf5
-from hpcepm.schedule import turns_of
+from hpcepm.layout import FIELDS, HARMONICS, LAYOUT_VERSION, PACKED, PIECE_NAME
+from hpcepm.reading import (
+    BadFile,
+    attribute,
+    count,
+    dataset,
+    group,
+    json_of,
+    member,
+    names,
+    open_hdf5,
+    truth,
+)
+from hpcepm.schedule import is_known, turns_of
 
 GROUPS: Final = {
     "observables": ("realization", "record"),
     "profiles": ("realization", "record"),
     "fields": ("realization", "snapshot"),
     "avalanches": ("avalanche",),
+    "cycles": ("realization", "cycle"),
 }
 """The groups, and the axes of their datasets: before those of the lattice, if they have these."""
+
+COUNTS: Final = {
+    "observables": "records",
+    "profiles": "records",
+    "fields": "snapshots",
+    "cycles": "cycles",
+}
+"""Which dataset says how many rows a realization has, where that is not known beforehand."""
+
+
+OF_EACH: Final = {
+    "turn": ("stress", "plastic_strain"),
+    "harmonic": ("in_phase", "out_of_phase"),
+}
+"""Columns of cycles that are of each turning point, or of each harmonic of a sine."""
+
+PLACES: Final = ("strain", "time")
+"""The columns that say where on the way a row is."""
 
 
 Columns = dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
@@ -36,16 +66,48 @@ def _is_positive(value: Any) -> bool:
     return type(value) in (int, float) and isfinite(value) and value > 0
 
 
+def _is_cadence(value: Any) -> bool:
+    if not isinstance(value.get("of", ""), str):
+        return False
+    if value.get("per_decade") is not None:
+        n = value["per_decade"]
+        return type(n) is int and 0 < n <= 1000 and _is_positive(value.get("from", 1.0))
+    whole = value.get("of") != "cycle" or float(value["every"]).is_integer()
+    return _is_positive(value["every"]) and whole
+
+
+def _is_at(value: Any) -> bool:
+    fine = isinstance(value, list) and len(value) > 0
+    return fine and all(type(one) in (int, float) and isfinite(one) for one in value)
+
+
 def _is_fields(value: Any) -> bool:
     if value is None:
         return True
     known = isinstance(value, dict) and isinstance(value.get("names"), list)
-    return known and _is_positive(value.get("every")) and set(value["names"]) <= set(FIELDS)
+    listed = value.get("at") is not None  # those of before had no such key
+    if not known or (listed and not _is_at(value["at"])):
+        return False
+    cadence = _is_cadence({**value, "every": 1.0} if listed and value["every"] is None else value)
+    return cadence and set(value["names"]) <= set(FIELDS)
 
 
 def _is_loading(value: Any) -> bool:
     turns = turns_of(value)
-    return len(turns) > 0 and all(type(turn) in (int, float) and isfinite(turn) for turn in turns)
+    parts = [value] if isinstance(value, dict) else value
+    named = all(isinstance(part["control"], str) for part in parts)
+    fine = all(type(turn) in (int, float) and turn == turn for turn in turns)
+    return named and fine and len(turns) > 0
+
+
+def _is_clock(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and isinstance(value.get("type"), str))
+
+
+def _is_packed(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and {"only", "strain"} <= set(one) for one in value
+    )
 
 
 SETTINGS: Final[Mapping[str, Callable[[Any], bool]]] = {
@@ -55,7 +117,7 @@ SETTINGS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "loading": _is_loading,
     "realizations": lambda v: type(v) is int and 0 < v < 2**31,
     "seed": lambda v: type(v) is int,
-    "output.observables.every": _is_positive,
+    "output.observables": _is_cadence,
     "output.fields": _is_fields,
     "output.avalanches": lambda v: isinstance(v, bool),
 }
@@ -79,28 +141,41 @@ def check_run(file: h5py.File, wanted: tuple[str, ...]) -> tuple[dict[str, Any],
     """
     if file.attrs.get("layout_version") != LAYOUT_VERSION:
         raise BadFile(f"{file.filename}: is no run.h5, or not of this version of hpcepm")
-    identity, finished = Identity.of(file), attribute(file, "finished", bool)
+    identity, finished = Identity.of(file), truth(file, "finished")
+    settings = identity.settings
     for key, fine in SETTINGS.items():
         if not fine(reduce(lambda inside, name: inside[name], key.split("."), identity.settings)):
             raise BadFile(f"{file.filename}: its input has no sound {key}")
+    if not _is_clock(settings.get("clock")):
+        raise BadFile(f"{file.filename}: its input has no sound clock")
+    if is_known(identity.settings) and not all(map(isfinite, turns_of(settings["loading"]))):
+        raise BadFile(f"{file.filename}: its input has no sound loading")
+    if PACKED in file.attrs and not _is_packed(json_of(file, PACKED)):
+        raise BadFile(f"{file.filename}: does not say what of its run was packed")
     pieces: dict[str, Columns] = {}
+    timed = settings.get("clock") is not None
     for name in names(file, "|".join(GROUPS)):
+        if timed and "time" not in group(file, name):
+            raise BadFile(f"{file.filename}: {name} has no time")
         for shown in _datasets(group(file, name), identity.settings):
             if shown.is_virtual and (not wanted or name in wanted):
-                _check_sources(shown, identity.run, pieces)
-    missing = {"observables", "profiles", *wanted} - set(file)
-    if missing & {"observables", "profiles"}:
+                _check_sources(shown, identity.run, pieces, _rows_of(file, name, settings))
+    always = {"observables"} if PACKED in file.attrs else {"observables", "profiles"}
+    if missing := always - set(file):
         raise BadFile(f"{file.filename}: has no {min(missing)}")
     return identity.settings, finished
 
 
 def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]:
     """Return the datasets of a group that hold numbers, all of the right shape."""
-    name, (nx, ny) = owner.name.strip("/"), settings["lattice"]["shape"]
+    name, (nx, ny), known = owner.name.strip("/"), settings["lattice"]["shape"], is_known(settings)
     lengths = {axis: member(owner, axis).shape[0] for axis in GROUPS[name]}
     first = tuple(lengths.values())
     if name in ("profiles", "fields"):
         lengths |= {"x": nx, "y": ny}
+    if name == "cycles":
+        inner_axis = "turn" if "cycle" in settings["loading"] else "harmonic"
+        lengths[inner_axis] = len(settings["loading"].get("cycle", HARMONICS))
     inner = {"profiles": ((nx,), (ny,)), "fields": ((nx, ny),)}.get(name, ((),))
     found = []
     for column in owner:
@@ -109,21 +184,42 @@ def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]
             raise BadFile(f"{owner.file.filename}: {name}/{column} holds {dtype}, not numbers")
         if column in lengths:
             dataset(owner, column, np.int64, (lengths[column],))
-        elif column == "strain" and name != "avalanches":
+        elif column == COUNTS.get(name) and not known:
+            dataset(owner, column, np.int64, first[:1])
+        elif column == "strain" and name != "avalanches" and known:
             strain = dataset(owner, column, np.float64, first[1:])[()]
             rises = len(turns_of(settings["loading"])) > 1 or (np.diff(strain) > 0).all()
             if not np.isfinite(strain).all() or not rises:
                 raise BadFile(f"{owner.file.filename}: {name}/strain does not rise")
         else:
-            shapes = [(*first, *more) for more in inner]
+            shapes = [(*first, *more) for more in (inner if column not in PLACES else [()] * 2)]
+            if name == "cycles" and column in OF_EACH[inner_axis]:
+                shapes = [(*first, lengths[inner_axis])]
             which = shapes[column == "along_y"] if name == "profiles" else shapes[0]
-            found.append(dataset(owner, column, dtype, which, virtual=True))
+            found.append(dataset(owner, column, dtype, which, True, PACKED in owner.file.attrs))
     if first[0] > settings["realizations"] and name != "avalanches":
         raise BadFile(f"{owner.file.filename}: has more realizations than its input")
     return found
 
 
-def _check_sources(shown: h5py.Dataset, run: str, pieces: dict[str, Columns]) -> None:
+def _rows_of(file: h5py.File, name: str, settings: dict[str, Any]) -> list[int] | None:
+    """Return how many rows there are at the end of each realization, where they are counted.
+
+    They are at most as many as the axis is long.
+    """
+    if is_known(settings) or name not in COUNTS:
+        return None
+    owner = group(file, name)
+    (realizations, most) = (member(owner, axis).shape[0] for axis in GROUPS[name])
+    counts = dataset(owner, COUNTS[name], np.int64, (realizations,))[()]
+    if ((counts < 0) | (counts > most)).any():
+        raise BadFile(f"{file.filename}: {name}/{COUNTS[name]} counts more than there are")
+    return [int(end) for end in np.cumsum(counts)]
+
+
+def _check_sources(
+    shown: h5py.Dataset, run: str, pieces: dict[str, Columns], counted: list[int] | None
+) -> None:
     """Check what a dataset shows: pieces of the same run, and all of its values."""
     folder, (table, column) = Path(shown.file.filename).parent, shown.name.strip("/").split("/")
     parts: list[tuple[int, int]] = []
@@ -132,7 +228,7 @@ def _check_sources(shown: h5py.Dataset, run: str, pieces: dict[str, Columns]) ->
         if not re.fullmatch(f"pieces/(?:{PIECE_NAME})", name, re.ASCII):
             raise BadFile(f"{shown.file.filename}: {shown.name} shows a file that is none of a run")
         (begin, *_), (last, *_) = source.src_space.get_select_bounds()
-        row = _row(source.vspace.get_select_bounds()[0], shown, table)
+        row = _row(source.vspace.get_select_bounds(), shown, table, counted)
         if name not in pieces:
             pieces[name] = _columns_in(folder / name, run, table, row - begin)
         dtype, (n, *inner) = pieces[name].get(column, (None, (0,)))
@@ -146,14 +242,27 @@ def _check_sources(shown: h5py.Dataset, run: str, pieces: dict[str, Columns]) ->
             raise BadFile(f"{folder / name}: has not all rows of {column} that run.h5 shows")
         parts.append((row, source.vspace.get_select_npoints() // prod(inner)))
     ends = [0, *(row + size for row, size in sorted(parts))]
-    rows = prod(shown.shape[: len(GROUPS[table])])
+    rows = prod(shown.shape[: len(GROUPS[table])]) if counted is None else counted[-1]
     if [row for row, _ in sorted(parts)] != ends[:-1] or ends[-1] != rows:
         raise BadFile(f"{shown.file.filename}: {shown.name} declares more than is stored")
 
 
-def _row(start: tuple[int, ...], shown: h5py.Dataset, table: str) -> int:
+def _row(
+    bounds: tuple[tuple[int, ...], tuple[int, ...]],
+    shown: h5py.Dataset,
+    table: str,
+    counted: list[int] | None,
+) -> int:
     """Return the row of a table at which a part of a dataset begins."""
-    return start[0] if table == "avalanches" else start[0] * shown.shape[1] + start[1]
+    start, last = bounds
+    if table == "avalanches":
+        return start[0]
+    if counted is None:
+        return start[0] * shown.shape[1] + start[1]
+    begin, end = [0, *counted][start[0]], counted[start[0]]
+    if last[0] != start[0] or begin + last[1] >= end:
+        raise BadFile(f"{shown.file.filename}: {shown.name} shows rows of another realization")
+    return begin + start[1]
 
 
 def _columns_in(path: Path, run: str, table: str, first: int) -> Columns:

@@ -4,7 +4,8 @@ Realizations are independent, so errors come from their scatter. Arrays have the
 first axis and the record, where there is one, on the last.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import floor, log10
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,13 @@ PLATEAU: Final = (0.5, 1.0)
 RESAMPLES: Final = 400
 
 
+ROUNDING: Final = 1e-12
+"""An error that is a smaller part of its number is none."""
+
+SMALL: Final = 1e-4
+"""Smaller numbers are written with a power of ten."""
+
+
 class Estimate(NamedTuple):
     """A number and its standard error; NaN if one realization tells no error."""
 
@@ -29,8 +37,11 @@ class Estimate(NamedTuple):
 
     def __str__(self) -> str:
         """Write as many digits as the error allows: two of its own."""
-        if not 0 < self.error < np.inf:
+        if not ROUNDING * abs(self.value) < self.error < np.inf:
             return f"{self.value:.4g}"
+        if 0 < abs(self.value) < SMALL:
+            power = floor(log10(abs(self.value)))
+            return f"({Estimate(*(10.0**-power * np.array(self)))})e{power}"
         digits = max(0, 1 - floor(log10(self.error)))
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
@@ -73,6 +84,88 @@ def plateau(strain: Floats, curves: Floats, window: tuple[float, float] | None =
     inside = (strain > low + SAME_STRAIN) & (strain < high - SAME_STRAIN)
     at = np.concatenate([[low], strain[inside], [high]])
     return np.asarray(np.trapezoid(interpolate(strain, curves, at), at) / (high - low))
+
+
+BLOCKS: Final = 8
+"""A window of one realization is cut into so many parts, whose scatter tells the error."""
+
+SAME_LEVEL: Final = 0.01
+"""Halves of a window that differ by less than this part of the mean are one level."""
+
+MOST_CHANGE: Final = 0.05
+"""Halves that differ by more are none, however large their errors."""
+
+CONFIDENCE: Final = 0.95
+
+
+class Plateau(NamedTuple):
+    """The mean over a window of strain, and whether the curve is stationary there."""
+
+    value: Estimate
+    window: tuple[float, float]
+    change: Estimate
+    """How much higher the second half of the window is than the first."""
+
+    freedom: int
+    """Degrees of freedom of the errors: of realizations, or of blocks."""
+
+    reached: bool
+    """Whether the curve had come to this level before the window begins."""
+
+    @property
+    def is_stationary(self) -> bool:
+        """Whether it is a plateau: reached before, and its halves agree within errors."""
+        least, most = (part * abs(self.value.value) for part in (SAME_LEVEL, MOST_CHANGE))
+        return self.reached and abs(self.change.value) <= np.clip(self.by_chance, least, most)
+
+    @property
+    def by_chance(self) -> float:
+        """How far the halves differ by chance, at the most."""
+        from scipy.special import stdtrit  # slow to load, and seldom needed
+
+        return float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2)) * self.change.error
+
+    @property
+    def why_not(self) -> str:
+        """Why it is none, in words; empty if it is one."""
+        low, high = self.window
+        if self.is_stationary:
+            return ""
+        if not self.reached:
+            return f"no plateau yet: the stress still rises to it at strain {low:g}"
+        percent = Estimate(*np.abs(100 * np.array(self.change) / (self.value.value or np.nan)))
+        where = f"from the first half of {low:g} < strain < {high:g} to the second"
+        if abs(self.change.value) <= self.by_chance:
+            return f"not known: the stress changes by ({percent}) % {where}; more samples tell"
+        way = "rises" if self.change.value > 0 else "falls"
+        return f"no plateau yet: the stress still {way} by ({percent}) % {where}"
+
+
+def find_plateau(
+    strain: Floats, curves: Floats, window: tuple[float, float] | None = None
+) -> Plateau:
+    """Return what curves (realization, record) come to in a window, and whether they rest there.
+
+    Errors are those of independent realizations. One alone is cut into `BLOCKS` parts of the
+    window, which are nearly independent if they are longer than the drops of the stress.
+    """
+    low, high = window or plateau_window(float(strain[-1]))
+    edges = np.linspace(low, high, BLOCKS + 1)
+    blocks = [plateau(strain, curves, (float(a), float(b))) for a, b in pairwise(edges)]
+    parts, half = np.stack(blocks, axis=-1), BLOCKS // 2
+    first, second = parts[:, :half], parts[:, half:]
+    if len(curves) > 1:
+        value, change = mean(parts.mean(axis=1)), mean(second.mean(axis=1) - first.mean(axis=1))
+        freedom = len(curves) - 1
+    else:
+        within = np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / 2)
+        freedom = BLOCKS - 2
+        value = Estimate(float(parts.mean()), float(parts.std(ddof=1) / np.sqrt(BLOCKS)))
+        change = Estimate(float(second.mean() - first.mean()), float(within / np.sqrt(half / 2)))
+    before = np.append(strain[strain < low], low)
+    highest_before = interpolate(strain, curves.mean(axis=0), before).max()
+    reached = highest_before >= value.value - SAME_LEVEL * abs(value.value)
+    return Plateau(value, (low, high), change, freedom, bool(reached))
 
 
 def highest(curves: Floats) -> NDArray[np.int64]:
@@ -199,6 +292,34 @@ def bootstrap(values: Floats) -> Floats:
     n = len(values)
     weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
     return np.tensordot(weights, values, axes=1)
+
+
+def agreement(values: Sequence[Estimate], freedoms: Sequence[int]) -> float | None:
+    """Return how probable it is that equal numbers differ as much as these; None without errors.
+
+    Welch's test: of two numbers it is the t test for unequal errors.
+
+    Parameters
+    ----------
+    values
+        The numbers and their errors.
+    freedoms
+        Degrees of freedom of the errors.
+
+    References
+    ----------
+    B. L. Welch, Biometrika 38, 330 (1951).
+    """
+    from scipy.special import fdtrc
+
+    (found, errors), k = np.array(values).T, len(values)
+    if k < 2 or not np.isfinite(found).all() or not (errors > 0).all():
+        return None
+    weights = errors**-2.0
+    middle = (weights * found).sum() / weights.sum()
+    apart = (weights * (found - middle) ** 2).sum() / (k - 1)
+    unknown = ((1 - weights / weights.sum()) ** 2 / np.array(freedoms)).sum() / (k**2 - 1)
+    return float(fdtrc(k - 1, 1 / (3 * unknown), apart / (1 + 2 * (k - 2) * unknown)))
 
 
 # Curves

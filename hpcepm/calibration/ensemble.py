@@ -18,7 +18,7 @@ from hpcepm.parallel.rows import Lattice
 from hpcepm.run.runner import Runner
 from hpcepm.run.stopping import StopRequest
 from hpcepm.schedule import SavePoint
-from hpcepm.storage.store import Plan
+from hpcepm.storage.plan import Plan
 
 from .statistics import STRESS
 
@@ -45,7 +45,8 @@ def mean_curves(
     """
     nx, ny = read.settings.lattice.shape
     lattice = Lattice((nx, ny), ranks)
-    glass, engine = glass_of(read, lattice), choose_engine(read.settings.engine, (nx, ny)).engine
+    glass, settings = glass_of(read, lattice), read.settings
+    engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
     loading = loading_of(read)
     if list(observables) == [STRESS]:  # it needs no look at the fields, and so half the time
         return np.mean(

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hpcepm.analysis.plot import save_png
+from hpcepm.analysis.style import BLUE, ORANGE, VERMILION, save
 from hpcepm.model.observables import OBSERVABLES
 
 from .calibrate import Result
@@ -33,13 +33,13 @@ def draw(target: Target, result: Result, path: Path) -> None:
         _draw_surface(figure, last, target, result)
     for axes in (*curves, last):
         axes.legend(fontsize=8)
-    save_png(figure, path)
+    save(figure, path, dpi=110)
 
 
 def _band(axes: Axes, x: Floats, mean: Floats, error: Floats, label: str) -> None:
     """Draw a curve, and two standard errors on both sides."""
-    axes.fill_between(x, mean - 2 * error, mean + 2 * error, color="C0", alpha=0.25)
-    axes.plot(x, mean, color="C0", label=f"{label} (± 2 standard errors)")
+    axes.fill_between(x, mean - 2 * error, mean + 2 * error, color=BLUE, alpha=0.25)
+    axes.plot(x, mean, color=BLUE, label=f"{label} (± 2 standard errors)")
 
 
 def _draw_curve(axes: Axes, target: Target, result: Result, name: str) -> None:
@@ -63,17 +63,19 @@ def _draw_scalars(axes: Axes, target: Target, strain_of_peak: float) -> None:
     wanted = target.settings.target
     if plateau := wanted.plateau:
         low, high = plateau.value - 2 * plateau.error, plateau.value + 2 * plateau.error
-        axes.fill_between(plateau.window, low, high, color="C1", alpha=0.4)
+        axes.fill_between(plateau.window, low, high, color=ORANGE, alpha=0.4)
         label = "plateau wanted (± 2 errors)"
-        axes.plot(plateau.window, [plateau.value] * 2, color="C1", label=label)
+        axes.plot(plateau.window, [plateau.value] * 2, color=ORANGE, label=label)
     peak, strain = wanted.peak, wanted.peak_strain
     if peak:
         at, across = (strain.value, 2 * strain.error) if strain else (strain_of_peak, None)
         label = "peak wanted (± 2 errors)"
-        axes.errorbar(at, peak.value, 2 * peak.error, across, "s", color="C3", ms=4, label=label)
+        axes.errorbar(
+            at, peak.value, 2 * peak.error, across, "s", color=VERMILION, ms=4, label=label
+        )
     elif strain:
         low, high = strain.value - 2 * strain.error, strain.value + 2 * strain.error
-        axes.axvspan(low, high, color="C3", alpha=0.3, label="strain of the peak wanted")
+        axes.axvspan(low, high, color=VERMILION, alpha=0.3, label="strain of the peak wanted")
 
 
 def _draw_line(axes: Axes, target: Target, result: Result) -> None:
@@ -87,9 +89,9 @@ def _draw_line(axes: Axes, target: Target, result: Result) -> None:
     seen = result.found.values[near].mean(axis=1)
     axes.plot(result.found.points[near, 0], seen[:, 0], "k.", label="simulated")
     low, high = goal.values[0] - 2 * goal.errors[0], goal.values[0] + 2 * goal.errors[0]
-    axes.axhspan(low, high, color="C1", alpha=0.3, label="wanted")
+    axes.axhspan(low, high, color=ORANGE, alpha=0.3, label="wanted")
     best, half = fit.best[0], fit.half_widths(target.settings.confidence)[0]
-    axes.axvspan(best - half, best + half, color="C3", alpha=0.2, label="best")
+    axes.axvspan(best - half, best + half, color=VERMILION, alpha=0.2, label="best")
     axes.set(xlabel=target.keys[0], ylabel=goal.names[0])
 
 
@@ -105,10 +107,14 @@ def _draw_surface(figure: Figure, axes: Axes, target: Target, result: Result) ->
     filled = axes.contourf(x, y, misfit, 20, cmap="viridis_r")
     figure.colorbar(filled, ax=axes, label="misfit: r.m.s. of (fitted surface − wanted)/error")
     if len(goal.names) <= 3:
-        for k, (value, colour) in enumerate(zip(goal.values, ("w", "C1", "C3"), strict=False)):
+        for k, (value, colour) in enumerate(
+            zip(goal.values, ("w", ORANGE, VERMILION), strict=False)
+        ):
             axes.contour(x, y, surface[..., k], [value], colors=colour, linewidths=1)
     near = box.holds(found.points)
     axes.plot(found.points[near, 0], found.points[near, 1], "k.", ms=4, label="simulated")
-    axes.plot(best[0], best[1], "r+", ms=10, label="best")
-    axes.plot(*found.fit.outline(confidence).T, "r", lw=1.2, label=f"{confidence:.0%} region")
+    axes.plot(best[0], best[1], "+", color=VERMILION, ms=10, label="best")
+    axes.plot(
+        *found.fit.outline(confidence).T, color=VERMILION, lw=1.2, label=f"{confidence:.0%} region"
+    )
     axes.set(xlabel=target.keys[0], ylabel=target.keys[1], xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))

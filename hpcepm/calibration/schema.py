@@ -4,7 +4,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from hpcepm.input.schema import FileName, NotNegative, Number, Positive, Section
+from hpcepm.input.sections import Section
+from hpcepm.model.registry import FileName, NotNegative, Number, Positive
 
 SCALARS: Final = ("plateau", "peak", "peak_strain")
 """Numbers of the stress curve that can be targets, besides the points of curves."""

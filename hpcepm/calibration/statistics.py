@@ -138,7 +138,9 @@ def compared(
     curves
         Strain, value and error of the points of each curve, (points, 3), by observable.
     """
-    records = strains_of(settings.output.observables.every, settings.loading.target)
+    every = settings.output.observables.every
+    assert every is not None  # there is no clock
+    records = strains_of(every, settings.loading.target)
     at = {name: curve[:, 0] for name, curve in curves.items()}
     strains = np.sort(np.concatenate([records, *at.values()]))
     strains = strains[np.diff(strains, prepend=-1.0) > SAME_STRAIN]

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from hpcepm.input import Input, InputError, ReadInput, read_input
+from hpcepm.input.names import expanded
 from hpcepm.input.problems import Path, did_you_mean, dotted
 from hpcepm.input.read import bytes_of, validated
 from hpcepm.input.strict_yaml import Document, parse
+from hpcepm.input.wording import reason_of
 from hpcepm.layout import SAME_STRAIN
 from hpcepm.model.observables import OBSERVABLES
 
@@ -66,7 +68,7 @@ class Target:
             return replace(self.read, settings=with_keys(self.read.settings, values))
         except ValidationError as error:
             at = ", ".join(f"{key} = {value:.6g}" for key, value in values.items())
-            raise InputError([f"{self.settings.input}: at {at}: {_reason(error)}"]) from None
+            raise InputError([f"{self.settings.input}: at {at}: {reason_of(error)}"]) from None
 
 
 def with_keys(settings: Input, values: dict[str, float]) -> Input:
@@ -109,7 +111,9 @@ def read_target(path: str, assignments: list[str], directory: str | None) -> Tar
     if directory is not None:
         settings = settings.model_copy(update={"output": directory})
     folder = os.path.dirname(path)
-    name = os.path.join(folder, settings.input)
+    output = _expanded(document, ("output",), settings.output)
+    settings = settings.model_copy(update={"output": output})
+    name = os.path.join(folder, _expanded(document, ("input",), settings.input))
     try:
         bytes_of(name)
     except InputError as error:
@@ -133,14 +137,17 @@ def read_target(path: str, assignments: list[str], directory: str | None) -> Tar
     return Target(settings, read, keys, start, Box(low, high), statistics, goal, curves)
 
 
+def _expanded(document: Document, path: Path, name: str) -> str:
+    """Return a name that stands at a path, with ``~`` and ``$VARIABLE`` written out."""
+    try:
+        return expanded(name)
+    except ValueError as error:
+        raise InputError([_line(document, path, str(error))]) from None
+
+
 def _line(document: Document, path: Path, said: str, of_key: bool = False) -> str:
     """Return a line for the user: where the problem is, and what."""
     return f"{document.place(path, of_key=of_key)}: {dotted(path)}: {said}"
-
-
-def _reason(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    return str(first.get("ctx", {}).get("error", first["msg"].removeprefix("Input ")))
 
 
 def _wrong_keys(document: Document, settings: TargetInput, read: ReadInput) -> Iterator[str]:
@@ -155,7 +162,7 @@ def _wrong_keys(document: Document, settings: TargetInput, read: ReadInput) -> I
             try:
                 with_keys(read.settings, {key: value})
             except ValidationError as error:
-                said = f"{key} {_reason(error)}, not {value:g}"
+                said = f"{key} {reason_of(error)}"
                 yield _line(document, ("fit", key, name), said)
 
 
@@ -185,6 +192,11 @@ def _why_not(key: str, settings: Input, numbers: list[str]) -> str:
 
 def _wrong_targets(document: Document, settings: TargetInput, read: ReadInput) -> Iterator[str]:
     """Yield targets that the runs of the input will not show."""
+    every = read.settings.output.observables.every
+    if read.settings.clock is not None or every is None:
+        said = f"{settings.input} has a clock, and what is fitted is quasi-static: leave it out"
+        yield _line(document, ("input",), said)
+        return
     known = [observable.name for observable in OBSERVABLES]
     for name in settings.target.curves:
         if name not in known:
@@ -199,7 +211,7 @@ def _wrong_targets(document: Document, settings: TargetInput, read: ReadInput) -
     if last > end + SAME_STRAIN:
         said = f"ends at strain {last:g}, but loading.target of {settings.input} is {end:g}"
         yield _line(document, path, said)
-    elif read.settings.output.observables.every > (last - first) / 2:
+    elif every > (last - first) / 2:
         hint = f"lower output.observables.every in {settings.input}"
         yield _line(document, path, f"holds fewer than three records; {hint}")
 
@@ -208,7 +220,9 @@ def _read_curve(
     document: Document, settings: TargetInput, observable: str, folder: str, read: ReadInput
 ) -> Floats:
     """Return strain, value and error of the points of a target curve, (rows, 3)."""
-    name = os.path.join(folder, settings.target.curves[observable].file)
+    path: Path = ("target", "curves", observable, "file")
+    named = settings.target.curves[observable].file
+    name = os.path.join(folder, _expanded(document, path, named))
     try:
         curve = read_curve(name, observable)
     except ValueError as error:
@@ -218,4 +232,4 @@ def _read_curve(
         if last <= end + SAME_STRAIN:
             return curve
         said = f"goes to strain {last:g}, but loading.target of {settings.input} is {end:g}"
-    raise InputError([_line(document, ("target", "curves", observable, "file"), said)])
+    raise InputError([_line(document, path, said)])

@@ -1,14 +1,19 @@
 """What all commands share: exit codes, a parser that lets rank 0 speak, and the start of MPI."""
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from hpcepm.layout import NoRun
-from hpcepm.text import write
+from hpcepm.run.stopping import ignore_requests
+from hpcepm.text import flush_streams, open_streams, report_fault, write
+
+from .hints import Find, hints
 
 if TYPE_CHECKING:
     from hpcepm.parallel.ranks import Ranks
@@ -22,6 +27,9 @@ INTERRUPTED: Final = 130
 """Of a command that only looks, by Ctrl-C: as the shell says it."""
 
 
+COMPILING: Final = "compiling this kind of step loop, once: up to a minute …"
+
+
 class UsageError(Exception):
     """The command line is wrong."""
 
@@ -33,9 +41,33 @@ class NoPicture(Exception):
 class Parser(argparse.ArgumentParser):
     """A parser that leaves it to rank 0 to speak, and to the caller to exit."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, find: Find = lambda word: None, **settings: Any) -> None:
         super().__init__(**settings)
+        self.find = find
         self.color = False  # Python 3.14 would colour the help, and `write` lets no colour pass
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Return the options of a command line.
+
+        Raises
+        ------
+        UsageError
+            It is wrong; the message says what was meant, if that can be seen.
+        """
+        arguments = list(sys.argv[1:] if args is None else args)
+        options, extras = self.parse_known_args(arguments, namespace)
+        if extras:
+            said = self.meant(options, extras, arguments)
+            self.error("\n".join([f"unrecognized arguments: {' '.join(extras)}", *said]))
+        return options
+
+    def meant(
+        self, options: argparse.Namespace, extras: list[str], arguments: list[str]
+    ) -> list[str]:
+        """Return what was meant by words that mean nothing, a line each."""
+        return [f"  {hint}" for hint in hints(extras, arguments, self, self.find)]
 
     def error(self, message: str) -> NoReturn:  # noqa: D102
         raise UsageError(f"{message}\n{self.format_usage().strip()}")
@@ -44,9 +76,25 @@ class Parser(argparse.ArgumentParser):
         write(message)
 
 
+def carry_out_with(main: Callable[[list[str]], int]) -> NoReturn:
+    """Carry out the command line of this process, and end it."""
+    open_streams()
+    try:
+        code = main(sys.argv[1:])
+    finally:
+        ignore_requests()
+        flush_streams()
+    sys.exit(code)
+
+
 def say(text: str) -> None:
     """Print a text."""
     write(f"{text}\n")
+
+
+def say_json(found: Any) -> None:
+    """Print what a program shall read."""
+    say(json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def complain(rank: int, message: str, code: int) -> int:
@@ -56,8 +104,9 @@ def complain(rank: int, message: str, code: int) -> int:
     return code
 
 
-def draw(directory: str) -> Path:
-    """Draw the picture of a run; return its path.
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Tell what goes wrong in drawing.
 
     Raises
     ------
@@ -68,14 +117,38 @@ def draw(directory: str) -> Path:
     """
     os.environ["MPLBACKEND"] = "agg"  # that of a notebook could not be had here
     try:
-        from hpcepm.analysis.plot import draw_summary
-
-        return draw_summary(directory)
+        yield
     except NoRun:
         raise
     except Exception as error:  # matplotlib fails in many ways
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         raise NoPicture(f"{kind}{error}") from error
+
+
+def draw(directory: str) -> Path:
+    """Draw the picture of a run; return its path. Raises as `drawing`."""
+    with drawing():
+        from hpcepm.analysis.plot import draw_summary
+
+        return draw_summary(directory)
+
+
+def window(text: str) -> tuple[float, float]:
+    """Return a window of strain, as ``0.5:1``.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        It is none.
+    """
+    try:
+        low, high = (float(part) for part in text.split(":"))
+        if 0 <= low < high < float("inf"):
+            return low, high
+    except ValueError:
+        pass
+    said = f"{text!r} is no window of strain; write two strains, as 0.5:1"
+    raise argparse.ArgumentTypeError(said)
 
 
 def on_all_ranks(
@@ -97,20 +170,52 @@ def on_all_ranks(
     carry_out
         Returns the exit code.
     """
-    from hpcepm import __version__
     from hpcepm.parallel import launch
     from hpcepm.parallel.ranks import Ranks
 
     sys.excepthook = launch.abort_all_ranks
     comm = launch.initialize()
     try:
-        options = parser.parse_args(arguments)
-        if options.help or getattr(options, "version", False):
-            if comm.rank == 0:
-                say(parser.format_help() if options.help else f"hpcepm {__version__}")
+        options = _options_of(parser, arguments, check, comm.rank)
+        if options is None:
             return REACHED
-        check(options)
         launch.refuse_lone_ranks(comm)
     except (UsageError, ValueError, launch.WrongLauncher) as error:
         return complain(comm.rank, f"hpcepm: {error}", WRONG_INPUT)
     return carry_out(Ranks(comm), options)
+
+
+def on_one_process(
+    parser: Parser,
+    arguments: list[str],
+    check: Callable[[argparse.Namespace], None],
+    carry_out: Callable[[argparse.Namespace], int],
+) -> int:
+    """Do as `on_all_ranks` without MPI."""
+    try:
+        options = _options_of(parser, arguments, check, 0)
+    except (UsageError, ValueError) as error:
+        return complain(0, f"hpcepm: {error}", WRONG_INPUT)
+    try:
+        return REACHED if options is None else carry_out(options)
+    except Exception as error:
+        report_fault(error)
+        return FAILED
+
+
+def _options_of(
+    parser: Parser,
+    arguments: list[str],
+    check: Callable[[argparse.Namespace], None],
+    rank: int,
+) -> argparse.Namespace | None:
+    """Return the options of a command line; None if it asked for help, which was printed."""
+    from hpcepm import __version__
+
+    options = parser.parse_args(arguments)
+    if options.help or getattr(options, "version", False):
+        if rank == 0:
+            say(parser.format_help() if options.help else f"hpcepm {__version__}")
+        return None
+    check(options)
+    return options

@@ -3,6 +3,7 @@
 import argparse
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ def _calibrate(
     from hpcepm.calibration.ensemble import Interrupted
     from hpcepm.input import InputError
     from hpcepm.parallel.ranks import ProblemOnRank
+    from hpcepm.run.standing import of_realizations
     from hpcepm.run.terminal import Progress
 
     memory = ranks.memory()
@@ -72,11 +74,13 @@ def _calibrate(
         return problem
     progress = Progress(1.0, options.quiet or not ranks.is_root)
     _begin(target, ranks.size, progress)
-    first: list[int] = []  # realizations of the first task, whose time is that of compiling
+    first: list[tuple[int, float]] = []  # after the first task, whose time is that of compiling
 
     def show(done: int, most: int) -> None:
-        first.append(done)
-        progress.realizations(first[0], done, most)
+        first.append((done, time.monotonic()))
+        begun_with, since = first[0]
+        seconds = max(time.monotonic() - since, 1e-9)
+        progress.show(of_realizations(begun_with, done, most, seconds))
 
     began, ended = time.monotonic(), ("", base.REACHED)
     try:
@@ -127,9 +131,8 @@ def _read(options: argparse.Namespace, memory: int) -> tuple["Target | None", tu
 
 
 def _begin(target: "Target", size: int, progress: "Progress") -> None:
-    from hpcepm.parallel.compiled import cache_is_cold
+    from hpcepm.parallel.compiled import tell_of_compiling
 
     told = f"{', '.join(target.keys)} to {len(target.goal.names)} numbers"
     progress.say([f"hpcepm calibrate: {told}, on {size} rank{'s'[: size > 1]}"])
-    if cache_is_cold():
-        progress.say(["compiling the inner loops, once: a quarter of a minute …"])
+    tell_of_compiling(partial(progress.say, [base.COMPILING]))

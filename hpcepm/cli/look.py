@@ -1,68 +1,35 @@
-"""Commands that look at the directory of a run: they need neither MPI nor a compiler."""
+"""Commands that one process carries out: each is a file of this folder, and a name here.
 
-import argparse
+Such a file has ``DESCRIPTION``, ``add_options(parser)`` and ``carry_out(options)``, which returns
+the exit code. It imports what it needs in ``carry_out``: MPI and a compiler only if it computes.
+"""
+
+from importlib import import_module
 from typing import Final
 
 from hpcepm.layout import NoRun
 from hpcepm.text import report_fault
 
-from .base import (
-    FAILED,
-    INTERRUPTED,
-    REACHED,
-    WRONG_INPUT,
-    NoPicture,
-    Parser,
-    UsageError,
-    complain,
-    draw,
-    say,
+from .base import FAILED, INTERRUPTED, WRONG_INPUT, NoPicture, Parser, UsageError, complain
+
+COMMANDS: Final = (
+    *("init", "explain", "schema", "check"),
+    *("status", "plot", "summarize", "compare", "report"),
+    *("verify", "export", "pack", "cite"),
 )
 
 
-def _plot(options: argparse.Namespace) -> int:
-    say(str(draw(options.directory)))
-    return REACHED
-
-
-def _summarize(options: argparse.Namespace) -> int:
-    from hpcepm.analysis.summarize import report
-
-    say("\n".join(report(options.directory)))
-    return REACHED
-
-
-def _verify(options: argparse.Namespace) -> int:
-    from hpcepm.analysis.verify import report
-
-    if options.repair:
-        from hpcepm.run.salvage import repair
-
-        say(repair(options.directory))
-    return REACHED if report(options.directory, say) else FAILED
-
-
-COMMANDS: Final = {
-    "plot": (_plot, "Draw RUNDIR/summary.png."),
-    "summarize": (_summarize, "Print means over realizations, and write RUNDIR/summary.csv."),
-    "verify": (_verify, "Check that RUNDIR holds what its run computed."),
-}
-
-
 def main(name: str, arguments: list[str]) -> int:
-    """Carry out a command that takes the directory of a run; return the exit code."""
-    command, description = COMMANDS[name]
-    parser = Parser(prog=f"hpcepm {name}", description=description)
-    parser.add_argument("directory", metavar="RUNDIR")
-    if name == "verify":
-        said = "first make run.h5 anew from the pieces"
-        parser.add_argument("--repair", action="store_true", help=said)
+    """Carry out a command; return the exit code."""
+    command = import_module(f"hpcepm.cli.{name}")
+    parser = Parser(prog=f"hpcepm {name}", description=command.DESCRIPTION)
+    command.add_options(parser)
     try:
-        return command(parser.parse_args(arguments))
+        return command.carry_out(parser.parse_args(arguments))
     except UsageError as error:
         return complain(0, str(error), WRONG_INPUT)
     except NoRun as error:
-        return complain(0, f"hpcepm: {error}", WRONG_INPUT)
+        return complain(0, f"hpcepm: {_told(error)}", WRONG_INPUT)
     except (NoPicture, OSError) as error:
         return complain(0, f"hpcepm: {name} failed: {error}", FAILED)
     except KeyboardInterrupt:
@@ -70,3 +37,17 @@ def main(name: str, arguments: list[str]) -> int:
     except Exception as error:
         report_fault(error)
         return FAILED
+
+
+def _told(error: NoRun) -> str:
+    """Return why a run cannot be shown, and what to do: that depends on who is at work there."""
+    from hpcepm.analysis.results import TooEarly
+
+    if not isinstance(error, TooEarly):
+        return str(error)
+    from hpcepm.storage.lock import holder_of
+
+    holder = holder_of(error.directory / "run.lock")
+    if holder is not None and holder.alive:
+        return f"{error.what}; wait a little: {holder.told} is at work there"
+    return f"{error.what}, and nobody is at work there; go on with: hpcepm INPUT --continue"

@@ -1,6 +1,7 @@
-"""On how many ranks an input runs fastest here, now: ``python -m hpcepm.cli.ranks INPUT …``.
+"""A run on as many ranks as are fastest here, now: ``python -m hpcepm.cli.ranks INPUT …``.
 
-`tools/run` asks it. The number goes to standard output, and why to standard error.
+`tools/run` starts it. One rank is this very process, so that choosing takes no time; for several
+it becomes the ``mpiexec`` that starts them.
 """
 
 import os
@@ -14,12 +15,15 @@ from hpcepm.input import Input, InputError, read_input
 from hpcepm.input.plugins import load_plugin
 from hpcepm.model.cost import event_us
 from hpcepm.model.engines import choose_engine
+from hpcepm.parallel.mpiexec import mpiexec
 from hpcepm.parallel.waiting import allowed_processors
 from hpcepm.run.sharing import fastest_ranks
+from hpcepm.run.stopping import StopRequest
 from hpcepm.text import write
 
-from .base import UsageError
-from .run import run_parser
+from . import run
+from .base import STOPPED, UsageError, carry_out_with, complain
+from .options import run_parser
 
 SECONDS_OF_A_LOOK: Final = 0.4
 BARELY_BUSY: Final = 0.35  # of a processor: what others may use of one that counts as idle
@@ -68,7 +72,7 @@ def _quota(processors: int) -> int:
 def why(settings: Input, ranks: int, idle: int) -> str:
     """Return in words why so many ranks are taken."""
     (nx, ny), allowed = settings.lattice.shape, len(allowed_processors())
-    engine = choose_engine(settings.engine, (nx, ny)).engine
+    engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
     of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}; {idle} of {allowed} processors are idle"
     if settings.realizations > 1:
         return f"{of_ranks}, for {settings.realizations} realizations. -n takes another"
@@ -77,8 +81,8 @@ def why(settings: Input, ranks: int, idle: int) -> str:
     return f"{of_ranks}. Estimated for an event, by number of ranks: {told}. -n takes another"
 
 
-def main(arguments: list[str]) -> int:
-    """Print the number; return the exit code."""
+def choose(arguments: list[str]) -> int:
+    """Return the number of ranks, and say on standard error why."""
     processors = IdleProcessors()
     try:
         options = run_parser().parse_args(arguments)
@@ -88,17 +92,27 @@ def main(arguments: list[str]) -> int:
             load_plugin(path)
         settings = read_input(options.input, options.set, options.output).settings
     except (InputError, UsageError):
-        write("1\n")  # the run itself says what is wrong
-        return 0
+        return 1  # the run itself says what is wrong
     idle = processors.count()
     (nx, ny), asked = settings.lattice.shape, settings.ranks_per_realization
-    engine = choose_engine(settings.engine, (nx, ny)).engine
+    engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
     ranks = fastest_ranks((nx, ny), engine, idle, settings.realizations, asked)
-    write(f"{ranks}\n")
     if not options.quiet:
         write(f"tools/run: {why(settings, ranks, idle)}\n", sys.stderr)
-    return 0
+    return ranks
+
+
+def main(arguments: list[str]) -> int:
+    """Run on as many ranks as are fastest; return the exit code."""
+    stop_request = StopRequest().listen()
+    ranks = choose(arguments)
+    if stop_request.name is not None:
+        return complain(0, "tools/run: stopped before the run began", STOPPED)
+    if ranks > 1:
+        start = mpiexec(ranks)
+        os.execvp(start[0], [*start, sys.executable, "-m", "hpcepm", *arguments])
+    return run.main(arguments, stop_request)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    carry_out_with(main)

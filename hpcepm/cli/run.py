@@ -1,86 +1,47 @@
 """``hpcepm INPUT``: shear a glass."""
 
 import argparse
+import os
 from functools import partial
 
 from hpcepm.input import InputError, read_input, refuse_too_large
 from hpcepm.input.plugins import load_plugin
 from hpcepm.layout import NoRun
-from hpcepm.parallel.compiled import cache_is_cold
+from hpcepm.parallel.compiled import tell_of_compiling
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
+from hpcepm.run.journal import Journal
 from hpcepm.run.resources import refuse_too_much
-from hpcepm.run.run import Run, RunFailed, Stopped
-from hpcepm.run.stopping import Deadline, StopRequest, seconds_of_walltime
+from hpcepm.run.run import Run, RunFailed
+from hpcepm.run.stopping import Deadline, Stopped, StopRequest, seconds_of_walltime
 from hpcepm.run.terminal import Progress
 from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, RunDirectory
 
 from .base import (
+    COMPILING,
     DIRECTORY_TAKEN,
     FAILED,
     REACHED,
     STOPPED,
     WRONG_INPUT,
     NoPicture,
-    Parser,
     UsageError,
     complain,
     draw,
     on_all_ranks,
 )
-
-
-def run_parser() -> Parser:
-    """Return the parser of the command line of a run."""
-    parser = Parser(
-        prog="hpcepm",
-        add_help=False,
-        description="Shear a glass. To use several ranks: mpiexec -n P python -m hpcepm input.yaml",
-        epilog="hpcepm plot, summarize and verify look at a RUNDIR; calibrate TARGET fits keys of "
-        "an input. Exit codes: 0 target reached, 1 failed, 2 wrong input, 3 directory taken, "
-        "75 stopped on request (--continue goes on).",
-    )
-    add = parser.add_argument
-    add("input", nargs="?", help="the YAML input")
-    add(
-        "--set",
-        metavar="KEY.PATH=VALUE",
-        action="append",
-        default=[],
-        help="override a key; may be repeated",
-    )
-    add("--output", metavar="DIR", help="where results go, instead of output.directory")
-    add(
-        "--continue",
-        dest="resume",
-        action="store_true",
-        help="go on from the newest checkpoint, if there is one",
-    )
-    add(
-        "--max-walltime",
-        metavar="TIME",
-        help="stop in time to end within 23:50:00, say, or 1-12:00:00",
-    )
-    add(
-        "--plugin",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="a Python file that adds to the model (docs/extending.md); may be repeated",
-    )
-    add("--plot", action="store_true", help="draw summary.png at the end")
-    add("--quiet", action="store_true", help="say nothing but what is wrong")
-    add("--version", action="store_true", help="print the version")
-    add("-h", "--help", action="store_true", help="print this")
-    return parser
+from .hints import no_command
+from .options import ALL_COMMANDS, run_parser
+from .typed import command
 
 
 def main(arguments: list[str], stop_request: StopRequest) -> int:
     """Carry out the command line of a run; return the exit code. Collective."""
-    carry_out = partial(_run, stop_request=stop_request)
-    return on_all_ranks(run_parser(), arguments, _check, carry_out)
+    carry_out = partial(run_on, stop_request=stop_request)
+    return on_all_ranks(run_parser(), arguments, check, carry_out)
 
 
-def _check(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace) -> None:
+    """Raise `UsageError` or `ValueError` if options make no sense."""
     if options.output == "":
         raise UsageError("--output needs the name of a directory")
     if options.input is None:
@@ -90,8 +51,16 @@ def _check(options: argparse.Namespace) -> None:
         options.max_walltime = seconds_of_walltime(options.max_walltime)
 
 
-def _run(world: Ranks, options: argparse.Namespace, stop_request: StopRequest) -> int:
-    """Read the input, take hold of the directory, and run."""
+def run_on(
+    world: Ranks,
+    options: argparse.Namespace,
+    stop_request: StopRequest,
+    limit: Deadline | None = None,
+) -> int:
+    """Read the input, take hold of the directory, and run; return the exit code. Collective.
+
+    ``limit`` is that of a job of which this run is a part.
+    """
     read = directory = progress = deadline = refused = None
     memory, problem = world.memory(), None
     try:
@@ -107,14 +76,19 @@ def _run(world: Ranks, options: argparse.Namespace, stop_request: StopRequest) -
             refuse_too_large(read, memory)
             refuse_too_much(read.settings)
             directory = RunDirectory(read.settings.output.directory, options.resume)
-            turns = read.settings.loading.turns
-            length = read.settings.loading.travelled(len(turns) - 1, turns[-1])
-            progress = Progress(length, options.quiet)
-            deadline = Deadline(options.max_walltime)
+            loading = read.settings.loading
+            plain = loading.is_strain and len(loading.segments) == 1
+            journal = Journal(directory.path, directory.claim.check)
+            target = loading.target if plain else None
+            progress = Progress(target, options.quiet, journal=journal)
+            deadline = limit or Deadline(options.max_walltime)
             progress.warn(deadline.warnings)
         except InputError as error:  # its lines begin with the place in the input
-            told = f"{error}\nhpcepm: the input is wrong (above); nothing was written"
-            refused = (told, WRONG_INPUT)
+            told = _meant(options.input) or str(error)
+            refused = (
+                f"{told}\nhpcepm: the input is wrong (above); nothing was written",
+                WRONG_INPUT,
+            )
         except DirectoryUnusable as error:
             refused = (f"hpcepm: {error}", WRONG_INPUT)
         except DirectoryTaken as error:
@@ -122,14 +96,15 @@ def _run(world: Ranks, options: argparse.Namespace, stop_request: StopRequest) -
     read, refused = world.bcast((read, refused))
     if refused is not None or read is None:
         return complain(world.rank, *(refused or ("", FAILED)))
-    if progress is not None and cache_is_cold():
-        progress.say(["compiling the inner loops, once: a quarter of a minute …"])
+    if progress is not None:
+        tell_of_compiling(partial(progress.say, [COMPILING]))
     try:
         run = Run(world, read, directory, options.resume, progress, stop_request, deadline)
         for _ in run.run():
             pass
     except Stopped as stop:
-        return complain(world.rank, f"hpcepm: {stop}", STOPPED)
+        again = command(*([] if options.resume else ["--continue"]))
+        return complain(world.rank, f"hpcepm: {stop}: {again}", STOPPED)
     except DirectoryTaken as error:
         return complain(world.rank, f"hpcepm: {error}", DIRECTORY_TAKEN)
     except (RunFailed, ProblemOnRank) as error:
@@ -140,6 +115,11 @@ def _run(world: Ranks, options: argparse.Namespace, stop_request: StopRequest) -
     if options.plot and progress is not None:
         progress.say([f"  picture   {_picture_of(read.settings.output.directory)}"])
     return REACHED
+
+
+def _meant(name: str) -> str | None:
+    """Return what was meant by an input that is not there, if it is like a command."""
+    return None if os.path.exists(name) else no_command(name, ALL_COMMANDS)
 
 
 def _picture_of(directory: str) -> str:

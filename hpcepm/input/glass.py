@@ -2,41 +2,68 @@
 
 from typing import Any
 
-from hpcepm.model.distributions import GivenField, preset
+from hpcepm.model.distributions import GivenField
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.loading import Loading
+from hpcepm.model.regions import Region
 from hpcepm.model.registry import with_data
 from hpcepm.model.slip import SlipLaw, ToStress
-from hpcepm.parallel.rows import Lattice
+from hpcepm.parallel.rows import Lattice, LocalField
 
 from .named_files import read_field_rows
-from .read import ReadInput, section_of
+from .read import ReadInput, filled
+from .schema import Input
 
 
 def glass_of(read: ReadInput, lattice: Lattice) -> Glass:
-    """Return what an input describes; of a field of thresholds, the rows of this rank."""
+    """Return what an input describes; of fields that it names, the rows of this rank."""
     settings = read.settings
-    mu, bulk = settings.elasticity.shear_modulus, settings.elasticity.bulk_modulus
-    initial = _section(read, "thresholds.initial")
+    initial, backward = _section(read, "thresholds.initial"), None
     if isinstance(initial, GivenField):
-        initial = read_field_rows(initial.file, read.folder, lattice)
+        backward = _rows(read, initial.file_backward, lattice)
+        initial = _rows(read, initial.file, lattice)
     return Glass(
-        Kernel(_section(read, "kernel"), mu / (1 + mu / bulk)),
-        mu,
+        Kernel(_section(read, "kernel"), mu_star(settings)),
+        settings.elasticity.shear_modulus,
         initial,
         _section(read, "thresholds.renewal"),
-        _slip_law(read, mu / (1 + mu / bulk)),
+        _slip_law(read),
         settings.initial_stress.std,
         settings.seed,
         realization=0,
         yielding=settings.yielding.rule(),
+        initial_backward=backward,
+        regions=_regions(read),
+        plastic_strain=_rows(read, settings.initial_plastic_strain, lattice),
     )
 
 
-def _slip_law(read: ReadInput, mu_star: float) -> SlipLaw:
+def _rows(read: ReadInput, name: str | None, lattice: Lattice) -> LocalField | None:
+    return read_field_rows(name, read.folder, lattice) if name else None
+
+
+def _regions(read: ReadInput) -> tuple[Region, ...]:
+    return tuple(
+        one.region(_section(read, f"regions.{number}.thresholds.draw"))
+        for number, one in enumerate(read.settings.regions or ())
+    )
+
+
+def mu_star(settings: Input) -> float:
+    """Return μ* = μ/(1 + μ/K), in units of stress."""
+    mu, bulk = settings.elasticity.shear_modulus, settings.elasticity.bulk_modulus
+    return mu / (1 + mu / bulk)
+
+
+def mean_slip(read: ReadInput) -> float:
+    """Return ε̄₀, the mean slip of sites that have yielded before."""
+    return _slip_law(read).mean(_section(read, "thresholds.renewal"))
+
+
+def _slip_law(read: ReadInput) -> SlipLaw:
     law: SlipLaw = _section(read, "slip")
-    return with_data(law, mu_star) if isinstance(law, ToStress) else law
+    return with_data(law, mu_star(read.settings)) if isinstance(law, ToStress) else law
 
 
 def loading_of(read: ReadInput) -> Loading:
@@ -46,8 +73,4 @@ def loading_of(read: ReadInput) -> Loading:
 
 
 def _section(read: ReadInput, key: str) -> Any:
-    """Return a section, with what its files hold."""
-    section = section_of(read.settings, key)
-    if isinstance(section, str):
-        return preset(section)
-    return with_data(section, read.data[key]) if key in read.data else section
+    return filled(read.settings, read.data, key)

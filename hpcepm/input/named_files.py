@@ -1,47 +1,67 @@
-"""The files that an input may name: samples and fields of thresholds.
+"""The files that an input may name: samples and fields.
 
 They are a stranger's, and treated as such. Numbers follow from them: so what was read of each has a
 digest, which is kept with the input.
 """
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import partial
 from hashlib import file_digest, sha256
-from io import TextIOWrapper
 from typing import Any, Final, get_type_hints
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.files import open_regular, told
+from hpcepm.files import open_regular
 from hpcepm.model.registry import FileName
 from hpcepm.parallel.rows import Lattice, LocalField
 
+from .arrays import opened
+from .names import expanded
 from .problems import shorten
+from .tables import MOST_SAMPLES, BadFile, read_column
 
-MOST_LINE: Final = 100_000  # characters
-MOST_SAMPLES = 50_000_000
 MOST_OF_BLOCK: Final = 2**22  # values
-MOST_COMPRESSED: Final = 1100
-"""How far HDF5's compression can shrink zeros: deflate to a thousandth."""
-
-LARGEST = 1e12
-NUMBER = re.compile(
-    r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE
-)
-HEADING = re.compile(
-    r"[^\W\d]|[\"'(\[{<⟨$\\]"
-)  # a letter or a bracket; what begins as a number should be one
+LARGEST: Final = 1e12
+IN_A_FILE: Final = re.compile(r"(.+\.\w+):([^/:]+)")
+"""A file, and what is named in it."""
 
 
-class BadFile(ValueError):
-    """A named file that is missing, malformed or of the wrong shape; the message names it."""
+@dataclass
+class Statistics:
+    """What is known of the values of a file, which may come in blocks.
+
+    Attributes
+    ----------
+    count, not_positive
+        How many values there are, and how many of them are 0 or less.
+    mean, lowest
+        Of all values.
+    square
+        The sum of squared differences from the mean.
+    """
+
+    count: int = 0
+    not_positive: int = 0
+    mean: float = 0.0
+    square: float = 0.0
+    lowest: float = np.inf
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Take in more values: means of parts are put together (Chan, Golub and LeVeque, 1983)."""
+        n, mean = values.size, float(values.mean())
+        apart, total = mean - self.mean, self.count + n
+        self.square += float(((values - mean) ** 2).sum()) + apart**2 * self.count * n / total
+        self.mean += apart * n / total
+        self.count, self.lowest = total, min(self.lowest, float(values.min()))
+        self.not_positive += int((values <= 0).sum())
+
+    @property
+    def std(self) -> float:
+        """The standard deviation."""
+        return float((self.square / max(self.count, 1)) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -56,35 +76,59 @@ class NamedFiles:
         Where relative names begin.
     shape
         (nx, ny) of the lattice.
-    digests
+    digests, statistics
         Of what was read, by the name in the input.
     """
 
     folder: str
     shape: tuple[int, int]
     digests: dict[str, str] = field(default_factory=dict)
+    statistics: dict[str, Statistics] = field(default_factory=dict)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
-        """Return the values of ``f.csv`` or ``f.h5:/path`` as one row."""
+        """Return the values of ``f.csv``, ``f.npy`` or ``f.h5:/path`` as one row."""
         values = read_samples(name, self.folder)
         self.digests[name] = _digest(values.shape, [values])
+        self.statistics[name] = Statistics()
+        self.statistics[name].add(values)
         return values
 
     def array(self, name: str) -> NDArray[np.float64]:
-        """Return the dataset ``f.h5:/path``, of any shape."""
-        with _opened(*split_name(name, self.folder)) as found:
+        """Return ``f.npy`` or the dataset ``f.h5:/path``, of any shape."""
+        with opened(*split_name(name, self.folder)) as found:
             values = np.asarray(found[()], np.float64)
         self.digests[name] = _digest(values.shape, [values])
         return values
 
-    def check_field(self, name: str) -> None:
-        """Check that ``f.h5:/path`` has a finite value for each site, without reading it whole."""
-        blocks = _checked_blocks(name, self.folder, self.shape)
+    def of_lattice(self, name: str) -> NDArray[np.float64]:
+        """Return ``f.npy`` or ``f.h5:/path``, which must have a finite value for each site."""
+        blocks = list(_checked_blocks(name, self.folder, self.shape, "value at"))
         self.digests[name] = _digest(self.shape, blocks)
+        return np.concatenate(blocks)
+
+    def check_field(self, name: str) -> float:
+        """Check that an array has a finite value for each site, without reading it whole.
+
+        Returns the lowest.
+        """
+        known = self.statistics[name] = Statistics()
+
+        def blocks() -> Iterator[NDArray[np.float64]]:
+            for block in _checked_blocks(name, self.folder, self.shape):
+                known.add(block)
+                yield block
+
+        self.digests[name] = _digest(self.shape, blocks())
+        return known.lowest
+
+    def unread(self, section: Any) -> str:
+        """Return the key of the first file that a section names and that was not read."""
+        named = _names_in(section).items()
+        return next((key for key, name in named if name and name not in self.digests), "file")
 
     def add_unread(self, section: Any) -> None:
         """Add the files that a section names and a plug-in has read in its own way, by bytes."""
-        for name in _names_in(section):
+        for name in _names_in(section).values():
             if name and name not in self.digests:
                 with open_regular(split_name(name, self.folder)[0]) as file:
                     self.digests[name] = file_digest(file, "sha256").hexdigest()
@@ -98,41 +142,49 @@ def _digest(shape: tuple[int, ...], blocks: Iterable[NDArray[np.float64]]) -> st
     return digest.hexdigest()
 
 
-def _names_in(section: Any) -> list[str]:
+def _names_in(section: Any) -> dict[str, str | None]:
     """Return what a section says for its keys that are names of files."""
     if not is_dataclass(section):
-        return []
+        return {}
     hints = get_type_hints(type(section), include_extras=True)
-    return [getattr(section, f.name) for f in fields(section) if hints[f.name] == FileName]
+    named = [f.name for f in fields(section) if hints[f.name] in (FileName, FileName | None)]
+    return {key: getattr(section, key) for key in named}
 
 
 def split_name(name: str, folder: str) -> tuple[str, str]:
-    """Return the path of a file and, of ``f.h5:/path``, the dataset in it.
+    """Return the path of a file, and what is named in it.
 
-    Relative paths start at ``folder``.
+    That is the dataset of ``f.h5:/path``, or the column of ``f.csv:sigma_c``. Relative paths start
+    at ``folder``.
+
+    Raises
+    ------
+    ValueError
+        It is no such name; the message says why.
     """
-    file, colon, dataset = name.rpartition(":/")
+    file, colon, part = name.rpartition(":/")
     if not colon:
-        file, dataset = name, ""
-    return os.path.join(folder, file), dataset
+        found = IN_A_FILE.fullmatch(name)
+        file, part = (found[1], found[2]) if found else (name, "")
+        if part and file.endswith((".h5", ".hdf5")):
+            raise BadFile(f"{shorten(name)}: write {shorten(f'{file}:/{part}')}")
+    elif file.endswith((".csv", ".txt", ".dat")):
+        raise BadFile(f"{shorten(name)}: write {shorten(f'{file}:{part}')}")
+    return os.path.join(folder, expanded(file)), part
 
 
 def read_samples(name: str, folder: str) -> NDArray[np.float64]:
-    """Return the values of ``f.csv`` or ``f.h5:/path`` as one row.
-
-    A CSV file has one column and may have a heading; a dataset may have any shape.
-    """
-    path, dataset = split_name(name, folder)
-    if dataset or path.endswith((".h5", ".hdf5")):
-        with _opened(path, dataset) as found:
+    """Return the values of a column of a CSV file, or of an array, as one row."""
+    path, part = split_name(name, folder)
+    if ":/" in name or path.endswith((".h5", ".hdf5", ".npy", ".npz")):
+        with opened(path, part) as found:
             if found.size is not None and found.size > MOST_SAMPLES:
                 raise BadFile(
-                    f"{path}:/{dataset}: has {found.size} values; "
-                    f"at most {MOST_SAMPLES} can be used"
+                    f"{path}: has {found.size} values; at most {MOST_SAMPLES} can be used"
                 )
             values = np.asarray(found[()], np.float64).ravel()
     else:
-        values = _read_column(path)
+        values = read_column(path, part)
     if values.size == 0:
         raise BadFile(f"{path}: holds no values")
     bad = _first_bad(values)
@@ -145,31 +197,30 @@ def read_samples(name: str, folder: str) -> NDArray[np.float64]:
 
 
 def _checked_blocks(
-    name: str, folder: str, shape: tuple[int, int]
+    name: str, folder: str, shape: tuple[int, int], what: str = "value of site"
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield ``f.h5:/path`` some rows at a time; check that each site has one finite value."""
+    """Yield an array some rows at a time; check that each site has one finite value."""
     path, dataset = split_name(name, folder)
+    whole = f"{path}:/{dataset}" if dataset else path
     n_rows = max(1, MOST_OF_BLOCK // shape[1])
-    with _opened(path, dataset) as found:
+    with opened(path, dataset) as found:
         if found.shape != shape:
-            raise BadFile(
-                f"{path}:/{dataset}: has shape {found.shape}, but lattice.shape is {shape}"
-            )
+            raise BadFile(f"{whole}: has shape {found.shape}, but lattice.shape is {shape}")
         for start in range(0, shape[0], n_rows):
             values = np.asarray(found[start : start + n_rows], np.float64)
             bad = _first_bad(values)
             if bad is not None:
                 x, y = divmod(start * shape[1] + bad, shape[1])
-                said = f"the threshold of site ({x}, {y}) is {values.ravel()[bad]}"
+                said = f"the {what} ({x}, {y}) is {values.ravel()[bad]}"
                 limit = f"it must be a number of at most {LARGEST:g}"
-                raise BadFile(f"{path}:/{dataset}: {said}; {limit}")
+                raise BadFile(f"{whole}: {said}; {limit}")
             yield values
 
 
 def read_field_rows(name: str, folder: str, lattice: Lattice) -> LocalField:
     """Return the rows of this rank of a checked field file."""
     path, dataset = split_name(name, folder)
-    with _opened(path, dataset) as found:
+    with opened(path, dataset) as found:
         return lattice.local_rows(found).astype(np.float64)
 
 
@@ -177,99 +228,3 @@ def _first_bad(values: NDArray[np.float64]) -> int | None:
     """Return the index of the first value that is NaN, infinite or absurd, if any."""
     bad = np.flatnonzero(~(np.abs(values) <= LARGEST))
     return int(bad[0]) if bad.size else None
-
-
-def _read_column(path: str) -> NDArray[np.float64]:
-    values: list[float] = []
-    heading_allowed = True
-    for number, row in csv_rows(path):
-        if len(row) > 1:
-            raise BadFile(f"{path}:{number}: has {len(row)} columns; one is expected")
-        if NUMBER.fullmatch(row[0]):
-            values.append(float(row[0]))
-        elif not heading_allowed or not HEADING.match(row[0]):
-            raise BadFile(f"{path}:{number}: '{shorten(row[0])}' is not a number")
-        heading_allowed = False
-        if len(values) > MOST_SAMPLES:
-            raise BadFile(f"{path}: has more than {MOST_SAMPLES} values; so many cannot be used")
-    return np.array(values)
-
-
-def csv_rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the cells of each line of a CSV file but for blank and # lines.
-
-    It is read a line at a time: a quote that nothing closes does not take in the lines after it.
-
-    Raises
-    ------
-    BadFile
-        It cannot be read, or is not a CSV file.
-    """
-    try:
-        with TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
-            for number, line in enumerate(iter(partial(file.readline, MOST_LINE), ""), 1):
-                if len(line) == MOST_LINE:
-                    raise BadFile(f"{path}:{number}: is longer than {MOST_LINE} characters")
-                row = line.strip()
-                if row and not row.startswith("#"):
-                    quoted = '"' in row  # else there is nothing that takes a parser, and its time
-                    cells = next(csv.reader([row], strict=True)) if quoted else row.split(",")
-                    yield number, [cell.strip() for cell in cells]
-    except OSError as error:
-        raise BadFile(told(path, error)) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadFile(f"{path}: is not a CSV file: {error}") from None
-
-
-@contextmanager
-def _opened(path: str, dataset: str) -> Iterator[h5py.Dataset]:
-    """Open a dataset that lies whole in its own file."""
-    if not dataset:
-        raise BadFile(f"{path}: name the dataset too, as {os.path.basename(path)}:/path")
-    try:
-        with open_regular(path) as file:
-            if not file.read(1):  # as of /proc, of which some let HDF5 wait for more
-                raise BadFile(f"{path}: is empty")
-    except OSError as error:
-        raise BadFile(told(path, error)) from None
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise BadFile(f"{path}: is not a readable HDF5 file ({shorten(str(error), 80)})") from None
-    with file:
-        try:
-            yield _dataset_in(file, path, dataset)
-        except (OSError, RuntimeError, KeyError, MemoryError) as error:
-            said = shorten(str(error), 80)
-            raise BadFile(f"{path}:/{dataset}: cannot be read ({said})") from None
-
-
-def _dataset_in(file: h5py.File, path: str, dataset: str) -> h5py.Dataset:
-    """Return a dataset of numbers.
-
-    Links and storage elsewhere could show other files of this machine.
-    """
-    here: h5py.Group | h5py.Dataset = file
-    for part in dataset.strip("/").split("/"):
-        if part in ("", "."):
-            raise BadFile(f"{path}: name a dataset, not /{dataset}")
-        link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
-        if isinstance(link, h5py.ExternalLink | h5py.SoftLink):
-            raise BadFile(f"{path}:/{dataset}: is a link; only data in the file itself are read")
-        if link is None:
-            raise BadFile(f"{path}: has no dataset /{dataset}")
-        here = here[part]
-    if not isinstance(here, h5py.Dataset):
-        raise BadFile(f"{path}:/{dataset}: is a group, not a dataset")
-    if here.shape is None:
-        raise BadFile(f"{path}:/{dataset}: is empty")
-    if here.external or here.is_virtual:
-        said = "keeps its data in other files; only data in the file itself are read"
-        raise BadFile(f"{path}:/{dataset}: {said}")
-    if here.dtype.kind not in "fiu":
-        raise BadFile(f"{path}:/{dataset}: holds {here.dtype}, not numbers")
-    stored = here.id.get_storage_size()
-    if stored * (MOST_COMPRESSED if here.compression else 1) < here.nbytes:
-        said = f"declares {here.size} values but stores only {stored} bytes"
-        raise BadFile(f"{path}:/{dataset}: {said}")
-    return here

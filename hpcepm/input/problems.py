@@ -19,6 +19,14 @@ class InputError(Exception):
         return type(self), (self.problems,)
 
 
+SYNONYMS = {
+    **dict.fromkeys(("eshelby", "eshelbian", "elastic", "quadrupole", "quadrupolar"), "continuum"),
+    **dict.fromkeys(("mean_field", "mean-field", "mean field", "meanfield"), "uniform"),
+    **dict.fromkeys(("gaussian", "gauss"), "normal"),
+}
+"""What people call what has another name here."""
+
+
 def dotted(path: Path) -> str:
     """Return a path as the user writes it: ``lattice.shape[0]``."""
     text = ""
@@ -35,9 +43,11 @@ def dotted(path: Path) -> str:
 
 def shown(value: object) -> str:
     """Return a value as it may be quoted in a message."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, dict):
         return "a mapping"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
     if value is None:
         return "nothing"
@@ -50,10 +60,30 @@ def shown(value: object) -> str:
     return shorten(repr(value))
 
 
+def nearest(word: object, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Return the known word that another is most like, if it is like any."""
+    close = get_close_matches(str(word), list(known), 1, likeness)
+    lower, meant = {name.lower(): name for name in known}, str(word).lower()
+    return close[0] if close else lower.get(SYNONYMS.get(meant, meant))
+
+
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return a suggestion in brackets, with a space before it, or nothing."""
-    close = get_close_matches(str(word), list(known), 1, 0.6)
-    if not close:
-        lower = {name.lower(): name for name in known}
-        close = [lower[str(word).lower()]] if str(word).lower() in lower else []
-    return f" (did you mean '{close[0]}'?)" if close else ""
+    close = nearest(word, known)
+    return f" (did you mean '{close}'?)" if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as ``'a', 'b' or 'c'``."""
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def not_one_of(value: object, names: Iterable[str], otherwise: str = "") -> str:
+    """Say that a value is none of some words, which was meant, or what else to write."""
+    expected = list(names)
+    said = f"must be {listed(expected)}"
+    if value is None:
+        return f"{said}; nothing stands here"
+    word = {1: "one", 2: "two"}.get(value, value) if type(value) is int else value
+    return f"{said}, not {shown(value)}{did_you_mean(word, expected) or otherwise}"

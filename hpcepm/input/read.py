@@ -6,8 +6,7 @@ On one rank; nothing here is collective.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import yaml
@@ -15,16 +14,25 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hpcepm.files import open_regular, told
+from hpcepm.model.distributions import Distribution, GivenField, Samples, preset
+from hpcepm.model.registry import with_data
 
-from .named_files import NamedFiles
-from .problems import InputError, Path, did_you_mean, dotted, shorten, shown
-from .schema import Choice, Input, Section
+from .named_files import NamedFiles, Statistics
+from .names import expanded
+from .plain import plain
+from .problems import InputError, Path, dotted, nearest, shorten
+from .schema import Input
+from .sections import Section
 from .strict_yaml import MOST_BYTES, Document, parse
+from .wording import is_of_mapping, missing, said_of, unknown_key, wrapped
 
 Model = TypeVar("Model", bound=Section)
 
 WITH_FILES = ("kernel", "thresholds.initial", "thresholds.renewal", "slip", "loading")
 """Sections that may name files."""
+
+BELOW_0 = -1e-9
+"""A drawn threshold below 0, and not for the rounding of a distribution that is cut off there."""
 
 BYTES_PER_SITE = 50  # the fields and what an engine needs at the least
 
@@ -47,6 +55,8 @@ class ReadInput:
         Where the input lies; the files it names are relative to it.
     place_of_shape
         Where ``lattice.shape`` stands.
+    statistics
+        Of the values of samples and fields, by the names of their files in the input.
     """
 
     text: str
@@ -55,6 +65,7 @@ class ReadInput:
     files: dict[str, str]
     folder: str
     place_of_shape: str
+    statistics: dict[str, Statistics] = field(default_factory=dict)
 
 
 def read_input(path: str, assignments: list[str], directory: str | None = None) -> ReadInput:
@@ -92,8 +103,8 @@ def read_mapping(
 ) -> ReadInput:
     """Return a valid input from the path of a YAML file or a mapping, with some keys changed.
 
-    Files that a mapping names are looked for in the present folder. The text of the input is what
-    was changed, written as YAML.
+    Files that a mapping names are looked for in the present folder. Values may be of numpy, tuples
+    and paths. The text of the input is what was changed, written as YAML.
 
     Raises
     ------
@@ -102,18 +113,16 @@ def read_mapping(
     """
     if isinstance(source, Mapping):
         document, path = Document("input", {}, {(): "input"}), "input"
+        source = plain(source, path)
     else:
         path = os.fspath(source)
         document = parse(bytes_of(path), path)
         source = document.content
+    changes = {key: plain(value, f"{shorten(key)}=…", (key,)) for key, value in changes.items()}
+    document.content = _merged(source, changes)
     try:
-        document.content = _merged(source, changes)
         text = yaml.safe_dump(document.content, sort_keys=False, allow_unicode=True)
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # the last two: a huge number, a deep nest
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError([f"{path}: holds what no input can: {shorten(str(error))}"]) from None
     for key in changes:
         document.places[(key,)] = document.key_places[(key,)] = f"{key}=…"
@@ -131,16 +140,27 @@ def _read(document: Document, text: str, path: str, directory: str | None) -> Re
     settings = validated(document, Input)
     if not _writable(directory or path):
         raise InputError([f"{shorten(directory or path)}: is not a name in UTF-8"])
-    if directory is not None or not settings.output.directory:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        named = {"directory": directory or os.path.join("runs", stem)}
-        output = settings.output.model_copy(update=named)
-        settings = settings.model_copy(update={"output": output})
+    named = {"directory": _directory(document, settings, path, directory)}
+    output = settings.output.model_copy(update=named)
+    settings = settings.model_copy(update={"output": output})
     folder = os.path.dirname(os.path.abspath(path))
     files = NamedFiles(folder, (settings.lattice.shape[0], settings.lattice.shape[1]))
     data = _load_named_files(document, settings, files)
     place = document.place(("lattice", "shape"))
-    return ReadInput(text, settings, data, files.digests, folder, place)
+    return ReadInput(text, settings, data, files.digests, folder, place, files.statistics)
+
+
+def _directory(document: Document, settings: Input, path: str, directory: str | None) -> str:
+    """Return where the run goes, by the option ``--output``, the input, or its name."""
+    name = directory or settings.output.directory
+    if not name:
+        return os.path.join("runs", os.path.splitext(os.path.basename(path))[0])
+    try:
+        return expanded(name)
+    except ValueError as error:
+        at = "--output" if directory else document.place(("output", "directory"))
+        key = "" if directory else "output.directory: "
+        raise InputError([f"{at}: {key}{error}"]) from None
 
 
 def refuse_too_large(read: ReadInput, memory: int) -> None:
@@ -173,20 +193,47 @@ def bytes_of(path: str) -> bytes:
         with open_regular(path) as file:
             return file.read(MOST_BYTES + 1) or b""  # None: a file of /proc without an end
     except IsADirectoryError:
-        raise InputError([f"{name}: is a directory; name the file in it"]) from None
+        said = "is a directory; name the file in it"
+        if os.path.exists(os.path.join(path, "run.h5")):
+            said = f"is a directory of a run; name its input, or see it by: hpcepm plot {name}"
+        raise InputError([f"{name}: {said}"]) from None
     except FileNotFoundError:
-        raise InputError([f"{name}: no such file"]) from None
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise InputError([f"{name}: no such file{_like(path)}"]) from None
+    except OSError as error:
         raise InputError([told(name, error)]) from None
+    except ValueError:
+        raise InputError([f"{name}: is a name that no file can have"]) from None
+
+
+def _like(path: str) -> str:
+    """Suggest a file of a similar name, or say where none is."""
+    folder, name = os.path.split(path)
+    try:
+        files = [one for one in sorted(os.listdir(folder or "."))[:10_000] if "." in one]
+    except OSError:
+        return f"; there is no folder {shorten(folder, 200)}" if folder else ""
+    close = nearest(name, files)
+    return f"; did you mean {shorten(os.path.join(folder, close), 200)}?" if close else ""
 
 
 def validated(document: Document, model: type[Model]) -> Model:
     """Return what a document says, by its schema; raise `InputError` with all that is wrong."""
     try:
-        return model.model_validate(document.content)
+        return model.model_validate(document.content, context={"written": True})
     except ValidationError as error:
         lines = [_line(document, model, details) for details in error.errors(include_url=False)]
-        raise InputError(sorted(dict.fromkeys(lines), key=_in_order_of_place)) from None
+        raise InputError(sorted(_joined(lines), key=_in_order_of_place)) from None
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """Return lines in which what a value may be instead is told once."""
+    found: dict[str, str] = {}
+    for line in dict.fromkeys(lines):
+        place, must_be, said = line.partition(": must be ")
+        before = found.get(place) if must_be else None
+        either = before.rpartition(", not ")[0] if before else ""
+        found[place if must_be else line] = f"{either} or {said}" if either else line
+    return list(found.values())
 
 
 def _in_order_of_place(line: str) -> tuple[int, ...]:
@@ -198,28 +245,34 @@ def _line(document: Document, model: type[Section], details: ErrorDetails) -> st
     kind = details["type"]
     path = _as_written(document.content, details["loc"], kind == "missing")
     value = details["input"]
-    context = details.get("ctx", {})
     if kind == "missing":
-        return f"{document.place(path[:-1])}: {dotted(path)}: is required"
+        where = document.place(path[:-1])
+        return f"{where}: {dotted(path)}: {missing(dotted(path))}"
     if kind == "extra_forbidden":
-        known = _known_keys(model, path[:-1], document.content)
-        hint = did_you_mean(path[-1], known) or (
-            f" (known here: {', '.join(known)})" if known else ""
+        where, said = (
+            document.place(path, of_key=True),
+            unknown_key(model, path, document.content, value),
         )
-        return f"{document.place(path, of_key=True)}: {dotted(path)}: unknown key{hint}"
-    where = f"{document.place(path)}: {dotted(path) or 'input'}: "
-    if kind == "literal_error":
-        expected = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        return (
-            where
-            + f"must be {context['expected']}, not {shown(value)}{did_you_mean(value, expected)}"
-        )
+        return f"{where}: {dotted(path)}: {said}"
+    said = said_of(details, path)
     if kind == "value_error":
-        return where + str(context["error"])
-    message = details["msg"].removeprefix("Input ")
-    if kind == "model_type" or kind.endswith("model_attributes_type"):
-        message = "should be a mapping of keys and values"
-    return where + f"{message}, not {shown(value)}"
+        path, said = _of_its_key(document.content, model, path, said)
+    if is_of_mapping(kind) and ";" not in said:
+        said += wrapped(model, path, value)
+    return f"{document.place(path)}: {dotted(path) or 'input'}: {said}"
+
+
+def _of_its_key(content: Any, model: type[Section], path: Path, said: str) -> tuple[Path, str]:
+    """Return the path of the key that a message begins with, as ``loading.cycle: …``, and the rest.
+
+    So a check of a whole section, or of the whole input, tells where the wrong value stands.
+    """
+    key, colon, rest = said.partition(": ")
+    parts = key.split(".")
+    for part in path:
+        content = content[part]
+    known = isinstance(content, dict) and parts[0] in (content if path else model.model_fields)
+    return ((*path, *parts), rest) if colon and known else (path, said)
 
 
 def _as_written(content: Any, location: tuple[int | str, ...], last_is_missing: bool) -> Path:
@@ -242,44 +295,65 @@ def _as_written(content: Any, location: tuple[int | str, ...], last_is_missing: 
     return tuple(path)
 
 
-def _known_keys(model: type[Section], path: Path, content: Any) -> list[str]:
-    """Return the keys that a mapping of the input may have."""
-    inside, fields = content, model.model_fields
-    for part in path:
-        inside = inside[part]
-        if (
-            part not in fields
-        ):  # a name of the user's own choice, of the same schema as its neighbours
-            continue
-        field = fields[str(part)]
-        for choice in field.metadata:
-            if isinstance(choice, Choice):
-                return choice.keys(inside)
-        choices = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        fields = next(
-            c for c in choices if isinstance(c, type) and issubclass(c, Section)
-        ).model_fields
-    return [field.alias or name for name, field in fields.items()]
-
-
 def _load_named_files(document: Document, settings: Input, files: NamedFiles) -> dict[str, Any]:
     """Return what the files that sections name hold, by section."""
     data: dict[str, Any] = {}
     problems: list[str] = []
-    for key in WITH_FILES:
+    of_regions = [f"regions.{k}.thresholds.draw" for k in range(len(settings.regions or ()))]
+
+    def complain(path: Path, said: object) -> None:
+        problems.append(f"{document.place(path)}: {dotted(path)}: {said}")
+
+    for key in (*WITH_FILES, *of_regions):
         section = section_of(settings, key)
         try:
             if hasattr(section, "read_files"):
                 data[key] = section.read_files(files)
             files.add_unread(section)
         except (ValueError, OSError) as error:
-            path = (*key.split("."), "file")
-            problems.append(f"{document.place(path)}: {dotted(path)}: {error}")
+            complain((*_path_of(key), files.unread(section)), error)
+    if settings.initial_plastic_strain is not None:
+        try:
+            files.check_field(settings.initial_plastic_strain)
+        except ValueError as error:
+            complain(("initial_plastic_strain",), error)
+    for key in ("thresholds.initial", "thresholds.renewal", *of_regions):
+        low = None
+        if not problems and settings.yielding.sides == "two":
+            low = _too_low(filled(settings, data, key))
+        if low is not None:
+            said = f"has thresholds down to {low:.3g}, and with yielding.sides: two they must be"
+            complain(_path_of(key), f"{said} above 0; take others")
     if problems:
         raise InputError(problems)
     return data
 
 
+def _too_low(thresholds: Any) -> float | None:
+    """Return the lowest threshold if it is not above 0."""
+    if isinstance(thresholds, GivenField):
+        return thresholds.data if thresholds.data <= 0 else None
+    if not isinstance(thresholds, Distribution):
+        return None
+    low, limit = thresholds.limits[0], 0.0 if isinstance(thresholds, Samples) else BELOW_0
+    return low if low <= limit else None
+
+
+def _path_of(key: str) -> Path:
+    return tuple(int(part) if part.isdigit() else part for part in key.split("."))
+
+
+def filled(settings: Input, data: Mapping[str, Any], key: str) -> Any:
+    """Return a section with what its files hold; a preset is written out."""
+    section = section_of(settings, key)
+    if isinstance(section, str):
+        return preset(section)
+    return with_data(section, data[key]) if key in data else section
+
+
 def section_of(settings: Input, key: str) -> Any:
     """Return the section of a dotted key."""
-    return reduce(getattr, key.split("."), settings)
+    inside: Any = settings
+    for part in _path_of(key):
+        inside = inside[part] if isinstance(part, int) else getattr(inside, str(part))
+    return inside

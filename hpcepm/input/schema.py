@@ -4,213 +4,62 @@ Sections that are physics (thresholds, slip, kernel, loading) are the dataclasse
 found by name in its registries; the others are here.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, fields
-from functools import cache
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    create_model,
+    SerializerFunctionWrapHandler,
+    model_serializer,
     model_validator,
 )
-from pydantic_core import (
-    CoreSchema,
-    InitErrorDetails,
-    PydanticKnownError,
-    ValidationError,
-    core_schema,
-)
+from pydantic_core import ValidationError
 
-from hpcepm.layout import ALWAYS_THERE, FIELDS
+from hpcepm.layout import ALWAYS_THERE, SAME_STRAIN
+from hpcepm.model.clock import Maxwell
+from hpcepm.model.clock import clock as clocks
 from hpcepm.model.distributions import PRESETS, GivenField
 from hpcepm.model.distributions import distribution as distributions
 from hpcepm.model.engines import ENGINES
+from hpcepm.model.kernel import Shuffled
 from hpcepm.model.kernel import kernel as kernels
-from hpcepm.model.loading import Cycles, Segments
+from hpcepm.model.loading import Cycles, Machine, Sine
 from hpcepm.model.loading import loading as loadings
-from hpcepm.model.loading.path import Turn
-from hpcepm.model.registry import FileName as FileName
-from hpcepm.model.registry import NotNegative as NotNegative
-from hpcepm.model.registry import Number as Number
-from hpcepm.model.registry import Positive as Positive
-from hpcepm.model.registry import Registry
+from hpcepm.model.registry import FileName, NotNegative, Positive
 from hpcepm.model.slip import ToStress
 from hpcepm.model.slip import slip as slips
 from hpcepm.model.yielding.rule import Damage, Yielding
+from hpcepm.schedule import Cadence, is_known, travelled, turns_of
 
-from .problems import did_you_mean, shown
+from .clock import EXAMPLE, MAXWELL, ClockChoice, time_of
+from .loading import LoadingChoice
+from .maxwell import check_maxwell
+from .output import CadenceInput, OutputInput
+from .problems import shown
+from .regions import RegionInput, problems_of
+from .seconds import SECONDS
+from .sections import Choice, Section, keys_of, problem_at
+from .values import whole_meant
 
 MOST_RECORDS = 10_000_000
-FIELD_NAMES = tuple(FIELDS)
 
 
 def _is_no_truth(value: Any) -> Any:
     """Refuse ``true`` and ``1.0``, which Python takes for 1."""
     if isinstance(value, bool | float):
-        raise ValueError(
-            f"must be a whole number, not {value!r}".replace("True", "true").replace(
-                "False", "false"
-            )
-        )
+        raise ValueError(f"must be a whole number, not {shown(value)}{whole_meant(value)}")
     return value
 
 
-class Section(BaseModel):
-    """A mapping of the input: unknown keys, wrong types, NaN and infinity are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
-
-
-@cache
-def keys_of(kind: type) -> type[Section]:
-    """Return the keys of a section whose values are the fields of a dataclass."""
-    hints = get_type_hints(kind, include_extras=True)
-    keys: Any = {
-        f.name: (hints[f.name], ... if f.default is MISSING else f.default) for f in fields(kind)
-    }
-    return create_model(kind.__name__, __base__=Section, **keys)
-
-
-class Choice:
-    """A section that is one of the dataclasses of a registry, or a preset.
-
-    Parameters
-    ----------
-    registry
-        The dataclasses by name, those of plug-ins included, and which key names them.
-    more
-        Others that this section can be.
-    presets
-        Words that may stand for the whole section.
-    """
-
-    def __init__(
-        self,
-        registry: Registry,
-        more: Mapping[str, type] | None = None,
-        presets: Iterable[str] = (),
-    ) -> None:
-        self.registry = registry
-        self.key = registry.key
-        self.more = more or {}
-        self.presets = list(presets)
-
-    def __get_pydantic_core_schema__(self, *_: Any) -> CoreSchema:
-        written = core_schema.plain_serializer_function_ser_schema(self.written)
-        return core_schema.no_info_plain_validator_function(self.read, serialization=written)
-
-    @property
-    def kinds(self) -> dict[str, type]:
-        """All that the section can be, by name."""
-        return {**self.registry, **self.more}
-
-    def keys(self, content: dict[str, Any]) -> list[str]:
-        """Return the keys that a section may have, by what it says that it is."""
-        kind = self._kind(content.get(self.key, self.registry.default))
-        return [self.key, *keys_of(kind).model_fields]
-
-    def read(self, value: Any) -> Any:
-        """Return the dataclass that a section is, or the preset."""
-        if type(value) in self.kinds.values() or value in self.presets:
-            return value
-        if not isinstance(value, dict):
-            if self.presets:
-                raise PydanticKnownError("literal_error", {"expected": _listed(self.presets)})
-            raise PydanticKnownError("model_type", {"class_name": self.key})
-        kind = self._kind(value.get(self.key, self.registry.default))
-        others = {key: one for key, one in value.items() if key != self.key}
-        return kind(**dict(keys_of(kind).model_validate(others)))
-
-    def _kind(self, name: Any) -> type:
-        """Return what is called so."""
-        if isinstance(name, str) and name in self.kinds:
-            return self.kinds[name]
-        if self.registry.default is not None:
-            wrong = InitErrorDetails(
-                type="literal_error",
-                loc=(self.key,),
-                input=name,
-                ctx={"expected": _listed(self.kinds)},
-            )
-            raise ValidationError.from_exception_data(self.key, [wrong])
-        if not isinstance(name, str):
-            raise ValueError(
-                "name a distribution, such as {distribution: weibull, shape: 2, scale: 1}"
-            )
-        known = did_you_mean(name, self.kinds) or f" (known: {', '.join(self.kinds)})"
-        raise ValueError(f"unknown {self.key} {shown(name)}{known}")
-
-    def written(self, value: Any) -> Any:
-        """Return a section as the input has it."""
-        if isinstance(value, str):
-            return value
-        name = next(name for name, kind in self.kinds.items() if kind is type(value))
-        return {self.key: name, **{f.name: getattr(value, f.name) for f in fields(value)}}
-
-
-class LoadingChoice(Choice):
-    """``loading``: one of the registry, a list of strains to reach, or cycles of strain."""
-
-    def keys(self, content: dict[str, Any]) -> list[str]:
-        """Return the keys that a section may have, by what it says that it is."""
-        if "cycle" in content:
-            return [self.key, *keys_of(Cycles).model_fields]
-        return [*super().keys(content), "cycle", "cycles"]
-
-    def read(self, value: Any) -> Any:
-        """Return the dataclass that a section is."""
-        if isinstance(value, list | tuple) and not isinstance(value, Segments | Cycles):
-            return self._segments(value)
-        if isinstance(value, dict) and "cycle" in value and self._is_strain(value):
-            others = {key: _as_tuple(one) for key, one in value.items() if key != self.key}
-            return Cycles(**dict(keys_of(Cycles).model_validate(others)))
-        return value if isinstance(value, Segments | Cycles) else super().read(value)
-
-    def _is_strain(self, content: Mapping[str, Any]) -> bool:
-        return content.get(self.key, self.registry.default) == "strain"
-
-    def _segments(self, content: Sequence[Any]) -> Segments:
-        targets = []
-        for number, one in enumerate(content):
-            if not isinstance(one, dict) or not self._is_strain(one):
-                raise ValueError(
-                    f"number {number + 1} of the list: write {{control: strain, target: …}}"
-                )
-            others = {key: value for key, value in one.items() if key != self.key}
-            targets.append(SegmentInput.model_validate(others).target)
-        return Segments(**dict(keys_of(Segments).model_validate({"targets": tuple(targets)})))
-
-    def written(self, value: Any) -> Any:
-        """Return a section as the input has it."""
-        if isinstance(value, Segments):
-            return [{self.key: "strain", "target": target} for target in value.targets]
-        if isinstance(value, Cycles):
-            return {self.key: "strain", "cycle": list(value.cycle), "cycles": value.cycles}
-        return super().written(value)
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-class SegmentInput(Section):
-    """One of a list of loadings."""
-
-    target: Turn
-
-
-def _listed(names: Iterable[str]) -> str:
-    *others, last = map(repr, names)
-    return f"{', '.join(others)} or {last}" if others else last
-
-
 class LatticeInput(Section):
-    """``lattice``: number of sites along x and y."""
+    """``lattice``: number of sites along x and y.
+
+    Attributes
+    ----------
+    shape : 1
+        Sites along x and along y, at least 2 and 3. They need not be equal, even, or a multiple of
+        anything.
+    """
 
     shape: Annotated[list[Annotated[int, Field(ge=2, le=2**20)]], Field(min_length=2, max_length=2)]
 
@@ -224,21 +73,45 @@ class LatticeInput(Section):
 
 
 class ElasticityInput(Section):
-    """``elasticity``: μ and K, in units of stress."""
+    """``elasticity``: μ and K.
+
+    Attributes
+    ----------
+    shear_modulus : stress
+        μ: Σ = 2μ (ε − ⟨ε_p⟩), and an event changes stress by its slip times about
+        μ* = μ/(1 + μ/K).
+    bulk_modulus : stress
+        K, two-dimensional: K = λ + μ. It matters by μ* = μ/(1 + μ/K) alone.
+    """
 
     shear_modulus: Positive = 14.7
     bulk_modulus: Positive = 52.0
 
 
 class ThresholdsInput(Section):
-    """``thresholds``: at the start, and after each event of a site."""
+    """``thresholds``: at the start, and after each event of a site.
+
+    Attributes
+    ----------
+    initial
+        p_i, of which thresholds σ_c are drawn at the start: a preset or a distribution.
+    renewal
+        p_r, of which a threshold is drawn after each event of a site: a preset or a distribution.
+    """
 
     initial: Annotated[Any, Choice(distributions, {"field": GivenField}, PRESETS)] = "ESL"
     renewal: Annotated[Any, Choice(distributions, presets=PRESETS)] = "MCT"
 
 
 class InitialStressInput(Section):
-    """``initial_stress``: standard deviation of the equilibrated stress at strain 0."""
+    """``initial_stress``: of the equilibrated stress at strain 0.
+
+    Attributes
+    ----------
+    std : stress
+        w, the standard deviation of a Gaussian stress in mechanical equilibrium,
+        σ̂ ∝ √|Ĝ(q)| ξ̂(q).
+    """
 
     std: NotNegative = 0.0
 
@@ -269,69 +142,75 @@ class YieldingInput(keys_of(Yielding)):  # type: ignore[misc]
         return Yielding(**{**dict(self), "damage": damage})
 
 
-class ObservablesInput(Section):
-    """``output.observables``: strain between two records."""
-
-    every: Positive = 0.005
-
-
-class FieldsInput(Section):
-    """``output.fields``: strain between two snapshots, and which fields they hold."""
-
-    every: Positive = 0.25
-    names: Annotated[list[Literal[FIELD_NAMES]], Field(min_length=1)] = list(ALWAYS_THERE)  # type: ignore[valid-type]
-
-    @model_validator(mode="after")
-    def _each_once(self) -> "FieldsInput":
-        if len(set(self.names)) < len(self.names):
-            raise ValueError("names: each field can be named once")
-        return self
-
-
-class OutputInput(Section):
-    """``output``."""
-
-    directory: FileName = ""
-    observables: ObservablesInput = ObservablesInput()
-    fields: FieldsInput | None = None
-    avalanches: bool = True
-
-
-_DURATION = re.compile(
-    r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)\s*"
-)
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def _duration(value: Any) -> Any:
-    """Return the seconds of ``30 min``; anything else is an error that pydantic words."""
-    if isinstance(value, str):
-        found = _DURATION.fullmatch(value)
-        if not found:
-            raise ValueError("write a time as '90 s', '30 min', '2 h' or '1 d'")
-        return float(found[1]) * _SECONDS[found[2][0]]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("write a time as '90 s', '30 min', '2 h' or '1 d'")
-    return value
-
-
 class CheckpointInput(Section):
-    """``checkpoint``: wall time between two (seconds once read), and how many to keep."""
+    """``checkpoint``: from which a run goes on.
 
-    every: Annotated[Positive, BeforeValidator(_duration)] = 1800.0
+    Attributes
+    ----------
+    every : wall time
+        Wall time between two (seconds once read).
+    keep : 1
+        How many of the newest to keep.
+    """
+
+    every: Annotated[Positive, *SECONDS] = 1800.0
     keep: Annotated[int, Field(ge=1, le=1000)] = 2
 
 
 class Input(Section):
-    """A whole input."""
+    """A whole input.
+
+    Attributes
+    ----------
+    lattice
+        The lattice, periodic in both directions.
+    elasticity
+        The elastic moduli.
+    kernel
+        How a slip changes the stress around it: δσ = G * δε_p.
+    thresholds
+        The local yield stresses σ_c: a site slips when σ ≥ σ_c.
+    slip
+        How far a site slips, by the threshold σ_c that it has just overcome.
+    regions
+        Parts of the lattice with other thresholds at the start; later ones win.
+    initial_stress
+        The stress at strain 0.
+    initial_plastic_strain
+        A dataset ``f.h5:/path`` of shape (nx, ny): ε_p at the start; σ is G * ε_p then.
+    yielding
+        When a site yields, and what it remembers.
+    clock
+        What time is. Without it a run is quasi-static: sites yield when they must, and no time
+        passes. Also written by its type alone: ``clock: {thermal: {temperature: 0.05}}``.
+    loading
+        How the glass is driven: one loading, a list of them, or cycles of strain.
+    engine
+        How stress is redistributed: the same events, at another speed.
+    seed : 1
+        The key of all random numbers: another seed, another sample of the same glass.
+    realizations : 1
+        How many independent samples are sheared in one run.
+    ranks_per_realization : 1
+        How many ranks share one of several realizations.
+    output
+        What is kept, and where.
+    checkpoint
+        From which a run goes on.
+    stall : wall time
+        After so long without a step several ranks end themselves; 0 is never.
+    """
 
     lattice: LatticeInput
     elasticity: ElasticityInput = ElasticityInput()
     kernel: Annotated[Any, Choice(kernels)] = kernels["continuum"]()
     thresholds: ThresholdsInput = ThresholdsInput()
     slip: Annotated[Any, Choice(slips)] = slips["exponential"]()
+    regions: Annotated[list[RegionInput], Field(max_length=1000)] | None = None
     initial_stress: InitialStressInput = InitialStressInput()
+    initial_plastic_strain: FileName | None = None
     yielding: YieldingInput = YieldingInput()
+    clock: Annotated[Any, ClockChoice(clocks, optional=True)] = None
     loading: Annotated[Any, LoadingChoice(loadings)]
     engine: Literal[("auto", *ENGINES)] = "auto"  # type: ignore[valid-type]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
@@ -341,7 +220,47 @@ class Input(Section):
     ] = "auto"
     output: OutputInput = OutputInput()
     checkpoint: CheckpointInput = CheckpointInput()
-    stall: Annotated[NotNegative, BeforeValidator(_duration)] = 600.0
+    stall: Annotated[NotNegative, *SECONDS] = 600.0
+
+    @property
+    def state_fields(self) -> tuple[str, ...]:
+        """Names of the fields that the state of a realization has."""
+        of_clock = self.clock.more_fields if self.clock is not None else ()
+        return (*self.yielding.rule().fields, *self.loading.more_fields, *of_clock)
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave a clock out that is not there: so runs of before are what they were."""
+        keys: dict[str, Any] = written(self)
+        return {key: one for key, one in keys.items() if key != "clock" or one is not None}
+
+    @model_validator(mode="after")
+    def _in_time(self) -> "Input":
+        """Take the defaults of a run with a clock, and see that a run without needs none."""
+        cadences = {"observables": self.output.observables, "fields": self.output.fields}
+        if self.clock is None:
+            wrong = [
+                problem_at(("output", name, "of"), f"time needs a clock: write {EXAMPLE}, say")
+                for name, cadence in cadences.items()
+                if cadence is not None and cadence.of == "time"
+            ]
+            if wrong:
+                raise ValidationError.from_exception_data("Input", wrong)
+            return self
+        if isinstance(self.clock, Maxwell):
+            check_maxwell(self)
+            self.__dict__["engine"] = "spectral"
+        elif any(isinstance(segment, Sine) for segment in self.loading.segments):
+            said = f"is of Maxwell sites: write {MAXWELL}, or a list of targets"
+            wrong = [problem_at(("loading", "waveform"), said)]
+            raise ValidationError.from_exception_data("Input", wrong)
+        if self.yielding.order == "weakest" and not self.clock.instant:
+            raise ValueError(
+                "yielding.order: weakest says nothing with this clock, by which one site yields at "
+                "a time; leave it out"
+            )
+        self.__dict__["output"] = self.output.in_time(self.clock.instant)
+        return self
 
     @model_validator(mode="after")
     def _fields_are_there(self) -> "Input":
@@ -364,16 +283,95 @@ class Input(Section):
         return self
 
     @model_validator(mode="after")
-    def _not_too_many_records(self) -> "Input":
-        cadences = {"output.observables.every": self.output.observables.every}
-        if self.output.fields is not None:
-            cadences["output.fields.every"] = self.output.fields.every
-        for key, every in cadences.items():
-            turns = self.loading.turns
-            length = self.loading.travelled(len(turns) - 1, turns[-1])
-            if length / every + len(turns) > MOST_RECORDS:
+    def _regions_and_fields_fit(self) -> "Input":
+        shape, sides = (self.lattice.shape[0], self.lattice.shape[1]), self.yielding.sides
+        wrong = list(problems_of(self.regions or [], shape, sides == "two"))
+        initial = self.thresholds.initial
+        if sides == "one" and isinstance(initial, GivenField) and initial.file_backward:
+            said = "sites yield on one side; set yielding.sides: two, or leave this out"
+            wrong.append(problem_at(("thresholds", "initial", "file_backward"), said))
+        if wrong:
+            raise ValidationError.from_exception_data("Input", wrong)
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_shuffled(self) -> "Input":
+        if isinstance(self.kernel, Shuffled):
+            if self.engine not in ("auto", "direct"):
                 raise ValueError(
-                    f"{key} is so small that there would be more than {MOST_RECORDS:,} records; "
-                    "raise it"
+                    f"engine: {self.engine} cannot shuffle what an event does; with kernel.type: "
+                    "shuffled write engine: direct, or auto"
+                )
+            if self.initial_plastic_strain is not None:
+                raise ValueError(
+                    "initial_plastic_strain: with kernel.type: shuffled no stress follows from "
+                    "plastic strain; take another kernel"
+                )
+            if isinstance(self.loading, Cycles):
+                raise ValueError(
+                    "loading.cycle: with kernel.type: shuffled a cycle does not follow from the "
+                    "wells alone, and none comes back; write a list of targets, or take another "
+                    "kernel"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _machines_are_softer_than_the_sample(self) -> "Input":
+        for segment in self.loading.segments:
+            if isinstance(segment, Machine):
+                try:
+                    segment.for_loop(2 * self.elasticity.shear_modulus)
+                except ValueError as error:
+                    said = str(error).removeprefix("stiffness ")
+                    raise ValueError(f"loading.stiffness: {said}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _listed_strains_are_reached(self) -> "Input":
+        written, fields = self.model_dump(), self.output.fields
+        if fields is None or fields.at is None:
+            return self
+        wrong = []
+        if isinstance(self.loading, Cycles) or not is_known(written):
+            said = "is for loadings of strain without rules, whose strains are known beforehand, "
+            wrong.append(f"{said}and not for cycles; write every, and of what")
+        else:
+            turns = [0.0, *turns_of(written["loading"])]
+            low, high = min(turns), max(turns)
+            beyond = [e for e in fields.at if not low - SAME_STRAIN <= e <= high + SAME_STRAIN]
+            said = f"is never reached: the load goes from {low:g} to {high:g}"
+            wrong += [f"{strain:g} {said}" for strain in beyond]
+        if wrong:
+            told = [problem_at(("output", "fields", "at"), said) for said in wrong]
+            raise ValidationError.from_exception_data("Input", told)
+        return self
+
+    @model_validator(mode="after")
+    def _not_too_many_records(self) -> "Input":
+        cadences: dict[str, CadenceInput] = {"output.observables": self.output.observables}
+        if self.output.fields is not None:
+            cadences["output.fields"] = self.output.fields
+        written = self.model_dump()
+        if self.clock is not None:
+            return self._not_too_many_in_time(cadences)
+        if not is_known(written):
+            return self
+        turns = turns_of(written["loading"])
+        for key, cadence in cadences.items():
+            every = Cadence.parse(cadence.model_dump()).every
+            length = 0.0 if cadence.of == "cycle" else travelled(turns) / every
+            if length + len(turns) > MOST_RECORDS:
+                raise ValueError(_too_many(key))
+        return self
+
+    def _not_too_many_in_time(self, cadences: dict[str, CadenceInput]) -> "Input":
+        for key, cadence in cadences.items():
+            every = cadence.every if cadence.of == "time" else None
+            if every is not None and time_of(self.loading) / every > MOST_RECORDS:
+                raise ValueError(_too_many(key))
+        return self
+
+
+def _too_many(key: str) -> str:
+    said = f"so small that there would be more than {MOST_RECORDS:,} records; raise it"
+    return f"{key}.every: {said}"

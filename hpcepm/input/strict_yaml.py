@@ -11,7 +11,9 @@ from typing import Any
 
 import yaml
 
+from .characters import DASHES, first_odd, remedy_for
 from .problems import InputError, Path, dotted, shorten
+from .yaml_words import no_key, slip_of
 
 MOST_BYTES = 50_000  # it is kept as an attribute of run.h5, and HDF5 holds 64 kB there
 MOST_DEPTH = 32
@@ -79,23 +81,43 @@ class Document:
         if len(text) > MOST_BYTES:
             raise InputError([f"{option}: is {len(text)} characters long; at most {MOST_BYTES}"])
         node = _compose(text, option)
+        builder = _Builder(option, whole_place=True)
+        value = None if node is None else builder.build(node, path)
         inside = self.content
         for depth, part in enumerate(path[:-1], 1):
             if isinstance(inside.get(part), list):
-                raise InputError(
-                    [f"{option}: {dotted(path[:depth])} is a list; set all of it, as [256, 256]"]
-                )
+                there = dotted(path[:depth])
+                whole = _flow(_with(inside[part], path[depth:], value))
+                said = f"is a list; set all of it, as --set '{there}={whole}'"
+                raise InputError([f"{option}: {there} {said}"])
             if not isinstance(inside.get(part), dict):
                 inside[part] = {}
             inside = inside[part]
             self.places.setdefault(path[:depth], option)
-        builder = _Builder(option, whole_place=True)
-        inside[path[-1]] = None if node is None else builder.build(node, path)
+        inside[path[-1]] = value
         if builder.problems:
             raise InputError(builder.problems)
         self.places.update(builder.places)
         self.key_places.update(builder.key_places)
         self.places[path] = self.key_places[path] = option
+
+
+def _with(items: list[Any], path: Path, value: Any) -> list[Any]:
+    """Return a list in which one value is another, if it is clear which was meant."""
+    first, *rest = path
+    number = int(first) if str(first).isdecimal() and len(str(first)) < 9 else None
+    if number is None and len(items) == 1 and isinstance(items[0], dict):
+        number, rest = 0, [first]
+    if number is None or number >= len(items) or len(rest) > 1:
+        return items
+    item = {**items[number], rest[0]: value} if rest and isinstance(items[number], dict) else value
+    return [*items[:number], item, *items[number + 1 :]]
+
+
+def _flow(items: list[Any]) -> str:
+    """Return a list in one line; of a long one the beginning."""
+    shown = yaml.safe_dump(items, default_flow_style=True, sort_keys=False, width=10**6).strip()
+    return shorten(shown, 160) + "]" * (len(shown) > 160)
 
 
 def parse(raw: bytes, name: str) -> Document:
@@ -106,6 +128,8 @@ def parse(raw: bytes, name: str) -> Document:
     InputError
         It is not strict YAML with a mapping at its root; every problem that can be told is.
     """
+    if raw.startswith(b"\x89HDF"):
+        raise InputError([f"{name}: is an HDF5 file, no input; to see a run: hpcepm plot RUNDIR"])
     if len(raw) > MOST_BYTES:
         raise InputError([f"{name}: is {len(raw)} bytes long; an input is at most {MOST_BYTES}"])
     try:
@@ -119,9 +143,9 @@ def parse(raw: bytes, name: str) -> Document:
     if node is None:
         raise InputError([f"{name}: is empty; at the least give lattice.shape and loading.target"])
     if not isinstance(node, yaml.MappingNode):
-        raise InputError(
-            [f"{_at(name, node.start_mark)}: expected keys and values, such as 'seed: 1'"]
-        )
+        hint = no_key(str(node.value)) if isinstance(node, yaml.ScalarNode) else None
+        said = "expected keys and values, such as 'seed: 1'" + (f"; {hint}" if hint else "")
+        raise InputError([f"{_at(name, node.start_mark)}: {said}"])
     builder = _Builder(name)
     content = builder.build(node, ())
     if builder.problems:
@@ -137,17 +161,10 @@ def _compose(text: str, name: str) -> yaml.Node | None:
     try:
         _refuse_tricks(text, name)
         return yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = _at(name, mark) if mark else name
-        said = error.problem or error.context or "cannot be read"
-        raise InputError([f"{where}: not YAML: {shorten(said, 100)}"]) from None
-    except (
-        yaml.YAMLError,
-        ValueError,
-        OverflowError,
-    ) as error:  # the last two for escapes beyond Unicode
-        raise InputError([f"{name}: not YAML: {shorten(str(error), 120)}"]) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: beyond Unicode
+        slip = slip_of(text, error)
+        where = name if slip.line is None else f"{name}:{slip.line + 1}:{slip.column + 1}"
+        raise InputError([f"{where}: not YAML: {slip.said}"]) from None
 
 
 def _refuse_tricks(text: str, name: str) -> None:
@@ -205,6 +222,7 @@ class _Builder:
                 continue
             key = str(key_node.value)
             here = (*path, key)
+            self._look_for_odd(key_node, here)
             if key in result:
                 self.problems.append(
                     f"{where}: {dotted(here)}: given twice; first at {self.key_places[here]}"
@@ -216,6 +234,7 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, path: Path) -> Any:
         kind, text = node.tag.rsplit(":", 1)[-1], str(node.value)
+        self._look_for_odd(node, path)
         if kind == "bool":
             return text.lower() == "true"
         if kind == "null":
@@ -229,3 +248,16 @@ class _Builder:
         if kind == "float":
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         return text
+
+    def _look_for_odd(self, node: yaml.Node, path: Path) -> None:
+        """Tell of a character outside quotation marks that only looks like one of YAML.
+
+        A dash is none: it may be part of a name.
+        """
+        text = str(node.value)
+        column = first_odd(text, but=DASHES) if getattr(node, "style", "") is None else None
+        if column is not None:
+            mark = node.start_mark
+            at = f"{self.name}:{mark.line + 1}:{mark.column + 1 + column}"
+            where = self.name if self.whole_place else at
+            self.problems.append(f"{where}: {dotted(path)}: {remedy_for(text[column])}")

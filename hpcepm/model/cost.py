@@ -3,8 +3,8 @@
 It says how many ranks are fastest, and what a large lattice will take (docs/performance.md). No
 number of a run depends on it but `lazy_sizes`. It needs neither MPI nor the compiler.
 
-Coefficients are of one core of the machine of the README's figures. The bandwidth of memory, for
-which the ranks of a node compete, is not in it; what is assumed, not measured, says so.
+Coefficients are of one core of the machine whose figures docs/performance.md has. The bandwidth of
+memory, for which the ranks of a node compete, is not in it; what is assumed, not measured, says so.
 """
 
 from math import ceil, exp, log2

@@ -22,6 +22,9 @@ from hpcepm.parallel.compiled import compiled, external
 from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation
 from .registry import FileName, Number, Positive, Registry
 
+LAST: Final = 2.0**-53
+"""Uniform deviates lie between this and 1 minus this."""
+
 WEIBULL, NORMAL, LOGNORMAL, GAMMA, UNIFORM, EXPONENTIAL, CONSTANT, SAMPLES = range(8)
 
 
@@ -98,6 +101,12 @@ class Distribution:
         return float(mean), float(std)
 
     @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest threshold that can be drawn, in units of stress."""
+        lowest, highest = (quantile(self.kind, self.parameters, u) for u in (LAST, 1 - LAST))
+        return lowest, highest
+
+    @property
     def second_moment(self) -> float:
         """⟨σ_c²⟩, in units of stress squared."""
         mean, std = self.moments()
@@ -124,6 +133,17 @@ class TwoWays(Distribution):
 
     Its method ``of`` returns what is `resolved` for a shape and scale, and ``from_moments`` shape
     and scale for a mean and standard deviation.
+
+    Attributes
+    ----------
+    shape : 1
+        Shape k; of a lognormal distribution the standard deviation of the logarithm.
+    scale : stress
+        Scale λ; of a lognormal distribution the median.
+    mean : stress
+        Mean ⟨σ_c⟩, with ``std`` instead of ``shape`` and ``scale``.
+    std : stress
+        Standard deviation, between mean/1000 and 10 mean.
     """
 
     shape: Annotated[float, Field(ge=0.05, le=1e4)] | None = None
@@ -175,7 +195,17 @@ class Weibull(TwoWays):
 @distribution
 @dataclass(frozen=True)
 class Normal(Distribution):
-    """Normal, cut off at 0 unless ``allow_negative``; mean and std are those before the cut."""
+    """Normal, cut off at 0 unless ``allow_negative``.
+
+    Attributes
+    ----------
+    mean : stress
+        Mean before the cut.
+    std : stress
+        Standard deviation before the cut.
+    allow_negative
+        Whether thresholds below 0 are kept.
+    """
 
     kind = NORMAL
     mean: Number
@@ -232,7 +262,15 @@ class Gamma(TwoWays):
 @distribution
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Uniform between low and high."""
+    """Uniform between low and high.
+
+    Attributes
+    ----------
+    low : stress
+        The lowest threshold.
+    high : stress
+        The highest threshold.
+    """
 
     kind = UNIFORM
     low: Number
@@ -250,7 +288,13 @@ class Uniform(Distribution):
 @distribution
 @dataclass(frozen=True)
 class Exponential(Distribution):
-    """Exponential."""
+    """Density ∝ exp(−x/mean).
+
+    Attributes
+    ----------
+    mean : stress
+        Mean, and standard deviation.
+    """
 
     kind = EXPONENTIAL
     mean: Positive
@@ -262,7 +306,13 @@ class Exponential(Distribution):
 @distribution
 @dataclass(frozen=True)
 class Constant(Distribution):
-    """One value."""
+    """One value for all sites.
+
+    Attributes
+    ----------
+    value : stress
+        The threshold of all sites.
+    """
 
     kind = CONSTANT
     value: Positive
@@ -277,6 +327,11 @@ class Samples(Distribution):
     """The values of a file: ``f.csv``, or ``f.h5:/path``.
 
     Quantiles are the inverse of their step-wise distribution function.
+
+    Attributes
+    ----------
+    file
+        A CSV file of one column, or a dataset ``f.h5:/path`` of any shape, in units of stress.
     """
 
     kind = SAMPLES
@@ -293,13 +348,26 @@ class Samples(Distribution):
 
 @dataclass(frozen=True)
 class GivenField:
-    """One threshold a site, from ``f.h5:/path``; in the input ``field``, for ``initial`` alone."""
+    """One threshold a site, from ``f.h5:/path``; in the input ``field``, for ``initial`` alone.
+
+    Of two sides both have it, or those backward are of a file of their own.
+
+    Attributes
+    ----------
+    file
+        A dataset ``f.h5:/path`` of shape (nx, ny), in units of stress.
+    file_backward
+        Another for the thresholds backward, of two sides.
+    """
 
     file: FileName
+    file_backward: FileName | None = None
+    data: ClassVar[float]  # of the instance: the lowest threshold, see `registry.with_data`
 
-    def read_files(self, files: Any) -> None:
-        """Check the file; each rank reads its own rows of it later."""
-        files.check_field(self.file)
+    def read_files(self, files: Any) -> float:
+        """Check the files; each rank reads its own rows of them later."""
+        names = [self.file] if self.file_backward is None else [self.file, self.file_backward]
+        return min([files.check_field(name) for name in names])
 
 
 PRESETS: Final = {

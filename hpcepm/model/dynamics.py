@@ -1,7 +1,6 @@
 """Athermal quasi-static loading: the weakest site yields, and its avalanche runs out."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,15 +10,18 @@ from hpcepm.layout import AVALANCHE
 from hpcepm.parallel.compiled import compiled_for
 from hpcepm.parallel.rows import Lattice, LocalField, all_finite
 
+from .clock import Clock
+from .clock.timing import Timing
 from .consistency import check_state
 from .engines import ENGINES, Engine
 from .engines.base import Ways
-from .glass import Glass, equilibrated_stress, prepare, stress_scale
+from .glass import Glass, equilibrated_stress, prepare, stress_scale, thresholds_of_well_0
 from .loading import Loading, Strain
 from .loop import Buffers, LoopExit, LoopParameters, advance, open_avalanche
 from .plugins import OfPlugin
 from .slip import ToStress
 from .state import State
+from .watch import no_watch
 from .yielding import numbers_of
 
 ROWS_OF_TABLE: Final = 65536
@@ -46,11 +48,15 @@ class Dynamics:
         Where to go on from; None prepares the glass afresh.
     loading
         What the outside does.
+    clock
+        What time is; None if there is none.
 
     Attributes
     ----------
     state
         The state between two calls; for a restart use `complete_state`.
+    timing
+        What time it is.
     """
 
     def __init__(
@@ -60,18 +66,28 @@ class Dynamics:
         engine: str,
         state: State | None = None,
         loading: Loading = STRAIN_CONTROL,
+        clock: Clock | None = None,
     ) -> None:
         self.lattice = lattice
         self.loading = loading
+        self.watch = no_watch()
         two_sides = glass.yielding.two_sides
-        ways = Ways(two_sides, two_sides or isinstance(glass.slip, OfPlugin))
+        both_signs = two_sides or isinstance(glass.slip, OfPlugin)
+        ways = Ways(two_sides, both_signs, clocked=clock is not None)
         scale = stress_scale(lattice, glass)
         self.engine: Engine = ENGINES[engine](lattice, glass.kernel, scale, ways)
+        self._more_fields = (*loading.more_fields, *(clock.more_fields if clock else ()))
+        self.glass = glass
+        self.timing = self._time_of(clock)
         self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
         self._finished = np.zeros(1, np.int64)
         self._buffers = Buffers.of_capacity(EVENTS_AT_FIRST)
         self._step_loops: dict[type, Callable[..., Any]] = {}
         self.begin(glass, state)
+
+    def _time_of(self, clock: Clock | None) -> Timing:
+        """Return what time is."""
+        return Timing(clock, self.lattice, self.glass, self.engine, ROWS_OF_TABLE)
 
     def begin(self, glass: Glass, state: State | None = None) -> None:
         """Begin with a glass that differs from the one before in seed and realization alone.
@@ -86,6 +102,7 @@ class Dynamics:
         """
         lattice, engine = self.lattice, self.engine
         self.glass = glass
+        engine.random_key[:] = glass.seed, glass.realization
         wanted = glass.initial_stress_std > 0
         engine.initial_stress = (
             equilibrated_stress(lattice, glass, engine.convolution) if wanted else None
@@ -93,7 +110,11 @@ class Dynamics:
         if state is not None:
             convolution, initial = engine.convolution, engine.initial_stress
             check_state(state, lattice, glass, self.loading, convolution, initial)
-        self.state = prepare(lattice, glass, engine.initial_stress) if state is None else state
+        self.state = state or prepare(lattice, glass, engine.initial_stress, self._more_fields)
+        if state is None and glass.plastic_strain is not None:
+            engine.find_yields_at(self.state)
+        self._well_0 = thresholds_of_well_0(lattice, glass)
+        self.timing.begin(self.state)
         engine.load(self.state)
         self._finished[0] = 0
         self._buffers.search_stress[0] = engine.scale * FIRST_SEARCH
@@ -117,7 +138,7 @@ class Dynamics:
         A preparation may leave some, and so may a stress that was found anew.
         """
         fields, macro = self.state.fields, self.state.macro[0]
-        if macro.in_avalanche or self._for_loop.one_by_one:
+        if macro.in_avalanche or self._for_loop.one_by_one or not self.timing.arrays.instant:
             return
         stress = self.stress_at(float(macro.load))
         sides = [(fields.yields_at, stress)]
@@ -129,7 +150,7 @@ class Dynamics:
             )
         )
         if excess <= 0:
-            strain = self.loading.strain(
+            strain = self.segment.strain(
                 float(macro.load),
                 self.state.plastic_strain(self.lattice),
                 2 * self.glass.shear_modulus,
@@ -145,63 +166,70 @@ class Dynamics:
         site = int(self.lattice.row_map.global_row[i]) * self.lattice.ny + j
         return float(yields_at[i, j] - stress), site
 
-    def turn(self) -> None:
-        """Go on to the next turning point, where the present one is reached. Collective."""
-        macro = self.state.macro[0]
-        macro.load = self.loading.turns[macro.segment]
+    @property
+    def segment(self) -> Loading:
+        """The loading, or the one of its segments that it is at."""
+        return self.loading.segments[self.state.macro[0].segment]
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether the load moves at each event."""
+        return bool(self._for_loop.one_by_one)
+
+    def turn(self, reached: float) -> None:
+        """Go on with the next segment, where the present one has reached a load. Collective.
+
+        The stress stays: where its load is another one, that begins where the stress says.
+        """
+        macro, before = self.state.macro[0], self.segment
+        stress, macro.load = self.stress_at(reached), reached
         macro.segment += 1
-        if self.loading.begins_anew:
+        if not self.loading.until.any:  # each segment has rules of its own
+            macro.events_begun = macro.events
+        if not self.segment.follows(before):
+            plastic_strain = self.state.plastic_strain(self.lattice)
+            macro.load = self.segment.load(stress, plastic_strain, 2 * self.glass.shear_modulus)
+        self.timing.turn()
+        if self.loading.begins_anew:  # the last bits of a running sum tell what was before
+            macro.total_slip = self.lattice.total(self.state.fields.epsilon_p)
             self.engine.synchronize(self.state)
         self._begin_loading()
         if self.loading.begins_anew:
             self._open_if_unstable()
 
-    def load_by(self, loading: Loading, reached: float) -> None:
-        """Go on with another loading, where the present one has reached a load. Collective.
-
-        The stress stays: the new load begins where the stress says.
-        """
-        macro, before = self.state.macro[0], self.loading
-        stress, macro.load = self.stress_at(reached), reached
-        if replace(loading, target=before.target) != before:  # type: ignore[type-var]
-            plastic_strain = self.state.plastic_strain(self.lattice)
-            macro.load = loading.load(stress, plastic_strain, 2 * self.glass.shear_modulus)
-        macro.segment = 0
-        self.loading = loading
-        self._begin_loading()
-
     def _begin_loading(self) -> None:
         """Find the numbers of the loading, and of the rule by which sites yield."""
         glass, two_mu = self.glass, 2 * self.glass.shear_modulus
         macro = self.state.macro[0]
-        direction = 1.0 if self.loading.turns[macro.segment] >= macro.load else -1.0
-        self._for_loop: Any = self.loading.for_loop(two_mu, direction)
+        direction = 1.0 if self.segment.target >= macro.load else -1.0
+        self._for_loop: Any = self.segment.for_loop(two_mu, direction)
+        self.engine.expect(self.one_by_one or not self.timing.arrays.instant)
+        self.timing.begin_segment(self.segment, direction)
         softening = 1.0
         if isinstance(glass.slip, ToStress):
             softening = glass.kernel.softening(self.lattice.shape, self._for_loop.stiffness)
-        first: Any = glass.initial
-        if isinstance(first, np.ndarray):
-            first = (first, first)
-        mean_slip = glass.slip.mean(glass.renewal)
-        self._rule = numbers_of(glass.yielding, softening, glass.kernel.mu_star, mean_slip, first)
+        mean_slip, mu_star = glass.slip.mean(glass.renewal), glass.kernel.mu_star
+        self._rule = numbers_of(glass.yielding, softening, mu_star, mean_slip, self._well_0)
 
-    def shear(self, stop_strain: float, steps: int = 2**62) -> LoopExit:
-        """Shear to a strain, on the elastic branch, or for a number of synchronous steps.
+    def shear(self, stop: float, steps: int = 2**62) -> LoopExit:
+        """Move the load to a value, on the elastic branch, or for a number of synchronous steps.
 
         Collective.
 
         Parameters
         ----------
-        stop_strain
-            Where to stop; a site that would yield exactly there does not yet.
+        stop
+            Where to stop; a site that would yield exactly there does not yet. What is watched
+            (`hpcepm.model.watch`) may come first.
         steps
             How many steps at the most, the same on all ranks.
 
         Returns
         -------
         LoopExit
-            ``REACHED`` the strain; ``PAUSED`` after the steps, perhaps in the middle of an
-            avalanche; or ``TABLE_FULL``, when `take_avalanches` must be called before going on.
+            ``REACHED`` the load ``watch.reached``; ``PASSED`` what is watched, inside an
+            avalanche; ``PAUSED`` after the steps, perhaps in the middle of one; or ``TABLE_FULL``,
+            when `take_avalanches` must be called before going on.
             Where a call stops changes no number.
 
         Raises
@@ -213,7 +241,7 @@ class Dynamics:
         self.lattice.ranks.node.settle()
         pause_at = int(self.state.macro["steps"][0]) + steps
         while True:
-            why = self._advance(stop_strain, pause_at)
+            why = self._advance(stop, pause_at)
             if why == LoopExit.SYNCHRONIZE:
                 self.engine.synchronize(self.state)
             elif why == LoopExit.GROW:
@@ -227,10 +255,12 @@ class Dynamics:
                 self._check_finite()
                 return LoopExit(why)
 
-    def _advance(self, stop_strain: float, pause_at: int) -> int:
+    def _advance(self, stop: float, pause_at: int) -> int:
         """Run the compiled loop; return a `LoopExit`."""
         state = self.state
+        self.watch["until"] = stop
         arguments = (
+            self.timing.arrays,
             self.engine.arrays,
             self._for_loop,
             self._rule,
@@ -242,7 +272,7 @@ class Dynamics:
             self._buffers,
             self._parameters,
             self.lattice.ranks.exchange,
-            float(stop_strain),
+            self.watch[0],
             pause_at,
         )
         kind = type(self._for_loop)
@@ -254,24 +284,33 @@ class Dynamics:
     def take_avalanches(self) -> NDArray[Any]:
         """Return the rows, dtype `AVALANCHE`, of the avalanches that ended since the last call.
 
-        The same on all ranks.
+        With a clock those of `TIMED`, too. The same on all ranks.
         """
-        rows = self._table[: self._finished[0]].copy()
+        rows = self.timing.with_times(self._table[: self._finished[0]].copy())
         self._finished[0] = 0
         return rows
 
-    def stress_at(self, strain: float) -> float:
-        """Return Σ at a strain (the load) on the present elastic branch."""
-        plastic_strain = self.state.plastic_strain(self.lattice)
-        return self.loading.stress(strain, plastic_strain, 2 * self.glass.shear_modulus)
+    def take_cycles(self) -> list[NDArray[Any]]:
+        """Return the rows of the cycles of a sine that ended since the last call: none."""
+        return []
 
-    def sigma_at(self, strain: float) -> LocalField:
-        """Return σ on the rows of this rank at a strain on the present elastic branch.
+    def stress_at(self, load: float) -> float:
+        """Return Σ at a load on the present elastic branch."""
+        plastic_strain = self.state.plastic_strain(self.lattice)
+        return self.segment.stress(load, plastic_strain, 2 * self.glass.shear_modulus)
+
+    def strain_at(self, load: float) -> float:
+        """Return the strain ε at a load on the present elastic branch."""
+        plastic_strain = self.state.plastic_strain(self.lattice)
+        return self.segment.strain(load, plastic_strain, 2 * self.glass.shear_modulus)
+
+    def sigma_at(self, load: float) -> LocalField:
+        """Return σ on the rows of this rank at a load on the present elastic branch.
 
         In units of stress; valid until the run goes on. Collective.
         """
         sigma = self.engine.internal_stress(self.state)
-        sigma += self.stress_at(strain)
+        sigma += self.stress_at(load)
         return sigma
 
     def lowest_yields_at(self) -> float:
@@ -299,8 +338,10 @@ class Dynamics:
     @property
     def nbytes(self) -> int:
         """Memory of state, engine and buffers on this rank, in bytes."""
-        fields = sum(field.nbytes for field in self.state.fields)
-        return self.engine.nbytes + fields + self._buffers.nbytes + self._table.nbytes
+        given = self.glass.plastic_strain, *(self._well_0 if type(self._well_0) is tuple else ())
+        fields = sum(field.nbytes for field in (*self.state.fields, *given) if field is not None)
+        tables = self._buffers.nbytes + self._table.nbytes + self.timing.nbytes
+        return self.engine.nbytes + fields + tables
 
     def _bad_slip(self) -> str:
         """Say which slip must not be, and why."""

@@ -1,14 +1,10 @@
 """Whether avalanches of two sides are sure to end."""
 
-from typing import Final
-
-from .distributions import Distribution, quantile
+from .distributions import LAST, Distribution
 from .glass import Glass
 from .kernel import Oriented
+from .regions import limits
 from .slip import slip_at
-
-LAST: Final = 2.0**-53
-"""Uniform deviates lie between this and 1 minus this."""
 
 
 def sure_to_end(glass: Glass, shape: tuple[int, int]) -> bool:
@@ -23,9 +19,8 @@ def sure_to_end(glass: Glass, shape: tuple[int, int]) -> bool:
         return True
     if not (isinstance(initial, Distribution) and isinstance(glass.kernel.kind, Oriented)):
         return False  # not known without looking at all sites or wave vectors
-    both = [(one.kind, one.parameters) for one in (initial, glass.renewal)]
-    lowest = min(quantile(kind, p, LAST) for kind, p in both)
-    highest = max(quantile(kind, p, 1 - LAST) for kind, p in both)
+    both = [*limits(glass.regions, initial.limits), *glass.renewal.limits]
+    lowest, highest = min(both), max(both)
     c = max(two_mu, 2 * glass.kernel.mu_star)
     if glass.yielding.order == "weakest":
         c = glass.kernel.softening(shape, two_mu)

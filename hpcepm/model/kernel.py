@@ -13,7 +13,7 @@ a and b being what the kernel type takes for qx² and qy². Ĝ(0) = 0 here: the 
 ⟨ε_p⟩) under strain control, is kept as one number, never added to a field.
 
 A new kernel is one more function ``sin2_2theta(qx, qy)`` under ``@kernel``, or a dataclass with a
-method ``relaxation(self, qx, qy)`` that returns S.
+method ``relaxation(self, qx, qy)`` that returns S. (`Table` alone says Ĝ itself.)
 """
 
 from collections.abc import Callable
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import zeta
 
 from .registry import Registry
+from .table import Table
 
 Array = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ class Oriented:
     Attributes
     ----------
     orientation
-        ``"simple"`` shear, or ``"pure"`` (bands at 45°).
+        ``"simple"`` shear, Ĝ = −2μ* sin²2θ, or ``"pure"``, −2μ* cos²2θ (bands at 45°).
     """
 
     orientation: Literal["simple", "pure"] = "simple"
@@ -135,6 +136,34 @@ class Uniform:
         return np.where((qx == 0) & (qy == 0), 0.0, 1.0)
 
 
+kernel["table"] = Table  # as it is: what is decorated elsewhere could not be pickled
+
+
+@kernel
+@dataclass(frozen=True)
+class Shuffled:
+    """The true values of a kernel, but at random places at each event (`hpcepm.model.shuffle`).
+
+    The self value G(0) stays where it is. Only the direct engine has it: what was shuffled is no
+    convolution.
+
+    Attributes
+    ----------
+    of
+        The kernel whose values are shuffled.
+    orientation
+        That of this kernel, ``"simple"`` or ``"pure"`` shear.
+    """
+
+    of: Literal["continuum", "finite_difference", "cell_average"] = "continuum"
+    orientation: Literal["simple", "pure"] = "simple"
+
+    def relaxation(self, qx: Array, qy: Array) -> Array:
+        """Return S of the kernel that is shuffled."""
+        true: Oriented = kernel[self.of](self.orientation)
+        return true.relaxation(qx, qy)
+
+
 @dataclass(frozen=True)
 class Kernel:
     """The stress redistribution of one event.
@@ -155,7 +184,21 @@ class Kernel:
 
         Real, even in qx and in qy, ≤ 0, and 0 at q = 0.
         """
+        if isinstance(self.kind, Table):
+            return self.kind.fourier(qx, qy)
         return -2 * self.mu_star * np.asarray(self.kind.relaxation(qx, qy))
+
+    @property
+    def size(self) -> float:
+        """The size of the stress that a slip of 1 causes: μ*, or more if a table has more."""
+        if isinstance(self.kind, Table):
+            return max(self.mu_star, self.kind.largest / 2)
+        return self.mu_star
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether the stress of an event comes to random places."""
+        return isinstance(self.kind, Shuffled)
 
     def softening(self, shape: tuple[int, int], stiffness: float) -> float:
         """Return by how much a slip of 1 lowers the stress of its own site: −G(0) + K/N².

@@ -8,8 +8,9 @@ It is that of docs/model.md, section 2:
             all of them slip at once, by amounts drawn for each, and their thresholds are renewed
             the slips redistribute stress
 
-How the load moves is the loading's answer (`hpcepm.model.loading`), and who yields, to what, that
-of the rule (`hpcepm.model.yielding`).
+How the load moves is the loading's answer (`hpcepm.model.loading`), who yields, to what, that of
+the rule (`hpcepm.model.yielding`), and when an avalanche begins that of the clock
+(`hpcepm.model.clock`).
 
 Written as a state machine, for it must be able to leave after any step and come back.
 """
@@ -25,24 +26,23 @@ from hpcepm.parallel.exchange import (
     EVENT,
     EventExchange,
     exchange_events,
-    exchange_minimum,
     sort_by_site,
 )
 from hpcepm.parallel.rows import RowMap
 
+from .clock.trigger import NOT_FINITE, OPENED, next_avalanche, note_end, note_events
 from .engines.base import redistribute
-from .loading import strain_of, stress_of, trigger
+from .loading import strain_of, stress_of
 from .state import Fields
+from .watch import passed
 from .yielding.base import (
     Drawn,
     draw_events,
     find_unstable,
     most_unstable,
-    number_of,
     put_alone,
     site_of,
     slip_sites,
-    weakest,
 )
 
 
@@ -94,16 +94,18 @@ class LoopExit(IntEnum):
     GROW = 4  # more events in a step than the buffers hold
     NOT_FINITE = 5  # a NaN came up in the search for the weakest site
     BAD_SLIP = 6  # a slip is NaN
+    PASSED = 7  # a bound that is watched, inside an avalanche
 
 
 # numba takes plain integers for constants.
-_REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE, _BAD_SLIP = (
+_REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE, _BAD_SLIP, _PASSED = (
     int(why) for why in LoopExit
 )
 
 
 @compiled
 def advance(
+    clock: Any,
     engine: Any,
     loading: Any,
     rule: Any,
@@ -115,38 +117,40 @@ def advance(
     buffers: Buffers,
     parameters: LoopParameters,
     exchange: EventExchange,
-    until: float,
+    watch: Any,
     pause_at: int,
 ) -> int:
     """Load until a load, a number of steps, or something that needs Python. Collective.
 
-    ``macro`` and ``avalanche`` are records; ``finished[0]`` counts the rows of ``table`` in use.
-    Returns a `LoopExit`. Calling again goes on exactly where this left off: all that matters is in
-    the fields and the two records.
+    The load is ``watch.until``. ``macro``, ``avalanche`` and ``watch`` are records; ``finished[0]``
+    counts the rows of ``table`` in use. Returns a `LoopExit`. Calling again goes on exactly where
+    this left off: all that matters is in the fields and the records.
     """
-    ny, n_sites, drawn = parameters.ny, parameters.nx * parameters.ny, buffers.drawn
+    n_sites, drawn = parameters.nx * parameters.ny, buffers.drawn
     while macro.steps < pause_at:
         stress = stress_of(loading, macro, n_sites)
         if macro.in_avalanche:
-            if loading.one_by_one:
-                n_own = 0
-            else:
-                n_own = _next(engine, rule, fields, stress, drawn, parameters, exchange)
+            if watch.active and passed(watch, loading, macro, stress, n_sites):
+                return _PASSED
+            n_own = _next(clock, engine, loading, rule, fields, stress, drawn, parameters, exchange)
         else:
             if finished[0] == table.size:
                 return _TABLE_FULL
-            lowest, number = _weakest(
-                engine, rule, fields, stress, loading.direction, buffers, parameters, exchange
+            why, number = next_avalanche(
+                clock,
+                engine,
+                loading,
+                rule,
+                fields,
+                macro,
+                buffers.search_stress,
+                parameters,
+                exchange,
+                watch,
             )
-            if lowest == -np.inf:
-                return _NOT_FINITE
-            toward = loading.direction * stress
-            if not trigger(loading, macro, toward, lowest, until, n_sites):
-                return _REACHED
-            stress = stress_of(loading, macro, n_sites)
-            strain = strain_of(loading, macro, stress, n_sites)
-            site = site_of(rule, number)
-            open_avalanche(macro, avalanche, parameters.realization, strain, stress, site, ny)
+            if why != OPENED:
+                return _NOT_FINITE if why == NOT_FINITE else _REACHED
+            stress = _open(loading, macro, avalanche, site_of(rule, number), parameters)
             n_own = put_alone(rule, number, drawn.found, parameters)
         n_drawn = min(n_own, drawn.found.size)
         draw_events(rule, fields, stress, drawn, n_drawn, parameters, macro.avalanches)
@@ -154,13 +158,12 @@ def advance(
         if n > buffers.events.size:
             return _GROW
         if n == 0:
-            avalanche.stress_drop = loading.stiffness * avalanche.slip / n_sites
-            table[finished[0]] = avalanche
-            finished[0] += 1
-            macro.in_avalanche = 0
+            note_end(clock, finished[0])
+            _close(loading, macro, avalanche, table, finished, n_sites)
             continue
         sort_by_site(buffers.events, n)
         slip_sites(rule, fields, drawn, n_own, parameters, macro.avalanches)
+        note_events(clock, engine, fields, buffers.events, n, parameters)
         _count(macro, avalanche, buffers.events, n)
         if macro.total_slip != macro.total_slip:
             return _BAD_SLIP
@@ -171,7 +174,9 @@ def advance(
 
 @inlined
 def _next(
+    clock: Any,
     engine: Any,
+    loading: Any,
     rule: Any,
     fields: Fields,
     stress: float,
@@ -180,6 +185,8 @@ def _next(
     exchange: EventExchange,
 ) -> int:
     """Find who slips next at this stress; return how many of this rank. Collective."""
+    if loading.one_by_one or not clock.instant:
+        return 0
     if not rule.weakest_first:
         return find_unstable(
             rule, engine, fields, stress, drawn.found, parameters.row_map, exchange
@@ -189,33 +196,29 @@ def _next(
 
 
 @inlined
-def _weakest(
-    engine: Any,
-    rule: Any,
-    fields: Fields,
-    stress: float,
-    direction: float,
-    buffers: Buffers,
-    parameters: LoopParameters,
-    exchange: EventExchange,
-) -> tuple[float, int]:
-    """Return the smallest d Σ at which a site yields, and its number. Collective.
+def _open(loading: Any, macro: Any, avalanche: Any, site: int, parameters: LoopParameters) -> float:
+    """Begin an avalanche at a site; return the macroscopic stress."""
+    n_sites, ny = parameters.nx * parameters.ny, parameters.ny
+    stress = stress_of(loading, macro, n_sites)
+    strain = strain_of(loading, macro, stress, n_sites)
+    open_avalanche(macro, avalanche, parameters.realization, strain, stress, site, ny)
+    return stress
 
-    All ranks look up to the same limit, raised until one finds a site: none searches its rows for
-    what another has lower.
-    """
-    search_stress, toward = buffers.search_stress, direction * stress
-    if direction < 0.0 and rule.sides == 1:  # no site yields when it is unloaded
-        return np.inf, -1
-    while True:
-        limit = toward + search_stress[0]
-        lowest, code = weakest(rule, engine, fields, stress, limit, parameters.row_map, direction)
-        lowest, number = exchange_minimum(exchange, lowest, number_of(rule, code, parameters))
-        if lowest < np.inf or limit == np.inf:
-            break
-        search_stress[0] *= 2.0
-    search_stress[0] = 2.0 * max(lowest - toward, abs(stress) * 2.0**-30 + 2.0**-100)
-    return lowest, number
+
+@inlined
+def _close(
+    loading: Any,
+    macro: Any,
+    avalanche: Any,
+    table: NDArray[Any],
+    finished: NDArray[np.int64],
+    n_sites: int,
+) -> None:
+    """End the avalanche, and put it into the table."""
+    avalanche.stress_drop = loading.stiffness * avalanche.slip / n_sites
+    table[finished[0]] = avalanche
+    finished[0] += 1
+    macro.in_avalanche = 0
 
 
 @inlined

@@ -24,6 +24,8 @@ from .plugins import address_of
 Positive = Annotated[float, Field(gt=0, ge=1e-12, le=1e12)]
 NotNegative = Annotated[float, Field(ge=0, le=1e12)]
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+PositiveTime = Annotated[float, Field(gt=0, ge=1e-12, le=1e27)]
+Time = Annotated[float, Field(ge=0, le=1e27)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 

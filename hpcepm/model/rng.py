@@ -13,9 +13,12 @@ purpose             n            word 0              word 1              word 2
 ``INITIAL_STRESS``  0            normal deviate
 ``WELL``            zigzag(m)    threshold forward   slip from m to m+1  threshold backward
 ``STROBE``          zigzag(m)    a hash of the wells: words 0 and 1
+``FLOW``            step         does a Maxwell site turn plastic, or elastic
+``SHUFFLE``         event        where `hpcepm.model.shuffle` puts what an event does; site 0
 ==================  ===========  ==================  ==================  ===================
 
-A well m is an integer: zigzag(m) = 2m for m ≥ 0, −2m − 1 below.
+A well m is an integer: zigzag(m) = 2m for m ≥ 0, −2m − 1 below. The events of a run are numbered
+from 0, those of a step in the order of their sites.
 """
 
 from typing import Any, Final
@@ -24,12 +27,14 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from hpcepm.parallel.compiled import compiled, generated
+from hpcepm.parallel.compiled import compiled, generated, inlined
 
 YIELDING: Final = 0
 INITIAL_STRESS: Final = 1
 WELL: Final = 2
 STROBE: Final = 3
+FLOW: Final = 6
+SHUFFLE: Final = 8
 
 _MULTIPLIER_0 = np.uint64(0xD2E7470EE14C6C93)
 _MULTIPLIER_1 = np.uint64(0xCA5A826395121157)
@@ -64,6 +69,44 @@ def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, i
         key0 += _WEYL_0
         key1 += _WEYL_1
     return x0, x1, x2, x3  # type: ignore[return-value]
+
+
+_HALF = np.uint64(32)
+_LOWER = np.uint64(2**32 - 1)
+
+
+@inlined
+def _high_word_by_halves(a: Any, x: Any) -> Any:
+    """Return what `_high_word` does, by products that vector registers have."""
+    a0, a1, x0, x1 = a & _LOWER, a >> _HALF, x & _LOWER, x >> _HALF
+    low = a1 * x0 + ((a0 * x0) >> _HALF)
+    middle = a0 * x1 + (low & _LOWER)
+    return a1 * x1 + (low >> _HALF) + (middle >> _HALF)
+
+
+@compiled
+def first_words(
+    first: int,
+    sites: Any,
+    n: int,
+    number: int,
+    purpose: int,
+    seed: int,
+    realization: int,
+    words: Any,
+) -> None:
+    """Put word 0 of `philox` of sites ``first + sites[k]``, k < n, into ``words``: many at once."""
+    for k in range(n):
+        x0, x1 = np.uint64(first + sites[np.uint64(k)]), np.uint64(number)
+        x2, x3 = np.uint64(purpose), np.uint64(0)
+        key0, key1 = np.uint64(seed), np.uint64(realization)
+        for _ in range(_ROUNDS):
+            high0, low0 = _high_word_by_halves(_MULTIPLIER_0, x0), _MULTIPLIER_0 * x0
+            high1, low1 = _high_word_by_halves(_MULTIPLIER_1, x2), _MULTIPLIER_1 * x2
+            x0, x1, x2, x3 = high1 ^ x1 ^ key0, low1, high0 ^ x3 ^ key1, low0
+            key0 += _WEYL_0
+            key1 += _WEYL_1
+        words[np.uint64(k)] = x0
 
 
 @compiled

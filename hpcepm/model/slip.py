@@ -87,7 +87,15 @@ slip: Final = Registry("distribution", "exponential", SlipLaw, _OfPlugin, {"slip
 
 @dataclass(frozen=True)
 class _WithMean(SlipLaw):
-    """A slip of mean ε₀(σ_c) = c0 + c1 σ_c²."""
+    """A slip of mean ε₀(σ_c) = c0 + c1 σ_c², σ_c being the threshold just overcome.
+
+    Attributes
+    ----------
+    c0 : strain
+        The part of the mean slip ε₀(σ_c) = c0 + c1 σ_c² that is the same for all sites.
+    c1 : 1/stress²
+        How much further strong sites slip: ε₀(σ_c) = c0 + c1 σ_c².
+    """
 
     c0: NotNegative = 0.0276
     c1: NotNegative = 0.0206
@@ -126,6 +134,13 @@ class ToStress(SlipLaw):
     """Slips to the stress v + w ξ, ξ standard normal: a = (σ − v − w ξ)/(−G(0) + K/N²).
 
     The rule of mean-field theory and of GooseEPM.
+
+    Attributes
+    ----------
+    value : stress
+        v, the stress that a site slips to on average.
+    noise : stress
+        w, the standard deviation of that stress.
     """
 
     kind = TO_STRESS

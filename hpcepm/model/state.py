@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import AVALANCHE
+from hpcepm.layout import AVALANCHE, HARMONICS
 from hpcepm.parallel.rows import Lattice, LocalField
 
 MACRO: Final = np.dtype(
@@ -25,19 +25,94 @@ MACRO: Final = np.dtype(
             ("in_avalanche", "i8"),
             ("pending_cost", "i8"),
             ("segment", "i8"),
+            ("events_begun", "i8"),
+            ("recorded", "f8"),
+            ("snapped", "f8"),
         ],
     )
 )
 """The numbers of a run: the load of the last loading step (the strain under strain control), Σ ε_p
 over the lattice, the counts of events, synchronous steps and avalanches (the open one included),
-the sum of the number of pending events over all steps since the last convolution, and the segment
-of the loading."""
+the sum of the number of pending events over all steps since the last convolution, the segment of
+the loading, the number of events from which on its rules count, and the values, at the last record
+and snapshot, of the variables that these follow."""
 
 PENDING: Final = np.dtype((np.record, [("i", "i4"), ("j", "i4"), ("slip", "f8")]))
 """An event that an engine has not redistributed everywhere: its site and slip."""
 
+CYCLE: Final = np.dtype(
+    (
+        np.record,
+        [
+            ("strain_slip", "f8"),
+            ("strain", "f8"),
+            ("plastic_strain", "f8"),
+            ("events", "i8"),
+            ("candidate", "i8"),
+            ("wanted_period", "i8"),
+            ("transient", "i8"),
+            ("period", "i8"),
+        ],
+    )
+)
+"""Of cycles: the sum of ε S over the avalanches of this one; strain, ⟨ε_p⟩ and events at the end of
+the last one; the cycle whose end was found to be an earlier one's, from 1, and how much earlier;
+and, once that is proved, transient and period. 0 is not yet."""
+
+TURN: Final = np.dtype([("stress", "f8"), ("plastic_strain", "f8")])
+"""A turning point of the cycle under way."""
+
+STROBE_HASH: Final = np.dtype([("a", "u8"), ("b", "u8")])
+"""A hash of the wells at the end of a cycle."""
+
+CLOCK: Final = np.dtype(
+    (
+        np.record,
+        [
+            ("whole", "i8"),
+            ("fraction", "f8"),
+            ("site", "i8"),
+            ("strength", "f8"),
+            ("begun_whole", "i8"),
+            ("begun_fraction", "f8"),
+            ("begun_load", "f8"),
+            ("begun_avalanches", "i8"),
+        ],
+    )
+)
+"""Of a clock (`hpcepm.model.clock`): the time of the last point at which a site yielded, in whole
+units and a fraction; this site, −1 before the first, and its strength then; time, load and number
+of avalanches when the segment of the loading began."""
+
+FLOW: Final = np.dtype(
+    (
+        np.record,
+        [
+            ("slip_before", "f8"),
+            ("cycles", "i8"),
+            ("in_phase", "f8", (len(HARMONICS),)),
+            ("out_of_phase", "f8", (len(HARMONICS),)),
+        ],
+    )
+)
+"""Of Maxwell sites (`hpcepm.model.maxwell`): Σ ε_p a step ago; and of a sine the number of full
+cycles, and the Fourier sums of the cycle under way, at the `HARMONICS`."""
+
 MOST_PENDING: Final = 65535
 """As many as ``evaluated`` can count."""
+
+
+SMALL: Final[dict[str, tuple[np.dtype[Any], int | None]]] = {
+    "macro": (MACRO, 1),
+    "avalanche": (AVALANCHE, 1),
+    "pending": (PENDING, None),
+    "cycle": (CYCLE, 1),
+    "clock": (CLOCK, 1),
+    "flow": (FLOW, 1),
+    "turned": (TURN, None),
+    "strobes": (STROBE_HASH, None),
+}
+"""The parts of a state that are no fields: dtypes, and lengths if these are fixed."""
 
 
 class Fields(NamedTuple):
@@ -64,21 +139,35 @@ class Fields(NamedTuple):
     sigma_c_backward: LocalField
     events_before: LocalField  # int32: n_events before the avalanche in which it last yielded
     well: LocalField  # int32, of a quenched landscape: the well that a site is in
+    # Of cycles only (`hpcepm.model.cycles`): at the end of the last one, of the first one, and of
+    # one whose wells were those of an earlier one.
+    well_before: LocalField
+    well_first: LocalField
+    epsilon_p_first: LocalField
+    well_found: LocalField
+    # Of Maxwell sites only (`hpcepm.model.maxwell`):
+    plastic: LocalField  # int8: whether a site flows
+    stress_before: LocalField  # what slips and preparation had left there a step ago
 
 
-KINDS: Final = dict(
-    zip(
-        Fields._fields,
-        map(np.dtype, ("f8", "f8", "f8", "i4", "i4", "u2", "f8", "f8", "i4", "i4")),
-        strict=True,
-    )
+_KINDS: Final = (
+    *("f8", "f8", "f8", "i4", "i4", "u2", "f8", "f8", "i4", "i4", "i4", "i4", "f8", "i4"),
+    *("i1", "f8"),
 )
+
+KINDS: Final = dict(zip(Fields._fields, map(np.dtype, _KINDS), strict=True))
 """The dtype of each field."""
 
 ONE_SIDE: Final = Fields._fields[:6]
 TWO_SIDES: Final = Fields._fields[:9]
-QUENCHED: Final = Fields._fields
+QUENCHED: Final = Fields._fields[:10]
 """The fields that there are, by how sites yield."""
+
+CYCLED: Final = Fields._fields[10:14]
+"""Those that there are besides, in cycles."""
+
+MAXWELL: Final = Fields._fields[14:]
+"""Those that there are besides, of Maxwell sites."""
 
 
 def blank_fields(lattice: Lattice, names: Sequence[str]) -> Fields:
@@ -107,6 +196,11 @@ class State:
     pending
         Shape (n,), dtype `PENDING`: what the engine has deferred, when a checkpoint is written or
         read; the same on all ranks.
+    clock, flow
+        Shape (1,), dtypes `CLOCK` and `FLOW`; the same on all ranks.
+    cycle, turned, strobes
+        Of cycles: shapes (1,), (n,) and (cycles,), dtypes `CYCLE`, `TURN` and `STROBE_HASH`; the
+        same on all ranks.
     names
         The fields that there are; the others have no rows.
     """
@@ -115,14 +209,27 @@ class State:
     macro: NDArray[Any]
     avalanche: NDArray[Any]
     pending: NDArray[Any]
+    clock: NDArray[Any]
+    flow: NDArray[Any]
+    cycle: NDArray[Any]
+    turned: NDArray[Any]
+    strobes: NDArray[Any]
     names: Sequence[str] = ONE_SIDE
 
     @classmethod
     def blank(cls, lattice: Lattice, names: Sequence[str] = ONE_SIDE) -> "State":
         """Return a state of zeros, to be filled by a preparation or a checkpoint."""
         fields = blank_fields(lattice, names)
-        nothing = np.zeros(1, MACRO), np.zeros(1, AVALANCHE), np.zeros(0, PENDING)
-        return cls(fields, *nothing, names)
+        nothing: dict[str, NDArray[Any]] = {
+            name: np.zeros(n or 0, kind) for name, (kind, n) in SMALL.items()
+        }
+        nothing["clock"]["site"] = -1
+        return cls(fields, **nothing, names=names)
+
+    @property
+    def cycles(self) -> int:
+        """How many cycles there were, of turning points or of a sine."""
+        return len(self.strobes) + int(self.flow["cycles"][0])
 
     def plastic_strain(self, lattice: Lattice) -> float:
         """Return ⟨ε_p⟩."""

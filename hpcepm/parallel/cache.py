@@ -36,6 +36,9 @@ from hpcepm.files import open_regular
 
 SUFFIX: Final = ".nbc"
 
+COMPILED: Final = "model", "parallel"
+"""The folders whose functions are compiled."""
+
 LONGEST_WAIT: Final = 120.0
 """Seconds after which a process compiles what another still seems to be at."""
 
@@ -55,12 +58,16 @@ def digest_of_file(source: str) -> bytes:
 
 
 def version_of(package: Path) -> str:
-    """Return a name for the content of a package and all that takes part in compiling it.
+    """Return a name for what can be in compiled code: sources of a package, and what compiles them.
 
-    numba looks at the file of a function, but not at the files of what that calls.
+    numba looks at the file of a function, but not at the files of what that calls. Compiled code is
+    in the folders of ``COMPILED`` alone, which import no other: pyproject.toml holds it.
     """
     compilers = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
-    sources = (digest_of_file(str(path)) for path in sorted(package.rglob("*.py")))
+    files = sorted(package.glob("*.py"))
+    for folder in COMPILED:
+        files += sorted((package / folder).rglob("*.py"))
+    sources = (digest_of_file(str(path)) for path in files)
     return sha256(repr(compilers).encode() + b"".join(sources)).hexdigest()[:16]
 
 
@@ -185,6 +192,10 @@ turns = cache(Turns)
 """Those of a directory; one for a process, for to close a file ends all locks on it."""
 
 
+before_compiling: Final[list[Callable[[str], None]]] = []
+"""Called with the name of a function that is not in the cache, before it is compiled."""
+
+
 class Entries(NullCache):  # type: ignore[misc]
     """The entries of a function: what numba's dispatcher asks before it compiles, and tells after.
 
@@ -215,6 +226,9 @@ class Entries(NullCache):  # type: ignore[misc]
         target_context.refresh()
         key = self._key(sig, target_context.codegen())
         found = self._load(key, target_context)
+        if found is None:
+            for tell in before_compiling:
+                tell(self._place)
         if found is None and self._source:
             waited = self._turns.wait(self._path(key).name)
             found = self._load(key, target_context)  # whoever was first has compiled it

@@ -1,8 +1,8 @@
 """How the inner loops are compiled: numba, strict IEEE arithmetic, cached on disk.
 
 Bits matter (docs/model.md, section 7), so nothing may be reordered or fused: no ``fastmath``. What
-was compiled is kept on disk, for each content of the package: any edit compiles all anew. While a
-loop runs, other threads of the interpreter do, too: the watchdog's.
+was compiled is kept on disk, for each content of the folders that are compiled: any edit there
+compiles all anew. While a loop runs, other threads of the interpreter do, too: the watchdog's.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,14 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
-from .cache import SUFFIX, Entries, private_directory, version_of
+from .cache import Entries, before_compiling, private_directory, version_of
 
 IN_PYTHON: Final = bool(numba.config.DISABLE_JIT)
 """Whether all runs as plain Python, for a debugger or coverage: ``NUMBA_DISABLE_JIT=1``."""
 
+
+LOOP: Final = ".advance"
+"""How the name of the step loop ends, by far the longest to compile."""
 
 _CACHE: Final = None if IN_PYTHON else private_directory(version_of(Path(__file__).parents[1]))
 
@@ -60,6 +63,9 @@ def compiled_for(function: Callable[..., Any], *arguments: Any) -> Callable[...,
     if IN_PYTHON:
         return function
     dispatcher: Any = function
+    if _CACHE is None:  # who has one looks there, and tells if it is in vain
+        for tell in before_compiling:
+            tell(f"{dispatcher.__module__}.{dispatcher.__name__}")
     entry: Callable[..., Any] = dispatcher.compile(
         tuple(numba.typeof(argument) for argument in arguments)
     )
@@ -125,6 +131,13 @@ def cache_directory() -> Path | None:
     return _CACHE
 
 
-def cache_is_cold() -> bool:
-    """Return whether nothing of this version was compiled on this node yet."""
-    return not IN_PYTHON and (_CACHE is None or not any(_CACHE.glob(f"*{SUFFIX}")))
+def tell_of_compiling(tell: Callable[[], None]) -> None:
+    """Have it told, once, when a loop must be compiled: that takes a while."""
+    told: list[str] = []
+
+    def notice(name: str) -> None:
+        if name.endswith(LOOP) and not told:
+            told.append(name)
+            tell()
+
+    before_compiling[:] = [notice]

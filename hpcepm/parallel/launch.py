@@ -1,7 +1,6 @@
 """Start and end of MPI: where it is initialised, and where an error ends all ranks."""
 
 import os
-import re
 import signal
 import subprocess
 import tempfile
@@ -13,6 +12,8 @@ from typing import Any, Final, NoReturn
 from mpi4py import MPI
 
 from hpcepm.text import report_fault, warn
+
+from .mpiexec import ranks_started
 
 
 class WrongLauncher(Exception):
@@ -53,20 +54,11 @@ def _let_others_run() -> None:
         os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
 
 
-COUNTS_OF_LAUNCHERS: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-"""Variables that say how many ranks were started, the nearest launcher first.
-
-An ``mpiexec`` within a step of SLURM hands that step's variables on.
-"""
-
-
 def refuse_lone_ranks(comm: Any) -> None:
     """Raise `WrongLauncher` if this process was started as one rank of many but is alone."""
-    told = {name: os.environ.get(name, "") for name in COUNTS_OF_LAUNCHERS}
-    counts = [(name, n) for name, n in told.items() if re.fullmatch("[0-9]{1,9}", n)]
-    if comm.size > 1 or not counts or int(counts[0][1]) <= 1:
+    name, started = ranks_started()
+    if comm.size > 1 or started <= 1:
         return
-    name, started = counts[0]
     raise WrongLauncher(
         f"the launcher started {started} processes ({name}), but MPI sees only this one: they "
         "would all write the same files. Use the mpiexec of the MPI that mpi4py is built for "

@@ -1,9 +1,17 @@
 """The command that starts ranks; as a program it prints it, a word a line."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from typing import Final
+
+COUNTS_OF_LAUNCHERS: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+"""Variables that say how many ranks were started, the nearest launcher first.
+
+An ``mpiexec`` within a step of SLURM hands that step's variables on.
+"""
 
 
 def mpiexec(ranks: int) -> list[str]:
@@ -29,6 +37,17 @@ def mpiexec(ranks: int) -> list[str]:
         batch = any(name in os.environ for name in ("SLURM_JOB_ID", "PBS_JOBID"))
         options = ["--oversubscribe", "--quiet", *root, *([] if batch else ["--bind-to", "none"])]
     return [launcher, *options, "-n", str(ranks)]
+
+
+def ranks_started() -> tuple[str, int]:
+    """Return how many ranks a launcher has started this process among, and what says so.
+
+    One, and nothing, if there was none.
+    """
+    for name in COUNTS_OF_LAUNCHERS:
+        if re.fullmatch("[0-9]{1,9}", os.environ.get(name, "")):
+            return name, int(os.environ[name])
+    return "", 1
 
 
 if __name__ == "__main__":

@@ -153,6 +153,13 @@ class Lattice:
         )
         return means
 
+    def total(self, field: LocalField) -> float:
+        """Return the sum of a field over the lattice. Collective."""
+        sums, total = np.empty((self.rows, 4)), np.empty(4)
+        _row_power_sums(field, 0.0, sums)
+        _mean_of_rows(self.all_rows(sums), 1, total)
+        return float(total[0])
+
     def first_bad_site(self, field: LocalField) -> int | None:
         """Return the lowest global index of a site of mine with NaN or infinity, or None."""
         if all_finite(field):

@@ -3,25 +3,30 @@
 import io
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mpi4py import MPI
 
 from hpcepm.input import InputError, ReadInput, refuse_too_large
 from hpcepm.input.read import read_mapping
-from hpcepm.model.observables import Snapshot
+from hpcepm.model.snapshot import Snapshot
 from hpcepm.parallel.launch import initialize
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, RunDirectory
 
+from .journal import Journal
 from .resources import refuse_too_much
 from .run import Run
+from .terminal import Progress
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 """The path of a YAML input, or what it would say as a mapping."""
+
+BY_ARGUMENTS: Final = ("Pass resume=True", "directory=…")
+"""As `BY_OPTIONS` of the command line."""
 
 
 def simulate(
@@ -67,8 +72,10 @@ def simulate(
 
     world = _ranks(comm)
     read, held = _prepare(world, source, changes, directory, resume)
+    journal = Journal(held.path, held.claim.check) if held else None
+    progress = Progress(None, quiet=True, journal=journal) if held else None
     try:
-        run = Run(world, read, held, resume)
+        run = Run(world, read, held, resume, progress)
         for _ in run.run():
             pass
     finally:
@@ -132,7 +139,7 @@ def _prepare(
                 output = read.settings.output.model_copy(update=named)
                 read.settings = read.settings.model_copy(update={"output": output})
                 refuse_too_much(read.settings)
-                held = RunDirectory(named["directory"], resume)
+                held = RunDirectory(named["directory"], resume, BY_ARGUMENTS)
         except (InputError, DirectoryTaken, DirectoryUnusable) as error:
             refused = error
     read, refused = world.bcast((read, refused))

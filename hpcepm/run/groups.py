@@ -18,7 +18,7 @@ from mpi4py import MPI
 
 from hpcepm.input import Input
 from hpcepm.parallel.ranks import Ranks
-from hpcepm.storage.store import Rows
+from hpcepm.storage.plan import Rows
 
 from .sharing import groups_of_ranks
 

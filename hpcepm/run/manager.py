@@ -50,7 +50,7 @@ class Manager:
         queue: list[int],
     ) -> None:
         self.groups, self.store, self.queue = groups, store, queue
-        self._settings, self._deadline = settings, deadline
+        self._settings, self.deadline = settings, deadline
         self._files = Files(directory.path) if directory else None
         self.problem: str | None = None
         self.asked_by: str | None = None
@@ -110,8 +110,8 @@ class Manager:
     def _order(self, now: float, seconds_to_stop: float) -> Order:
         if self.problem is not None or self.urgency > 1:
             return Order.CANCEL
-        if self.asked_by is None and self._deadline is not None:
-            self.asked_by = self._deadline.reached(seconds_to_stop)
+        if self.asked_by is None and self.deadline is not None:
+            self.asked_by = self.deadline.reached(seconds_to_stop)
         if self._files is not None and now >= self._look_at_files_from:
             self._look_at_files_from = now + SECONDS_BETWEEN_FILES
             if self._files.asked(self._files.stop):

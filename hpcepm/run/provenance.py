@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 PACKAGE: Final = Path(__file__).resolve().parents[1]
+JOBS: Final = PACKAGE.parent / "jobs"
 GIT_SECONDS: Final = 2.5  # for each of two calls
 
 SHOWN: Final = (
@@ -58,7 +59,7 @@ def of_run(run: "Run") -> dict[str, Any]:
     return {
         **run.versions,
         "input": run.read.text,
-        **({"plugins": json.dumps([p._asdict() for p in LOADED.values()])} if LOADED else {}),
+        **plugins(),
         "seed": np.uint64(glass.seed),
         "ranks": run.world.size,
         "engine": run.choice.engine,
@@ -82,6 +83,11 @@ def versions() -> dict[str, str]:
         "libc_version": " ".join(platform.libc_ver()).strip() or "unknown",
         **processor(),
     }
+
+
+def plugins() -> dict[str, str]:
+    """Return the files of a user that were loaded, as an attribute, if there are any."""
+    return {"plugins": json.dumps([one._asdict() for one in LOADED.values()])} if LOADED else {}
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hpcepm.input import Input, InputError
 from hpcepm.model.state import KINDS
+from hpcepm.storage.plan import snapshots_are_large
 from hpcepm.text import memory
 
 from .save_points import plan_of
@@ -23,27 +24,32 @@ def free_bytes(path: Path) -> int:
 def bytes_of_checkpoint(settings: Input) -> int:
     """Return the size of a checkpoint of one realization."""
     nx, ny = settings.lattice.shape
-    return nx * ny * sum(KINDS[name].itemsize for name in settings.yielding.rule().fields)
+    return nx * ny * sum(KINDS[name].itemsize for name in settings.state_fields)
 
 
 def bytes_of_run(settings: Input) -> int:
     """Return what a whole run will write.
 
-    Records, snapshots, the checkpoints it keeps and one more beside them. Avalanches are left out:
-    nobody knows their number.
+    Records, snapshots, the checkpoints it keeps and one more beside them. Avalanches are left out,
+    and records where they are counted: nobody knows their number.
     """
     plan, kinds = plan_of(settings), plan_of(settings).tables
     record = kinds["observables"].itemsize + kinds["profiles"].itemsize
-    written = len(plan.record_strains) * record + len(plan.snapshot_strains) * plan.fields.itemsize
+    written = len(plan.records) * record + len(plan.snapshots) * plan.snapshot_bytes
     checkpoints = (settings.checkpoint.keep + 1) * bytes_of_checkpoint(settings)
     return settings.realizations * written + checkpoints
 
 
 def refuse_too_much(settings: Input) -> None:
-    """Raise `InputError` if a run will not fit on the disk.
+    """Raise `InputError` if a run will not fit on the disk, or into the files that it would write.
 
     What is in its directory already is counted in.
     """
+    plan = plan_of(settings)
+    if plan.counted and settings.realizations > 1 and snapshots_are_large(plan):
+        said = f"snapshots of {memory(plan.snapshot_bytes)} of several realizations need records"
+        remedy = "take one realization in each run, or fewer fields"
+        raise InputError([f"output.fields: {said} at known strains: {remedy}"])
     directory = Path(settings.output.directory)
     try:
         room = free_bytes(directory)

@@ -1,6 +1,7 @@
 """From where a run is continued, and what may have changed in its input (docs/model.md)."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,14 +24,15 @@ from hpcepm.storage.checkpoint import (
     read_under_way,
 )
 from hpcepm.storage.checkpoints import newest_checkpoint
-from hpcepm.storage.directory import DirectoryTaken, RunDirectory
+from hpcepm.storage.directory import DirectoryTaken, Folder
 from hpcepm.storage.fields import damage_seen_together
-from hpcepm.storage.store import Plan, Progress, Start, Store, snapshots_are_large
+from hpcepm.storage.plan import Plan, Progress, Start, snapshots_are_large, whole_realizations
+from hpcepm.storage.store import Store
 from hpcepm.storage.tables import check_snapshot
 from hpcepm.text import shorten
 
 from .provenance import changed
-from .salvage import Found, found_in, pieces_of, settings_of
+from .salvage import Found, found_in, pieces_of, settings_of, written
 from .save_points import plan_of
 
 FREE_TO_CHANGE: Final = (
@@ -87,7 +89,7 @@ class Resume:
         self,
         world: Ranks,
         read: ReadInput,
-        directory: RunDirectory | None,
+        directory: Folder | None,
         plan: Plan,
         versions: Mapping[str, str],
         wanted: bool,
@@ -100,7 +102,9 @@ class Resume:
         self.warnings: list[str] = []
         self._begun: dict[int, tuple[Path, int, int]] = {}
         self._early: set[int] = set()  # finished, but for one before them
-        self._kept = (len(plan.record_strains), len(plan.snapshot_strains))
+        self._kept = (len(plan.records), len(plan.snapshots))
+        if plan.counted:
+            self._kept = sys.maxsize, sys.maxsize
         identity = Identity.new()
         if world.bcast(directory is not None and wanted):
             identity = self._look(world, directory) or identity
@@ -109,7 +113,7 @@ class Resume:
         ours = json.loads(resolved(read))
         self.identity = world.bcast(identity.with_part(versions)._replace(settings=ours))
 
-    def _look(self, world: Ranks, directory: RunDirectory | None) -> Identity | None:
+    def _look(self, world: Ranks, directory: Folder | None) -> Identity | None:
         """Find out from where to go on; return which run it is. Collective."""
         found, problem = None, None
         if directory is not None:
@@ -149,12 +153,14 @@ class Resume:
         """Return why what is there cannot be continued, if so."""
         ours, header = json.loads(resolved(self._read)), self.header
         for one in [one for one in (found, header) if one]:
-            changed = list(differences(one.identity.settings, ours, FREE_TO_CHANGE))
+            changed = list(differences(written(one.identity), ours, FREE_TO_CHANGE))
             target, before = self._read.settings.loading.target, _target(one)
             there = settings_of(one.identity).realizations
             several = max(ours["realizations"], there) > 1
-            if several and target != before:
+            if (several or self._plan.counted) and target != before:
                 said = "of several realizations it must stay"
+                if self._plan.counted:
+                    said = "it must stay, but for strain control without rules"
                 changed.append(f"loading.target: was {before}, is now {target}; {said}")
             if changed:
                 told = "\n  ".join(changed)
@@ -175,16 +181,18 @@ class Resume:
         if done > n:
             return f"holds a run that has {done} realizations already; it was not touched."
         if done == n and target <= before + SAME_STRAIN:
-            told = f"strain {before:g} was reached" + (f" by {n} realizations" if n > 1 else "")
-            return f"holds a finished run ({told}), and it was not touched."
+            told = f"strain {before:g} was reached" if self._plan.records else "it ended"
+            told += f" by {n} realizations" if n > 1 else ""
+            further = "loading.target to go further"
+            more = "realizations for more" if n > 1 or self._plan.counted else further
+            return f"holds a finished run ({told}), and it was not touched. Raise {more}."
         if abs(target - before) > SAME_STRAIN:
             if done and (header is None or not header.begun):
                 return "holds a finished run without the checkpoint of its end; it was not touched."
             if header is None:
-                return (
-                    "holds a run without checkpoints: loading.target must stay; it was not touched."
-                )
-            reached = self._reached(header) if header else 0.0
+                said = f"loading.target must stay {before:g}"
+                return f"holds a run without checkpoints: {said}; it was not touched."
+            reached = self._reached(header)
             if target < reached:
                 said = f"at strain {reached:g} already, beyond loading.target {target:g}"
                 return f"holds a run that is {said}, and it was not touched."
@@ -196,13 +204,10 @@ class Resume:
         plan = _plan_of(header.identity)
         reached = list(header.strain.values())
         for _, records, snapshots in header.begun.values():
-            reached += [
-                *plan.record_strains[:records][-1:],
-                *plan.snapshot_strains[:snapshots][-1:],
-            ]
+            reached += [*plan.records[:records][-1:], *plan.snapshots[:snapshots][-1:]]
         return max(reached, default=0.0)
 
-    def _start_from(self, found: Found | None, directory: RunDirectory | None) -> Start:
+    def _start_from(self, found: Found | None, directory: Folder | None) -> Start:
         """Return how far the tables have come, and note who is under way."""
         target, header = self._read.settings.loading.target, self.header
         same = found is not None and _target(found) == target
@@ -215,7 +220,7 @@ class Resume:
             if another or header.progress.realizations >= done.realizations:
                 start = start._replace(
                     progress=header.progress,
-                    avalanches_of_done=header.avalanches_of_done,
+                    avalanches_of_done=header.whole.avalanches,
                     pieces=header.pieces,
                 )
                 done = Progress()
@@ -233,25 +238,31 @@ class Resume:
         before, rows = _plan_of(found.identity), found.rows
         if before.record_strains == self._plan.record_strains:
             return rows
-        records = min(rows.observables, common(before.record_strains, self._plan.record_strains))
-        strains = before.snapshot_strains, self._plan.snapshot_strains
+        records = min(rows.observables, common(before.records, self._plan.records))
+        strains = before.snapshots, self._plan.snapshots
         return Progress(0, records, records, rows.avalanches, min(rows.fields, common(*strains)))
 
     def _refuse_odd_progress(self) -> None:
         """Refuse a checkpoint that counts on rows of which no run can have so many. On rank 0."""
         if (header := self.header) is None:
             return
-        plan = _plan_of(header.identity)
-        n, observables, profiles, avalanches, fields = header.progress
-        least, most = n * len(plan.record_strains), (n + 1) * len(plan.record_strains)
-        maps = n * len(plan.snapshot_strains), (n + 1) * len(plan.snapshot_strains)
+        plan, whole = _plan_of(header.identity), header.whole
+        n, observables, profiles, avalanches, fields, cycles = header.progress
         possible = (
-            n <= settings_of(header.identity).realizations
-            and least <= observables <= most
-            and observables == profiles
-            and maps[0] <= fields <= maps[1]
-            and header.avalanches_of_done <= avalanches
+            n == whole.realizations <= settings_of(header.identity).realizations
+            and whole.observables <= observables == profiles
+            and whole.fields <= fields
+            and whole.cycles <= cycles
+            and whole.avalanches <= avalanches
         )
+        if not plan.counted:
+            known = whole_realizations(plan, n, whole.avalanches)
+            most = whole_realizations(plan, n + 1, avalanches)
+            possible &= (
+                whole == known
+                and observables <= most.observables
+                and fields <= (n + 1) * len(plan.snapshots)
+            )
         if not possible:
             raise BadFile(f"{header.path}: counts on rows that no run can have")
 
@@ -259,12 +270,11 @@ class Resume:
         """Compare checksum, run and strain of all large snapshots that count. Collective."""
         if not snapshots_are_large(self._plan) or not (self.header or found):
             return
-        strains = self._plan.snapshot_strains
-        known = self.header or found
+        strains, known = self._plan.snapshots, self.header or found
         assert known is not None
         counted = set(range(self.start.progress.fields))
         for realization, (_, _, n) in self._begun.items():
-            first = realization * len(strains)
+            first = realization * len(strains)  # counted ones are of one realization
             counted |= set(range(first, first + min(n, self._kept[1])))
         for realization in self._early:
             counted |= set(range(realization * len(strains), (realization + 1) * len(strains)))
@@ -281,8 +291,8 @@ class Resume:
 
     def _to_another_target(self, start: Start, before: Plan) -> Start:
         """Keep the rows at strains of both targets, and the state at the end of the first."""
-        records = common(before.record_strains, self._plan.record_strains)
-        snapshots = common(before.snapshot_strains, self._plan.snapshot_strains)
+        records = common(before.records, self._plan.records)
+        snapshots = common(before.snapshots, self._plan.snapshots)
         self._kept = records, snapshots
         there = start.progress
         kept = Progress(
@@ -318,12 +328,19 @@ class Resume:
 
     def _refuse_missing_rows(self, path: Path, one: UnderWay) -> None:
         """Refuse a realization whose rows are not those of its records and snapshots."""
-        there, plan = len(one.rows.observables), self._plan
-        maps, progress = len(one.rows.fields), self.header.progress if self.header else Progress()
-        if one.realization <= progress.realizations:  # the only one with rows in the tables
-            there += progress.observables - one.realization * len(plan.record_strains)
-            maps += progress.fields - one.realization * len(plan.snapshot_strains)
-        if (there, maps) != (one.records, one.snapshots):
+        there, maps, cycles = (
+            len(rows) for rows in (one.rows.observables, one.rows.fields, one.rows.cycles)
+        )
+        progress, whole = Progress(), Progress()
+        if self.header is not None:
+            progress, whole = self.header.progress, self.header.whole
+        if one.realization < progress.realizations:  # the only one, and it is finished
+            whole = Progress()
+        if one.realization <= progress.realizations:  # its rows are in the tables
+            there += progress.observables - whole.observables
+            maps += progress.fields - whole.fields
+            cycles += progress.cycles - whole.cycles
+        if (there, maps, cycles) != (one.records, one.snapshots, one.state.cycles):
             told = f"{one.records} records and {one.snapshots} snapshots"
             raise BadFile(f"{path}: realization {one.realization} has {told}, and other rows")
 
@@ -334,7 +351,7 @@ class Resume:
     @property
     def _fields(self) -> Sequence[str]:
         """The fields that a state has."""
-        return self._read.settings.yielding.rule().fields
+        return self._read.settings.state_fields
 
     @property
     def _kinds(self) -> dict[str, np.dtype[Any]]:

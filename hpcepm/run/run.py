@@ -21,7 +21,7 @@ from hpcepm.model.consistency import ImpossibleState
 from hpcepm.model.dynamics import NotFinite
 from hpcepm.model.engines import choose_engine
 from hpcepm.model.glass import mean_initial_threshold
-from hpcepm.model.observables import Snapshot
+from hpcepm.model.snapshot import Snapshot
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.reading import BadFile
@@ -34,12 +34,12 @@ from hpcepm.storage.writers import writers_in
 from . import provenance
 from .groups import SECONDS_BETWEEN_LOOKS, Order, Result, Task, make_groups
 from .manager import Manager
-from .report import header, show, summary, too_many_ranks
+from .report import show, told_of
 from .resources import DiskWatch
 from .resume import Resume
 from .runner import Destination, Runner
-from .save_points import plan_of, save_points
-from .stopping import Deadline, StopRequest
+from .save_points import cadences_of, plan_of, save_points
+from .stopping import Deadline, Stopped, StopRequest
 from .terminal import Progress
 from .watchdog import Watchdog
 
@@ -51,10 +51,6 @@ UNMEASURED_BYTES_A_SECOND: Final = 50e6
 
 class RunFailed(Exception):
     """The run cannot go on; the last checkpoint stands."""
-
-
-class Stopped(Exception):
-    """The run was asked to stop before its target."""
 
 
 class Run:
@@ -107,7 +103,7 @@ class Run:
         self.lattice = Lattice((nx, ny), self.group)
         self.glass = glass_of(read, self.lattice)
         self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
-        self.choice = choose_engine(settings.engine, (nx, ny))
+        self.choice = choose_engine(settings.engine, (nx, ny), settings.kernel)
         self.plan = plan_of(settings)
         self.versions = provenance.versions() if world.is_root else {}
         self.resume = Resume(world, read, directory, self.plan, self.versions, wanted=resume)
@@ -115,9 +111,8 @@ class Run:
         claim, points = world.bcast(directory.claim if directory else None), save_points(settings)
         folder = self.path / "pieces" if self.path else None
         place = Destination(folder, self.attributes, claim) if folder and claim else None
-        self.runner = Runner(
-            self.lattice, self.glass, self.choice.engine, points, self.plan, place, loading_of(read)
-        )
+        what = (self.lattice, self.glass, self.choice.engine, points, self.plan, place)
+        self.runner = Runner(*what, loading_of(read), cadences_of(settings), settings.clock)
         self.store = self._make_store()
         self.checkpoints = None
         if directory is not None:
@@ -166,16 +161,13 @@ class Run:
         Stopped
             It was asked to stop, and wrote a checkpoint.
         """
-        if self.progress:
-            self.progress.warn([*self.resume.warnings, *too_many_ranks(self)])
-            self.progress.say(header(self))
         try:
-            yield from self._run()
+            with told_of(self):
+                yield from self._run()
         finally:
             self.watchdog.stop()
 
     def _run(self) -> Iterator[Snapshot]:
-        started = time.monotonic()
         if self.path is not None:
             self._begin_directory()
         while (task := self._next_task()).order is not Order.END:
@@ -193,8 +185,6 @@ class Run:
             self._collect_all()
         else:
             self._write_checkpoint()
-        if self.progress:
-            self.progress.say(summary(self, time.monotonic() - started))
 
     def _begin_directory(self) -> None:
         """Make a ``run.h5``, if there is none that shows more."""
@@ -252,6 +242,8 @@ class Run:
         """
         now = time.monotonic()
         self.watchdog.step()
+        if self.progress:
+            self.progress.pace.pause()
         if full_stretch:
             pace = SECONDS_A_PAUSE / max(now - self._paused, 1e-6)
             self._steps = max(1, int(self._steps * min(4.0, max(0.25, pace))))
@@ -354,7 +346,8 @@ class Run:
         """Return why the run failed, or that it was stopped and by whom. On rank 0."""
         if self.manager is None or self.store is None:
             return None, ""
-        n, strain = self.settings.realizations, self.runner.dynamics.state.macro[0]["load"]
+        n, dynamics = self.settings.realizations, self.runner.dynamics
+        strain = dynamics.strain_at(float(dynamics.state.macro[0]["load"]))
         done = self.store.n_done
         where = f"at strain {strain:.6f}" if n == 1 else f"after {done} of {n} realizations"
         if self.path is None:

@@ -3,15 +3,19 @@
 Rows are the same whichever part of a run computed them, so any pieces that cover a table make it.
 """
 
+import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hpcepm.analysis.results import open_run, run_file_of
+from hpcepm.analysis.missing import run_file_of
+from hpcepm.analysis.results import open_run
 from hpcepm.files import told
 from hpcepm.identity import Identity
 from hpcepm.input import Input
@@ -28,16 +32,15 @@ from hpcepm.reading import (
 )
 from hpcepm.schedule import common
 from hpcepm.storage.checkpoints import checkpoints_in
-from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, RunDirectory, read_shown
-from hpcepm.storage.store import (
-    FileStore,
-    Plan,
-    Progress,
-    Rows,
-    Start,
-    snapshots_are_large,
-    whole_realizations,
+from hpcepm.storage.directory import (
+    DirectoryTaken,
+    DirectoryUnusable,
+    Folder,
+    RunDirectory,
+    read_shown,
 )
+from hpcepm.storage.plan import Plan, Progress, Rows, Start, snapshots_are_large
+from hpcepm.storage.store import FileStore
 from hpcepm.storage.tables import Piece, check_piece, check_snapshot
 
 from .save_points import plan_of
@@ -80,7 +83,12 @@ def settings_of(identity: Identity) -> Input:
         raise BadFile(f"the input of the run is none that this hpcepm knows: {said}") from None
 
 
-def found_in(directory: RunDirectory, warnings: list[str]) -> Found | None:
+def written(identity: Identity) -> dict[str, Any]:
+    """Return the resolved input of a run, with the defaults of keys that came after it began."""
+    return {**identity.settings, **json.loads(settings_of(identity).model_dump_json())}
+
+
+def found_in(directory: Folder, warnings: list[str]) -> Found | None:
     """Return what ``run.h5`` shows, or without it and without checkpoints what pieces do.
 
     What is wrong with a ``run.h5`` that is not needed is added to the warnings.
@@ -125,7 +133,7 @@ def found_by_pieces(folder: Path) -> tuple[Found, Lying, Pieces]:
     if snapshots_are_large(plan):
         rows["fields"] = _snapshots_in(folder, newest.identity.run, settings, plan)
     pieces = {table: found for table, (found, _) in covered.items()}
-    counts = _avalanches_of_records(folder, pieces["observables"], rows["observables"], plan)
+    counts = _counts_of_records(folder, pieces["observables"], rows["observables"], plan)
     whole, shown = _consistent(rows, counts, settings, plan)
     return Found(newest.identity, whole, shown), newest, pieces
 
@@ -151,10 +159,10 @@ def lying_in(folder: Path, table: str) -> list[Lying]:
 
 def _of_plan(table: str, those: Sequence[Lying], plan: Plan) -> list[Lying]:
     """Leave out rows that a run to another target has, and one by this plan not."""
-    strains = "snapshot_strains" if table == "fields" else "record_strains"
+    strains = "snapshots" if table == "fields" else "records"
     valid = []
     for one in those:
-        before = getattr(plan_of(settings_of(one.identity)), strains)
+        before = getattr(plan_of(settings_of(one.identity)), strains) or ()
         if table != "avalanches" and before != getattr(plan, strains):
             most = common(before, getattr(plan, strains)) - one.piece.first
             one = one._replace(rows=min(one.rows, most))
@@ -177,48 +185,82 @@ def cover(those: Sequence[Lying]) -> tuple[list[Piece], int]:
 
 def _snapshots_in(folder: Path, run: str, settings: Input, plan: Plan) -> int:
     """Return how many large snapshots there are, from the first on."""
-    strains = plan.snapshot_strains
-    for number in range(settings.realizations * len(strains)):
+    strains = plan.snapshots
+    most = sys.maxsize if plan.counted else settings.realizations * len(strains)
+    for number in range(most):
         try:
             with open_hdf5(folder / snapshot_name(number)) as file:
                 check_snapshot(file, run, number, strains)
         except BadFile:
             return number
-    return settings.realizations * len(strains)
+    return most
 
 
-def _avalanches_of_records(
-    folder: Path, pieces: Sequence[Piece], rows: int, plan: Plan
-) -> np.ndarray:
-    """Return how many avalanches each record counts, and all of the realizations before it."""
-    ends = [*(piece.first for piece in pieces), rows][1:]
-    parts = [np.zeros(0, np.int64)]
-    for piece, end in zip(pieces, ends, strict=True):
-        with open_hdf5(folder / piece_name("observables", piece.serial)) as file:
-            parts.append(dataset(file, "avalanches", np.int64, (None,))[: end - piece.first])
-    counts, n = np.concatenate(parts), len(plan.record_strains)
-    before = np.concatenate([[0], np.cumsum(counts[n - 1 :: n])])
-    return counts + before[np.arange(rows) // n] if rows else counts
+class Counts(NamedTuple):
+    """What records say, each with the realizations before it: shape (rows,)."""
+
+    avalanches: NDArray[np.int64]
+    snapshots: NDArray[np.int64]
+    cycles: NDArray[np.int64]
+    ends: NDArray[np.int64]  # (realizations,): how many records there are at the end of each
+
+
+def _counts_of_records(folder: Path, pieces: Sequence[Piece], rows: int, plan: Plan) -> Counts:
+    """Return how many avalanches and snapshots there were at each record, counted through."""
+
+    def column(name: str) -> NDArray[np.int64]:
+        ends = [*(piece.first for piece in pieces), rows][1:]
+        parts = [np.zeros(0, np.int64)]
+        for piece, end in zip(pieces, ends, strict=True):
+            with open_hdf5(folder / piece_name("observables", piece.serial)) as file:
+                parts.append(dataset(file, name, np.int64, (None,))[: end - piece.first])
+        return np.concatenate(parts)
+
+    if plan.counted:
+        ends = np.flatnonzero(column("ended")) + 1
+        snapshots, cycles = column("snapshots"), column("cycles")
+    else:
+        n = len(plan.records)
+        ends, snapshots = np.arange(n, rows + 1, n), np.full(rows, len(plan.snapshots))
+        cycles = np.full(rows, plan.cycles)
+    avalanches = _through(column("avalanches"), ends)
+    return Counts(avalanches, _through(snapshots, ends), _through(cycles, ends), ends)
+
+
+def _through(counts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return counts that begin anew with each realization, counted through."""
+    before = np.concatenate([[0], np.cumsum(counts[ends - 1])])
+    through: NDArray[np.int64] = (
+        counts + before[np.searchsorted(ends, np.arange(counts.size), "right")]
+    )
+    return through
 
 
 def _consistent(
-    rows: Mapping[str, int], counts: np.ndarray, settings: Input, plan: Plan
+    rows: Mapping[str, int], counts: Counts, settings: Input, plan: Plan
 ) -> tuple[Progress, Progress]:
     """Return how many rows agree with each other: of finished realizations, and all."""
-    n_records, n_maps = len(plan.record_strains), len(plan.snapshot_strains)
-    records = min(rows["observables"], rows["profiles"])
+    records, ends = min(rows["observables"], rows["profiles"]), counts.ends
     if plan.avalanches:
-        records = min(records, int(np.searchsorted(counts, rows["avalanches"], "right")))
-    n = min(records // n_records, settings.realizations)
-    if plan.field_names:
-        n = min(n, rows["fields"] // n_maps)
-    done = int(counts[n * n_records - 1]) if n and plan.avalanches else 0
-    whole = whole_realizations(plan, n, done)
-    if n:
+        records = min(records, int(np.searchsorted(counts.avalanches, rows["avalanches"], "right")))
+    done = min(int(np.searchsorted(ends, records, "right")), settings.realizations)
+    kept = {"fields": counts.snapshots} if plan.field_names else {}
+    for name, those in {**kept, **({"cycles": counts.cycles} if plan.has_cycles else {})}.items():
+        done = min(done, int(np.searchsorted(those[ends - 1], rows[name], "right")))
+
+    def progress(n: int, records: int) -> Progress:
+        avalanches = maps = cycles = 0
+        if records:
+            avalanches = int(counts.avalanches[records - 1]) if plan.avalanches else 0
+            maps = int(counts.snapshots[records - 1]) if plan.field_names else 0
+            cycles = int(counts.cycles[records - 1])
+        maps, cycles = min(maps, rows["fields"]), min(cycles, rows["cycles"])
+        return Progress(n, records, records, avalanches, maps, cycles)
+
+    whole = progress(done, int(ends[done - 1]) if done else 0)
+    if done:
         return whole, whole
-    records, maps = min(records, n_records), min(rows["fields"], n_maps)
-    avalanches = int(counts[records - 1]) if records and plan.avalanches else 0
-    return whole, Progress(0, records, records, avalanches, maps)
+    return whole, progress(0, min(records, int(ends[0])) if ends.size else records)
 
 
 def pieces_of(folder: Path, identity: Identity) -> Pieces:

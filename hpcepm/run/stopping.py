@@ -14,9 +14,9 @@ import time
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
-from hpcepm.text import duration, warn
+from hpcepm.text import duration, shorten, warn
 
 SIGNALS: Final = (
     signal.SIGINT,
@@ -26,6 +26,12 @@ SIGNALS: Final = (
     signal.SIGUSR2,
     signal.SIGXCPU,
 )
+TOOL: Final = "HPCEPM_COMMAND"
+"""The variable in which a script that starts runs, as tools/run, says how it was called itself.
+
+It passes all requests on as SIGUSR1.
+"""
+
 ONE_REQUEST: Final = 0.5
 """Seconds within which signals are one.
 
@@ -37,6 +43,10 @@ SCHEDULER_NEEDS: Final = 20.0
 
 Other ranks, the rest of the job script.
 """
+
+
+class Stopped(Exception):
+    """A run was asked to stop before its target."""
 
 
 class StopRequest:
@@ -74,7 +84,9 @@ class StopRequest:
         if repeated or now - self._last < ONE_REQUEST:
             return
         self._last = now
-        self.name = signal.Signals(number).name
+        name = signal.Signals(number).name
+        passed_on = number == signal.SIGUSR1 and TOOL in os.environ
+        self.name = f"request ({name})" if passed_on else name
         self.urgency += 1
         if self.urgency > 2:
             signal.signal(number, signal.SIG_DFL)
@@ -99,6 +111,8 @@ class Deadline:
     ----------
     warnings
         What a user should know of it, in lines.
+    limits
+        What was understood, in words.
     """
 
     def __init__(self, max_walltime: float | None) -> None:
@@ -109,6 +123,9 @@ class Deadline:
             else now - _age_of_process() + max_walltime
         }
         self.warnings: list[str] = []
+        self.limits: list[str] = []
+        if max_walltime is not None:
+            self.limits.append(f"within {duration(max_walltime)} (--max-walltime)")
         end_of_job = job_ends_at()
         if end_of_job is not None and end_of_job <= now:
             self.warnings.append(
@@ -116,12 +133,28 @@ class Deadline:
                 "(SLURM_JOB_END_TIME or squeue): that is of another job, and is ignored"
             )
             end_of_job = None
+        if end_of_job is not None:
+            self.limits.append(f"before its job does, in {duration(end_of_job - now)} (SLURM)")
         ends["the end of the job's time"] = (
             None if end_of_job is None else end_of_job - SCHEDULER_NEEDS
         )
         self._ends = {
             name: time.monotonic() + end - now for name, end in ends.items() if end is not None
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what other ranks are told: how long it is to each end, for their clocks differ.
+
+        Warnings are told once, by rank 0.
+        """
+        now = time.monotonic()
+        left = {name: end - now for name, end in self._ends.items()}
+        return {"warnings": [], "limits": self.limits, "left": left}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        now = time.monotonic()
+        self.warnings, self.limits = state["warnings"], state["limits"]
+        self._ends = {name: now + left for name, left in state["left"].items()}
 
     def reached(self, seconds_to_stop: float) -> str | None:
         """Return which limit is so near that stopping must begin, if it takes so long.
@@ -171,26 +204,39 @@ def _age_of_process() -> float:
         return 0.0
 
 
-_WALLTIME: Final = re.compile(r"(?:(\d{1,4})-)?(?:(\d{1,5}):)?(\d{1,5}):(\d{1,5})")
+_OF_SLURM: Final = (
+    r"(?P<minutes>\d{1,9}(?:\.\d{1,9})?)",
+    r"(?P<minutes>\d{1,7}):(?P<seconds>\d{1,7})",
+    r"(?P<hours>\d{1,6}):(?P<minutes>\d{1,6}):(?P<seconds>\d{1,6})",
+    r"(?P<days>\d{1,4})-(?P<hours>\d{1,5})(?::(?P<minutes>\d{1,5})(?::(?P<seconds>\d{1,5}))?)?",
+    r"(?P<seconds>\d{1,9}(?:\.\d{1,9})?)\s*s",
+    r"(?P<minutes>\d{1,9}(?:\.\d{1,9})?)\s*min",
+    r"(?P<hours>\d{1,9}(?:\.\d{1,9})?)\s*h",
+    r"(?P<days>\d{1,9}(?:\.\d{1,9})?)\s*d",
+)
+"""The times of ``sbatch --time``, and below them those of an input."""
+
+_SECONDS: Final = {"days": 86400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 
 
 def seconds_of_walltime(text: str) -> float:
-    """Return the seconds of a time as schedulers write it, or of a plain number.
+    """Return the seconds of a time as SLURM writes it, or an input.
 
-    ``23:50:00``, ``50:00`` or ``1-12:00:00``.
+    ``30`` (minutes), ``50:00`` (minutes and seconds), ``23:50:00``, ``2-0`` (days and hours),
+    ``2-0:30``, ``1-12:00:00``; or ``90 s``, ``30 min``, ``2 h``, ``1 d``.
 
     Raises
     ------
     ValueError
         It is no such time.
     """
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
-        return float(text)
-    if found := _WALLTIME.fullmatch(text):
-        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-        return ((24 * days + hours) * 60 + minutes) * 60 + seconds
+    for form in _OF_SLURM:
+        if found := re.fullmatch(form, text.strip(), re.ASCII):
+            parts = {unit: float(value or 0) for unit, value in found.groupdict().items()}
+            return sum(_SECONDS[unit] * value for unit, value in parts.items())
     raise ValueError(
-        f"'{text}' is no time; write 23:50:00, 1-12:00:00 (days-hours:minutes:seconds) or seconds"
+        f"--max-walltime {shorten(text)}: is no time; write 23:50:00, 50:00 (minutes:seconds), "
+        "30 (minutes), 2-0 (days-hours), 1-12:00:00, or 90s, 30min, 2h, 1d"
     )
 
 

@@ -1,16 +1,22 @@
 """What a user sees while a run goes on: a header, a line of progress, a summary. On rank 0."""
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterable
-from typing import TextIO
+from contextlib import suppress
+from typing import Final, TextIO
 
-from hpcepm.text import bar, count, duration, warn, write
+from hpcepm.text import bar, warn, write
+
+from .journal import Journal
+from .pace import Pace
+from .standing import Standing, fitted
 
 LINE_A_MINUTE = 60.0
 BAR_EVERY = 0.2
+COLUMNS: Final = 80
+"""Of a terminal that does not say how wide it is."""
 
 
 class Progress:
@@ -19,88 +25,83 @@ class Progress:
     Parameters
     ----------
     target
-        How far the load goes in all: the strain to reach, if it never turns.
+        The strain to reach; None if there is none, or the load turns.
     quiet
-        Say nothing but warnings.
+        Say nothing but warnings. The journal has all.
     stream
         Where to; standard output if None.
+    journal
+        Keeps what is said; None if nothing is kept.
+
+    Attributes
+    ----------
+    pace
+        The clock of the run.
+    first
+        Which part of the way lay behind it when it was first looked at.
     """
 
-    def __init__(self, target: float, quiet: bool, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        target: float | None,
+        quiet: bool,
+        stream: TextIO | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self.target = target
         self.quiet = quiet
         self.stream = stream or sys.stdout
+        self.journal = journal
+        self.pace = Pace()
+        self.first: float | None = None
         self.live = is_terminal(self.stream)
         self._shown = time.monotonic()
-        self._began: float | None = None
-        self._first: tuple[float, int] | None = None
         self._width = 0
 
     def say(self, lines: Iterable[str]) -> None:
         """Print whole lines."""
+        said = list(lines)
         if not self.quiet:
-            self._write("".join(f"{line}\n" for line in lines))
+            self._write("".join(f"{line}\n" for line in said))
+        if self.journal:
+            self.journal.say(said)
 
     def warn(self, lines: Iterable[str]) -> None:
         """Print what is wrong but stops nothing, even if quiet, on standard error."""
-        warn(lines)
+        warnings = list(lines)
+        if warnings:
+            self.close()
+        warn(warnings)
+        if self.journal:
+            self.journal.warn(warnings)
 
-    def update(
-        self,
-        strain: float,
-        stress: float,
-        events: int,
-        steps: int,
-        force: bool = False,
-        travelled: float | None = None,
-    ) -> None:
-        """Show where the run is, if it is time to.
+    @property
+    def due(self) -> bool:
+        """Whether it is time to `show` something."""
+        every = BAR_EVERY if self.live else LINE_A_MINUTE
+        here = not self.quiet and time.monotonic() - self._shown >= every
+        return here or (self.journal is not None and self.journal.due)
 
-        ``travelled`` is how far the load has gone, there and back, if it turns.
-        """
-        gone = strain if travelled is None else travelled
-        if self._first is None:
-            self._first = (gone, events)
-        if not (elapsed := self._due(force)):
-            return
-        rate = (events - self._first[1]) / elapsed
-        left = _time_left(gone - self._first[0], self.target - gone, elapsed)
-        of = f"/{self.target:g}" if travelled is None else f", {gone / self.target:.1%} of the way"
-        self._show(
-            gone / self.target,
-            f"strain {strain:.4f}{of}  stress {stress:.4f}  {count(events)} events  "
-            f"{count(rate)} events/s  {count(steps)} steps  {duration(left)} left",
-        )
-
-    def realizations(self, begun_with: int, done: int, of: int) -> None:
-        """Show how many realizations are done, if it is time to."""
-        if elapsed := self._due():
-            left = _time_left(done - begun_with, of - done, elapsed)
-            rate = (done - begun_with) / elapsed
-            told = count(rate) if rate >= 1 else f"{rate:.2g}"
-            self._show(
-                done / of,
-                f"{done}/{of} realizations  {told}/s  {duration(left)} left",
-            )
-
-    def _due(self, force: bool = False) -> float:
-        """Return the seconds since the first call if it is time to show something, else 0."""
+    def show(self, standing: Standing) -> None:
+        """Show where the run is, if it is time to."""
+        if self.journal:
+            self.journal.show(standing)
         now = time.monotonic()
-        if self._began is None:
-            self._began = now
-        due = BAR_EVERY if self.live else LINE_A_MINUTE
-        if self.quiet or not (force or now - self._shown >= due):
-            return 0.0
+        if self.quiet or now - self._shown < (BAR_EVERY if self.live else LINE_A_MINUTE):
+            return
         self._shown = now
-        return max(now - self._began, 1e-9)
-
-    def _show(self, fraction: float, numbers: str) -> None:
         if self.live:
-            line = f"{bar(fraction)} {numbers}"[: shutil.get_terminal_size().columns - 1]
+            line = live_line(standing, columns_of(self.stream) - 1)
             self._write(line)
             self._width = len(line)
         else:
-            self._write(f"{time.strftime('%H:%M:%S')}  {numbers}\n")
+            self._write(f"{time.strftime('%H:%M:%S')}  {fitted(standing.words)}\n")
+
+    def close(self) -> None:
+        """End the live line: what comes next begins a line of its own."""
+        if self._width:
+            write("\n", self.stream)
+            self._width = 0
 
     def _write(self, text: str) -> None:
         """Write in the place of the live line."""
@@ -108,8 +109,41 @@ class Progress:
         self._width = 0
 
 
-def _time_left(done: float, to_do: float, elapsed: float) -> float:
-    return to_do * elapsed / done if done > 0 else float("inf")
+def live_line(standing: Standing, columns: int) -> str:
+    """Return a bar and words that fit: the bar is shortened first, then words are left out."""
+    words = standing.words
+    for width in (20, 10):
+        line = f"{bar(standing.fraction, width)} {fitted(words)}"
+        if len(line) <= columns:
+            return line
+    short = f"{bar(standing.fraction, 10)} "
+    line = short + fitted(words, columns - len(short))
+    return line if len(line) <= columns else fitted(words, columns)[:columns]
+
+
+def columns_of(stream: TextIO) -> int:
+    """Return the width of the terminal that a person watches.
+
+    That which Open MPI gives to ranks has none.
+    """
+    watched = _terminal_of_launcher() if "OMPI_COMM_WORLD_SIZE" in os.environ else None
+    with suppress(OSError, ValueError):
+        if watched is None:
+            return os.get_terminal_size(stream.fileno()).columns or COLUMNS
+        terminal = os.open(watched, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            return os.get_terminal_size(terminal).columns or COLUMNS
+        finally:
+            os.close(terminal)
+    return COLUMNS
+
+
+def _terminal_of_launcher() -> str | None:
+    """Return the terminal that the launcher of this rank writes to, if it does."""
+    with suppress(OSError):
+        name = os.readlink(f"/proc/{os.getppid()}/fd/1")
+        return name if name.startswith(("/dev/pts/", "/dev/tty")) else None
+    return None
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -119,9 +153,4 @@ def is_terminal(stream: TextIO) -> bool:
     """
     if not stream.isatty():
         return False
-    if "OMPI_COMM_WORLD_SIZE" not in os.environ:
-        return True
-    try:
-        return os.readlink(f"/proc/{os.getppid()}/fd/1").startswith(("/dev/pts/", "/dev/tty"))
-    except OSError:
-        return False
+    return "OMPI_COMM_WORLD_SIZE" not in os.environ or _terminal_of_launcher() is not None

@@ -27,6 +27,8 @@ from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.waiting import IN_MPI, NOBODY
 from hpcepm.text import duration, write
 
+from .journal import Journal
+
 BEATS: Final = 20
 """How often a rank is heard of in the time after which a run is ended, at the least."""
 
@@ -35,6 +37,9 @@ MISSED_BEATS: Final = 3
 LARGEST_DATAGRAM: Final = 8192
 NOT_HEARD: Final = 10
 """How many times as long is waited if some ranks cannot be heard from the beginning."""
+
+SECONDS_TO_LOG: Final = 1.0
+"""How long the log may take: its disk may be what hangs. Others end by themselves a bit later."""
 
 _LOOPBACK: Final = "127.0.0.1"
 _SIOCGIFADDR: Final = 0x8915
@@ -84,10 +89,13 @@ class Watchdog:
         What this rank does, in words.
     idle
         Whether this rank has nothing to do: it is not at work, though it waits for nobody.
+    journal
+        On rank 0: the log that is told why the run ended, if there is one.
     """
 
     def __init__(self, world: Ranks, stall: float) -> None:
         self.doing, self.idle = "prepares", False
+        self.journal: Journal | None = None
         self._world, self._stall = world, stall
         self._beat = min(LONGEST_BEAT, stall / BEATS)
         self._looked = time.monotonic()
@@ -195,9 +203,14 @@ class Watchdog:
 
     def _end(self, lasts: float, now: float) -> None:
         """Say where each rank is that can be heard, and end all."""
+        said = self.report(lasts, now)
+        if self.journal is not None:  # before others are told: their end may be that of all
+            log = threading.Thread(target=self.journal.break_off, args=(said,), daemon=True)
+            log.start()
+            log.join(SECONDS_TO_LOG)
         if self._world.is_root:
             self._tell(self._addresses.values(), lasts, "ended")
-        write("\n".join(self.report(lasts, now)) + "\n", sys.stderr)
+        write("\n".join(said) + "\n", sys.stderr)
         with suppress(OSError, ValueError):
             sys.stderr.flush()
         end_at_once()

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from hpcepm.files import Check, no_check
 from hpcepm.identity import Identity
-from hpcepm.layout import AVALANCHE, CHECKPOINT_NAME, checkpoint_name
+from hpcepm.layout import CHECKPOINT_NAME, checkpoint_name
 from hpcepm.model.state import (
     KINDS,
     MACRO,
     MOST_PENDING,
     ONE_SIDE,
-    PENDING,
+    SMALL,
     Fields,
     State,
     blank_fields,
@@ -43,15 +43,20 @@ from hpcepm.reading import (
 from hpcepm.reading import (
     names as names_of,
 )
+from hpcepm.schedule import MOST_TURNS
 
 from .fields import write_fields
-from .store import Progress, Rows, Store
+from .plan import Progress, Rows
+from .store import Store
 from .tables import Piece, PieceTable
 
-FORMAT_VERSION: Final = 6
+FORMAT_VERSION: Final = 9
 
-SMALL: Final = {"macro": MACRO, "avalanche": AVALANCHE, "pending": PENDING}
-"""The parts of a state that are no fields, and their dtypes."""
+ADDED: Final = {"clock": 8, "flow": 9}
+"""Parts of a state that checkpoints have from a format on; before it they were blank."""
+
+OLDEST: Final = 7
+"""The first format that is read."""
 
 REALIZATION: Final = r"0|[1-9]\d{0,8}"
 """The name of the group of a realization."""
@@ -67,7 +72,7 @@ class UnderWay(NamedTuple):
     realization: int
     names: Sequence[str]  # of the fields that its state has
     fields: Fields
-    small: dict[str, NDArray[Any]]  # the rest of its state: macro, avalanche, pending
+    small: dict[str, NDArray[Any]]  # the rest of its state
     rows: Rows  # that are not in the tables
     records: int  # all so far, those in the tables too
     snapshots: int
@@ -103,8 +108,8 @@ class CheckpointHeader:
         Of the run.
     progress, pieces
         How far the tables had come, and in which pieces their rows are.
-    avalanches_of_done
-        How many avalanches were of finished realizations.
+    whole
+        How far the tables had come with finished realizations alone.
     finished
         Whether all realizations had reached the target.
     strain
@@ -120,7 +125,7 @@ class CheckpointHeader:
     identity: Identity
     progress: Progress
     pieces: dict[str, list[Piece]]
-    avalanches_of_done: int
+    whole: Progress
     finished: bool
     strain: dict[int, float]
     begun: Waiting
@@ -197,7 +202,7 @@ def _describe_run(file: h5py.File, store: Store, waiting: Waiting) -> None:
     """Say which run it is, how far its output has come, and who waits."""
     file.attrs.update(store.provenance)
     file.attrs["progress"] = store.progress.text()
-    file.attrs["avalanches_of_done"] = store.avalanches_of_done
+    file.attrs["whole"] = store.whole.text()
     file.attrs["finished"] = store.finished
     file.attrs["waiting"] = json.dumps({r: (path.name, *n) for r, (path, *n) in waiting.items()})
     pieces = file.require_group("pieces")
@@ -225,10 +230,10 @@ def read_header(path: Path, checked: bool = False) -> CheckpointHeader:
     """
     with open_hdf5(path, checked) as file:
         version = count(file, "format_version")
-        if version != FORMAT_VERSION:
+        if not OLDEST <= version <= FORMAT_VERSION:
             other = "a newer" if version > FORMAT_VERSION else "the older"
             raise ForeignCheckpoint(
-                f"{path}: has format {version}, this hpcepm reads {FORMAT_VERSION}: "
+                f"{path}: has format {version}, this hpcepm reads {OLDEST} to {FORMAT_VERSION}: "
                 f"go on with {other} one."
             )
         if checkpoint_name(count(file, "number")) != path.name:
@@ -247,7 +252,7 @@ def read_header(path: Path, checked: bool = False) -> CheckpointHeader:
             Identity.of(file),
             Progress.parse(attribute(file, "progress", str)),
             {name: _pieces(group(file, "pieces"), name) for name in Rows._fields},
-            count(file, "avalanches_of_done"),
+            Progress.parse(attribute(file, "whole", str)),
             attribute(file, "finished", bool),
             strain,
             begun,
@@ -301,11 +306,19 @@ def read_under_way(
         fields = blank_fields(lattice, ())._replace(
             **{name: lattice.local_rows(field) for name, field in stored.items()}
         )
-        lengths = {"macro": 1, "avalanche": 1, "pending": None}
-        found = {n: dataset(its, n, kind, (lengths[n],)) for n, kind in SMALL.items()}
+        version = count(file, "format_version")
+        blank = [name for name in SMALL if version < ADDED.get(name, 0)]
+        found = {
+            name: dataset(its, name, kind, (n,))
+            for name, (kind, n) in SMALL.items()
+            if name not in blank
+        }
         if len(found["pending"]) > MOST_PENDING:
             raise BadFile(f"{path}: has more than {MOST_PENDING} pending events")
-        small = {name: values[()].astype(SMALL[name]) for name, values in found.items()}
+        if len(found["turned"]) + len(found["strobes"]) > MOST_TURNS:
+            raise BadFile(f"{path}: has more than {MOST_TURNS} turning points")
+        small = {name: values[()].astype(SMALL[name][0]) for name, values in found.items()}
+        small |= {name: getattr(State.blank(lattice, ()), name) for name in blank}
         rows = _read_rows(its, kinds)
         return UnderWay(
             realization, names, fields, small, rows, count(its, "records"), count(its, "snapshots")

@@ -2,6 +2,7 @@
 
 import stat
 from pathlib import Path
+from typing import Final
 
 from hpcepm.identity import Identity
 from hpcepm.layout import CHECKPOINT_NAME, LAYOUT_VERSION, PIECE_NAME
@@ -18,8 +19,61 @@ class DirectoryUnusable(Exception):
     """The directory cannot be made or written."""
 
 
-class RunDirectory:
-    """``run.h5``, its pieces and the checkpoints, held by one run at a time. On rank 0.
+BY_OPTIONS: Final = ("Add --continue", "--output DIR")
+"""How the command line says that a run may be continued, and where another one goes."""
+
+
+class Folder:
+    """Where ``run.h5``, its pieces and the checkpoints lie, held by nobody.
+
+    Parameters
+    ----------
+    path
+        As the user named it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+
+    @property
+    def pieces(self) -> Path:
+        """Where closed pieces of the output lie."""
+        return self.path / "pieces"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints lie."""
+        return self.path / "checkpoints"
+
+    @property
+    def run_file(self) -> Path:
+        """The file that users open."""
+        return self.path / "run.h5"
+
+    def of_a_run(self) -> list[str]:
+        """Return the names of what a run left here.
+
+        Raises
+        ------
+        DirectoryTaken
+            It is a ``run.h5`` that is none of ours.
+        """
+        there = [
+            *own_names(self.path, r"run\.h5"),
+            *own_names(self.pieces, PIECE_NAME),
+            *own_names(self.checkpoints, CHECKPOINT_NAME),
+        ]
+        if there == ["run.h5"]:
+            try:
+                read_shown(self.run_file)
+            except BadFile as error:
+                said = f"is no output of hpcepm, or damaged, and it was not touched ({error})"
+                raise DirectoryTaken(f"{self.run_file}: {said}.") from None
+        return there
+
+
+class RunDirectory(Folder):
+    """A folder that one run at a time holds. On rank 0.
 
     Parameters
     ----------
@@ -27,6 +81,8 @@ class RunDirectory:
         As the user named it.
     go_on
         Whether a run that is there may be continued.
+    ways
+        What to tell a user to do for this, and for another directory.
 
     Attributes
     ----------
@@ -44,8 +100,9 @@ class RunDirectory:
         It cannot be made.
     """
 
-    def __init__(self, path: str, go_on: bool) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str, go_on: bool, ways: tuple[str, str] = BY_OPTIONS) -> None:
+        super().__init__(path)
+        self._ways = ways
         try:
             self._lock = self._held(go_on)
         except InUse as error:
@@ -82,39 +139,14 @@ class RunDirectory:
         """What tells whether the directory is still held."""
         return self._lock.claim
 
-    @property
-    def pieces(self) -> Path:
-        """Where closed pieces of the output lie."""
-        return self.path / "pieces"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Where checkpoints lie."""
-        return self.path / "checkpoints"
-
-    @property
-    def run_file(self) -> Path:
-        """The file that users open."""
-        return self.path / "run.h5"
-
     def _refuse_taken(self, go_on: bool) -> None:
         """Refuse a directory with anything of a run in it, unless that is to be continued."""
-        there = [
-            *own_names(self.path, r"run\.h5"),
-            *own_names(self.pieces, PIECE_NAME),
-            *own_names(self.checkpoints, CHECKPOINT_NAME),
-        ]
-        if there == ["run.h5"]:
-            try:
-                read_shown(self.run_file)
-            except BadFile as error:
-                said = f"is no output of hpcepm, or damaged, and it was not touched ({error})"
-                raise DirectoryTaken(f"{self.run_file}: {said}.") from None
+        there, (go_on_by, another_by) = self.of_a_run(), self._ways
         if there and not go_on:
             raise DirectoryTaken(
                 f"{self.path}: holds a run already ({there[0]}), and it was not touched. "
-                "Add --continue to go on with it, "
-                "choose another directory with --output DIR, or remove it."
+                f"{go_on_by} to go on with it, "
+                f"choose another directory with {another_by}, or remove it."
             )
 
     def release(self) -> None:

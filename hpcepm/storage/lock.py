@@ -27,6 +27,12 @@ HEARTBEAT: Final = 3.0
 PATIENCE: Final = 4 * HEARTBEAT
 """Seconds without a heartbeat after which a holder is taken for dead."""
 
+CLOCKS_APART: Final = 60.0
+"""Seconds since the last heartbeat by the clock of this machine, for a lock held on another."""
+
+DEAD: Final = ("Z", "X")
+"""States of a process that is over, but for its parent, who has not asked how it ended."""
+
 MOST_BYTES: Final = 4096
 
 
@@ -149,6 +155,46 @@ class Lock:
                 os.utime(self._descriptor)
 
 
+class Holder(NamedTuple):
+    """Who holds a lock, by what its file says."""
+
+    told: str
+    alive: bool
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Return who holds a lock, without touching it; None if nobody does.
+
+    A lock of this machine is that of a living process which the kernel knows to lock this file, or
+    which touched it a moment ago: a copy of the file is no lock. One of another machine is held as
+    long as it is touched, clocks of machines being as far apart as `CLOCKS_APART`.
+    """
+    try:
+        descriptor = _opened(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        holder, status = _parsed(os.pread(descriptor, MOST_BYTES, 0)), os.fstat(descriptor)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    untouched = time.time() - status.st_mtime
+    if (holder.get("host"), holder.get("boot")) == (socket.gethostname(), _boot()):
+        locked = _is_running(holder) and (untouched < PATIENCE or _kernel_locks(status.st_ino))
+    else:
+        locked = untouched < CLOCKS_APART
+    return Holder(_told(holder), locked)
+
+
+def _kernel_locks(inode: int) -> bool:
+    """Return whether the kernel knows of a lock on a file of this machine."""
+    with contextlib.suppress(OSError):
+        words = Path("/proc/locks").read_text().split()
+        return any(word.endswith(f":{inode}") for word in words)
+    return False
+
+
 def _opened(path: Path, flags: int) -> int:
     """Return the descriptor of a regular file."""
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -216,9 +262,10 @@ def _is_running(holder: dict[str, Any]) -> bool:
 
 
 def _began(pid: int) -> str | None:
-    """Return when a process of this machine began, in ticks; None if there is no such process."""
+    """Return when a process of this machine began, in ticks; None if there is none, or it died."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if words[0] in DEAD else words[19]
     except (OSError, IndexError, ValueError):
         return None
 

@@ -9,112 +9,49 @@ moment, and a crash leaves the last complete one. Its datasets are virtual ones 
 when a run is finished the curves are copied in.
 """
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from hpcepm.files import PARTIAL, hdf5_image, remove, write_hdf5
 from hpcepm.layout import (
-    AVALANCHE,
     AVALANCHE_COLUMNS,
+    CYCLES,
+    ENDINGS,
     FIELDS,
+    HARMONICS,
     LAYOUT_VERSION,
     NO_UNIT,
+    OSCILLATION,
     PIECE_NAME,
     PROFILES,
+    TARGET,
+    TIMED_COLUMNS,
+    TIMED_OBSERVABLES,
     number_of_piece,
 )
-from hpcepm.model.observables import OBSERVABLES, profile_dtype, record_dtype
-from hpcepm.model.state import KINDS
-from hpcepm.reading import BadFile, count, names_in, open_hdf5, own_names, parse_json
+from hpcepm.model.observables import OBSERVABLES
+from hpcepm.reading import BadFile, count, names_in, open_hdf5, own_names
 
 from .directory import RunDirectory
+from .plan import (
+    NOTHING,
+    End,
+    Plan,
+    Progress,
+    Rows,
+    Start,
+    ends_in,
+    snapshots_are_large,
+    whole_realizations,
+)
 from .tables import LargeRows, Piece, PieceTable, Table, check_piece
-from .view import add_axes, describe, show_virtual
-
-LARGE_SNAPSHOT: Final = 2**20
-"""Bytes from which the fields of a snapshot are a file of their own, written by its ranks."""
-
-
-class Plan(NamedTuple):
-    """What a run will keep of each realization."""
-
-    shape: tuple[int, int]
-    record_strains: tuple[float, ...]
-    snapshot_strains: tuple[float, ...]
-    field_names: tuple[str, ...]
-    avalanches: bool
-
-    @property
-    def fields(self) -> np.dtype[Any]:
-        """A row of the table of fields: a snapshot."""
-        return np.dtype([(name, KINDS.get(name, "f8"), self.shape) for name in self.field_names])
-
-    @property
-    def tables(self) -> dict[str, np.dtype[Any]]:
-        """The dtype of a row of each table."""
-        profiles = profile_dtype(self.shape)
-        rows = (record_dtype(), profiles, AVALANCHE, self.fields)
-        return dict(zip(Rows._fields, rows, strict=True))
-
-
-class Rows(NamedTuple):
-    """Rows of a realization, the same on all ranks that shear it."""
-
-    observables: NDArray[Any]  # record_dtype
-    profiles: NDArray[Any]  # profile_dtype
-    avalanches: NDArray[Any]  # AVALANCHE
-    fields: NDArray[Any]  # Plan.fields, or rows without columns if the fields are in files already
-
-    @classmethod
-    def none(cls, plan: Plan) -> "Rows":
-        """Return no rows."""
-        return cls(*(np.zeros(0, kind) for kind in plan.tables.values()))
-
-
-class Progress(NamedTuple):
-    """How many realizations are finished, and how many rows the tables have."""
-
-    realizations: int = 0
-    observables: int = 0
-    profiles: int = 0
-    avalanches: int = 0
-    fields: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> "Progress":
-        """Return it from JSON.
-
-        Raises
-        ------
-        ValueError
-            The text is something else.
-        """
-        values = parse_json(text)
-        if not isinstance(values, dict) or set(values) != set(cls._fields):
-            raise ValueError("is no number of realizations and rows")
-        if any(type(n) is not int or not 0 <= n < 2**62 for n in values.values()):
-            raise ValueError("counts what cannot be counted")
-        return cls(**values)
-
-    def text(self) -> str:
-        """Return it as JSON."""
-        return json.dumps(self._asdict())
-
-
-class Start(NamedTuple):
-    """From where the tables of a run go on."""
-
-    progress: Progress = Progress()
-    avalanches_of_done: int = 0  # how many rows of avalanches are of finished realizations
-    pieces: Mapping[str, Sequence[Piece]] = {}
-    shown: Progress = Progress()  # what the ``run.h5`` shows that is there
+from .view import Shown, add_axes, describe, show_virtual
 
 
 class Store:
@@ -134,6 +71,7 @@ class Store:
         self.finished = False
         self.n_done = 0
         self.avalanches_of_done = 0
+        self.ends: list[End] = []  # of each finished realization, where rows are counted
         self.early: dict[int, Rows] = {}  # finished before one with a lower number
         self.tables = self._make_tables()
 
@@ -154,6 +92,17 @@ class Store:
             self._count_done()
 
     def _append(self, rows: Rows) -> None:
+        if self.plan.counted:
+            before, begin = (self.ends or [NOTHING])[-1], self.tables["observables"].size
+            self.ends += [
+                End(
+                    begin + end.records,
+                    before.snapshots + end.snapshots,
+                    before.cycles + end.cycles,
+                    end.why,
+                )
+                for end in ends_in(rows.observables)
+            ]
         for name, those in rows._asdict().items():
             if name != "avalanches" or self.plan.avalanches:
                 self.tables[name].append(those)
@@ -170,7 +119,11 @@ class Store:
     @property
     def whole(self) -> Progress:
         """How far they have come with finished realizations alone."""
-        return whole_realizations(self.plan, self.n_done, self.avalanches_of_done)
+        if not self.plan.counted:
+            return whole_realizations(self.plan, self.n_done, self.avalanches_of_done)
+        end = (self.ends or [NOTHING])[-1]
+        n, avalanches = self.n_done, self.avalanches_of_done
+        return Progress(n, end.records, end.records, avalanches, end.snapshots, end.cycles)
 
     def save(self) -> None:
         """Bring all that was added to disk, if there is one."""
@@ -186,10 +139,12 @@ class Store:
 
     def _fill(self, file: h5py.File) -> None:
         file.attrs["layout_version"] = LAYOUT_VERSION
-        file.attrs["finished"] = self.finished
+        file.attrs["finished"] = np.int8(self.finished)  # netCDF has no truth values
         file.attrs["progress"], file.attrs["rows"] = self.whole.text(), self.progress.text()
         plan, (nx, ny) = self.plan, self.plan.shape
         columns = {o.name: (o.units, o.description) for o in OBSERVABLES}
+        if plan.clock:
+            columns |= {name: told for name, told in TIMED_OBSERVABLES.items() if name != "time"}
         self._fill_series(file, "observables", "record", plan.record_strains, columns, {})
         axes = {"x": nx, "y": ny}
         self._fill_series(file, "profiles", "record", plan.record_strains, PROFILES, axes)
@@ -199,43 +154,107 @@ class Store:
         if plan.avalanches:
             group, table = file.create_group("avalanches"), self.tables["avalanches"]
             add_axes(group, {"avalanche": table.size})
-            show = self._columns(group, table, (table.size,))
-            for name, (units, description) in AVALANCHE_COLUMNS.items():
+            show = self._columns(group, table, Shown((table.size,)))
+            told = {**AVALANCHE_COLUMNS, **(TIMED_COLUMNS if plan.clock else {})}
+            for name, (units, description) in told.items():
                 describe(show(name), units, description, ("avalanche",))
+        if plan.has_cycles:
+            self._fill_cycles(file)
+        if self.finished:
+            file.attrs["ended_by"] = self.ended_by
+
+    @property
+    def ended_by(self) -> str:
+        """Why the loading ended: its target or a rule; of several realizations, each and how often.
+
+        Those whose strains are known all reach the target.
+        """
+        often = Counter(ENDINGS[end.why] for end in self.ends)
+        if len(often) == 1:
+            return next(iter(often))
+        return ", ".join(f"{why} × {n}" for why, n in often.items()) or ENDINGS[TARGET]
 
     def _fill_series(
         self,
         file: h5py.File,
         name: str,
         along: str,
-        strains: tuple[float, ...],
+        strains: tuple[float, ...] | None,
         columns: Mapping[str, tuple[str, str]],
         axes: Mapping[str, int],
     ) -> None:
-        """Show a table of one row for each realization and strain."""
+        """Show a table of one row for each realization and record, or snapshot."""
         group, table = file.create_group(name, track_order=True), self.tables[name]
-        shown = (self.n_done, len(strains)) if self.n_done else (1, table.size)
-        add_axes(group, {"realization": shown[0], along: shown[1], **axes})
-        strain = group.create_dataset("strain", data=np.array(strains[: shown[1]], np.float64))
-        describe(strain, NO_UNIT, "macroscopic strain", (along,))
-        group.attrs["coordinates"] = "strain"
+        shown = self._shown(name, table)
+        (realizations, n), told = shown.shape, (NO_UNIT, "macroscopic strain")
+        add_axes(group, {"realization": realizations, along: n, **axes})
+        group.attrs["coordinates"] = "strain time" if self.plan.clock else "strain"
         show = self._columns(group, table, shown)
+        if strains is not None:
+            strain = group.create_dataset("strain", data=np.array(strains[:n], np.float64))
+            describe(strain, *told, (along,))
+        else:
+            describe(show("strain"), *told, ("realization", along))
+            counts = group.create_dataset(f"{along}s", data=np.diff([0, *shown.ends]))
+            describe(counts, NO_UNIT, f"how many {along}s a realization has", ("realization",))
+        if self.plan.clock:
+            describe(show("time"), *TIMED_OBSERVABLES["time"], ("realization", along))
         for column, (units, description) in columns.items():
             dataset = show(column)
             inner = {"profiles": (column[-1],), "fields": ("x", "y")}.get(name, ())
             describe(dataset, units, description, ("realization", along, *inner))
 
+    def _fill_cycles(self, file: h5py.File) -> None:
+        """Show the table of one row for each realization and cycle, of turning points or a sine."""
+        sine = self.plan.oscillation
+        group = file.create_group("cycles", track_order=True)
+        table, inner = self.tables["cycles"], "harmonic" if sine else "turn"
+        shown = self._shown("cycles", table)
+        realizations, n = shown.shape
+        add_axes(group, {"realization": realizations, "cycle": n})
+        if sine:
+            harmonic = group.create_dataset("harmonic", data=np.array(HARMONICS))
+            harmonic.make_scale("harmonic")
+            describe(harmonic, NO_UNIT, "multiple of the frequency of the load", ())
+        else:
+            add_axes(group, {"turn": self.plan.turns})
+        if self.plan.counted:
+            counts = group.create_dataset("cycles", data=np.diff([0, *shown.ends]))
+            describe(counts, NO_UNIT, "how many cycles a realization has", ("realization",))
+        show, columns = self._columns(group, table, shown), OSCILLATION if sine else CYCLES
+        for k, (column, (units, description)) in enumerate(columns.items()):
+            of_each = (inner,) if k < 2 else ()
+            describe(show(column), units, description, ("realization", "cycle", *of_each))
+
+    def _shown(self, name: str, table: Table) -> Shown:
+        """Return in which shape a table is shown: finished realizations, or the first at work."""
+        if self.n_done == 0:
+            return Shown((1, table.size), [table.size])
+        if not self.plan.counted:
+            return Shown((self.n_done, getattr(self.whole, name) // self.n_done))
+        of = {"fields": "snapshots", "cycles": "cycles"}.get(name, "records")
+        ends = [getattr(end, of) for end in self.ends]
+        return Shown((self.n_done, max(np.diff([0, *ends]))), ends)
+
     def _columns(
-        self, group: h5py.Group, table: Table, shown: tuple[int, ...]
+        self, group: h5py.Group, table: Table, shown: Shown
     ) -> Callable[[str], h5py.Dataset]:
         """Return what makes a dataset of a column: the first rows, in a shape of its own."""
-        rows = table.read()[: int(np.prod(shown))]
+        rows = table.read()[: shown.rows]
 
         def show(column: str) -> h5py.Dataset:
-            values = rows[column]
-            return group.create_dataset(column, data=values.reshape(*shown, *values.shape[1:]))
+            return group.create_dataset(column, data=shown.arrange(rows[column]))
 
         return show
+
+    def virtual(
+        self, group: h5py.Group, table: Table, shown: Shown
+    ) -> Callable[[str], h5py.Dataset]:
+        """Return what presents a column of pieces as one dataset."""
+        name = group.name.strip("/")
+        return lambda column: show_virtual(
+            group, table, column, shown, self.plan.shape_of(name, column)
+        )
 
 
 class FileStore(Store):
@@ -267,6 +286,11 @@ class FileStore(Store):
         super().__init__(plan, provenance)
         self.n_done = start.progress.realizations
         self.avalanches_of_done = start.avalanches_of_done
+        if plan.counted:
+            self.ends = ends_in(self.tables["observables"].read())
+            if len(self.ends) != self.n_done:
+                said = f"has records of {len(self.ends)} realizations that ended"
+                raise BadFile(f"{directory.pieces}: {said}, and not of {self.n_done}")
 
     def _make_tables(self) -> dict[str, Table]:
         tables: dict[str, Table] = {}
@@ -327,19 +351,8 @@ class FileStore(Store):
             remove(folder / left, self.directory.claim.check)
 
     def _columns(
-        self, group: h5py.Group, table: Table, shown: tuple[int, ...]
+        self, group: h5py.Group, table: Table, shown: Shown
     ) -> Callable[[str], h5py.Dataset]:
         if self.finished and group.name == "/observables":
             return super()._columns(group, table, shown)
-        return lambda column: show_virtual(group, table, column, shown)
-
-
-def snapshots_are_large(plan: Plan) -> bool:
-    """Return whether the fields of a snapshot are a file of their own."""
-    return plan.fields.itemsize >= LARGE_SNAPSHOT
-
-
-def whole_realizations(plan: Plan, n: int, avalanches: int) -> Progress:
-    """Return the progress of a run that has done n realizations with so many avalanches."""
-    records, snapshots = n * len(plan.record_strains), n * len(plan.snapshot_strains)
-    return Progress(n, records, records, avalanches, snapshots if plan.field_names else 0)
+        return self.virtual(group, table, shown)

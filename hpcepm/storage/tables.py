@@ -205,10 +205,12 @@ class LargeRows(PieceTable):
 def check_snapshot(file: h5py.File, run: str, number: int, strains: Sequence[float]) -> None:
     """Refuse a large snapshot of another run, realization or strain.
 
-    ``strains`` are those of the snapshots of one realization. Raises as `check_piece`.
+    ``strains`` are those of the snapshots of one realization, if they are known. Raises as
+    `check_piece`.
     """
     check_piece(file, run, "fields", Piece(number, number))
-    if attribute(file, "strain", float) != strains[number % len(strains)]:
+    strain = attribute(file, "strain", float)
+    if strains and strain != strains[number % len(strains)]:
         raise BadFile(f"{file.filename}: is of another strain than the input asks for")
 
 

@@ -12,6 +12,7 @@ from hpcepm.files import write_hdf5
 from tests.conftest import run_python, settings_for
 
 Change = Callable[[h5py.File], None]
+STRESS = {"loading": [{"control": "stress", "target": s} for s in (0.6, 0.7)], "realizations": 2}
 
 
 def simulated(folder: Path, **changes: Any) -> Path:
@@ -32,6 +33,19 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of a run of three realizations."""
     return simulated(tmp_path_factory.mktemp("many"), realizations=3)
+
+
+@pytest.fixture(scope="session")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run whose realizations have records at strains of their own."""
+    folder = tmp_path_factory.mktemp("counted")
+    output = {"output": {"directory": "run", "fields": {"every": 0.02}}}
+    settings = settings_for((8, 6), **STRESS, **output)
+    (folder / "input.yaml").write_text(yaml.safe_dump(settings))
+    command = ["-m", "hpcepm", "input.yaml", "--quiet"]
+    done = run_python(command, None, folder, NUMBA_DISABLE_JIT="1")
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
 
 
 def rewritten(run: Path, folder: Path, change: Change) -> Path:

@@ -10,9 +10,12 @@ from tests.conftest import run_python
 
 FORBIDDEN = "raise RuntimeError('MPI and numba are forbidden here')\n"
 LOOKS = {
+    "compare": ["-m", "hpcepm", "compare", "run", "run"],
     "plot": ["-m", "hpcepm", "plot", "run"],
+    "report": ["-m", "hpcepm", "report", "run"],
     "summarize": ["-m", "hpcepm", "summarize", "run"],
     "verify": ["-m", "hpcepm", "verify", "run"],
+    "cite": ["-m", "hpcepm", "cite", "run"],
     "open": ["-c", "import hpcepm; print(hpcepm.open('run')['observables'].stress.mean().values)"],
 }
 
@@ -36,7 +39,7 @@ def test_what_is_forbidden_cannot_be_had(tmp_path: Path, name: str) -> None:
     assert "forbidden here" in done.stderr
 
 
-@pytest.mark.parametrize("how", ["plot", "summarize", "verify"])
+@pytest.mark.parametrize("how", ["compare", "plot", "report", "summarize", "verify"])
 def test_no_run_is_one_line_and_exit_2(tmp_path: Path, how: str) -> None:
     done = run_python(LOOKS[how], None, tmp_path)
     assert done.returncode == 2 and done.stderr.startswith("hpcepm: run/run.h5: No such file")

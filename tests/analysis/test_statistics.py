@@ -1,5 +1,6 @@
 """Plateau, peak and errors: of curves that are known, and of many ensembles whose scatter is."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -25,6 +26,60 @@ def test_the_plateau_of_a_shorter_run_is_its_second_half() -> None:
     assert st.plateau_window(2.0) == st.plateau_window(1 - 1e-12) == (0.5, 1.0)
     assert st.plateau_window(0.3) == (0.15, 0.3)
     np.testing.assert_allclose(st.plateau(0.3 * STRAIN, STRAIN), 0.75)
+
+
+def noisy(curve: Floats, realizations: int, size: float = 0.02) -> Floats:
+    """Return curves that fluctuate as a stress does: by drops, over a strain of 0.03 or so."""
+    rng = np.random.default_rng(6)
+    noise = rng.normal(size=(realizations, curve.size + 3)) * size
+    return curve + (noise[:, 3:] + noise[:, 2:-1] + noise[:, 1:-2]) / 3**0.5
+
+
+RISEN = 0.6 * (1 - np.exp(-STRAIN / 0.02))
+
+
+@pytest.mark.parametrize("realizations", [1, 4, 16])
+@pytest.mark.parametrize(
+    ("curve", "window", "said"),
+    [
+        (RISEN, None, ""),
+        (RISEN + 0.3 * np.exp(-((STRAIN - 0.05) ** 2) / 0.001), None, ""),
+        (RISEN + 0.3 * np.exp(-STRAIN / 0.8), None, "still falls by"),
+        (RISEN * (1 + 0.3 * STRAIN), None, "still rises by|still rises to it at strain 0.5"),
+        (RISEN, (0.01, 0.05), "still rises to it at strain 0.01"),
+        (0.6 - 40 * (STRAIN - 0.3) ** 2, (0.25, 0.35), "still rises to it at strain 0.25"),
+    ],
+)
+def test_a_plateau_is_only_where_the_stress_rests(
+    curve: Floats, window: tuple[float, float] | None, said: str, realizations: int
+) -> None:
+    quiet = 0.002 if window and curve is not RISEN else 0.02
+    found = st.find_plateau(STRAIN, noisy(curve, realizations, quiet / realizations**0.5), window)
+    assert found.is_stationary == (not said) == (not found.why_not)
+    assert re.search(said, found.why_not)
+    if not said:
+        assert abs(found.value.value - curve[50:].mean()) < 4 * found.value.error
+
+
+def test_errors_of_a_single_realization_are_its_scatter() -> None:
+    curves = noisy(RISEN, 400)
+    found = [st.find_plateau(STRAIN, one[None]) for one in curves]
+    for estimates in ([one.value for one in found], [one.change for one in found]):
+        values, errors = np.array(estimates).T
+        assert values.std() == pytest.approx(np.sqrt((errors**2).mean()), rel=0.2)
+    assert np.mean([one.is_stationary for one in found]) > 0.93
+
+
+def test_agreement_is_the_t_test_of_two_and_of_more() -> None:
+    rng = np.random.default_rng(3)
+    for groups in (2, 3, 6):
+        drawn = rng.normal(size=(2000, groups, 5))
+        found = [st.agreement([st.mean(one) for one in some], [4] * groups) for some in drawn]
+        assert np.mean([one is not None and one < 0.05 for one in found]) == pytest.approx(
+            0.05, abs=0.015
+        )
+    assert st.agreement([Estimate(1, 0.1), Estimate(2, 0.1)], [9, 9]) == pytest.approx(1e-6, rel=1)
+    assert st.agreement([Estimate(1, 0.1), Estimate(2, np.nan)], [9, 0]) is None
 
 
 def test_a_peak_is_the_vertex_of_a_parabola() -> None:

@@ -1,5 +1,6 @@
 """Means over realizations: what is printed, and the table."""
 
+import json
 from pathlib import Path
 
 import h5py
@@ -7,20 +8,28 @@ import numpy as np
 import pytest
 
 from hpcepm.analysis import statistics
+from hpcepm.analysis.quantities import _before_the_turn
 from hpcepm.analysis.results import open_run
-from hpcepm.analysis.summarize import lines, report, summary
+from hpcepm.analysis.summarize import lines, summarize, summary
+from hpcepm.cli import main
 from hpcepm.layout import NoRun
 
 from .conftest import replace, rewritten
 
 
 def test_what_is_printed_is_what_numpy_says(many: Path) -> None:
-    said = "\n".join(report(str(many)))
+    found, path = summarize(str(many))
+    assert path == many / "summary.csv"
+    said = "\n".join(lines(found))
     with open_run(many) as run:
         strain, stress = run.strain, run.observable("stress")
-    late = np.trapezoid(stress[:, 6:], strain[6:]) / 0.06
-    assert f"plateau   {statistics.mean(late)}" in said
+    by_name = {one.name: one for one in found.quantities}
+    modulus = statistics.mean((stress[:, 1] - stress[:, 0]) / 0.02)
+    assert by_name["shear modulus"].value == pytest.approx(tuple(modulus))
+    assert f"shear modulus     {modulus} Lennard-Jones stress" in said
+    assert "plateau           not known: the stress changes by" in said
     assert "3 realizations, 13 records to strain 0.12" in said and "0.06 < strain < 0.12" in said
+    assert "an error of 3 realizations is itself uncertain by about 50%" in said
     assert f"{stress[:, -1].mean():14.6g}{stress[:, -1].std(ddof=1) / 3**0.5:12.2g}" in said
     table = np.genfromtxt(many / "summary.csv", delimiter=",", names=True)
     np.testing.assert_array_equal(table["strain"], strain)
@@ -29,25 +38,71 @@ def test_what_is_printed_is_what_numpy_says(many: Path) -> None:
     np.testing.assert_allclose(table["stress_q5"], np.quantile(stress, 0.05, axis=0), rtol=1e-15)
 
 
+def test_a_plateau_is_the_mean_over_its_window(many: Path, tmp_path: Path) -> None:
+    def flat(file: h5py.File) -> None:
+        rise = np.minimum(file["observables/strain"][()] / 0.03, 1)
+        replace(file, "observables/stress", rise * np.array([[0.5], [0.6], [0.61]]))
+
+    found, _ = summarize(str(rewritten(many, tmp_path, flat)), (0.05, 0.12))
+    level = statistics.mean(np.array([0.5, 0.6, 0.61]))
+    said = f"  plateau           {level} Lennard-Jones stress"
+    assert lines(found)[2].startswith(said) and lines(found)[2].endswith(" 0.05 < strain < 0.12")
+
+
 def test_a_peak_and_none(many: Path, tmp_path: Path) -> None:
     def shaped(file: h5py.File) -> None:
-        curve = 1 - (file["observables/strain"][()] - 0.043) ** 2
+        curve = 1 - 100 * (file["observables/strain"][()] - 0.043) ** 2
         replace(file, "observables/stress", curve + np.array([[0.01], [0.02], [0.03]]))
 
     with open_run(rewritten(many, tmp_path, shaped)) as run:
-        found = summary(run)
-        assert found.peak is not None and found.peak[0].value == pytest.approx(1.02)
-        assert found.peak[0].error == pytest.approx(0.01 / 3**0.5)
-        assert found.peak[1].value == pytest.approx(0.043)
-        text = "\n".join(lines(found))
-    assert f"peak      {found.peak[0]}" in text and "at strain 0.043" in text
-    text = "\n".join(lines(found._replace(peak=None)))
-    assert "peak      none: the mean stress is highest at the first or the last record" in text
+        found = {one.name: one for one in summary(run).quantities}
+        height, where = found["peak stress"].value, found["peak strain"].value
+        text = "\n".join(lines(summary(run)))
+    assert height == pytest.approx((1.02, 0.01 / 3**0.5)) and where.value == pytest.approx(0.043)
+    assert f"peak stress       {height}" in text and "peak strain       0.043" in text
+
+    def rising(file: h5py.File) -> None:
+        replace(file, "observables/stress", np.tile(file["observables/strain"][()], (3, 1)))
+
+    (tmp_path / "rising").mkdir()
+    with open_run(rewritten(many, tmp_path / "rising", rising)) as run:
+        text = "\n".join(lines(summary(run)))
+    assert "peak stress       none: the mean stress is highest at the first or the last" in text
+    assert "plateau           no plateau yet: the stress still rises to it at strain 0.06" in text
 
 
 def test_one_realization_has_no_errors(single: Path) -> None:
-    said = "\n".join(report(str(single)))
-    assert "1 realization (so no errors), 13 records" in said and "±" not in said
+    said = lines(summarize(str(single))[0])
+    assert said[0] == "1 realization, 13 records to strain 0.12"
+    with_errors = {line.split("  ")[1] for line in said if "±" in line}
+    assert with_errors == {"plateau", "mean avalanche S"}  # of its parts, of many avalanches
+
+
+def test_avalanches_are_those_before_the_load_turns() -> None:
+    realization = np.array([0, 0, 0, 0, 1, 1, 1, 2])
+    strain = np.array([0.1, 0.2, 0.1, 0.3, 0.0, 0.1, 0.05, 0.02])
+    found = _before_the_turn(realization.astype(np.int32), strain)
+    assert found.tolist() == [True, True, False, False, True, True, False, True]
+    assert _before_the_turn(realization[:0].astype(np.int32), strain[:0]).size == 0
+
+
+def test_a_window_lies_within_the_run(many: Path) -> None:
+    with pytest.raises(NoRun, match=r"window 0\.1:0\.5 goes beyond strain 0\.12"):
+        summarize(str(many), (0.1, 0.5))
+
+
+def test_json_has_what_is_printed(many: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["summarize", str(many), "--window", "0.06:0.12", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["quantities"]["shear modulus"]["unit"] == "Lennard-Jones stress"
+    assert found["strain"] == [0.12, 0.12] and found["realizations"] == 3
+    with open_run(many) as run:
+        last = run.observable("stress")[:, -1]
+    at_last = found["at_the_last_record"]["stress"]
+    assert at_last["value"] == pytest.approx(last.mean())
+    assert at_last["q50"] == pytest.approx(np.median(last))
+    assert main(["summarize", str(many), "--window", "0.12:0.06"]) == 2
+    assert "write two strains, as 0.5:1" in capfd.readouterr().err
 
 
 def test_what_cannot_be_summarized_is_told(many: Path, tmp_path: Path) -> None:
@@ -57,10 +112,10 @@ def test_what_cannot_be_summarized_is_told(many: Path, tmp_path: Path) -> None:
                 replace(file, f"observables/{name}", dataset[:0])
 
     none_finished = rewritten(many, tmp_path, cut)
-    with pytest.raises(NoRun, match="has no two records yet"):
-        report(str(none_finished))
+    with pytest.raises(NoRun, match="has no two records"):
+        summarize(str(none_finished))
     (tmp_path / "taken").mkdir()
     whole = rewritten(many, tmp_path / "taken", lambda file: None)
     (whole / "summary.csv").mkdir()
     with pytest.raises(OSError, match=r"summary\.csv: Is a directory"):
-        report(str(whole))
+        summarize(str(whole))

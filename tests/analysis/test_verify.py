@@ -90,7 +90,7 @@ FAULTS: list[Fault] = [
     ("avalanches/duration", (7,), lambda x: 0, "row 7 has a duration of no step"),
     ("avalanches/slip", (-1,), lambda x: -x, "has a slip that is not positive"),
     ("avalanches/y", (7,), lambda x: 10, "row 7 has a trigger outside the lattice"),
-    ("avalanches/stress_drop", (7,), scaled, "is not 2 mu slip / (nx ny) in row 7"),
+    ("avalanches/stress_drop", (7,), scaled, "is not K slip / (nx ny) in row 7"),
     ("avalanches/slip", (-1,), lambda x: x * 1.1, "realization 2: their slips do not add up"),
     ("fields/sigma", (2, 1, 3, 4), lambda x: x + 100, "snapshot 1, from realization 0 on: has sit"),
     ("fields/sigma", (2, 1, 3, 4), lambda x: np.nan, "has NaN or infinity in sigma"),

@@ -76,9 +76,9 @@ def test_wrong_input_is_2_and_writes_nothing(
         (["nix.yaml"], "nix.yaml: no such file"),
         (["."], ".: is a directory"),
         (["input.yaml", "--sett", "a=1"], "unrecognized arguments: --sett"),
-        (["input.yaml", "--set", "seed=x"], "--set seed=x: seed: should be a valid integer"),
+        (["input.yaml", "--set", "seed=x"], "--set seed=x: seed: must be a whole number"),
         (["input.yaml", "--output", "input.yaml/sub"], "input.yaml/sub: cannot be used for output"),
-        (["plot"], "required: RUNDIR"),
+        (["plot"], "which run?"),
         (["plot", "nix"], "nix/run.h5: No such file or directory; name the output directory"),
     ],
 )
@@ -90,7 +90,11 @@ def test_wrong_command_lines_are_2(tmp_path: Path, arguments: list[str], said: s
 
 
 def test_help_and_version(tmp_path: Path) -> None:
-    for option, said in (("--help", "--continue"), ("--version", "hpcepm 0.")):
+    for option, said in (
+        ("--help", "--continue"),
+        ("--help", "JSON Schema"),
+        ("--version", "hpcepm 0."),
+    ):
         done = run_python(["-m", "hpcepm", option], None, tmp_path)
         assert done.returncode == 0 and said in done.stdout
 
@@ -100,7 +104,7 @@ def test_a_directory_with_a_run_is_3_and_untouched(hpcepm: Run, tmp_path: Path) 
     before = files(tmp_path / "run")
     for changes, options, said in (
         ({}, (), "holds a run already"),
-        ({}, ("--continue",), "holds a finished run"),
+        ({}, ("--continue",), "Raise loading.target to go further"),
         ({"seed": 8}, ("--continue",), "seed: was 3, is now 8"),
     ):
         done = hpcepm({**GOOD, **changes}, *options)

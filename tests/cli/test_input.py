@@ -42,7 +42,9 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         "kernel": {"type": "continuum", "orientation": "simple"},
         "thresholds": {"initial": "ESL", "renewal": "MCT"},
         "slip": {"distribution": "exponential", "c0": 0.0276, "c1": 0.0206},
+        "regions": None,
         "initial_stress": {"std": 0.0},
+        "initial_plastic_strain": None,
         "yielding": {
             "sides": "one",
             "landscape": "renewed",
@@ -58,7 +60,7 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         "ranks_per_realization": "auto",
         "output": {
             "directory": os.path.join("runs", "in"),
-            "observables": {"every": 0.005},
+            "observables": {"every": 0.005, "of": "strain"},
             "fields": None,
             "avalanches": True,
         },
@@ -76,7 +78,7 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
     ),
 )
 def test_the_inputs_that_we_ship_are_valid(name: str) -> None:
-    assert read_input(str(INPUTS / name), []).settings.loading.target != 0
+    assert read_input(str(INPUTS / name), []).settings.loading.turns
 
 
 def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_durations(tmp_path: Path) -> None:
         "30 min": 1800,
         "2h": 7200,
         "1.5 d": 129600,
-        "12": 12,
+        "0.3 s": 0.3,
     }.items():
         assert (
             read(tmp_path, MINIMAL + f"checkpoint: {{every: {text}}}").settings.checkpoint.every
@@ -116,15 +118,15 @@ def test_all_problems_at_once_with_place_path_and_remedy(tmp_path: Path) -> None
         "seed: [1]\n"
     )
     assert problems(tmp_path, text) == [
-        "in.yaml:2:16: lattice.shape[1]: should be a valid integer, not 2.5",
+        "in.yaml:2:16: lattice.shape[1]: must be a whole number, not 2.5",
         "in.yaml:3:3: lattice.boundry: unknown key (known here: shape)",
         "in.yaml:4:16: kernel.type: must be 'continuum', 'finite_difference', 'cell_average', "
-        "'none' or 'uniform', not 'continum' (did you mean 'continuum'?)",
-        "in.yaml:5:19: loading.target: should be greater than 0, not -1",
+        "'none', 'uniform', 'table' or 'shuffled', not 'continum' (did you mean 'continuum'?)",
+        "in.yaml:5:19: loading.target: must be positive, not -1",
         "in.yaml:6:57: thresholds.initial.scal: unknown key (did you mean 'scale'?)",
         "in.yaml:6:76: thresholds.renewal: must be 'MCT', 'ESL' or 'GQ', "
         "not 'gq' (did you mean 'GQ'?)",
-        "in.yaml:7:7: seed: should be a valid integer, not a list of 1",
+        "in.yaml:7:7: seed: must be a whole number, not a list of 1; write 1, without brackets",
     ]
 
 
@@ -145,19 +147,19 @@ def test_all_problems_at_once_with_place_path_and_remedy(tmp_path: Path) -> None
         ("a: 1\n---\nb: 2\n", "in.yaml:2:1: a second document"),
         ("? [1]\n: 2\n", "a key must be a word"),
         (b"seed: \xff\n", "in.yaml:1: is not UTF-8 (byte 0xff)"),
-        ("seed: \x07\n", "in.yaml: not YAML"),
+        ("seed: \x07\n", "in.yaml:1:7: not YAML"),
         ("a" * 60_000, "in.yaml: is 50001 bytes long"),
         (MINIMAL + "seed: " + "9" * 5000, "seed: a number of 5000 characters is too long"),
-        (MINIMAL + "seed: " + "9" * 300, "seed: should be less than 18446744073709551616"),
-        (MINIMAL + "seed: -1", "seed: should be greater than or equal to 0, not -1"),
-        (MINIMAL + "seed: true", "seed: should be a valid integer, not True"),
-        (MINIMAL + "seed: 1.0", "seed: should be a valid integer, not 1.0"),
+        (MINIMAL + "seed: " + "9" * 300, "seed: must be less than 18446744073709551616"),
+        (MINIMAL + "seed: -1", "seed: must be 0 or more, not -1"),
+        (MINIMAL + "seed: true", "seed: must be a whole number, not true"),
+        (MINIMAL + "seed: 1.0", "seed: must be a whole number, not 1.0; write 1"),
         (MINIMAL + "engine:", "engine: must be 'auto'"),
-        (MINIMAL + "slip: {c0: .nan}", "slip.c0: should be a finite number, not nan"),
-        (MINIMAL + "slip: {c0: .inf}", "slip.c0: should be a finite number, not inf"),
-        (MINIMAL + "slip: {c0: 1e999}", "slip.c0: should be a finite number, not inf"),
+        (MINIMAL + "slip: {c0: .nan}", "slip.c0: must be a finite number, not nan"),
+        (MINIMAL + "slip: {c0: .inf}", "slip.c0: must be a finite number, not inf"),
+        (MINIMAL + "slip: {c0: 1e999}", "slip.c0: must be a finite number, not inf"),
         (MINIMAL + "slip: {c0: 0, c1: 0}", "slip: c0 and c1 are both 0"),
-        (MINIMAL + "slip: 3", "slip: should be a mapping of keys and values, not 3"),
+        (MINIMAL + "slip: 3", "slip: must be keys and values, not 3"),
         (MINIMAL + "thresholds: {initial: {}}", "thresholds.initial: name a distribution"),
         (
             MINIMAL + "thresholds: {initial: {distribution: 3}}",
@@ -182,17 +184,17 @@ def test_all_problems_at_once_with_place_path_and_remedy(tmp_path: Path) -> None
         (MINIMAL + "checkpoint: {every: 12:00:00}", "checkpoint.every: write a time as"),
         (MINIMAL + "output: {observables: {every: 1e-12}}", "more than 10,000,000 records"),
         (MINIMAL + "output: {fields: {names: [sigma, sigma]}}", "each field can be named once"),
-        (MINIMAL + "realizations: 0", "realizations: should be greater than or equal to 1, not 0"),
+        (MINIMAL + "realizations: 0", "realizations: must be at least 1, not 0"),
         (MINIMAL + "ranks_per_realization: none", "ranks_per_realization: "),
         ("loading: {target: 1}\n", "in.yaml:1:1: lattice: is required"),
         ("lattice: {}\nloading: {target: 1}\n", "in.yaml:1:10: lattice.shape: is required"),
         (
             "lattice: {shape: [1, 4]}\nloading: {target: 1}\n",
-            "lattice.shape[0]: should be greater than or equal to 2",
+            "lattice.shape[0]: must be at least 2, not 1",
         ),
         (
             "lattice: {shape: [4, 4, 4]}\nloading: {target: 1}\n",
-            "lattice.shape: List should have at most 2 items",
+            "lattice.shape: has 3 items; write two sizes",
         ),
     ],
 )
@@ -204,7 +206,7 @@ def test_an_input_that_is_no_file(tmp_path: Path) -> None:
     for path, said in (
         (tmp_path, "is a directory"),
         (tmp_path / "none.yaml", "no such file"),
-        ("a\0b", "a�b: embedded null byte"),
+        ("a\0b", "a�b: is a name that no file can have"),
     ):
         with pytest.raises(InputError, match=said):
             read_input(str(path), [])
@@ -223,7 +225,7 @@ def test_set_overrides_and_is_named_when_wrong(tmp_path: Path) -> None:
     assert read_.settings.output.fields is not None and read_.settings.output.fields.every == 0.1
     assert problems(tmp_path, MINIMAL, "seed=x", "lattice.shap=3") == [
         "--set lattice.shap=3: lattice.shap: unknown key (did you mean 'shape'?)",
-        "--set seed=x: seed: should be a valid integer, not 'x'",
+        "--set seed=x: seed: must be a whole number, not 'x'",
     ]
     assert problems(tmp_path, MINIMAL, "seed", "=3", "a..b=1") == [
         "--set seed: write it as key.path=value",
@@ -347,17 +349,12 @@ def test_bad_fields(tmp_path: Path, dataset: str, said: str) -> None:
             "shape must be at most 5",
         ),
         ("thresholds: {renewal: {distribution: weibull, shape: 0.01, scale: 1}}", "0.05"),
-        ("elasticity: {bulk_modulus: 1e-300}", "0.000000000001"),
+        ("elasticity: {bulk_modulus: 1e-300}", "must be at least 1e-12"),
     ],
 )
 def test_values_that_would_break_something_later(tmp_path: Path, text: str, said: str) -> None:
     (line,) = problems(tmp_path, MINIMAL + text + "\n")
     assert said in line
-
-
-def test_set_does_not_reach_into_a_list(tmp_path: Path) -> None:
-    (line,) = problems(tmp_path, MINIMAL, "lattice.shape.0=5")
-    assert line == "--set lattice.shape.0=5: lattice.shape is a list; set all of it, as [256, 256]"
 
 
 def test_the_narrowest_lattice(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ On a real SLURM: test_slurm.py.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def test_a_part_that_got_on_is_requeued(folder: Path) -> None:
     code, _, calls = run_template(folder, "requeue", "input.yaml")
     assert code == 0
     assert calls.splitlines() == [
-        "srun --mpi=pmix .venv/bin/python -m hpcepm input.yaml --continue",
+        f"srun --mpi=pmix {folder}/.venv/bin/python -m hpcepm input.yaml --continue",
         "scontrol requeue 7",
     ]
 
@@ -98,7 +99,8 @@ def test_copies_of_the_packages_are_asked_for_in_one_line(folder: Path) -> None:
     code, _, calls = run_template(folder, "requeue", "input.yaml", TMPDIR="/disk")
     assert code == 0
     assert calls.splitlines()[0] == (
-        "srun --mpi=pmix .venv/bin/python jobs/from_copies.py /disk input.yaml --continue"
+        f"srun --mpi=pmix {folder}/.venv/bin/python {folder}/jobs/from_copies.py /disk input.yaml "
+        "--continue"
     )
 
 
@@ -161,6 +163,31 @@ def test_a_chain_ends(folder: Path, does: str, code: int, says: str) -> None:
     assert (ended, calls) == (code, "") and says in told
 
 
+def test_a_copy_that_slurm_made_is_run_from_another_folder(folder: Path) -> None:
+    """As slurmd does: a copy in its own folder is started in the one that was submitted from."""
+    elsewhere = folder / "my data"
+    elsewhere.mkdir()
+    shutil.copytree(folder / "run", elsewhere / "run")
+    shutil.copy(folder / "input.yaml", elsewhere)
+    (folder / "spool").mkdir()
+    shutil.copy(folder / "jobs" / "requeue.sh", folder / "spool" / "slurm_script")
+    told = f"   JobId=7 JobName=hpcepm\n   Command={folder}/jobs/requeue.sh input.yaml x.sh/y.sh"
+    stand_in(folder, "scontrol", f"[ $1 = show ] && echo '{told}' || echo scontrol $@ >> calls")
+    stand_in(folder, "srun", f'echo srun "$@" >> calls; {NEW_CHECKPOINT}')
+    done = subprocess.run(
+        ["bash", "../spool/slurm_script", "input.yaml"],
+        cwd=elsewhere,
+        env={**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (elsewhere / "calls").read_text().splitlines() == [
+        f"srun --mpi=pmix {folder}/.venv/bin/python -m hpcepm input.yaml --continue",
+        "scontrol requeue 7",
+    ]
+
+
 def test_what_cannot_be_requeued_says_so(folder: Path) -> None:
     stand_in(folder, "srun", NEW_CHECKPOINT)
     stand_in(folder, "scontrol", "exit 1")
@@ -201,9 +228,9 @@ def test_pbs_says_when_the_end_is_and_submits_the_next_part(folder: Path) -> Non
     )
     assert code == 0, told
     assert calls.splitlines() == [
-        "mpiexec .venv/bin/python -m hpcepm input.yaml --max-walltime 03:58:00 --set seed=3 "
-        "--continue",
-        "qsub -v INPUT=input.yaml,OPTIONS=--set seed=3 jobs/pbs.sh",
+        f"mpiexec {folder}/.venv/bin/python -m hpcepm input.yaml --max-walltime 03:58:00 "
+        "--set seed=3 --continue",
+        f"qsub -v INPUT=input.yaml,HPCEPM={folder},OPTIONS=--set seed=3 {folder}/jobs/pbs.sh",
     ]
 
 

@@ -14,9 +14,10 @@ import yaml
 from hpcepm.calibration.curve_file import read_curve
 from hpcepm.calibration.target import read_target
 from hpcepm.input import InputError, read_input
-from hpcepm.input.named_files import MOST_LINE, NamedFiles
+from hpcepm.input.named_files import NamedFiles
 from hpcepm.input.plugins import load_plugin, resolved
 from hpcepm.input.read import read_mapping
+from hpcepm.input.tables import MOST_LINE
 from tests.conftest import run_python, settings_for
 
 MINIMAL = {"lattice": {"shape": [8, 6]}, "loading": {"target": 0.1}}

@@ -111,6 +111,21 @@ def test_which_python_comes_first_is_no_reason_to_begin_anew(checkout: Path) -> 
     assert is_untouched(checkout)
 
 
+def test_which_mpi_comes_first_is_no_reason_either(checkout: Path) -> None:
+    """Of conda, say; but one that is asked for is taken, and so is the first with --force."""
+    other = checkout / "conda"
+    for name in ("mpicc.openmpi", "mpiexec.openmpi"):
+        program(other / name, "cat >/dev/null")
+    surroundings = {"first": str(other), "MPICC": "", "MPIEXEC": ""}
+    made_with = checkout / ".venv" / "hpcepm-mpi"
+    assert setup(checkout, **surroundings).stdout == "" and is_untouched(checkout)
+    assert made_with.read_text() == f"{checkout}/bin/mpicc\n{checkout}/bin/mpiexec\n"
+    assert setup(checkout, "--force", **surroundings).returncode == 0
+    assert made_with.read_text() == f"{other}/mpicc.openmpi\n{other}/mpiexec.openmpi\n"
+    assert setup(checkout).returncode == 0  # the MPI of its environment
+    assert made_with.read_text() == f"{checkout}/bin/mpicc\n{checkout}/bin/mpiexec\n"
+
+
 def test_a_change_makes_it_anew_in_its_place(checkout: Path) -> None:
     with open(checkout / "tools" / "requirements.txt", "a") as file:
         file.write("# newer\n")

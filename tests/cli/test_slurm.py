@@ -36,10 +36,12 @@ def slurm() -> Iterator[Cluster]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with all that the templates use of hpcepm, and where they may write."""
-    (tmp_path / "jobs").symlink_to(Path(__file__).parents[2] / "jobs")
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    return tmp_path
+    """Return a folder to submit from, beside one with all that the templates use of hpcepm."""
+    for name in ("hpcepm", "data"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "hpcepm" / "jobs").symlink_to(Path(__file__).parents[2] / "jobs")
+    (tmp_path / "hpcepm" / ".venv").symlink_to(sys.prefix)
+    return tmp_path / "data"
 
 
 def write_input(folder: Path, name: str, settings: dict[str, Any]) -> str:
@@ -52,7 +54,9 @@ def submit(
 ) -> str:
     """Submit a template of ``jobs/``; return the number of the job. Its log is ``N.log``."""
     options = ["--parsable", "--ntasks=2", "--output=%A.log", *sbatch_options]
-    return slurm.ask("sbatch", *options, f"jobs/{template}.sh", *arguments, cwd=folder).strip()
+    return slurm.ask(
+        "sbatch", *options, f"../hpcepm/jobs/{template}.sh", *arguments, cwd=folder
+    ).strip()
 
 
 def assert_completed(job: dict[str, str], folder: Path) -> None:

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from hpcepm.run.terminal import Progress
-from hpcepm.text import visible, write
+from hpcepm.text import count, memory, visible, write
 from tests.conftest import run_python, settings_for
 
-GOOD = settings_for((8, 8), loading={"target": 0.002})
+GOOD = settings_for((8, 8), loading={"target": 0.02})
 TROUBLES = {
     "closed output": ">&-",
     "closed errors": "2>&-",
@@ -182,3 +182,13 @@ def test_no_home_and_no_place_for_scratch(folder: Path, tmp_path: Path) -> None:
     for command in ("summarize run", "verify run", "plot run", "input.yaml --plot --output home"):
         done = run_python(["-m", "hpcepm", *command.split()], None, folder, **bad, **cache)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+
+
+def test_amounts_are_written_without_powers_of_ten() -> None:
+    assert [memory(n * 2**10) for n in (1.234, 999.6, 1010, 1023.9)] == [
+        "1.23 KiB",
+        "1000 KiB",
+        "1010 KiB",
+        "1024 KiB",
+    ]
+    assert [count(n) for n in (950, 12_345, 999_700)] == ["950", "12.3k", "1000k"]

@@ -80,6 +80,14 @@ def test_the_quickstart(clean: Path, tmp_path: Path) -> None:
     run_clean(clean, tmp_path, "hpcepm", "run", "quickstart.yaml", "--plot")
     assert (tmp_path / "runs" / "quickstart" / "summary.png").stat().st_size > 10_000
     assert "sound" in run_clean(clean, tmp_path, "hpcepm", "verify", "runs/quickstart")
+    assert "plateau" in run_clean(clean, tmp_path, "hpcepm", "summarize", "runs/quickstart")
+    assert "@misc{hpcepm," in run_clean(clean, tmp_path, "hpcepm", "cite", "runs/quickstart")
+    picture = tmp_path / "runs" / "quickstart" / "summary.png"
+    picture.unlink()
+    run_clean(clean, tmp_path, "hpcepm", "plot", "runs/quickstart")
+    assert picture.stat().st_size > 10_000
+    run_clean(clean, tmp_path, "hpcepm", "report", "runs/quickstart")
+    assert "class Chart" in (tmp_path / "runs" / "quickstart" / "report.html").read_text()
 
 
 def test_the_api(clean: Path, tmp_path: Path) -> None:

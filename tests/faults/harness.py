@@ -23,6 +23,78 @@ SETTINGS = settings_for(
 SMALL = settings_for(
     (11, 9), loading={"target": 0.05}, engine="direct", checkpoint={"every": "1 h"}
 )
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "stress": {"loading": {"control": "stress", "target": 0.9, "until": {"strain": 0.25}}},
+    "extremal": {
+        "loading": {"control": "extremal", "until": {"plastic_strain": 0.2}},
+        "output": {"directory": "run", "observables": {"every": 0.01, "of": "plastic_strain"}},
+    },
+    "machine, then back": {
+        "loading": [
+            {"control": "machine", "stiffness": 8.0, "target": 0.2},
+            {"control": "stress", "target": -0.2},
+        ],
+        "yielding": {"sides": "two"},
+    },
+    "cycles": {
+        "lattice": {"shape": [23, 17]},
+        "loading": {"cycle": [0.03, -0.03], "cycles": 40, "until": {"recurrence": True}},
+        "yielding": {"sides": "two", "landscape": "quenched", "order": "weakest"},
+        "initial_stress": {"std": 0.0},
+    },
+}
+"""What runs of `SETTINGS` are changed to, to try each protocol."""
+
+IN_TIME = {
+    "directory": "run",
+    "observables": {"of": "time", "per_decade": 10},
+    "fields": {"of": "time", "every": 100.0},
+    "avalanches": True,
+}
+CLOCKS: dict[str, dict[str, Any]] = {
+    "thermal creep": {
+        "clock": {"thermal": {"temperature": 0.05}},
+        "loading": {
+            "control": "stress",
+            "target": 0.3,
+            "hold": 1e6,
+            "until": {"events_per_site": 9.0},
+        },
+        "output": IN_TIME,
+    },
+    "thermal, instant, at a strain rate": {
+        "clock": {"thermal": {"temperature": 0.02, "unstable": "instant"}},
+        "loading": {"target": 0.2, "rate": 1e-4},
+    },
+    "rate": {
+        "clock": {"rate": {"time": 2.0, "law": "sqrt", "scale": 0.5}},
+        "loading": {"target": 0.2, "rate": 1e-3},
+    },
+}
+"""The same, with a clock."""
+SMALL_WITH_CLOCKS: dict[str, dict[str, Any]] = {
+    "none": SMALL,
+    "thermal creep": {
+        **SMALL,
+        **CLOCKS["thermal creep"],
+        "loading": {"control": "stress", "target": 0.3, "hold": 6.0},
+        "output": {**IN_TIME, "fields": {"of": "time", "every": 2.0}},
+    },
+    "thermal, instant, at a strain rate": {
+        **SMALL,
+        **CLOCKS["thermal, instant, at a strain rate"],
+        "loading": {"target": 0.025, "rate": 1e-4},
+    },
+    "rate": {**SMALL, **CLOCKS["rate"], "loading": {"target": 0.035, "rate": 1e-3}},
+}
+"""`SMALL`, and the like with a clock."""
+
+
+def with_protocol(name: str) -> dict[str, Any]:
+    """Return the input of a protocol, or of a clock."""
+    return {**SETTINGS, "lattice": {"shape": [61, 47]}, **{**PROTOCOLS, **CLOCKS}[name]}
+
+
 COMMAND = ["-m", "hpcepm", "input.yaml", "--continue"]
 PARTS_OF_A_CLEAN_END = ("Traceback", "Segmentation", "signal 11")
 

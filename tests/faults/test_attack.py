@@ -1,6 +1,6 @@
 """Files of a run that were forged with care, their checksums right, or damaged by chance.
 
-See `attack`. With ``--long`` as many as the README's table says; each must be refused with one
+See `attack`. With ``--long`` as many as docs/reliability.md says; each must be refused with one
 message, or be harmless: no traceback, hang or crash, no file outside touched, and of damaged files
 no number without a word.
 """

@@ -1,7 +1,7 @@
 """A file system in a bad hour: any call on any file of a run fails, with any errno.
 
 Each ends with a promised exit code and a message, and the run goes on to the same bits. With
-``--long`` as often as the README's table says.
+``--long`` as often as docs/reliability.md says.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """Reliability: damaged and missing files, and two runs in one directory.
 
-Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as the
-README's table says. The counts are printed at the end.
+Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as
+docs/reliability.md says. The counts are printed at the end.
 """
 
 import os

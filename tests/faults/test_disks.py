@@ -1,7 +1,7 @@
 """Reliability: disks that fail and disks that are full.
 
-Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as the
-README's table says. The counts are printed at the end.
+Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as
+docs/reliability.md says. The counts are printed at the end.
 """
 
 import os
@@ -9,9 +9,10 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.conftest import (
 )
 from tests.faults.faults import ON_RANK_0
 from tests.faults.harness import (
+    CLOCKS,
     COMMAND,
     PARTS_OF_A_CLEAN_END,
     ROOT,
@@ -33,26 +35,41 @@ from tests.faults.harness import (
     faulty,
     goes_on_to_the_same_bits,
     wait_until,
+    with_protocol,
     write_input,
 )
+
+PLACES: Final = ("rows", "saving", "renaming", "skeleton", "comparing", "noting the newest")
 
 
 @pytest.mark.parametrize("deed", ["full disk", "broken disk", "read-only disk", "directory gone"])
 def test_a_disk_that_fails_at_each_place(
     tmp_path: Path, undisturbed: Path, count: Count, deed: str
 ) -> None:
-    places = ("rows", "saving", "renaming", "skeleton", "comparing", "noting the newest")
-    for place in places[: count.of(f"{deed}, at a place of the output", few=1, many=len(places))]:
-        folder = tmp_path / place
-        write_input(folder, SETTINGS)
-        done = faulty(folder, 2, at=place, do=deed, nth=3, rank=0 if place in ON_RANK_0 else 1)
-        assert done.returncode == 1, done.stderr
-        assert "hpcepm: stopped: " in done.stderr and not any(
-            part in done.stderr for part in PARTS_OF_A_CLEAN_END
-        ), done.stderr
-        every_dataset_can_be_read(folder / "run")
-        goes_on_to_the_same_bits(folder, undisturbed, None)
+    for place in PLACES[: count.of(f"{deed}, at a place of the output", few=1, many=len(PLACES))]:
+        fails(tmp_path / place, SETTINGS, undisturbed, place, deed)
         count.done()
+
+
+def test_a_full_disk_in_a_run_with_a_clock(
+    tmp_path: Path, undisturbed_in: Callable[[str], Path], count: Count
+) -> None:
+    n = count.of("full disk, at a place of the output, with a clock", few=1, many=len(PLACES))
+    for place, name in list(zip(PLACES, 2 * tuple(CLOCKS), strict=True))[:n]:
+        fails(tmp_path / place, with_protocol(name), undisturbed_in(name), place, "full disk")
+        count.done()
+
+
+def fails(folder: Path, settings: dict[str, Any], undisturbed: Path, place: str, deed: str) -> None:
+    """Let a run on two ranks fail at a place; it says so, and goes on to the same bits."""
+    write_input(folder, settings)
+    done = faulty(folder, 2, at=place, do=deed, nth=3, rank=0 if place in ON_RANK_0 else 1)
+    assert done.returncode == 1, done.stderr
+    assert "hpcepm: stopped: " in done.stderr and not any(
+        part in done.stderr for part in PARTS_OF_A_CLEAN_END
+    ), done.stderr
+    every_dataset_can_be_read(folder / "run")
+    goes_on_to_the_same_bits(folder, undisturbed, None)
 
 
 @pytest.fixture

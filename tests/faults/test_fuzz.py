@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hpcepm.cli import STOPPED, main
 from hpcepm.input import InputError, read_input
+from tests.cli.said import is_in_plain_words
 from tests.conftest import Count
 
 INPUTS = [
@@ -126,8 +127,9 @@ def run_it(path: Path, directory: Path, seconds: float = 2.0) -> bool:
     began = time.monotonic()
     try:
         read = read_input(str(path), [], str(directory))
-    except InputError:
-        pass
+    except InputError as error:
+        for line in error.problems:
+            assert is_in_plain_words(line.replace(f"{path.parent}/", "")), line
     else:
         nx, ny = read.settings.lattice.shape
         if nx * ny > 64**2:  # valid; to prepare it would take long for no fault of its own

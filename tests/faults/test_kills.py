@@ -1,7 +1,7 @@
 """Reliability: runs of which a rank is killed, or fails.
 
-Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as the
-README's table says. The counts are printed at the end.
+Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as
+docs/reliability.md says. The counts are printed at the end.
 """
 
 import os
@@ -9,19 +9,20 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from tests.conftest import (
-    Count,
-    end,
-    processes_of_session,
-    start,
-)
+import pytest
+
+from tests.conftest import Count, end, processes_of_session, start
 from tests.faults.faults import ON_RANK_0, PHASES, STAGES
 from tests.faults.harness import (
+    CLOCKS,
     COMMAND,
+    PROTOCOLS,
     SETTINGS,
     SMALL,
     every_dataset_can_be_read,
@@ -30,6 +31,7 @@ from tests.faults.harness import (
     has_three_ranks,
     ranks_of,
     wait_until,
+    with_protocol,
     write_input,
 )
 
@@ -63,10 +65,56 @@ def test_kill_9_of_a_rank_at_a_random_moment(
             count.done()
 
 
-def test_copies_of_a_live_directory(tmp_path: Path, undisturbed: Path, count: Count) -> None:
+@pytest.mark.parametrize(
+    ("what", "protocols", "few", "many"),
+    [("stress, extremal, machine, cycles", PROTOCOLS, 2, 80), ("time, by a clock", CLOCKS, 1, 60)],
+    ids=["quasi-static", "clock"],
+)
+def test_kill_9_in_each_protocol(
+    tmp_path: Path,
+    undisturbed_in: Callable[[str], Path],
+    count: Count,
+    what: str,
+    protocols: dict[str, Any],
+    few: int,
+    many: int,
+) -> None:
+    """A rank is killed at a random moment, twice on the way; any number of ranks goes on."""
+    chance = random.Random(11)
+    for k in range(count.of(f"kill −9 of one of 3 ranks in {what}", few, many)):
+        name, folder = list(protocols)[k % len(protocols)], tmp_path / str(k)
+        whole = undisturbed_in(name)
+        write_input(folder, with_protocol(name))
+        for _ in range(2):
+            process = start(COMMAND, 3, folder)
+            try:
+                wait_until(partial(has_three_ranks, process.pid), process)
+                time.sleep(chance.uniform(0.3, 1.5))
+                if ranks := ranks_of(process.pid):
+                    os.kill(chance.choice(ranks), signal.SIGKILL)
+                process.communicate(timeout=5)
+            finally:
+                end(process)
+        every_dataset_can_be_read(folder / "run")
+        goes_on_to_the_same_bits(folder, whole, chance.choice([None, 2, 3, 4]))
+        count.done()
+
+
+@pytest.mark.parametrize(("name", "few", "many"), [("strain", 3, 200), ("thermal creep", 1, 60)])
+def test_copies_of_a_live_directory(
+    tmp_path: Path,
+    undisturbed: Path,
+    undisturbed_in: Callable[[str], Path],
+    count: Count,
+    name: str,
+    few: int,
+    many: int,
+) -> None:
     """Made file by file while the run goes on, as ``cp -r`` and backups do."""
-    n = count.of("copy of a live directory, gone on with", few=3, many=200)
-    write_input(tmp_path, SETTINGS)
+    quasi_static = name == "strain"
+    n = count.of(f"copy of a live directory, gone on with: {name}", few, many)
+    settings = SETTINGS if quasi_static else with_protocol(name)
+    write_input(tmp_path, settings)
     made = 0
     while made < n:
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
@@ -76,12 +124,13 @@ def test_copies_of_a_live_directory(tmp_path: Path, undisturbed: Path, count: Co
             while process.poll() is None and made < n:
                 copy = tmp_path / f"copy {made}"
                 copy_what_is_there(tmp_path / "run", copy / "run")
-                write_input(copy, SETTINGS)
+                write_input(copy, settings)
                 made += 1
         finally:
             end(process)
     for k in range(n):
-        goes_on_to_the_same_bits(tmp_path / f"copy {k}", undisturbed, [None, 2][k % 7 == 0])
+        whole = undisturbed if quasi_static else undisturbed_in(name)
+        goes_on_to_the_same_bits(tmp_path / f"copy {k}", whole, [None, 2][k % 7 == 0])
         count.done()
 
 

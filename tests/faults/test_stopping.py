@@ -1,13 +1,14 @@
 """Reliability: runs that are asked to stop.
 
-Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as the
-README's table says. The counts are printed at the end.
+Each test does its worst ``few`` times; with ``--long`` (``tools/test --long``) as often as
+docs/reliability.md says. The counts are printed at the end.
 """
 
 import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,17 @@ from tests.conftest import (
     settings_for,
     start,
 )
-from tests.faults.harness import COMMAND, ROOT, SETTINGS, SMALL, wait_until, write_input
+from tests.faults.harness import (
+    CLOCKS,
+    COMMAND,
+    ROOT,
+    SETTINGS,
+    SMALL_WITH_CLOCKS,
+    goes_on_to_the_same_bits,
+    wait_until,
+    with_protocol,
+    write_input,
+)
 
 
 def stopped_at_pauses(
@@ -33,8 +44,8 @@ def stopped_at_pauses(
     Return how many stops and pauses there were.
     """
     from hpcepm.input import read_input
-    from hpcepm.run.run import Run, Stopped
-    from hpcepm.run.stopping import SIGNALS, StopRequest
+    from hpcepm.run.run import Run
+    from hpcepm.run.stopping import SIGNALS, Stopped, StopRequest
     from hpcepm.storage.directory import RunDirectory
 
     seen = stops = 0
@@ -72,23 +83,37 @@ def stopped_at_pauses(
             signal.signal(number, handler)
 
 
+@pytest.mark.parametrize(
+    ("name", "events", "few"),
+    [
+        ("none", 50, 10),
+        ("thermal creep", 20, 2),
+        ("thermal, instant, at a strain rate", 20, 2),
+        ("rate", 20, 2),
+    ],
+)
 def test_usr1_at_every_step(
-    tmp_path: Path, one_rank: Ranks, count: Count, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    one_rank: Ranks,
+    count: Count,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    events: int,
+    few: int,
 ) -> None:
-    whole, chain = tmp_path / "whole", tmp_path / "chain"
+    small, whole, chain = SMALL_WITH_CLOCKS[name], tmp_path / "whole", tmp_path / "chain"
     for folder in (whole, chain):
-        write_input(folder, SMALL)
+        write_input(folder, small)
     _, pauses = stopped_at_pauses(whole, one_rank, [], monkeypatch)
     stops, _ = stopped_at_pauses(chain, one_rank, list(range(1, 10**4)), monkeypatch)
-    assert stops > 50, "nothing was stopped"
+    assert stops > events, "nothing was stopped"
     assert_same_bits(whole / "run", chain / "run")
-    every = (
-        range(1, pauses + 1) if count.long else random.Random(2).sample(range(1, pauses + 1), 10)
-    )
-    count.of("USR1 at a step of a small run, mid-avalanche or not", few=10, many=pauses)
-    for k in every:
+    every = range(1, pauses + 1)
+    chosen = every if count.long else random.Random(2).sample(every, few)
+    count.of(f"USR1 at a step of a small run, mid-avalanche or not; clock: {name}", few, pauses)
+    for k in chosen:
         folder = tmp_path / str(k)
-        write_input(folder, SMALL)
+        write_input(folder, small)
         assert stopped_at_pauses(folder, one_rank, [k], monkeypatch)[0] == 1
         assert_same_bits(whole / "run", folder / "run")
         count.done()
@@ -103,7 +128,7 @@ def test_parts_by_wall_time_on_changing_numbers_of_ranks(tmp_path: Path, count: 
     chain, whole = tmp_path / "chain", tmp_path / "whole"
     write_input(chain, settings)
     for part in range(parts):
-        done = run_python([*COMMAND, "--max-walltime", "3"], part % 4 + 1, chain)
+        done = run_python([*COMMAND, "--max-walltime", "3s"], part % 4 + 1, chain)
         assert (
             done.returncode == 75 and "by --max-walltime; a checkpoint was written" in done.stderr
         ), done.stderr
@@ -116,6 +141,22 @@ def test_parts_by_wall_time_on_changing_numbers_of_ranks(tmp_path: Path, count: 
     assert_same_bits(whole / "run", chain / "run")
     for _ in range(parts):
         count.done()
+
+
+def test_short_parts_with_a_clock_on_changing_numbers_of_ranks(
+    tmp_path: Path, undisturbed_in: Callable[[str], Path], count: Count
+) -> None:
+    """Each makes a few events, and stops with points passed over and events pending."""
+    names = list(CLOCKS)[: 3 if count.long else 1]
+    parts = count.of("part of a run with a clock, on 2, 3, 4, 1 ranks in turn", 3, 20 * len(names))
+    for name in names:
+        folder = tmp_path / name
+        write_input(folder, with_protocol(name))
+        for part in range(parts // len(names)):
+            done = run_python([*COMMAND, "--max-walltime", "0.001"], (part + 1) % 4 + 1, folder)
+            assert done.returncode == 75, done.stderr
+            count.done()
+        goes_on_to_the_same_bits(folder, undisturbed_in(name), 2)
 
 
 def test_files_that_speak_to_a_run(tmp_path: Path) -> None:
@@ -136,7 +177,9 @@ def test_files_that_speak_to_a_run(tmp_path: Path) -> None:
         "STOP",
         "checkpoints",
         "pieces",
+        "progress.json",
         "run.h5",
+        "run.log",
     ]
     assert (run / "checkpoints" / "00000002.h5").exists()
 

@@ -17,10 +17,22 @@ FEW_RECORDS: Final = {"observables": {"every": 0.1}, "fields": {"every": 0.5}}
 WELLS: Final = {"sides": "two", "landscape": "quenched"}
 NAMES: Final = ["sigma", "epsilon_p", "sigma_c", "n_events", "sigma_c_backward", "well"]
 MAPS_OF_WELLS: Final = {**OUTPUT, "fields": {"every": 0.05, "names": NAMES}}
+FLOWS: Final = {"control": "stress", "target": 0.9, "until": {"strain": 0.15}}
 FAR: Final = {
     "initial": {"distribution": "uniform", "low": 0.6, "high": 2},
     "renewal": {"distribution": "uniform", "low": 0.5, "high": 2},
 }
+IN_TIME: Final = {
+    "observables": {"of": "time", "per_decade": 8},
+    "fields": {"of": "time", "every": 8.0},
+    "avalanches": True,
+}
+CREEP: Final = [
+    {"control": "stress", "target": 0.3},
+    {"hold": 12.0},
+    {"control": "stress", "target": 0.35, "rate": 0.01},
+]
+THERMAL: Final = {"thermal": {"temperature": 0.05}}
 NEGATIVE: Final = {"distribution": "normal", "mean": 0.1, "std": 0.5, "allow_negative": True}
 
 
@@ -109,6 +121,46 @@ CASES: Final[Mapping[str, Settings]] = {
         loading={"cycle": [0.04, -0.03], "cycles": 2},
         output=MAPS_OF_WELLS,
     ),
+    "cycles that come back": case(
+        (16, 14),
+        yielding={**WELLS, "order": "weakest"},
+        loading={"cycle": [0.03, -0.03], "cycles": 40, "until": {"recurrence": True}},
+        initial_stress={"std": 0.0},
+        output={"observables": {"of": "cycle"}, "fields": {"of": "cycle", "names": NAMES}},
+    ),
+    "stress until it flows, lazy": case((66, 40), engine="lazy", loading=FLOWS),
+    "stress, weakest first, spectral": case(
+        (15, 21), engine="spectral", loading=FLOWS, yielding={"order": "weakest"}
+    ),
+    "extremal": case(
+        (24, 17),
+        loading={"control": "extremal", "until": {"plastic_strain": 0.1}},
+        output={"observables": {"every": 0.01, "of": "plastic_strain"}},
+    ),
+    "machine, unloaded, strain": case(
+        (66, 40),
+        engine="lazy",
+        yielding={"sides": "two"},
+        loading=[
+            {"control": "machine", "stiffness": 5.0, "target": 0.1},
+            {"control": "stress", "target": 0.0},
+            {"target": -0.02, "until": {"plastic_strain": 0.01}},
+        ],
+    ),
+    "ensemble, each as long as it takes": case((12, 10), realizations=5, loading=FLOWS),
+    "regions, strained before, lazy": case(
+        (66, 40),
+        engine="lazy",
+        regions=[
+            {"shape": "disc", "centre": [2, 20], "size": 12, "thresholds": {"multiply": 0.6}},
+            {"shape": "band", "along": "y", "centre": 5, "size": 3, "thresholds": {"draw": "MCT"}},
+        ],
+        initial_plastic_strain="thresholds.h5:/strain",
+        yielding={"sides": "two", "landscape": "quenched"},
+        loading=[{"target": 0.08}, {"target": 0.0}],
+    ),
+    "shuffled": case((16, 12), kernel={"type": "shuffled"}, yielding={"sides": "two"}),
+    "table": case((16, 12), kernel={"type": "table", "file": "thresholds.h5:/table"}),
     "memory and damage, mean field": case(
         (16, 12),
         kernel={"type": "uniform"},
@@ -116,6 +168,41 @@ CASES: Final[Mapping[str, Settings]] = {
     ),
     "slips to a stress": case(
         (16, 12), slip={"distribution": "to_stress", "value": 0.1}, thresholds=FAR
+    ),
+    "thermal creep, loaded further at a rate, lazy": case(
+        (66, 40), engine="lazy", clock=THERMAL, loading=CREEP, output=IN_TIME
+    ),
+    "thermal, instant avalanches, lazy": case(
+        (66, 40),
+        engine="lazy",
+        clock={"thermal": {"temperature": 0.02, "unstable": "instant"}},
+        loading={"target": 0.03, "rate": 1e-4},
+    ),
+    "thermal, wells, lazy": case(
+        (66, 40),
+        engine="lazy",
+        yielding=WELLS,
+        clock=THERMAL,
+        loading={"target": 0.03, "rate": 2e-3, "hold": 5.0},
+        output={**MAPS_OF_WELLS, "avalanches": True},
+    ),
+    "rate, direct": case(
+        (24, 17),
+        engine="direct",
+        clock={"rate": {"time": 2.0, "law": "sqrt", "scale": 0.5}},
+        loading={"target": 0.06, "rate": 1e-3, "hold": 20.0},
+        output={**OUTPUT, "avalanches": True},
+    ),
+    "thermal creep, spectral": case(
+        (15, 21), engine="spectral", clock=THERMAL, loading=CREEP, output=IN_TIME
+    ),
+    "ensemble, thermal, lazy": case(
+        (66, 40),
+        realizations=3,
+        engine="lazy",
+        clock=THERMAL,
+        loading={"target": 0.03, "rate": 1e-3, "hold": 20.0},
+        ranks_per_realization=2,
     ),
     "ensemble": case((16, 16), realizations=5),
     "ensemble without maps": case(
@@ -132,11 +219,25 @@ CHAINS: Final = (
     "long lazy",
     "cycles of wells, lazy",
     "there and back",
+    "cycles that come back",
+    "stress until it flows, lazy",
+    "machine, unloaded, strain",
+    "thermal creep, loaded further at a rate, lazy",
+    "thermal, wells, lazy",
+    "rate, direct",
 )
 """These are also stopped after each 64 steps and continued: the same datasets."""
 
 GROWN: Final = {"ensemble": 2, "ensemble of pairs": 2}
 """These are also begun with fewer realizations: the same datasets."""
+
+
+def near_neighbours(shape: tuple[int, int]) -> np.ndarray[Any, Any]:
+    """Return a table of G in which a slip relaxes its site, and loads the four next to it."""
+    table = np.zeros(shape)
+    table[0, 0] = -16.0
+    table[1, 0] = table[-1, 0] = table[0, 1] = table[0, -1] = 4.0
+    return table
 
 
 def write_inputs(folder: Path) -> None:
@@ -146,5 +247,7 @@ def write_inputs(folder: Path) -> None:
     (folder / "samples.csv").write_text("sigma_c\n" + "\n".join(map(repr, samples.tolist())) + "\n")
     with h5py.File(folder / "thresholds.h5", "w") as file:
         file["samples"], file["field"] = samples, field
+        file["strain"] = 0.01 * rng.standard_normal((66, 40))
+        file["table"] = near_neighbours((16, 12))
     for name, settings in CASES.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(dict(settings)))

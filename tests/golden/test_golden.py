@@ -73,11 +73,14 @@ def exact(found: dict[str, Any]) -> dict[str, str]:
 def everywhere(found: dict[str, Any]) -> dict[str, Any]:
     """Return what does not depend on the last bits of a processor's arithmetic."""
     whole = [values.tobytes() for name, values in sorted(found.items()) if values.dtype.kind == "i"]
-    last = {
-        name: np.asarray(found[f"observables/{name}"])[:, -1].tolist()
+    last = np.array(found.get("observables/records", 0)) - 1  # of each realization
+    ends = {
+        name: np.asarray(found[f"observables/{name}"])[np.arange(last.size), last].tolist()
+        if last.ndim
+        else np.asarray(found[f"observables/{name}"])[:, -1].tolist()
         for name in ("stress", "plastic_strain")
     }
-    return {"whole numbers": digest(*whole), **last}
+    return {"whole numbers": digest(*whole), **ends}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,7 @@ def make(folder: Path, all_ranks: tuple[int, ...] = RANKS) -> None:
             ["-m", "tests.golden.run_all", str(ranks)],
             ranks,
             folder,
-            timeout=200,
+            timeout=600,  # code that is not compiled yet takes a quarter of a minute, several times
             PYTHONPATH=str(ROOT),
         )
         assert done.returncode == 0, done.stderr[-2000:]
@@ -117,9 +120,9 @@ def test_golden_bits(results: Path, name: str) -> None:
         for ranks in RANKS
     }
     first = found[f"{name} on 1"]
-    assert first["observables/events"].max() > 0 and not any(
-        np.isnan(v).any() for v in first.values()
-    )
+    uneven = len(set(np.ravel(first.get("observables/records", 0)).tolist())) > 1
+    assert first["observables/events"].max() > 0
+    assert uneven or not any(np.isnan(v).any() for v in first.values())
     said = everywhere(first)
     assert said.pop("whole numbers") == recorded["everywhere"][name].pop("whole numbers")
     for key, values in said.items():

@@ -94,6 +94,11 @@ class PlainProtocol:
         self.plus[site], _, self.minus[site] = self.well_of(site, int(self.well[site]))
         return float(way * self.grid * max(np.floor(slip / self.grid), 1.0))
 
+    def redistributed(self, slips: Array) -> Array:
+        """The stress that the slips of a step cause."""
+        hat = self.kernel * np.fft.fft2(slips.reshape(self.shape))
+        return np.fft.ifft2(hat).real.ravel()
+
     def stress(self, control: str, stiffness: float) -> float:
         if control in ("stress", "extremal"):
             return self.load
@@ -131,9 +136,7 @@ class PlainProtocol:
                     slips[k] = self.hop(k, way)
                 self.slip += slips
                 slipped += slips.sum()
-                self.own += np.fft.ifft2(
-                    self.kernel * np.fft.fft2(slips.reshape(self.shape))
-                ).real.ravel()
+                self.own += self.redistributed(slips)
                 step, total = step + 1, total + len(which)
                 if control == "extremal":
                     break

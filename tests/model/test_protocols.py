@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from hpcepm.model import slip
 from hpcepm.model.distributions import Constant, Uniform, Weibull
@@ -14,12 +15,13 @@ from hpcepm.model.ending import sure_to_end
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel, kernel
 from hpcepm.model.loading import Extremal, Loading, Machine, Strain, Stress
+from hpcepm.model.loading import Path as Turning
 from hpcepm.model.loop import LoopExit
 from hpcepm.model.slip import Exponential
 from hpcepm.model.yielding import Damage, Yielding
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from tests.conftest import assert_on_ranks
+from tests.conftest import assert_on_ranks, assert_same_bits, run_python, settings_for
 from tests.model.plain_protocols import PlainProtocol
 
 TWO_MU = 2 * 14.7
@@ -45,11 +47,11 @@ def driven(
     lattice: Lattice, a_glass: Glass, engine: str, path: list[Loading], most: int
 ) -> tuple[Dynamics, Any]:
     """Drive a glass along a path; return it, and the rows of all avalanches."""
-    dynamics = Dynamics(lattice, a_glass, engine, loading=path[0])
+    dynamics = Dynamics(lattice, a_glass, engine, loading=Turning(tuple(path)))
     found = []
     for number, loading in enumerate(path):
         if number:
-            dynamics.load_by(loading, path[number - 1].target)
+            dynamics.turn(path[number - 1].target)
         while int(dynamics.state.macro[0].events) < most:
             why = dynamics.shear(loading.target, 1)
             found.append(dynamics.take_avalanches())
@@ -127,17 +129,18 @@ def test_the_mirrored_glass_makes_the_mirrored_run(one_rank: Ranks, engine: str)
     a_glass = glass(sides="two")._replace(renewal=Constant(0.8), slip=law)
     drawn = np.random.default_rng(4).uniform(0.2, 1.5, (2, 18, 21))
     for forward, backward, sign in ((*drawn, 1.0), (*drawn[::-1], -1.0)):
-        first = Strain(sign * 0.2)
-        dynamics = Dynamics(lattice, a_glass, engine, loading=first)
+        first, second = sign * 0.2, -sign * 0.1
+        path = Turning((Strain(first), Strain(second)))
+        dynamics = Dynamics(lattice, a_glass, engine, loading=path)
         fields = dynamics.state.fields
         fields.sigma_c[...] = fields.yields_at[...] = forward
         fields.sigma_c_backward[...] = fields.yields_backward_at[...] = backward
         dynamics.engine.load(dynamics.state)
-        for loading, reached in ((Strain(-sign * 0.1), first.target), (None, -sign * 0.1)):
-            while dynamics.shear(dynamics.loading.target) is not LoopExit.REACHED:
+        for target in (first, second):
+            while dynamics.shear(target) is not LoopExit.REACHED:
                 pass
-            if loading:
-                dynamics.load_by(loading, reached)
+            if target == first:
+                dynamics.turn(first)
         rows = dynamics.take_avalanches()
         sigma = dynamics.sigma_at(-sign * 0.1)
         found.append((sign, fields, sigma.copy(), rows, dynamics.state.macro[0]))
@@ -168,10 +171,11 @@ def test_without_coupling_each_site_is_a_hysteron(one_rank: Ranks, engine: str) 
     lattice, stresses = Lattice((9, 8), one_rank), [1.1, -0.9, 1.0, -1.2, 0.4]
     a_glass = glass("none", sides="two", landscape="quenched")
     expected = wells_by_hand(a_glass, 72, stresses)
-    dynamics = Dynamics(lattice, a_glass, engine, loading=Stress(stresses[0]))
+    path = Turning(tuple(map(Stress, stresses)))
+    dynamics = Dynamics(lattice, a_glass, engine, loading=path)
     for number, stress in enumerate(stresses):
         if number:
-            dynamics.load_by(Stress(stress), stresses[number - 1])
+            dynamics.turn(stresses[number - 1])
         assert dynamics.shear(stress) is LoopExit.REACHED
         assert dynamics.state.fields.well.ravel().tolist() == expected[number], number
     assert max(expected[0]) > 2 and min(expected[3]) < 0
@@ -188,11 +192,12 @@ def test_couplings_that_all_help_remember_where_the_load_turned(
         initial=thresholds, renewal=thresholds, slip=slip.Constant(0.012, 0.0)
     )
     path = [0.9, -0.7, 0.5, -0.4, 0.5, -0.7, 0.9]
-    dynamics = Dynamics(Lattice((16, 16), one_rank), a_glass, "direct", loading=Stress(path[0]))
+    loading = Turning(tuple(map(Stress, path)))
+    dynamics = Dynamics(Lattice((16, 16), one_rank), a_glass, "direct", loading=loading)
     wells = []
     for number, stress in enumerate(path):
         if number:
-            dynamics.load_by(Stress(stress), path[number - 1])
+            dynamics.turn(path[number - 1])
         assert dynamics.shear(stress) is LoopExit.REACHED
         wells.append(dynamics.state.fields.well.copy())
     assert (wells[0] == wells[6]).all() and (wells[1] == wells[5]).all()
@@ -273,3 +278,15 @@ def test_the_same_bits_on_any_ranks_and_through_restarts(tmp_path: Path) -> None
         assert_on_ranks("protocols", ranks, tmp_path, f"{ranks}.json")
         digests.append(json.loads((tmp_path / f"{ranks}.json").read_text()))
     assert digests[0] == digests[1] == digests[2] and len(digests[0]) == 12
+
+
+def test_extremal_where_a_rank_has_no_rows(tmp_path: Path) -> None:
+    """In plain Python, which reads nothing beside its arrays."""
+    loading = {"control": "extremal", "until": {"events_per_site": 0.2}}
+    settings = settings_for((3, 70), loading=loading, engine="lazy")
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(settings))
+    for ranks, name in ((3, "three"), (None, "one")):
+        command = ["-m", "hpcepm", "input.yaml", "--output", name, "--quiet"]
+        done = run_python(command, ranks, tmp_path, NUMBA_DISABLE_JIT="1")
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert_same_bits(tmp_path / "three", tmp_path / "one")

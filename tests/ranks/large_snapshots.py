@@ -3,8 +3,8 @@
 import sys
 
 from hpcepm.cli import main
-from hpcepm.storage import store
+from hpcepm.storage import plan
 
 if __name__ == "__main__":
-    store.LARGE_SNAPSHOT = 1  # type: ignore[misc]
+    plan.LARGE_SNAPSHOT = 1  # type: ignore[misc]
     sys.exit(main(sys.argv[1:]))

@@ -12,7 +12,9 @@ from typing import Any
 
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.loading import Extremal, Loading, Machine, Strain, Stress
+from hpcepm.model.loading import Path as Turning
 from hpcepm.model.loop import LoopExit
+from hpcepm.model.state import State
 from hpcepm.parallel import launch
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
@@ -35,10 +37,11 @@ def driven(
 ) -> tuple[Any, list[Any]]:
     """Drive a glass, perhaps restarted after each stretch; return its state and avalanches."""
     a_glass, rows = glass(**RULES[rule]), []
-    dynamics = Dynamics(lattice, a_glass, engine, loading=path[0])
+    whole = Turning(tuple(path))
+    dynamics = Dynamics(lattice, a_glass, engine, loading=whole)
     for number, loading in enumerate(path):
         if number:
-            dynamics.load_by(loading, path[number - 1].target)
+            dynamics.turn(path[number - 1].target)
         while int(dynamics.state.macro[0].steps) < MOST:
             left = min(steps, MOST - int(dynamics.state.macro[0].steps))
             why = dynamics.shear(loading.target, left)
@@ -49,8 +52,21 @@ def driven(
                 break
             if again:
                 state = copy.deepcopy(dynamics.complete_state())
-                dynamics = Dynamics(lattice, a_glass, engine, state, loading)
+                dynamics = Dynamics(lattice, a_glass, engine, state, whole)
     return dynamics.complete_state(), [row for some in rows for row in some.tolist()]
+
+
+def digest_of(lattice: Lattice, state: State, other: State, rows: bytes) -> str:
+    """Return a digest of rows, and of the fields of a state, which another must have, too."""
+    digest = hashlib.sha256(rows)
+    for name in state.names:
+        if name in ("evaluated", "yields_at", "yields_backward_at"):
+            continue
+        both = (lattice.all_rows(getattr(s.fields, name)) for s in (state, other))
+        one, two = (values.tobytes() for values in both)
+        assert one == two, name
+        digest.update(one)
+    return digest.hexdigest()
 
 
 def main(file: str) -> None:
@@ -62,16 +78,9 @@ def main(file: str) -> None:
         for engine in ("direct", "lazy"):
             state, rows = driven(lattice, rule, path, engine, 97, again=False)
             other, same = driven(lattice, rule, path, engine, 41, again=True)
-            digest = hashlib.sha256(repr(rows).encode())
             assert rows == same and len(rows) > 100, (rule, engine)
-            for name in state.names:
-                if name in ("evaluated", "yields_at", "yields_backward_at"):
-                    continue
-                both = (lattice.all_rows(getattr(s.fields, name)) for s in (state, other))
-                one, two = (values.tobytes() for values in both)
-                assert one == two, (rule, engine, name)
-                digest.update(one)
-            digests[f"{number} {engine}"] = digest.hexdigest()
+            digest = digest_of(lattice, state, other, repr(rows).encode())
+            digests[f"{number} {engine}"] = digest
             n_events = lattice.all_rows(state.fields.n_events)
             events[engine] = n_events.tobytes(), [row[5:] for row in rows]
         assert events["direct"] == events["lazy"], (rule, path)

@@ -11,7 +11,7 @@ import yaml
 from hpcepm.analysis.statistics import first_branch
 from hpcepm.cli import main
 from hpcepm.input import InputError, read_input
-from hpcepm.schedule import SavePoint, save_points, turns_of
+from hpcepm.schedule import Cadence, SavePoint, save_points, turns_of
 
 WELLS = {"sides": "two", "landscape": "quenched", "order": "weakest"}
 
@@ -30,14 +30,14 @@ def run(folder: Path, **changes: Any) -> Path:
 
 
 def test_records_lie_at_multiples_on_the_way_and_where_the_load_turns() -> None:
-    points = save_points([0.025, -0.01, 0.005], 0.01, 0.02)
+    points = save_points([0.025, -0.01, 0.005], Cadence(0.01), Cadence(0.02))
     strains = [0, 0.01, 0.02, 0.025, 0.02, 0.01, 0, -0.01, 0, 0.005]
     assert [point.strain for point in points] == pytest.approx(strains, abs=1e-15)
     assert [point.segment for point in points] == [0] * 4 + [1] * 4 + [2] * 2
     assert all(point.record for point in points)
     mapped = [round(point.strain, 3) for point in points if point.snapshot]
     assert mapped == [0, 0.02, 0.025, 0.02, 0, -0.01, 0, 0.005]
-    assert save_points([-0.02], 0.01, None) == [SavePoint(s) for s in (0, -0.01, -0.02)]
+    assert save_points([-0.02], Cadence(0.01), None) == [SavePoint(s) for s in (0, -0.01, -0.02)]
     assert turns_of({"cycle": [0.1, -0.1], "cycles": 2}) == [0.1, -0.1] * 2
     assert turns_of([{"target": 0.1}, {"target": 0.0}]) == [0.1, 0.0]
     with pytest.raises(ValueError, match="turning points"):
@@ -111,7 +111,7 @@ def test_a_limit_cycle_repeats_to_the_last_bit(tmp_path: Path, engine: str) -> N
     [
         ("loading=[]", "an empty list"),
         ("loading=[{target: 0.1}, {target: 0.1}]", "strain 0.1 comes twice"),
-        ("loading=[{control: tide, target: 0.1}]", "number 1 of the list"),
+        ("loading=[{control: tide, target: 0.1}]", "loading[0].control: must be"),
         ("loading={cycle: [0.1], cycles: 3}", "two turning points, or more"),
         ("loading={cycle: [0.1, -0.1]}", "loading.cycles: is required"),
         ("loading={cycle: [0.1, -0.1], cycles: 3}", "need yielding: {sides: two, landscape"),
@@ -119,9 +119,24 @@ def test_a_limit_cycle_repeats_to_the_last_bit(tmp_path: Path, engine: str) -> N
         ("yielding={landscape: quenched}", "needs sides: two"),
         ("yielding={sides: two, landscape: quenched, memory: 0.5}", "a quenched landscape keeps"),
         ("yielding={memory: 1}", "no threshold ever changes"),
-        ("yielding={damage: {per_event: 2}}", "less than or equal to 1"),
+        ("yielding={damage: {per_event: 2}}", "must be at most 1"),
         ("output.fields={names: [well]}", "well needs yielding.landscape: quenched"),
         ("output.fields={names: [sigma_c_backward]}", "needs yielding.sides: two"),
+        ("loading={control: extremal}", "extremal loading has no target"),
+        ("loading={control: stress, target: 1, until: {strian: 1}}", "did you mean 'strain'"),
+        ("loading={control: stress, target: 1, until: {strain: 0}}", "until.strain: "),
+        ("loading={control: stress, target: 1, until: 7}", "write what ends it"),
+        ("loading={target: 1, until: {recurrence: true}}", "is of cycles"),
+        ("loading={control: machine, target: 1}", "loading.stiffness: is required"),
+        ("loading=[{control: stress, target: 0}, {target: 1}]", "where the load begins"),
+        (
+            "loading=[{target: 1}, {repeat: 0, segments: []}]",
+            "loading[1].repeat: must be at least 1",
+        ),
+        ("loading=[{target: 1}, {control: stress, taget: 0}]", "taget: unknown key (did you mean"),
+        ("loading=[{cycle: [1, -1], cycles: 2}]", "a cycle stands alone"),
+        ("output.observables={of: time}", "output.observables.of: "),
+        ("output.observables={of: cycle, every: 1.5}", "no whole number of cycles"),
     ],
 )
 def test_what_means_nothing_is_refused(tmp_path: Path, changes: str, said: str) -> None:

@@ -18,17 +18,17 @@ from hpcepm.model.glass import Glass
 from hpcepm.model.loop import LoopExit
 from hpcepm.model.observables import (
     Series,
-    Snapshot,
     measure,
     measure_profiles,
     profile_dtype,
     record_dtype,
 )
+from hpcepm.model.snapshot import Snapshot
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.run.runner import Runner
 from hpcepm.schedule import SavePoint
-from hpcepm.storage.store import Plan, Rows
+from hpcepm.storage.plan import Plan, Rows
 from tests.conftest import assert_on_ranks
 from tests.model.test_dynamics import MU, glass
 
@@ -124,6 +124,7 @@ def alone(lattice: Lattice, some_glass: Glass, engine: str) -> Rows:
         np.concatenate(records),
         np.concatenate(profiles),
         np.concatenate([*avalanches, dynamics.take_avalanches()]),
+        np.zeros(0, np.dtype([])),
         np.zeros(0, np.dtype([])),
     )
 

@@ -15,7 +15,10 @@ from tests.conftest import ROOT, assert_same_bits, run_python, settings_for
 
 ENSEMBLE = settings_for((14, 10), loading={"target": 0.3}, realizations=3)
 LARGE = settings_for((14, 10), loading={"target": 0.3})
-LARGE["output"] = {**LARGE["output"], "fields": {"every": 0.07, "names": ["sigma"]}}
+LARGE["output"] = {
+    **LARGE["output"],
+    "fields": {"every": 0.07, "names": ["sigma"], "dtype": "float32"},
+}
 PROGRAM = ["-m", "tests.ranks.large_snapshots", "input.yaml", "--continue", "--quiet"]
 
 

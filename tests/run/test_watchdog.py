@@ -2,12 +2,16 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from hpcepm.run.watchdog import Silence
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.run.journal import Journal
+from hpcepm.run.status import status_of
+from hpcepm.run.watchdog import Silence, Watchdog
 from tests.conftest import ROOT, assert_on_ranks, assert_same_bits, end, run_python, start
 from tests.faults.harness import COMMAND, SETTINGS, ranks_of, wait_until, write_input
 
@@ -41,6 +45,22 @@ def test_ranks_that_wait_for_ever_end(tmp_path: Path, what: str) -> None:
     assert "is tested" in done.stderr
 
 
+def test_a_log_whose_disk_hangs_keeps_no_run_from_ending(
+    one_rank: Ranks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended, hangs = threading.Event(), threading.Event()
+    monkeypatch.setattr("hpcepm.run.watchdog.end_at_once", ended.set)
+    watchdog = Watchdog(one_rank, 0.0)
+    monkeypatch.setattr(watchdog, "_tell", lambda *_: None)  # nobody else is there
+    watchdog.journal = Journal(tmp_path, lambda: None)
+    watchdog.journal.begin(1)
+    monkeypatch.setattr(watchdog.journal, "_append", lambda _: hangs.wait(60))
+    began = time.monotonic()
+    watchdog._end(9.0, began)
+    assert ended.is_set() and 0.9 < time.monotonic() - began < 5
+    hangs.set()
+
+
 @pytest.mark.parametrize("stopped", [0, 1, 2])
 def test_a_run_of_which_a_rank_is_stopped_ends_and_goes_on(tmp_path: Path, stopped: int) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
@@ -56,10 +76,20 @@ def test_a_run_of_which_a_rank_is_stopped_ends_and_goes_on(tmp_path: Path, stopp
         assert time.monotonic() - began < STALL + 10
         assert process.returncode == 1
         assert "no rank made a step" in err and "--continue goes on" in err
-        assert f"rank {(stopped + 1) % 3} on " in err
+        spoke = [f"rank {rank} on " in err for rank in range(3) if rank != stopped]
+        assert (
+            all(spoke) if stopped else any(spoke)
+        )  # without rank 0 the first that ends it tells of itself
         while ranks_of(process.pid):
             assert time.monotonic() - began < STALL + 10
             time.sleep(0.01)
+        if stopped:  # else rank 0, which has the log, is not there to write
+            said = (
+                (run / "run" / "run.log").read_text().partition("stopped: no rank made a step")[2]
+            )
+            assert all(f"\n  rank {rank} on " in said for rank in range(3))
+            status = status_of(run / "run")
+            assert status.state == "failed" and "no rank made a step" in (status.message or "")
     finally:
         end(process)
     assert run_python(COMMAND, 2, run).returncode == 0

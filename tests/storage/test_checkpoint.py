@@ -10,7 +10,8 @@ from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.storage.checkpoint import UnderWay, read_early, write_checkpoint
 from hpcepm.storage.checkpoints import Checkpoints, checkpoints_in, newest_checkpoint
-from hpcepm.storage.store import Plan, Rows, Store
+from hpcepm.storage.plan import Plan, Rows
+from hpcepm.storage.store import Store
 
 IDENTITY = Identity.new()
 PLAN = Plan((6, 5), (0.0, 0.1), (), (), True)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import h5py
 import yaml
 
+from hpcepm.cli import main as command
 from hpcepm.parallel.mpiexec import mpiexec
 from hpcepm.text import bar, duration
 
@@ -65,10 +66,11 @@ def run_of(path: Path, kernel: str, size: int, realizations: int, glass: dict[st
     return Run(path, {**lattice, "realizations": realizations, **glass})
 
 
-def make(runs: Sequence[Run], ranks: int = 1) -> None:
+def make(runs: Sequence[Run], ranks: int = 1, here: bool = False) -> None:
     """Make the runs that are missing, one after the other, with a bar for all of them.
 
     If one fails, its exit code ends the program. What was done stays, and the next call goes on.
+    ``here`` means in this process, which saves the starts of many short runs.
     """
     began, live = time.monotonic(), sys.stdout.isatty()
     missing = [run for run in runs if not run.is_done()]
@@ -79,10 +81,11 @@ def make(runs: Sequence[Run], ranks: int = 1) -> None:
         source = run.path.with_name(f"{run.name}.yaml")
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(yaml.safe_dump(run.settings, sort_keys=False))
-        program = [sys.executable, "-m", "hpcepm", str(source), "--output", str(run.path)]
+        asked = [str(source), "--output", str(run.path), "--continue", "--quiet"]
+        program = [sys.executable, "-m", "hpcepm", *asked]
         start = mpiexec(ranks) if ranks > 1 else []
         try:
-            code = subprocess.run([*start, *program, "--continue", "--quiet"]).returncode
+            code = command(asked) if here else subprocess.run([*start, *program]).returncode
         except KeyboardInterrupt:
             sys.exit(130)
         if code:

@@ -19,6 +19,7 @@ class Ways(NamedTuple):
 
     two_sides: bool = False  # sites yield backward, too
     both_signs: bool = False  # slips may be negative
+    clocked: bool = False  # a clock says when
 
 
 ONE_WAY: Final = Ways()
@@ -42,6 +43,8 @@ class Engine(ABC):
     ----------
     initial_stress
         The stress field at strain 0, units of stress; None if it is zero.
+    random_key
+        Seed and realization, the key of random streams; shape (2,).
     arrays
         The arrays of the compiled loop. Their type selects the compiled functions.
     """
@@ -56,7 +59,10 @@ class Engine(ABC):
         self.kernel = kernel
         self.scale = scale
         self.two_sides = ways.two_sides
+        sides, rows = 2 if ways.two_sides else 1, lattice.rows if ways.clocked else 0
+        self.ahead = np.zeros((sides, rows, lattice.ny), np.float32)
         self.initial_stress: LocalField | None = None
+        self.random_key = np.zeros(2, np.uint64)
 
     @cached_property
     def convolution(self) -> Convolution:
@@ -81,11 +87,22 @@ class Engine(ABC):
         """Do what `redistribute` left to Python. Collective."""
         raise NotImplementedError(f"{self.name} leaves nothing to Python")
 
+    def expect(self, one_by_one: bool) -> None:  # noqa: B027 (to most engines it is the same)
+        """Be told whether each event of the loading to come is a step of its own."""
+
     def find_yields_at(self, state: State, then: RowsDone | None = None) -> None:
         """Set ``yields_at``, of both sides, from the plastic strain. Collective.
 
         ``then`` is called with the number of rows that are done so far.
+
+        Raises
+        ------
+        ValueError
+            The kernel is shuffled at each event: the stress is no convolution of the plastic
+            strain, and known from ``yields_at`` alone.
         """
+        if self.kernel.shuffled:
+            raise ValueError("the stress of shuffled events does not follow from plastic strain")
         fields, initial, begun, two = state.fields, self.initial_stress, 0, self.two_sides
 
         def finish(done: int) -> None:
@@ -133,6 +150,10 @@ class Engine(ABC):
         """
         return smallest(state.fields.yields_at.ravel())
 
+    def rise(self) -> float:
+        """Return by how much what is not known of a site grows at an event of slip 1, about."""
+        return self.kernel.size / self.lattice.n_sites
+
     @property
     def nbytes(self) -> int:
         """Memory of the engine on this rank, in bytes, with its part of what a node shares."""
@@ -179,6 +200,62 @@ def weakest_site(
 
     (inf, −1) if the rank has no site. An engine may also return it if no site is up to ``limit``.
     """
+    raise NotImplementedError
+
+
+# The questions of a clock (`hpcepm.model.clock`), which looks at a site when its ``yields_at`` may
+# be up to Σ + ahead. The array ``ahead`` of an engine, shape (sides, rows, ny), is of the clock's
+# making; it has no rows where there is no clock.
+
+
+@singledispatch
+def begin_look(engine: Any, side: int, fields: Fields, stress: float) -> int:
+    """Begin to look for the sites with ``yields_at`` − ahead up to a stress.
+
+    Returns how often to `go_on_looking`.
+    """
+    raise NotImplementedError
+
+
+@singledispatch
+def go_on_looking(
+    engine: Any,
+    side: int,
+    fields: Fields,
+    stress: float,
+    begin: int,
+    end: int,
+    found: NDArray[np.int64],
+    row_map: RowMap,
+) -> tuple[int, int]:
+    """Put local indices of such sites into ``found``; their ``yields_at`` is then known.
+
+    Returns how many there are, and where to begin the next time. Others may be among them.
+    """
+    raise NotImplementedError
+
+
+@singledispatch
+def set_ahead(engine: Any, side: int, fields: Fields, i: int, j: int, ahead: float) -> None:
+    """Set from how far ahead of Σ on a site must be looked at, its ``yields_at`` being known."""
+    raise NotImplementedError
+
+
+@singledispatch
+def margin_of(engine: Any, side: int, stress: float) -> float:
+    """Return from how far above its limit a site may be among those that are looked at."""
+    raise NotImplementedError
+
+
+@singledispatch
+def least_yields_at(engine: Any, side: int, fields: Fields, i: int, j: int) -> float:
+    """Return a number that is not above ``yields_at`` of a site."""
+    raise NotImplementedError
+
+
+@singledispatch
+def make_known(engine: Any, fields: Fields, i: int, j: int, row_map: RowMap) -> None:
+    """Let ``yields_at`` of a site be known."""
     raise NotImplementedError
 
 
@@ -236,10 +313,68 @@ def weakest_by_rows(
     return np.nan, i * ny  # a row whose minimum is not in it holds a NaN
 
 
+@compiled
+def begin_look_by_rows(engine: Any, side: int, fields: Fields, stress: float) -> int:
+    """Answer `begin_look`: row by row."""
+    return fields.yields_at.shape[0]
+
+
+@compiled
+def look_at_rows(
+    engine: Any,
+    side: int,
+    fields: Fields,
+    stress: float,
+    begin: int,
+    end: int,
+    found: NDArray[np.int64],
+    row_map: RowMap,
+) -> tuple[int, int]:
+    """Answer `go_on_looking`: row by row."""
+    yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
+    ahead, (_, ny), n, i = engine.ahead[side], yields_at.shape, 0, begin
+    while i < end and n + ny <= found.size:
+        for j in range(ny):
+            if yields_at[i, j] - ahead[i, j] <= stress:
+                found[n] = i * ny + j
+                n += 1
+        i += 1
+    return n, i
+
+
+@compiled
+def set_ahead_of_row(engine: Any, side: int, fields: Fields, i: int, j: int, ahead: float) -> None:
+    """Answer `set_ahead`."""
+    engine.ahead[side, i, j] = ahead
+
+
+@compiled
+def margin_by_rows(engine: Any, side: int, stress: float) -> float:
+    """Answer `margin_of`: ``ahead`` is in single precision."""
+    return 1e-6 * (1.0 + abs(stress))
+
+
+@compiled
+def yields_at_by_rows(engine: Any, side: int, fields: Fields, i: int, j: int) -> float:
+    """Answer `least_yields_at`: all are known."""
+    return fields.yields_at[i, j] if side == 0 else fields.yields_backward_at[i, j]
+
+
+@compiled
+def known_by_rows(engine: Any, fields: Fields, i: int, j: int, row_map: RowMap) -> None:
+    """Answer `make_known`: all are."""
+
+
 def bind_by_rows(kind: type) -> None:
     """Let an engine answer by rows."""
     bind(unstable_sites, kind)(unstable_by_rows)
     bind(weakest_site, kind)(weakest_by_rows)
+    bind(begin_look, kind)(begin_look_by_rows)
+    bind(go_on_looking, kind)(look_at_rows)
+    bind(set_ahead, kind)(set_ahead_of_row)
+    bind(margin_of, kind)(margin_by_rows)
+    bind(least_yields_at, kind)(yields_at_by_rows)
+    bind(make_known, kind)(known_by_rows)
 
 
 def find_all_row_minima(fields: Fields, arrays: Any) -> None:

@@ -6,9 +6,10 @@ are none of `hpcepm.model.cost`.
 """
 
 from math import log2
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hpcepm.model.cost import events_per_step
+from hpcepm.model.kernel import Shuffled
 
 # Measured once on one core (tools/bench), nanoseconds. For each site: an event of direct adds the
 # table to the lattice; a step of spectral is an FFT pair, whose cost grows with the logarithm, and
@@ -29,7 +30,7 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose_engine(requested: str, shape: tuple[int, int]) -> Choice:
+def choose_engine(requested: str, shape: tuple[int, int], kernel: Any = None) -> Choice:
     """Return the engine for a lattice, and why.
 
     Parameters
@@ -38,7 +39,11 @@ def choose_engine(requested: str, shape: tuple[int, int]) -> Choice:
         The ``engine`` of the input: a name, or ``"auto"``.
     shape
         (nx, ny).
+    kernel
+        The ``kernel`` of the input.
     """
+    if isinstance(kernel, Shuffled):
+        return Choice("direct", "the only one that can shuffle")
     n_sites = shape[0] * shape[1]
     if requested == "lazy" and max(shape) < LEAST_SIDE_FOR_LAZY:
         return Choice(

@@ -19,6 +19,7 @@ from .base import (
     redistribute,
     smallest,
 )
+from .shuffled import ShuffledArrays, shuffled_arrays
 
 
 class DirectArrays(NamedTuple):
@@ -27,10 +28,14 @@ class DirectArrays(NamedTuple):
     # (nx//2 + 1, 2 ny): −G(|Δi|, Δj), two periods in j, so that any shift is contiguous
     minus_kernel: NDArray[np.float64]
     row_minimum: NDArray[np.float64]  # (2, rows): smallest yields_at, forward and backward
+    ahead: NDArray[np.float32]  # of a clock
 
 
 class DirectEngine(Engine):
-    """Redistribution by direct summation in real space. Every rank holds the table of G."""
+    """Redistribution by direct summation in real space. Every rank holds the table of G.
+
+    A kernel that is shuffled has arrays, and so an answer, of its own.
+    """
 
     name = "direct"
 
@@ -38,11 +43,15 @@ class DirectEngine(Engine):
         self, lattice: Lattice, kernel: Kernel, scale: float, ways: Ways = ONE_WAY
     ) -> None:
         super().__init__(lattice, kernel, scale, ways)
+        self.arrays: DirectArrays | ShuffledArrays
+        if kernel.shuffled:
+            self.arrays = shuffled_arrays(lattice, kernel, self.random_key, self.ahead)
+            return
         ny = lattice.ny
         quarter = kernel.quarter_table(lattice.shape)
         column = np.arange(2 * ny) % ny
         table = np.ascontiguousarray(-quarter[:, np.minimum(column, ny - column)])
-        self.arrays: DirectArrays = DirectArrays(table, np.zeros((2, lattice.rows)))
+        self.arrays = DirectArrays(table, np.zeros((2, lattice.rows)), self.ahead)
 
     def load(self, state: State) -> None:
         """Make the row minima fit a state. Collective."""

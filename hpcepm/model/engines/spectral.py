@@ -28,6 +28,7 @@ class SpectralArrays(NamedTuple):
     """Arrays of the spectral engine."""
 
     row_minimum: NDArray[np.float64]  # (2, rows): smallest yields_at, forward and backward
+    ahead: NDArray[np.float32]  # of a clock
 
 
 class SpectralEngine(Engine):
@@ -43,7 +44,7 @@ class SpectralEngine(Engine):
     ) -> None:
         super().__init__(lattice, kernel, scale, ways)
         self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
-        self.arrays: SpectralArrays = SpectralArrays(np.zeros((2, lattice.rows)))
+        self.arrays: SpectralArrays = SpectralArrays(np.zeros((2, lattice.rows)), self.ahead)
 
     def load(self, state: State) -> None:
         """Make the row minima fit a state. Collective."""

@@ -1,24 +1,28 @@
-"""Loadings: what the outside does to a glass. One file each; to add one, a line here too.
+"""Loadings: what the outside does to a glass. One file each; to add one, a line here too."""
 
-An input can ask for strain control, and those of plug-ins. The others are for `Dynamics`, until
-runs can record by another variable than the load.
-"""
-
-from .base import Loading, loading, strain_of, stress_of, trigger
+from .base import Loading, load_at, loading, strain_of, stress_of, trigger
 from .extremal import Extremal
 from .machine import Machine
-from .path import Cycles, Segments
+from .path import Cycles, Path
+from .sine import Sine, SineOfStrain, SineOfStress
 from .strain import Strain
 from .stress import Stress
+from .until import NO_RULE, Until
 
 __all__ = [
+    "NO_RULE",
     "Cycles",
     "Extremal",
     "Loading",
     "Machine",
-    "Segments",
+    "Path",
+    "Sine",
+    "SineOfStrain",
+    "SineOfStress",
     "Strain",
     "Stress",
+    "Until",
+    "load_at",
     "loading",
     "strain_of",
     "stress_of",

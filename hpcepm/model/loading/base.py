@@ -6,9 +6,9 @@ or down (−1), until a site yields. Who slips then is not its question: that be
 which sites yield (`hpcepm.model.yielding`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
 from functools import singledispatch
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ from hpcepm.model.plugins import OfPlugin, call
 from hpcepm.model.registry import Registry
 from hpcepm.parallel.compiled import bind, compiled
 
+from .until import NO_RULE, Until
+
 
 class Loading:
     """What the outside does to a glass.
@@ -26,24 +28,60 @@ class Loading:
     ----------
     target
         The load at which a run ends.
+    until
+        What else ends it.
+    rate, hold
+        With a clock: how fast the load moves, None being faster than time; and for how long it
+        stays at its target.
     """
 
     target: float
+    until = NO_RULE
+    rate: float | None = None
+    hold: float = 0.0
+    more_fields: Sequence[str] = ()  # that a state has for it
+
+    @property
+    def segments(self) -> Sequence["Loading"]:
+        """What it does, one after the other: it moves to the target, or it stays there."""
+        return tuple(self.after(0.0)) if self.hold else (self,)
+
+    def after(self, load: float) -> Iterator["Loading"]:
+        """Yield its segments where it begins at a load: one that holds does not move."""
+        kind: Any = self
+        if self.target != load:
+            yield replace(kind, hold=0.0) if self.hold else self
+        if self.hold:
+            yield replace(kind, rate=None)
 
     @property
     def turns(self) -> Sequence[float]:
         """The loads at which the direction changes, and at the end the target."""
-        return (self.target,)
+        return [segment.target for segment in self.segments]
+
+    def rules(self, segment: int) -> Until:
+        """Return the rules that hold in a segment: those of the whole, or of each its own."""
+        return self.until
+
+    @property
+    def is_strain(self) -> bool:
+        """Whether the load is the strain, from the beginning to the end."""
+        return False
 
     @property
     def begins_anew(self) -> bool:
         """Whether the engine finds the stress anew at each turning point."""
         return False
 
-    def travelled(self, segment: int, load: float) -> float:
-        """Return how far the load has gone, there and back, when it is at ``load``."""
-        path = [0.0, *self.turns[:segment], load]
-        return sum(abs(after - before) for before, after in pairwise(path))
+    def follows(self, before: "Loading") -> bool:
+        """Return whether its load is that of another, which went to another target."""
+        if not (is_dataclass(self) and type(self) is type(before)):
+            return False
+        return all(
+            getattr(self, f.name) == getattr(before, f.name)
+            for f in fields(self)
+            if f.name not in ("target", "rate", "hold")
+        )
 
     def stress(self, load: float, plastic_strain: float, two_mu: float) -> float:
         """Return the macroscopic stress Σ."""
@@ -60,8 +98,8 @@ class Loading:
     def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
         """Return what the compiled loop needs: `Numbers`, or a tuple with answers of its own.
 
-        Its type selects the answers. Three fields are asked for of any: ``stiffness``,
-        ``direction`` and ``one_by_one``.
+        Its type selects the answers. These fields are asked for of any: ``stiffness``,
+        ``direction``, ``one_by_one``, ``load_is_strain`` and ``two_mu``.
         """
         raise NotImplementedError
 
@@ -93,6 +131,12 @@ def strain_of(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
 
 
 @singledispatch
+def load_at(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
+    """Return the load at a stress, nothing slipping on the way."""
+    raise NotImplementedError
+
+
+@singledispatch
 def trigger(
     loading: Any, macro: Any, stress: float, lowest: float, until: float, n_sites: int
 ) -> bool:
@@ -120,6 +164,14 @@ def _strain_by_formula(loading: Any, macro: Any, stress: float, n_sites: int) ->
     return stress / loading.two_mu + macro.total_slip / n_sites
 
 
+@bind(load_at, Numbers)
+@compiled
+def _load_by_formula(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
+    if loading.load_is_stress:
+        return stress
+    return stress / loading.stiffness + macro.total_slip / n_sites
+
+
 @bind(trigger, Numbers)
 @compiled
 def _trigger_by_formula(
@@ -141,6 +193,7 @@ class _ForLoop(NamedTuple):
     stiffness: float
     direction: float
     one_by_one: bool
+    load_is_strain: bool
     stress: int
     load: int
     numbers: NDArray[np.float64]
@@ -153,7 +206,8 @@ class _OfPlugin(OfPlugin, Loading):
     def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
         stiffness = self.stress(0.0, 0.0, two_mu) - self.stress(0.0, 1.0, two_mu)
         stress, load = self.addresses
-        return _ForLoop(stiffness, direction, False, stress, load, self.parameters, two_mu)
+        numbers = self.parameters
+        return _ForLoop(stiffness, direction, False, False, stress, load, numbers, two_mu)
 
 
 @bind(stress_of, _ForLoop)
@@ -167,6 +221,13 @@ def _stress_of(loading: Any, macro: Any, n_sites: int) -> float:
 @compiled
 def _strain_of(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
     return stress / loading.two_mu + macro.total_slip / n_sites
+
+
+@bind(load_at, _ForLoop)
+@compiled
+def _load_at(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
+    plastic_strain = macro.total_slip / n_sites
+    return call(loading.load, loading.numbers, stress, plastic_strain, loading.two_mu)
 
 
 @bind(trigger, _ForLoop)

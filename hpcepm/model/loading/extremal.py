@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .base import Loading, Numbers
+from .base import Loading, Numbers, loading
 from .stress import Stress
 
 
+@loading
 @dataclass(frozen=True)
 class Extremal(Loading):
     """Until a rule stops it: the load has no target."""

@@ -8,17 +8,32 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from hpcepm.model.registry import Positive
+from hpcepm.model.registry import Positive, Time
 
-from .base import Loading, Numbers
+from .base import Loading, Numbers, loading
 
 
+@loading
 @dataclass(frozen=True)
 class Machine(Loading):
-    """To the displacement ``target``, which has the unit of a strain."""
+    """To the displacement ``target`` of a machine: Σ = K (ℓ − ⟨ε_p⟩).
+
+    Attributes
+    ----------
+    target : strain
+        The displacement ℓ to reach.
+    stiffness : stress
+        K, more than 0 and less than 2μ: near 2μ it is strain control, near 0 stress control.
+    rate : strain/time
+        How fast the load moves; with a ``clock`` only. Without it the load moves faster than time.
+    hold : time
+        For how long the load then stays; with a ``clock`` only.
+    """
 
     target: Annotated[float, Field(ge=-1e6, le=1e6)]
     stiffness: Positive
+    rate: Positive | None = None
+    hold: Time = 0.0
 
     def stress(self, load: float, plastic_strain: float, two_mu: float) -> float:
         """Return Σ."""

@@ -5,14 +5,29 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from .base import Loading, Numbers
+from hpcepm.model.registry import Positive, Time
+
+from .base import Loading, Numbers, loading
 
 
+@loading
 @dataclass(frozen=True)
 class Stress(Loading):
-    """To the macroscopic stress ``target``."""
+    """To the macroscopic stress ``target``.
+
+    Attributes
+    ----------
+    target : stress
+        The macroscopic stress Σ to reach, of either sign.
+    rate : stress/time
+        How fast the load moves; with a ``clock`` only. Without it the load moves faster than time.
+    hold : time
+        For how long the load then stays; with a ``clock`` only.
+    """
 
     target: Annotated[float, Field(ge=-1e6, le=1e6)]
+    rate: Positive | None = None
+    hold: Time = 0.0
 
     def stress(self, load: float, plastic_strain: float, two_mu: float) -> float:
         """Return Σ: it is the load."""

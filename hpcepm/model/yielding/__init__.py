@@ -8,7 +8,7 @@ from hpcepm.model.distributions import Distribution
 from hpcepm.parallel.rows import LocalField
 
 from .one_side import OneSide
-from .rule import Damage, Yielding
+from .rule import Damage, Yielding, grid_of_slips
 from .two_sides import TwoSides
 
 __all__ = ["Damage", "OneSide", "TwoSides", "Yielding", "numbers_of"]
@@ -33,7 +33,7 @@ def numbers_of(
         μ* and ε̄₀ of the glass.
     first
         The thresholds of well 0 of a quenched landscape: how they were drawn, or forward and
-        backward if they were not.
+        backward if that does not say it.
     """
     damage = asked.damage or Damage()
     first_weakest = asked.order == "weakest"
@@ -46,7 +46,7 @@ def numbers_of(
         kind, p = first.kind, first.parameters
     else:
         fields = first
-    grid = 2.0 ** (np.ceil(np.log2(mean_slip)) - 36)
+    grid = grid_of_slips(mean_slip)
     return TwoSides(
         2, *numbers, asked.most_events_per_site, asked.quenched, mu_star, grid, kind, p, *fields
     )

@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from hpcepm.model.registry import Fraction
 from hpcepm.model.state import ONE_SIDE, QUENCHED, TWO_SIDES
+
+
+def grid_of_slips(mean_slip: float) -> float:
+    """Return q, of which the slips of a quenched landscape are multiples."""
+    return float(2.0 ** (np.ceil(np.log2(mean_slip)) - 36))
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,13 @@ class Damage:
     """A drawn threshold is multiplied by (1 − d)^n after n events of its site.
 
     Or by ``floor``, whichever is larger.
+
+    Attributes
+    ----------
+    per_event : 1
+        d: a drawn threshold is multiplied by (1 − d)ⁿ after n events of the site.
+    floor : 1
+        The least that it is multiplied by.
     """
 
     per_event: Fraction = 0.0
@@ -38,11 +51,11 @@ class Yielding:
     order
         ``"synchronous"``: all unstable sites slip at once. ``"weakest"``: the one with the largest
         excess over its threshold, one a step.
-    memory
-        r: a new threshold is r σ_c + (1 − r) ξ, ξ being drawn.
+    memory : 1
+        r, below 1: a new threshold is r σ_c + (1 − r) ξ, ξ being drawn.
     damage
-        See `Damage`; None for none.
-    most_events_per_site
+        What events do to the thresholds that are drawn after them.
+    most_events_per_site : 1
         An avalanche with more events at one site is an error. Of two sides only.
     """
 

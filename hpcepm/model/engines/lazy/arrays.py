@@ -81,6 +81,7 @@ class LazyArrays(NamedTuple):
     cell_bound: NDArray[np.float32]  # (sides, cell rows, cell columns): V
     lowest: NDArray[np.float32]  # the same: no yields_at + bound_at of the cell is less
     lowest_of_block: NDArray[np.float32]  # as U: no ``lowest`` − V is less; may be ``lowest``
+    lowest_of_row: NDArray[np.float32]  # (block rows,): scratch, the lowest bound of each
     candidate_blocks: NDArray[np.int32]  # (blocks,): scratch, the blocks that a search looks at
     table_index: NDArray[np.int32]  # scratch of sums: indices into `far` of some pending events
     column_min: NDArray[np.float64]  # (ny,): scratch, minimum of each column of a row of cells
@@ -89,6 +90,7 @@ class LazyArrays(NamedTuple):
     largest_bound: NDArray[np.float64]
     rounding_error: NDArray[np.float64]  # (sides,): how much too small U + V may be, from rounding
     bound_at: NDArray[np.float32]  # (sides, rows, ny): U + V when the site was last evaluated
+    ahead: NDArray[np.float32]  # of a clock: ``bound_at`` is less by it
     n_pending: NDArray[np.int64]  # (1,): how many events are pending
     pending_i: NDArray[np.int32]  # (MOST_PENDING,): row of an event, as are
     pending_j: NDArray[np.int32]  # its column

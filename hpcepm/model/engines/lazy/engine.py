@@ -28,6 +28,7 @@ from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import MOST_PENDING, PENDING, State
 from hpcepm.parallel.rows import Lattice, LocalField
 
+from .ahead import lowest_of_hidden
 from .arrays import LazyArrays
 from .events import begin, begin_rows, find_all_lowest, forget
 from .pool import make_pool
@@ -37,6 +38,8 @@ from .tables import Tiles, make_tables
 
 ADDED_AT_ONCE = 32 * LANES  # pending events whose indices into the table of G are found together
 MOST_EVALUATED = 4096  # sites that are evaluated together, by all ranks of a node
+RARELY = 10  # times as much pending cost has a loading whose events come one by one: each has
+# one search, in which the few sites are evaluated that may be the weakest
 HEADROOM = 6  # the largest representable stress is 2^6 times the scale of stresses
 
 
@@ -52,6 +55,7 @@ class LazyEngine(Engine):
         self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
         ny = lattice.shape[1]
         half_window, max_pending_cost, max_events_per_step = lazy_sizes(lattice.shape)
+        self._max_pending_cost = max_pending_cost
         window_cells, tiles = _tiles(lattice, half_window)
         near, far, near_bound, cell_table, far_bound = make_tables(
             lattice, kernel, tiles, half_window, window_cells, 2 if ways.both_signs else 1
@@ -85,6 +89,7 @@ class LazyEngine(Engine):
             cell_bound=np.zeros(cells, np.float32),
             lowest=lowest,
             lowest_of_block=np.full(blocks, np.inf, np.float32) if two_levels else lowest,
+            lowest_of_row=np.zeros(blocks[1], np.float32),
             candidate_blocks=np.zeros(blocks[1] * blocks[2], np.int32),
             table_index=np.zeros(ADDED_AT_ONCE, np.int32),
             column_min=np.zeros(ny),
@@ -92,6 +97,7 @@ class LazyEngine(Engine):
             largest_bound=np.zeros((sides, 2)),
             rounding_error=np.zeros(sides),
             bound_at=np.zeros((sides, lattice.rows, ny), np.float32),
+            ahead=self.ahead,
             n_pending=np.zeros(1, np.int64),
             pending_i=np.zeros(MOST_PENDING, np.int32),
             pending_j=np.zeros(MOST_PENDING, np.int32),
@@ -104,6 +110,18 @@ class LazyEngine(Engine):
     def load(self, state: State) -> None:
         """Round ``yields_at``, and find the bounds from the pending events. Collective."""
         begin(self.arrays, state.fields, state.pending, self.lattice.row_map)
+
+    def rise(self) -> float:
+        """Return by how much the bound of a cell is raised at an event of slip 1, about."""
+        arrays = self.arrays
+        far, near = float(arrays.far_bound[0].mean()), arrays.cell_table[0]
+        share = near[0, 0].size / arrays.cell_bound[0].size
+        return super().rise() + far + share * float(near.mean()) * arrays.two_levels
+
+    def expect(self, one_by_one: bool) -> None:
+        """Be told whether each event of the loading to come is a step of its own."""
+        cost = self._max_pending_cost * (RARELY if one_by_one else 1)
+        self.arrays = self.arrays._replace(max_pending_cost=cost)
 
     def complete(self, state: State) -> None:
         """Copy the pending events into the state."""
@@ -132,7 +150,10 @@ class LazyEngine(Engine):
 
     def lowest_yields_at(self, state: State, limit: float) -> float:
         """Return the smallest ``yields_at`` of this rank, or inf if it is above a limit."""
-        return float(weakest_below(self.arrays, 0, state.fields, limit, self.lattice.row_map)[0])
+        fields, row_map = state.fields, self.lattice.row_map
+        found = float(weakest_below(self.arrays, 0, fields, limit, row_map)[0])
+        hidden = lowest_of_hidden(self.arrays, fields, row_map)
+        return min(found, hidden) if hidden <= limit else found  # others may be between
 
     def internal_stress(self, state: State) -> LocalField:
         """Return σ − Σ on the rows of this rank, in units of stress. Collective.

@@ -163,6 +163,24 @@ def begin_rows(engine: Any, fields: Fields, first: int, last: int) -> None:
             first,
             last,
         )
+        if engine.ahead.shape[1] > 0:
+            _begin_ahead(engine, side, fields, first, last)
+
+
+@inlined
+def _begin_ahead(engine: Any, side: int, fields: Fields, first: int, last: int) -> None:
+    """Begin with rows of cells where sites are looked at ahead of their yields_at."""
+    yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
+    (rows, ny), c = yields_at.shape, engine.cell
+    for cell_i in range(first, last):
+        engine.lowest[side, cell_i] = np.inf
+        for i in range(cell_i * c, min((cell_i + 1) * c, rows)):
+            for j in range(ny):
+                bound = rounded_down(-np.float64(engine.ahead[side, at(i), at(j)]))
+                engine.bound_at[side, at(i), at(j)] = bound
+                key = rounded_down(yields_at[at(i), at(j)] + bound)
+                if key < engine.lowest[side, at(cell_i), at(j // c)]:
+                    engine.lowest[side, at(cell_i), at(j // c)] = key
 
 
 @compiled

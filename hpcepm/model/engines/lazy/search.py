@@ -1,6 +1,6 @@
 """How the lazy engine finds unstable sites and the weakest one."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from .bounds import find_lowest_of_blocks
 from .pool import sum_shared
 from .sums import apply_pending, sum_of_pending
 
+_ALL_BUT_SIGN: Final = np.int32(0x7FFFFFFF)
+
 
 @bind(unstable_sites, LazyArrays)
 @compiled
@@ -23,12 +25,12 @@ def _unstable_sites(
 ) -> int:
     yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
     ny = yields_at.shape[1]
-    limit = _search_limit(engine, side, stress)
-    n_blocks = _list_blocks(engine, side, limit)
+    limit = search_limit(engine, side, stress)
+    n_blocks = list_blocks(engine, side, limit, False)
     n = block = 0
     while True:
-        n_candidates, block = _evaluate_blocks(
-            engine, side, fields, yields_at, block, n_blocks, limit, row_map
+        n_candidates, block = evaluate_blocks(
+            engine, side, fields, yields_at, block, n_blocks, limit, row_map, block == 0
         )
         for k in range(n_candidates):
             if yields_at[engine.candidates[k] // ny, engine.candidates[k] % ny] <= stress:
@@ -47,12 +49,15 @@ def weakest_below(
     """Answer `weakest_site`. Collective."""
     yields_at = fields.yields_at if side == 0 else fields.yields_backward_at
     ny = yields_at.shape[1]
-    limit = _search_limit(engine, side, stress)
-    n_blocks = _list_blocks(engine, side, limit)
+    everywhere = stress == np.inf
+    if everywhere:
+        stress = _highest_to_look_at(engine, side, fields, yields_at, row_map)
+    limit = search_limit(engine, side, stress)
+    n_blocks = list_blocks(engine, side, limit, everywhere)
     lowest, site, block = np.inf, -1, 0
     while True:
-        n_candidates, block = _evaluate_blocks(
-            engine, side, fields, yields_at, block, n_blocks, limit, row_map
+        n_candidates, block = evaluate_blocks(
+            engine, side, fields, yields_at, block, n_blocks, limit, row_map, block == 0
         )
         for k in range(n_candidates):
             value = yields_at[engine.candidates[k] // ny, engine.candidates[k] % ny]
@@ -65,7 +70,64 @@ def weakest_below(
 
 
 @inlined
-def _search_limit(engine: Any, side: int, stress: float) -> Any:
+def _highest_to_look_at(
+    engine: Any, side: int, fields: Fields, yields_at: LocalField, row_map: RowMap
+) -> float:
+    """Return the yields_at of a site below which at most few others are; inf if there is none.
+
+    The block with the lowest bound is looked at first, and evaluated where it is lowest, until what
+    is lowest is a site that is known. Below it is then only what rounding hides.
+    """
+    lowest, bound = engine.lowest_of_block[side], engine.bound[side]
+    of_row, ny = engine.lowest_of_row, yields_at.shape[1]
+    for block_i in range(bound.shape[0]):
+        of_row[block_i] = _least_bound(lowest[block_i], bound[block_i])
+    while of_row.size > 0:  # a rank may have no rows
+        block_i = block_j = 0
+        for k in range(of_row.size):
+            block_i = k if of_row[at(k)] < of_row[block_i] else block_i
+        least = of_row[block_i]
+        while block_j < bound.shape[1]:  # bits of the same subtraction: only NaN is found nowhere
+            if lowest[block_i, block_j] - bound[block_i, block_j] == least:
+                break
+            block_j += 1
+        if least == np.inf or block_j == bound.shape[1]:
+            return np.inf
+        error = abs(least) + 2.0 * engine.largest_bound[side, 1] + engine.rounding_error[side]
+        highest, known = least + 4.0 * error * ROUNDING, np.inf
+        engine.candidate_blocks[0] = block_i * bound.shape[1] + block_j
+        limit = search_limit(engine, side, highest)
+        n, _ = evaluate_blocks(engine, side, fields, yields_at, 0, 1, limit, row_map, False)
+        for k in range(n):
+            site = engine.candidates[k]
+            known = min(known, yields_at[site // ny, site % ny])
+        if known <= highest:
+            return known
+        of_row[block_i] = _least_bound(lowest[block_i], bound[block_i])
+    return np.inf
+
+
+@compiled
+def _least_bound(lowest: NDArray[np.float32], bound: NDArray[np.float32]) -> Any:
+    """Return the smallest lower bound of a row of blocks.
+
+    The minimum of integers is found in vector registers, that of floating-point numbers is not.
+    """
+    least = _ordered(np.float32(np.inf))
+    for j in range(lowest.size):
+        least = min(least, _ordered(lowest[at(j)] - bound[at(j)]))
+    return np.int32(least ^ ((least >> np.int32(31)) & _ALL_BUT_SIGN)).view(np.float32)
+
+
+@inlined
+def _ordered(value: Any) -> Any:
+    """Return the bits of a number in single precision as an integer of the same order."""
+    bits = np.float32(value).view(np.int32)
+    return np.int32(bits ^ ((bits >> np.int32(31)) & _ALL_BUT_SIGN))
+
+
+@inlined
+def search_limit(engine: Any, side: int, stress: float) -> Any:
     """Return the limit for lower bounds: ``stress`` and what rounding may have added to them."""
     error = engine.rounding_error[side]
     return np.float32(
@@ -74,8 +136,11 @@ def _search_limit(engine: Any, side: int, stress: float) -> Any:
 
 
 @inlined
-def _list_blocks(engine: Any, side: int, limit: Any) -> int:
-    """List the blocks whose lower bound is up to a limit; return how many there are."""
+def list_blocks(engine: Any, side: int, limit: Any, rows_are_known: bool) -> int:
+    """List the blocks whose lower bound is up to a limit; return how many there are.
+
+    Where the lowest of each row of blocks is known, other rows are passed over.
+    """
     lowest, bound, candidate_blocks = (
         engine.lowest_of_block[side],
         engine.bound[side],
@@ -84,6 +149,8 @@ def _list_blocks(engine: Any, side: int, limit: Any) -> int:
     columns = lowest.shape[1]
     n = 0
     for block_i in range(lowest.shape[0]):
+        if rows_are_known and engine.lowest_of_row[block_i] > limit:
+            continue
         in_row = np.int32(0)  # as wide as a bound, so that vector registers are filled
         for j in range(columns):
             in_row = np.int32(
@@ -97,7 +164,7 @@ def _list_blocks(engine: Any, side: int, limit: Any) -> int:
 
 
 @inlined
-def _evaluate_blocks(
+def evaluate_blocks(
     engine: Any,
     side: int,
     fields: Fields,
@@ -106,10 +173,11 @@ def _evaluate_blocks(
     n_blocks: int,
     limit: Any,
     row_map: RowMap,
+    shared: bool,
 ) -> tuple[int, int]:
     """Evaluate the sites with a lower bound up to a limit, of the listed blocks from one on.
 
-    Collective on the node if it is the first block. Returns how many sites these are, in
+    Collective on the node if the ranks share the work. Returns how many sites these are, in
     ``candidates``, and the block to go on from: there may be more sites than fit in the list.
     """
     n_to_evaluate, n_candidates, following = _list_to_evaluate(
@@ -121,7 +189,7 @@ def _evaluate_blocks(
         engine.pool.to_evaluate[engine.pool.rank],
         engine.pool.sums[engine.pool.rank],
     )
-    together = block == 0 and pool.size > 1
+    together = shared and pool.size > 1
     if together:
         sum_shared(engine, n_to_evaluate, row_map.nx, ny)
     for k in range(n_to_evaluate):

@@ -40,6 +40,8 @@ def apply_pending(engine: Any, fields: Fields, i: int, j: int, change: float) ->
 def _keep_bound(engine: Any, side: int, i: int, j: int, yields_at: float) -> None:
     """Keep the present bound of a site that was just evaluated."""
     bound = bound_of(engine, side, i, j)
+    if engine.ahead.shape[1] > 0:
+        bound = rounded_down(np.float64(bound) - np.float64(engine.ahead[side, at(i), at(j)]))
     engine.bound_at[side, at(i), at(j)] = bound
     lower_cell(engine, side, i, j, rounded_down(yields_at + bound))
 

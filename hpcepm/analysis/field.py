@@ -1,0 +1,247 @@
+"""Maps of one field: at a strain, of one run or several side by side; and as a movie."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.layout import FIELDS, SAME_STRAIN, NoRun
+
+from .differences import directories, glass_of, labels
+from .panels.base import MOST_CURVES, STRAIN, STRESS, UNITS, minus
+from .panels.maps import SYMBOLS, Scale, around, draw_map, has_map, scale_of, thinned
+from .results import Results
+from .style import BLUE, VERMILION, plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIDE: Final = 3.4  # inches, of a map
+MOST_IN_ROW: Final = 3
+FRAMES_A_SECOND: Final = 8
+FILM_DPI: Final = 90
+MOST_FRAMES: Final = 600
+"""A movie of more snapshots leaves some out, evenly."""
+
+MOST_SAMPLED: Final = 12
+"""So many snapshots decide of the colours of a movie."""
+
+
+class Snapshot(NamedTuple):
+    """A map of a run."""
+
+    values: NDArray[Any]
+    strain: float
+    number: int
+    of: int
+
+
+def snapshots_of(run: Results, name: str, realization: int) -> NDArray[np.float64]:
+    """Return the strains at which a realization has maps of a field, (snapshot,).
+
+    Raises
+    ------
+    NoRun
+        There are none; the message says what there is.
+    """
+    if not has_map(run, name):
+        there = [one for one in FIELDS if has_map(run, one)]
+        if name not in FIELDS:
+            raise NoRun(f"there is no field {name!r}: {', '.join(FIELDS)}")
+        has = f"only of {', '.join(there)}" if there else "and none of another field"
+        hint = "output.fields: {every: …, names: [" + name + "]} in the input makes them"
+        raise NoRun(f"{run.directory}: has no maps of {name}, {has}; {hint}")
+    fields = run.file["fields"]
+    n = fields[name].shape[0]
+    if not 0 <= realization < n:
+        raise NoRun(f"{run.directory}: has maps of realizations 0 to {n - 1}, not {realization}")
+    strain = np.broadcast_to(fields["strain"][()], fields[name].shape[:2])[realization]
+    strain = strain[: int(fields["snapshots"][realization])] if run.counted else strain
+    if strain.size == 0:
+        raise NoRun(f"{run.directory}: realization {realization} has no map yet; wait a little")
+    return strain
+
+
+def snapshot(run: Results, name: str, strain: float | None, realization: int) -> Snapshot:
+    """Return the map nearest to a strain, the latest of equally near ones; None: the last one.
+
+    Raises
+    ------
+    NoRun
+        There is none, or the strain lies outside those that the run has maps of.
+    """
+    there = snapshots_of(run, name, realization)
+    number = there.size - 1
+    if strain is not None:
+        if not there.min() - SAME_STRAIN <= strain <= there.max() + SAME_STRAIN:
+            some = _few(sorted(set(np.round(there, 9))))
+            raise NoRun(f"{run.directory}: has no map at strain {strain:g}; there are: {some}")
+        number -= int(np.argmin(np.round(np.abs(there - strain), 12)[::-1]))
+    values = run.file["fields"][name][realization, number]
+    return Snapshot(values, float(there[number]), number, there.size)
+
+
+def _few(strains: Sequence[float]) -> str:
+    """Return strains, the middle of many left out."""
+    shown = [f"{one:.6g}" for one in strains]
+    return ", ".join(shown if len(shown) <= 10 else [*shown[:4], "…", *shown[-4:]])
+
+
+def draw_fields(
+    runs: Sequence[Results],
+    name: str,
+    strain: float | None,
+    realization: int,
+    title: bool = True,
+) -> "Figure":
+    """Return maps of a field, one a run, with the same colours."""
+    from matplotlib.figure import Figure
+
+    shots = [snapshot(run, name, strain, realization) for run in runs]
+    if len(runs) > 1:
+        shots = [one._replace(values=_centred(name, one.values)) for one in shots]
+        scale = _common_scale(name, [one.values for one in shots])
+    else:
+        scale = scale_of(name, shots[0].values)
+    columns = min(len(runs), MOST_IN_ROW)
+    rows = -(-len(runs) // columns)
+    figure = Figure(layout="constrained", figsize=(SIDE * columns + 0.7, SIDE * rows + 0.3))
+    cells = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    names = labels(runs) if len(runs) > 1 else [""]
+    for k, (axes, run, shot) in enumerate(zip(cells, runs, shots, strict=False)):
+        image = draw_map(axes, shot.values, scale, run.shape, bar=False)
+        letter = f"({'abcdefghijklmnopqrstuvwxyz'[k % 26]})  " if len(runs) > 1 else ""
+        text = "\n".join(filter(None, (f"{letter}{names[k]}", _where(shot, strain))))
+        axes.set_title(plain(text.strip()), loc="left")
+    for axes in cells[len(runs) :]:
+        axes.remove()
+    figure.colorbar(image, ax=list(cells[: len(runs)]), label=scale.label, extend=scale.ends)
+    if title:
+        figure.suptitle(_title(runs, realization, figure.get_figwidth()), fontsize=10)
+    return figure
+
+
+def _where(shot: Snapshot, strain: float | None) -> str:
+    """Return in words which snapshot is shown, and whether it is the one that was wanted."""
+    if strain is None or abs(shot.strain - strain) <= SAME_STRAIN:
+        return f"at ε = {minus(shot.strain)}"
+    return f"at ε = {minus(shot.strain)}, the map nearest to {minus(strain)}"
+
+
+def _title(runs: Sequence[Results], realization: int, inches: float) -> str:
+    glasses = {glass_of(run.settings) for run in runs}
+    shapes = {"{} × {} sites".format(*run.shape) for run in runs}
+    said = [one.pop() for one in (glasses, shapes) if len(one) == 1]
+    if any(run.realizations > 1 for run in runs):
+        said.append(f"realization {realization}")
+    name = f"{directories(runs)[0]}: " if len(runs) == 1 else ""
+    return plain(textwrap.fill(name + ", ".join(said), int(14 * inches)))
+
+
+# Movies
+
+
+def film(runs: Sequence[Results], name: str, realization: int, path: Path) -> bytes:
+    """Return a movie of all snapshots of a field, beside the curve of the stress.
+
+    Raises
+    ------
+    NoRun
+        Of several runs, of less than two snapshots, of a format that is none or needs a program
+        that is not there.
+    """
+    writer = _writer(path)
+    if len(runs) > 1:
+        raise NoRun("a movie is of one run; make one of each")
+    (run,) = runs
+    strains = snapshots_of(run, name, realization)
+    if strains.size < 2:
+        raise NoRun(f"{run.directory}: has a single map of {name}: no movie")
+    with TemporaryDirectory() as folder:
+        draft = Path(folder) / f"movie{path.suffix.lower()}"
+        _shoot(run, name, realization, writer, draft)
+        return draft.read_bytes()
+
+
+def _writer(path: Path) -> Any:
+    """Return what makes a movie of the kind that a name says."""
+    from matplotlib.animation import FFMpegWriter, PillowWriter
+
+    kind = path.suffix.lower()
+    if kind == ".gif":
+        return PillowWriter(fps=FRAMES_A_SECOND)
+    if kind != ".mp4":
+        raise NoRun(f"{path}: a movie ends in .mp4 or .gif")
+    if not FFMpegWriter.isAvailable():
+        said = "an .mp4 needs the program ffmpeg, which is not here"
+        raise NoRun(f"{path}: {said} (Debian: apt install ffmpeg); a .gif needs nothing")
+    return FFMpegWriter(fps=FRAMES_A_SECOND, bitrate=4000)
+
+
+def _shoot(run: Results, name: str, realization: int, writer: Any, path: Path) -> None:
+    """Draw a frame for each snapshot."""
+    from matplotlib.figure import Figure
+
+    strains = snapshots_of(run, name, realization)
+    fields = run.file["fields"][name]
+    sampled = _spread(strains.size, MOST_SAMPLED)
+    scale = _common_scale(name, [_centred(name, fields[realization, k]) for k in sampled])
+    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    for k, (strain, stress) in enumerate(run.curves("stress")):
+        if k < MOST_CURVES:
+            this = {"color": BLUE, "linewidth": 1.0} if k == realization else {"color": "0.85"}
+            left.plot(strain, stress, zorder=2 if k == realization else 1, **this)
+    (dot,) = left.plot([], [], "o", color=VERMILION)
+    left.set(xlabel=STRAIN, ylabel=STRESS)
+    left.grid(True)
+    image = draw_map(right, _centred(name, fields[realization, 0]), scale, run.shape)
+    figure.suptitle(_title([run], realization, 8), fontsize=10)
+    curve = list(run.curves("stress"))[realization]
+    at = _records_at(curve[0], strains)
+    with writer.saving(figure, str(path), FILM_DPI):
+        for k in _spread(strains.size, MOST_FRAMES):
+            strain, field = strains[k], fields[realization, k]
+            dot.set_data([strain], [curve[1][at[k]]])
+            image.set_data(thinned(_centred(name, field)).T)
+            right.set_title(f"ε = {minus(strain)}", loc="left")
+            if k == 0:
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")  # nothing shall move from frame to frame
+            writer.grab_frame()
+
+
+def _spread(n: int, most: int) -> list[int]:
+    """Return the numbers of ``n`` snapshots, or of so many of them, from the first to the last."""
+    return sorted({int(k) for k in np.linspace(0, n - 1, min(n, most))})
+
+
+def _centred(name: str, field: NDArray[Any]) -> NDArray[Any]:
+    """Return a field as one of several is shown: stress without its mean, which differs."""
+    return field - field.mean() if name == "sigma" else field
+
+
+def _common_scale(name: str, fields: list[NDArray[Any]]) -> Scale:
+    """Return a scale for several maps: that of the one with the largest value."""
+    if name == "sigma":
+        every = np.concatenate([thinned(one).ravel() for one in fields])
+        return around(every, 0.0, f"σ − Σ ({UNITS})")
+    most = max(fields, key=lambda one: float(np.abs(one).max()))
+    if min(float(one.min()) for one in fields) < 0:
+        return around(most, 0.0, SYMBOLS.get(name, name))
+    return scale_of(name, most)
+
+
+def _records_at(strain: NDArray[np.float64], at: NDArray[np.float64]) -> list[int]:
+    """Return which record belongs to each of a series of strains, one after the other."""
+    found: list[int] = []
+    for one in at:
+        begin = min(found[-1] + 1, strain.size - 1) if found else 0
+        away = np.abs(strain[begin:] - one)
+        same = np.flatnonzero(away <= SAME_STRAIN)
+        found.append(begin + int(same[0] if same.size else away.argmin()))
+    return found

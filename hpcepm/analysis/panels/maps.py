@@ -1,0 +1,131 @@
+"""Maps: the last snapshot of the first realization, and the scales of any map."""
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.analysis.protocol import is_cyclic, strains_of_maps
+from hpcepm.analysis.results import Results
+from hpcepm.analysis.style import SEQUENTIAL, SIGNED
+
+from .base import MAPS, UNITS, minus, panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+MOST_PIXELS: Final = 1024
+
+CUT_OFF: Final = 0.5
+"""So many percent of the values, at each end, are as dark or bright as the colours go."""
+
+SYMBOLS: Final = {
+    "sigma": f"σ ({UNITS})",
+    "epsilon_p": "ε$_p$",
+    "sigma_c": f"σ$_c$ ({UNITS})",
+    "n_events": "events of a site",
+    "sigma_c_backward": f"σ$_c$ backward ({UNITS})",
+    "well": "well of a site",
+}
+"""What the colours of each field mean."""
+
+
+class Scale(NamedTuple):
+    """How the values of a map become colours."""
+
+    colours: str
+    low: float
+    high: float
+    label: str
+    root: bool = False  # whether equal steps of colour are equal steps of the square root
+    ends: str = "neither"  # where values go on beyond the colours: neither, min, max, both
+
+
+def around(
+    values: NDArray[Any], middle: float, label: str, cut_off: float = CUT_OFF, what: str = "0"
+) -> Scale:
+    """Return a scale that is white at a value, and alike on both sides of it."""
+    far = np.abs(values - middle)
+    reach = float(np.percentile(far, 100 - cut_off)) or float(far.max()) or 1.0
+    ends = "both" if far.max() > reach * (1 + 1e-9) else "neither"
+    return Scale(SIGNED, middle - reach, middle + reach, f"{label}, white: {what}", ends=ends)
+
+
+def scale_of(name: str, values: NDArray[Any]) -> Scale:
+    """Return the scale of a field, by all the values that it shall show.
+
+    Stress is told from its mean Σ. What grows from 0 has a scale of square roots: plastic strain
+    is tens of times larger in a band than beside it, and both are seen.
+    """
+    label = SYMBOLS.get(name, name)
+    if name == "sigma":
+        mean = float(values.mean())
+        return around(values, mean, label, what=f"Σ = {minus(mean, 3)}")
+    if values.min() < 0:
+        return around(values, 0.0, label)
+    low, high = np.percentile(values, [CUT_OFF, 100 - CUT_OFF])
+    root = name in ("epsilon_p", "n_events")
+    low, high = 0.0 if root else float(low), float(high) or float(values.max()) or 1.0
+    over, under = values.max() > high, values.min() < low
+    ends = {(True, True): "both", (True, False): "max", (False, True): "min"}.get(
+        (bool(over), bool(under)), "neither"
+    )
+    said = f"{label}, square-root scale" if root else label
+    return Scale(SEQUENTIAL, low, max(high, low + 1e-300), said, root, ends)
+
+
+def has_map(run: Results, name: str) -> bool:
+    """Whether there is a snapshot of a field."""
+    fields = run.file.get("fields", {})
+    return name in fields and fields[name].shape[:2] > (0, 0) and fields[name].shape[1] > 0
+
+
+@panel(MAPS, when=lambda run: has_map(run, "epsilon_p"))
+def plastic_strain(axes: "Axes", run: Results) -> None:
+    """Draw the last map of plastic strain."""
+    _last(axes, run, "epsilon_p", "plastic strain")
+
+
+@panel(MAPS, when=lambda run: has_map(run, "sigma") and not is_cyclic(run))
+def local_stress(axes: "Axes", run: Results) -> None:
+    """Draw the last map of the local stress."""
+    _last(axes, run, "sigma", "stress")
+
+
+def _last(axes: "Axes", run: Results, name: str, what: str) -> None:
+    strain = strains_of_maps(run)
+    field = run.file["fields"][name][0, strain.size - 1]
+    of = ", realization 0" if run.realizations > 1 else ""
+    axes.set(title=f"{what} at ε = {minus(strain[-1])}{of}")
+    draw_map(axes, field, scale_of(name, field), run.shape)
+
+
+def thinned(field: NDArray[Any]) -> NDArray[Any]:
+    """Return every so manieth value of a field, for the pixels that a picture has."""
+    step = max(1, -(-max(field.shape) // MOST_PIXELS))
+    return field[::step, ::step]
+
+
+def draw_map(
+    axes: "Axes", field: NDArray[Any], scale: Scale, shape: tuple[int, int], bar: bool = True
+) -> "AxesImage":
+    """Draw a field: x runs to the right and y upwards. ``bar``: with a bar of its colours."""
+    from matplotlib.colors import Normalize, PowerNorm
+
+    nx, ny = shape
+    norm = PowerNorm(0.5, scale.low, scale.high) if scale.root else Normalize(scale.low, scale.high)
+    image = axes.imshow(
+        thinned(field).T,  # a row of the array is one x
+        origin="lower",
+        extent=(0, nx, 0, ny),
+        cmap=scale.colours,
+        norm=norm,
+        interpolation="nearest",
+    )
+    axes.set(xlabel="x (cells)", ylabel="y (cells)")
+    axes.grid(False)
+    if bar:
+        beside = axes.inset_axes((1.03, 0, 0.05, 1))  # as high as the map
+        axes.figure.colorbar(image, cax=beside, label=scale.label, extend=scale.ends)
+    return image

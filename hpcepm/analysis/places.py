@@ -1,0 +1,49 @@
+"""Where what is made of a run goes: beside it, and never into the place of what belongs to it."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from hpcepm.layout import NoRun
+
+from .missing import RUN_FILE
+
+OWN_FILES: Final = (RUN_FILE, "run.lock", "run.log", "progress.json", "STOP", "CHECKPOINT")
+OWN_FOLDERS: Final = ("pieces", "checkpoints")
+"""What a run has in its directory, or looks for there."""
+
+
+def is_packed(run_file: Path) -> bool:
+    """Return whether a run is one file: nobody is at work in that, and others lie beside it."""
+    return run_file.name != RUN_FILE
+
+
+def beside(run_file: Path, name: str) -> Path:
+    """Return the path of what is made of a run: in its directory, or beside a packed run."""
+    return run_file.with_name(f"{run_file.stem}-{name}" if is_packed(run_file) else name)
+
+
+def refuse_own(path: Path, run_file: Path) -> None:
+    """Refuse the names of a run's own files, whether they are there or not.
+
+    Parameters
+    ----------
+    path
+        Where something is to be written.
+    run_file
+        The ``run.h5`` of a run, or a packed run.
+
+    Raises
+    ------
+    NoRun
+        It is the run, a folder that the run is in, or one of its own names.
+    """
+    run, real = run_file.resolve(), path.resolve()
+    own = [run, *run.parents]
+    if not is_packed(run_file):
+        own += [run.with_name(name) for name in (*OWN_FILES, *OWN_FOLDERS)]
+    inside = [run.with_name(name) for name in OWN_FOLDERS]
+    # A link is replaced, not followed: its own name counts too.
+    named = path.parent.resolve() / path.name
+    if real in own or named in own or any(folder in real.parents for folder in inside):
+        raise NoRun(f"{os.fspath(path)}: belongs to the run itself; choose another name")

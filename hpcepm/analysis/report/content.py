@@ -1,0 +1,197 @@
+"""What is on the page of a run, in plain numbers and words."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hpcepm.analysis.panels.cycles import recurrence
+from hpcepm.analysis.places import is_packed
+from hpcepm.analysis.protocol import controls, cycles_of, is_cyclic, read_out
+from hpcepm.analysis.results import Results, open_run
+from hpcepm.analysis.summarize import summary
+from hpcepm.analysis.verify import verify
+from hpcepm.identity import Identity
+from hpcepm.layout import CYCLES, NoRun
+from hpcepm.reading import BadFile, attribute
+from hpcepm.schedule import save_points_of
+from hpcepm.text import count
+
+from .avalanches import avalanches
+from .curves import MOST_CURVES, curves
+from .maps import Cache, maps
+from .plain import flat, numbers, plain
+
+RUNNING: Final = "running"
+STOPPED: Final = "stopped"
+FINISHED: Final = "finished"
+
+NOT_SHOWN: Final = {"input", "input_resolved", "parts", "progress", "rows", "finished", "plugins"}
+"""Attributes of ``run.h5`` that are shown elsewhere, or say nothing to a person."""
+
+Section = Callable[[Results], Any]
+
+
+def content_of(directory: str, at_work: bool, cache: Cache) -> dict[str, Any]:
+    """Return what is on the page of a run.
+
+    Parameters
+    ----------
+    directory
+        That of the run, or its ``run.h5``.
+    at_work
+        Whether somebody is at work in it.
+    cache
+        Maps that an earlier page had.
+
+    Raises
+    ------
+    NoRun
+        There is none, or none that says anything of itself.
+    """
+    with open_run(directory, "observables") as run:
+        state = FINISHED if run.finished else RUNNING if at_work else STOPPED
+        content: dict[str, Any] = {"state": state, "title": _title(run)}
+        content |= _provenance(run)
+        run.require_records()
+    parts: list[tuple[tuple[str, ...], dict[str, Section]]] = [
+        (("observables",), {"numbers": _numbers, "curves": curves}),
+        (("observables", "fields"), {"maps": lambda run: maps(run, cache), "memory": _memory}),
+        (("avalanches",), {"avalanches": avalanches}),
+        (("cycles",), {"cycles": _cycles}),
+    ]
+    warnings = []
+    for groups, sections in parts:
+        content |= dict.fromkeys(sections)
+        try:
+            # Files come from strangers: a field, say, may hold NaN and infinity.
+            with np.errstate(all="ignore"), open_run(directory, *groups) as run:
+                content |= {name: section(run) for name, section in sections.items()}
+        except BadFile as error:
+            warnings.append(f"not shown: {', '.join(sections)}: {error}")
+    checks = None if state == RUNNING and not warnings else _verified(directory)
+    return plain(content | {"warnings": warnings, "checks": checks})
+
+
+def _verified(directory: str) -> list[dict[str, Any]]:
+    """Return what `verify` finds."""
+    try:
+        found = list(verify(directory))
+    except NoRun as error:
+        return [{"what": "run.h5", "problems": [str(error)]}]
+    return [{"what": one.what, "problems": list(islice(one.problems, 20))} for one in found]
+
+
+# Numbers
+
+
+def _numbers(run: Results) -> dict[str, Any]:
+    """Return the numbers that come first, and all observables at the last record."""
+    found = summary(run)
+    strain, n = run.strains, run.realizations
+    wanted = run.settings["realizations"]
+    furthest = max(float(strain[k, : run.records_of(k)].max()) for k in range(n))
+    first = {
+        "lattice": "{} × {} sites".format(*run.shape),
+        "realizations": str(n) if n == wanted else f"{n} of {wanted}",
+        "progress": _progress(run),
+        "ended by": _ending(run),
+        "largest strain": f"{furthest:.6g}",
+        **{one.name: str(one.value) for one in found.quantities if one.known},
+        "events": count(_in_all(run, "events")),
+        "avalanches": count(_in_all(run, "avalanches")),
+    }
+    head = ["mean", "error", "5 %", "median", "95 %"] if n > 1 else ["value"]
+    rows = []
+    for name, one in found.bands.items():
+        values = [one.mean[-1], one.error[-1], *one.quantiles[[0, 2, 4], -1]]
+        rows.append([name, *map(float, values[: len(head)])])
+    shown = [[name, value] for name, value in first.items() if value]
+    return {"first": shown, "head": head, "last": rows}
+
+
+def _progress(run: Results) -> str:
+    """Say which part of its records a run has that is not finished, where that is known."""
+    if run.finished or run.counted or run.realizations > 1:
+        return ""
+    wanted = sum(point.record for point in save_points_of(run.settings))
+    return f"{run.strain.size} of {wanted} records"
+
+
+def _ending(run: Results) -> str:
+    try:
+        return attribute(run.file, "ended_by", str)
+    except BadFile:
+        return ""
+
+
+def _in_all(run: Results, name: str) -> float:
+    """Return a count at the end of each realization, summed."""
+    if name not in run.observables:
+        return 0.0
+    return float(sum(values[-1] for _, values in run.curves(name) if values.size))
+
+
+# Cycles
+
+
+def _cycles(run: Results) -> dict[str, Any] | None:
+    """Return what is known of each cycle, by realization; None if no cycle has ended."""
+    if not is_cyclic(run):
+        return None
+    each = (cycles_of(run, k) for k in range(run.realizations))
+    found = [one for one in islice(each, MOST_CURVES) if one["work"].size]
+    whole = [name for name in CYCLES if name in found[0] and found[0][name].ndim == 1]
+    lines = [{name: numbers(one[name]) for name in whole} for one in found]
+    for line, one in zip(lines, found, strict=True):
+        line["cycle"] = list(range(1, one["work"].size + 1))
+    names = {name: (CYCLES[name][1], CYCLES[name][0]) for name in whole}
+    return {"names": names, "lines": lines, "recurrence": recurrence(run)}
+
+
+def _memory(run: Results) -> dict[str, Any] | None:
+    """Return how far a trained glass is changed by cycles of each amplitude."""
+    found = read_out(run)
+    return None if found is None else found._asdict()
+
+
+# Where it comes from
+
+
+def _provenance(run: Results) -> dict[str, Any]:
+    """Return what made the run, and from which input."""
+    attributes = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name in sorted(set(run.file.attrs) - NOT_SHOWN)
+        if isinstance(value := run.file.attrs[name], str | np.number | np.bool_)
+    }
+    parts = [part for part in Identity.of(run.file).parts if isinstance(part, Mapping)]
+    text = ""
+    with suppress(BadFile):
+        text = attribute(run.file, "input", str)
+    return {
+        "provenance": [[name, value] for name, value in attributes.items()],
+        "parts": [sorted(part.items()) for part in parts] if len(parts) > 1 else [],
+        "subtitle": _subtitle(run),
+        "keys": flat(run.settings),
+        "input": text,
+    }
+
+
+def _title(run: Results) -> str:
+    """Return the name of the directory, or of a packed run."""
+    path = Path(run.file.filename)
+    return path.stem if is_packed(path) else run.directory.absolute().name
+
+
+def _subtitle(run: Results) -> str:
+    """Say in a line what the glass is and how it is driven."""
+    glass, (nx, ny) = run.settings.get("thresholds"), run.shape
+    initial = glass.get("initial") if isinstance(glass, Mapping) else None
+    of = f"{initial} glass, " if isinstance(initial, str) else ""
+    driven = " and ".join(sorted(controls(run)))
+    seed, kernel = run.settings["seed"], run.settings["kernel"]["type"]
+    return f"{nx} × {ny} sites, {of}{kernel} kernel, {driven} control, seed {seed}"

@@ -1,0 +1,67 @@
+"""``hpcepm plot``: pictures of one run, or of several in one figure."""
+
+import argparse
+from pathlib import Path
+
+from .base import REACHED, UsageError, drawing, say, window
+
+DESCRIPTION = """\
+Draw a run at a glance, RUN/summary.png; several runs in the same panels, comparison.png; chosen
+panels; or maps of a field. Pictures and all options: docs/pictures.md.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add = parser.add_argument
+    add("runs", metavar="RUN", nargs="*", help="the directory of a run")
+    add("--panel", metavar="NAME", nargs="+", default=[], help="draw these; --panel list names all")
+    add("--field", metavar="NAME", help="draw a map of this field, epsilon_p say")
+    add("--strain", metavar="E", type=float, help="where the map is taken; else the last one")
+    add("--realization", metavar="K", type=int, help="of which realization; else of the first, 0")
+    add("--movie", metavar="FILE", type=Path, help="a .gif or .mp4 of the field, else of epsilon_p")
+    add("--out", metavar="FILE", type=Path, help="where the picture goes: a .pdf, .svg or .png")
+    said = "what is shaded: nine in ten realizations (quantiles, the default), or mean ± error"
+    add("--band", choices=["quantiles", "error"], help=said)
+    add("--window", metavar="A:B", type=window, help="strains of which a distribution is made")
+    add("--no-title", action="store_true", help="without a title, for a paper")
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Draw; return the exit code."""
+    if options.panel == ["list"]:
+        from hpcepm.analysis.panels.choice import listed
+
+        say(listed())
+        return REACHED
+    field = options.field or ("epsilon_p" if options.movie else "")
+    folder = (options.out or options.movie or Path()).parent
+    before = ", before --panel" if options.panel else ""
+    refused = {
+        f"which run? Name its directory{before}": not options.runs,
+        f"{folder}: no such directory; make it first": not folder.is_dir(),
+        "--strain goes with --field": options.strain is not None and not options.field,
+        "--realization goes with --field or --movie": options.realization is not None and not field,
+        "--panel and --field are two pictures": options.panel and field,
+        "--movie shows all strains; leave --strain out": options.movie
+        and options.strain is not None,
+        "--movie names its own file; leave --out out": options.movie and options.out,
+    }
+    if wrong := [said for said, is_so in refused.items() if is_so]:
+        raise UsageError("\n".join(f"hpcepm: {said}" for said in wrong))
+    with drawing():
+        from hpcepm.analysis.plot import Wanted, draw
+
+        wanted = Wanted(
+            tuple(name for given in options.panel for name in given.split(",") if name),
+            field,
+            options.strain,
+            options.realization or 0,
+            options.band or "",
+            options.window,
+            not options.no_title,
+            options.out,
+            options.movie,
+        )
+        say(str(draw(options.runs, wanted)))
+    return REACHED

@@ -1,0 +1,31 @@
+"""``hpcepm status``: how runs are doing, during them and afterwards."""
+
+import argparse
+
+from .base import REACHED, say
+
+DESCRIPTION = (
+    "Say of each RUN, or of all runs in a folder, whether it runs, was stopped or killed, how far "
+    "it has come, and how long it will take."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    said = "the directory of a run, or a folder of runs"
+    parser.add_argument("runs", metavar="RUN", nargs="+", help=said)
+    parser.add_argument("--json", action="store_true", help="say it in JSON, for programs")
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Look; return the exit code."""
+    from hpcepm.run.status import statuses, table
+
+    found = statuses(options.runs)
+    if options.json:
+        import json
+
+        say(json.dumps([one._asdict() for one in found], indent=1))
+    else:
+        say("\n".join(table(found)))
+    return REACHED

@@ -1,0 +1,28 @@
+"""``hpcepm summarize``: means over realizations, in print and as a table."""
+
+import argparse
+
+from .base import REACHED, say, say_json, window
+
+DESCRIPTION = "Print plateau, peak and means with errors, and write RUNDIR/summary.csv."
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add = parser.add_argument
+    add("directory", metavar="RUNDIR")
+    said = "strains of the plateau and the avalanches; else 0.5:1, or the second half of a run"
+    add("--window", metavar="A:B", type=window, help=said)
+    add("--json", action="store_true", help="print JSON")
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Summarize; return the exit code."""
+    from hpcepm.analysis.summarize import lines, summarize
+
+    found, path = summarize(options.directory, options.window)
+    if options.json:
+        say_json({**found.as_json(), "every_record": str(path)})
+    else:
+        say("\n".join([*lines(found), "", f"every record: {path}"]))
+    return REACHED

@@ -1,0 +1,40 @@
+"""Names of files and directories as people write them: ``~/runs``, ``$SCRATCH/runs``."""
+
+import os
+import re
+from typing import Final
+
+from .characters import QUOTES
+from .problems import shorten
+
+_VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+def expanded(name: str) -> str:
+    """Return a name with ``~`` and ``$VARIABLE`` written out.
+
+    Raises
+    ------
+    ValueError
+        There is no such user or variable, or the name has quotation marks around it.
+    """
+    for mark in name[:1] + name[-1:]:
+        if mark in f"'\"{QUOTES}":
+            said = f"{shorten(name)} has the quotation mark {mark} in it"
+            raise ValueError(f"{said}; write the name without")
+    home = os.path.expanduser(name)
+    if name.startswith("~") and home == name:
+        user = name.partition("/")[0]
+        raise ValueError(
+            f"there is no user {shorten(user[1:])}; write ./{shorten(name)}, or a path"
+        )
+    return _VARIABLE.sub(_value_of, home)
+
+
+def _value_of(found: re.Match[str]) -> str:
+    variable = found[1] or found[2]
+    value = os.environ.get(variable)
+    if not value:
+        said = f"${shorten(variable)} is not set where hpcepm runs"
+        raise ValueError(f"{said}; export it, or write the path out")
+    return value

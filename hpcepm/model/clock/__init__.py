@@ -1,0 +1,11 @@
+"""Clocks: what time is. One file each; to add one, a line here too.
+
+Without a clock a run is quasi-static: a site yields when it must, and no time passes.
+"""
+
+from .base import NO_CLOCK, Clock, clock
+from .maxwell import Maxwell
+from .rate import Rate
+from .thermal import Thermal
+
+__all__ = ["NO_CLOCK", "Clock", "Maxwell", "Rate", "Thermal", "clock"]

@@ -1,0 +1,102 @@
+"""A step of Maxwell sites (`hpcepm.model.maxwell`), compiled: who turns, and how far who slips."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.parallel.compiled import compiled, inlined
+from hpcepm.parallel.rows import LocalField
+
+from .distributions import quantile
+from .rng import FLOW, YIELDING, draw, first_words, uniform
+
+
+class Flowing(NamedTuple):
+    """What the compiled loop needs of the sites."""
+
+    epsilon_p: LocalField
+    sigma_c: LocalField
+    plastic: LocalField
+    n_events: LocalField
+    last_avalanche: LocalField
+    limit: LocalField  # |σ| above which a site is looked at: σ_c, or −1 where it is plastic
+    row: NDArray[np.int32]  # of my rows, their numbers in the lattice
+    found: NDArray[np.int64]  # (ny,): columns of such sites
+    drawn: NDArray[np.uint64]  # (ny,): the word that was drawn for each
+    sums: NDArray[np.float64]  # (rows, 2): slips, and sites that turned plastic
+    renewal_kind: int
+    renewal: NDArray[np.float64]
+    seed: Any  # uint64
+    realization: Any  # uint64
+    to_plastic: float  # chances of a step
+    to_elastic: float
+    slip_a_stress: float  # of a step
+
+
+@compiled
+def flow(
+    sites: Flowing,
+    stress: LocalField,
+    before: LocalField,
+    now: float,
+    middle: float,
+    step: int,
+    segment: int,
+) -> None:
+    """Let sites turn plastic or elastic, and slip.
+
+    ``stress`` and ``before`` are what slips have left now and a step ago, ``now`` and ``middle``
+    are Σ at the beginning and in the middle of the step.
+    """
+    rows, ny = stress.shape
+    found, drawn = sites.found, sites.drawn
+    for i in range(rows):
+        n = _find(stress[i], sites.limit[i], now, found)
+        first = np.int64(sites.row[i]) * ny
+        first_words(first, found, n, step, FLOW, sites.seed, sites.realization, drawn)
+        slipped, turned = 0.0, 0
+        for k in range(n):
+            j = found[k]
+            if sites.plastic[i, j]:
+                if uniform(drawn[k]) < sites.to_elastic:
+                    _turn_elastic(sites, i, j)
+                    continue
+            elif uniform(drawn[k]) < sites.to_plastic:
+                _turn_plastic(sites, i, j, segment)
+                turned += 1
+            else:
+                continue
+            slip = sites.slip_a_stress * (middle + (1.5 * stress[i, j] - 0.5 * before[i, j]))
+            sites.epsilon_p[i, j] += slip
+            slipped += slip
+        sites.sums[i, 0], sites.sums[i, 1] = slipped, turned
+
+
+@inlined
+def _find(
+    stress: NDArray[np.float64], limit: NDArray[np.float64], now: float, found: NDArray[np.int64]
+) -> int:
+    """Put the columns of a row where |σ| is above the limit into ``found``; return how many."""
+    n = 0
+    for j in range(stress.size):
+        found[n] = j
+        n += abs(now + stress[j]) > limit[j]
+    return n
+
+
+@inlined
+def _turn_plastic(sites: Flowing, i: int, j: int, segment: int) -> None:
+    sites.plastic[i, j] = 1
+    sites.limit[i, j] = -1.0
+    sites.n_events[i, j] += 1
+    sites.last_avalanche[i, j] = segment
+
+
+@inlined
+def _turn_elastic(sites: Flowing, i: int, j: int) -> None:
+    """Let a site have a new threshold."""
+    site, n = sites.row[i] * sites.limit.shape[1] + j, sites.n_events[i, j]
+    u, _ = draw(site, n, YIELDING, sites.seed, sites.realization)
+    sites.plastic[i, j] = 0
+    sites.sigma_c[i, j] = sites.limit[i, j] = quantile(sites.renewal_kind, sites.renewal, u)

@@ -1,0 +1,114 @@
+"""A glass at a load: what can be asked of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from hpcepm.parallel.rows import Lattice, LocalField
+
+from .dynamics import Dynamics
+
+NUMBERS: Final = np.dtype(
+    [
+        ("strain", "f8"),
+        ("stress", "f8"),
+        ("plastic_strain", "f8"),
+        ("x_min", "f8"),
+        ("events", "i8"),
+        ("avalanches", "i8"),
+    ]
+)
+"""What is known of a snapshot without looking at its fields."""
+
+
+@dataclass
+class Snapshot:
+    """A glass at a load; what it is asked for is computed once.
+
+    All of it is Collective.
+
+    Its fields are those of the run, not copies: they hold until the run goes on, which `release`s
+    it.
+    """
+
+    dynamics: Dynamics
+    load: float
+    time: float = 0.0
+
+    @property
+    def lattice(self) -> Lattice:
+        """The lattice."""
+        return self.dynamics.lattice
+
+    @property
+    def strain(self) -> float:
+        """The macroscopic strain ε."""
+        return self.dynamics.strain_at(self.load)
+
+    @property
+    def stress(self) -> float:
+        """Σ."""
+        return self.dynamics.stress_at(self.load)
+
+    @property
+    def plastic_strain(self) -> float:
+        """⟨ε_p⟩."""
+        return self.dynamics.state.plastic_strain(self.lattice)
+
+    @property
+    def persistence(self) -> float:
+        """The fraction of sites that have not yielded since this segment of the loading began."""
+        state = self.dynamics.state
+        untouched = state.fields.last_avalanche <= state.clock[0]["begun_avalanches"]
+        by_row = untouched.sum(axis=1, keepdims=True, dtype=np.float64)
+        return float(self.lattice.means(by_row)[0])
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float, int, int]:
+        """What `NUMBERS` names; x_min is the stress to add until the weakest site yields."""
+        now, stress = self.dynamics.state.macro, self.stress
+        x_min = self.dynamics.lowest_yields_at() - stress
+        return (
+            self.strain,
+            stress,
+            self.plastic_strain,
+            x_min,
+            now["events"][0],
+            now["avalanches"][0] - now["in_avalanche"][0],  # that have ended
+        )
+
+    @cached_property
+    def sigma(self) -> LocalField:
+        """Local stress on the rows of this rank."""
+        return self.dynamics.sigma_at(self.load)
+
+    @property
+    def sigma_c(self) -> LocalField:
+        """Local thresholds on the rows of this rank."""
+        return self.dynamics.state.fields.sigma_c
+
+    @property
+    def epsilon_p(self) -> LocalField:
+        """Local plastic strain on the rows of this rank."""
+        return self.dynamics.state.fields.epsilon_p
+
+    @property
+    def n_events(self) -> LocalField:
+        """How many times each site of this rank has yielded."""
+        return self.dynamics.state.fields.n_events
+
+    @property
+    def sigma_c_backward(self) -> LocalField:
+        """Local thresholds backward, of two sides, on the rows of this rank."""
+        return self.dynamics.state.fields.sigma_c_backward
+
+    @property
+    def well(self) -> LocalField:
+        """The wells that sites are in, of a quenched landscape, on the rows of this rank."""
+        return self.dynamics.state.fields.well
+
+    def release(self) -> None:
+        """Give back the memory of the stress."""
+        self.__dict__.pop("sigma", None)

@@ -1,0 +1,205 @@
+"""The figure of a sweep: curves coloured by the first key that varies, and what they come to."""
+
+from collections.abc import Sequence
+from math import log10
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from hpcepm.analysis.panels.base import STRAIN, STRESS
+from hpcepm.analysis.statistics import Estimate, first_branch
+from hpcepm.analysis.style import DASHES, ORDERED, PALEST, plain, save, styled
+
+from .results import SEED, Row, estimates
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_IN_LEGEND: Final = 12
+SHAPES: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
+WIDE: Final = 30
+"""So many times the smallest value is the largest on a logarithmic axis, at least."""
+MOST_PATHS: Final = 20
+"""How many curves of a row are drawn, where no mean of them is."""
+
+
+def draw(rows: Sequence[Row], keys: Sequence[str], title: str, path: Path) -> None:
+    """Draw the figure.
+
+    Raises
+    ------
+    NoRun
+        matplotlib is not installed.
+    OSError
+        It cannot be written.
+    """
+    with styled():
+        save(_drawn(rows, keys, title), path)
+
+
+def _drawn(rows: Sequence[Row], keys: Sequence[str], title: str) -> "Figure":
+    from matplotlib.figure import Figure
+
+    shown = [key for key in keys if key != SEED]
+    looks = _looks(rows, shown)
+    numbers = _numbers(rows, shown[0]) if shown else None
+    both = numbers is not None and len(set(numbers)) > 1
+    figure = Figure(figsize=(11 if both else 7, 4.4), layout="constrained")
+    axes = figure.subplots(1, 2, width_ratios=[3, 2]) if both else [figure.subplots()]
+    _curves(axes[0], rows, looks)
+    if both and numbers is not None:
+        _against(axes[1], rows, numbers, looks, shown)
+    _explain(axes[0], rows, shown, looks, numbers)
+    figure.suptitle(plain(title), fontsize=10)
+    return figure
+
+
+def _numbers(rows: Sequence[Row], key: str) -> list[float] | None:
+    """Return the values of a key, if they are numbers."""
+    try:
+        return [float(row.values[key]) for row in rows]
+    except ValueError:
+        return None
+
+
+def spans_decades(numbers: Sequence[float]) -> bool:
+    """Whether numbers go over so much that they have a logarithmic axis."""
+    return min(numbers) > 0 and max(numbers) >= WIDE * min(numbers)
+
+
+def _looks(rows: Sequence[Row], shown: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the look of each row: the colour by the first key, line and shape by all others."""
+    from matplotlib import colormaps
+
+    if not shown:
+        return [{"color": "C0", "linestyle": "-", "marker": ""} for _ in rows]
+    values = list(dict.fromkeys(row.values[shown[0]] for row in rows))
+    numbers = _numbers(rows, shown[0])
+    if numbers and spans_decades(numbers):
+        numbers = [log10(number) for number in numbers]
+    low, high = (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
+    others = list(dict.fromkeys(_others(row, shown) for row in rows))
+    found = []
+    for k, row in enumerate(rows):
+        place = values.index(row.values[shown[0]]) / max(1, len(values) - 1)
+        if numbers and high > low:
+            place = (numbers[k] - low) / (high - low)
+        other = others.index(_others(row, shown))
+        dashes, shape = DASHES[other % len(DASHES)], SHAPES[other % len(SHAPES)]
+        found.append(
+            {
+                "color": colormaps[ORDERED](PALEST * place),
+                "linestyle": dashes,
+                "marker": shape if len(others) > 1 else "",
+            }
+        )
+    return found
+
+
+def _others(row: Row, shown: Sequence[str]) -> str:
+    return ", ".join(f"{key} = {row.values[key]}" for key in shown[1:])
+
+
+def _curves(axes: "Axes", rows: Sequence[Row], looks: Sequence[dict[str, Any]]) -> None:
+    """Draw the stress against strain; the shape of a row is at the end of its curves."""
+    for row, own in zip(rows, looks, strict=True):
+        look = {**own, "markevery": [-1], "markersize": 4}
+        if row.strain is None:
+            for strain, stress in row.paths[:MOST_PATHS]:
+                axes.plot(strain, stress, linewidth=0.8, **look)
+            continue
+        one = row.band
+        axes.plot(row.strain, one.mean, linewidth=1.3, **look)
+        plain = first_branch(row.strain) == row.strain.size and len(rows) <= MOST_IN_LEGEND
+        if plain and np.isfinite(one.error).all():
+            low, high = one.mean - one.error, one.mean + one.error
+            axes.fill_between(row.strain, low, high, color=look["color"], alpha=0.25, linewidth=0)
+    axes.set(xlabel=STRAIN, ylabel=STRESS)
+    axes.grid(alpha=0.3)
+
+
+def _against(
+    axes: "Axes",
+    rows: Sequence[Row],
+    numbers: Sequence[float],
+    looks: Sequence[dict[str, Any]],
+    shown: Sequence[str],
+) -> None:
+    """Draw plateau and peak, or the stress at the end, against the first key.
+
+    A line breaks where a number is not known.
+    """
+    from matplotlib.lines import Line2D
+
+    known = any(row.plateau is not None for row in rows)
+    fills = {"plateau": "0.25", "peak": "white"} if known else {"final_stress": "0.25"}
+    look: dict[str, Any] = {"color": "0.25", "linewidth": 0.8, "markersize": 5.5}
+    for name, fill in fills.items():
+        for other in dict.fromkeys(_others(row, shown) for row in rows):
+            chosen = [k for k, row in enumerate(rows) if _others(row, shown) == other]
+            found = [estimates(rows[k])[name] or Estimate(np.nan, np.nan) for k in chosen]
+            own = looks[chosen[0]]
+            axes.errorbar(
+                [numbers[k] for k in chosen],
+                [one.value for one in found],
+                [one.error if np.isfinite(one.error) else 0.0 for one in found],
+                marker=own["marker"] or "o",
+                markerfacecolor=fill,
+                linestyle=own["linestyle"],
+                capsize=2,
+                **look,
+            )
+    scale = "log" if spans_decades(numbers) else "linear"
+    axes.set(xlabel=plain(shown[0]), ylabel=STRESS, xscale=scale)
+    axes.grid(alpha=0.3)
+    shapes = [
+        Line2D([], [], marker="o", markerfacecolor=fill, label=name.replace("_", " "), **look)
+        for name, fill in fills.items()
+    ]
+    axes.legend(handles=shapes, fontsize=8)
+
+
+def _explain(
+    axes: "Axes",
+    rows: Sequence[Row],
+    shown: Sequence[str],
+    looks: Sequence[dict[str, Any]],
+    numbers: Sequence[float] | None,
+) -> None:
+    """Say which colour and line is which value: a legend, or of many numbers a colour bar."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, LogNorm, Normalize
+    from matplotlib.lines import Line2D
+
+    if not shown:
+        return
+    colours = dict.fromkeys(row.values[shown[0]] for row in rows)
+    first = {
+        value: next(k for k, r in enumerate(rows) if r.values[shown[0]] == value)
+        for value in colours
+    }
+    handles = []
+    if len(colours) <= MOST_IN_LEGEND:
+        handles = [
+            Line2D([], [], color=looks[k]["color"], label=plain(f"{shown[0]} = {value}"))
+            for value, k in first.items()
+        ]
+    elif numbers:
+        from matplotlib import colormaps
+
+        cut = ListedColormap(colormaps[ORDERED](np.linspace(0, PALEST, 256)))
+        norm = LogNorm if spans_decades(numbers) else Normalize
+        scale = ScalarMappable(norm(min(numbers), max(numbers)), cut)
+        figure = axes.get_figure()
+        assert figure is not None
+        figure.colorbar(scale, ax=axes, label=plain(shown[0]))
+    others = {_others(row, shown): {**looks[k], "color": "0.3"} for k, row in enumerate(rows)}
+    if len(shown) > 1 and len(others) <= len(SHAPES):
+        handles += [
+            Line2D([], [], markersize=4, label=plain(other), **look)
+            for other, look in others.items()
+        ]
+    if handles:
+        axes.legend(handles=handles)

@@ -1,0 +1,195 @@
+"""What a sweep came to: one table, and one figure.
+
+Seeds are samples of one glass: points that differ in ``seed`` alone are one row and one curve, with
+errors from the scatter of all their realizations.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.analysis.ensembles import Curve, Ensemble, ensemble_of, over_strain
+from hpcepm.analysis.quantities import stands_out
+from hpcepm.analysis.results import Results, open_run
+from hpcepm.analysis.statistics import (
+    Band,
+    Estimate,
+    Plateau,
+    band,
+    estimate_peak,
+    find_plateau,
+    mean,
+)
+from hpcepm.analysis.summarize import write_csv
+from hpcepm.layout import NoRun
+
+from .grid import Point
+from .plan import Sweep
+
+SEED: Final = "seed"
+
+Floats = NDArray[np.float64]
+
+
+class Row(NamedTuple):
+    """Points that differ in their seed alone."""
+
+    values: dict[str, str]
+    points: int  # with results
+    of: int
+    finals: Floats  # stress where each realization ends
+    strain: Floats | None  # of records; None where each realization has its own
+    stress: Floats  # (realization, record)
+    paths: list[Curve]  # strain and stress of each realization
+    over: Ensemble | None  # stress until the load turns; None if it is no function of strain
+
+    @property
+    def band(self) -> Band:
+        """Mean and error of the stress."""
+        return band(self.stress)
+
+    @property
+    def level(self) -> Plateau | None:
+        """Mean stress in the window of the plateau, and whether it is one."""
+        return None if self.over is None else find_plateau(*self.over)
+
+    @property
+    def plateau(self) -> Estimate | None:
+        """Mean stress on the plateau, if there is one."""
+        level = self.level
+        return level.value if level is not None and level.is_stationary else None
+
+    @property
+    def peak(self) -> tuple[Estimate, Estimate] | None:
+        """Height and strain of the peak of the mean curve."""
+        level = self.level
+        top = None if self.over is None else estimate_peak(*self.over)
+        if top is None or level is None:
+            return None
+        return None if level.is_stationary and not stands_out(*top, level) else top
+
+
+Read = tuple[Floats | None, list[Curve], Ensemble | None]
+"""Of a run: common strains of records, if there are; all curves; and all until the load turns."""
+
+
+def rows_of(sweep: Sweep, unfinished: Collection[Point]) -> tuple[list[Row], list[str]]:
+    """Return the rows of a sweep, and what is wrong with runs that cannot be read."""
+    left = {point.number for point in unfinished}
+    together: dict[tuple[tuple[str, str], ...], list[Point]] = {}
+    for point in sweep.points:
+        key = tuple((k, v) for k, v in point.values.items() if k != SEED)
+        together.setdefault(key, []).append(point)
+    rows, problems = [], list[str]()
+    for key, points in together.items():
+        read: list[Read] = []
+        for point in points:
+            if point.number in left:
+                continue
+            try:
+                with open_run(sweep.directory(point), "observables") as run:
+                    read.append(_curves(run))
+            except NoRun as error:
+                problems.append(str(error))
+        if read:
+            rows.append(_row(dict(key), read, len(points)))
+    return rows, problems
+
+
+def _curves(run: Results) -> Read:
+    paths = [(x.astype(np.float64), y.astype(np.float64)) for x, y in run.curves("stress")]
+    return None if run.counted else run.strain, paths, over_strain(run, "stress")
+
+
+def _row(values: dict[str, str], read: Sequence[Read], of: int) -> Row:
+    paths = [path for _, some, _ in read for path in some]
+    strain = read[0][0]
+    known = strain is not None and all(
+        one is not None and np.array_equal(strain, one) for one, _, _ in read
+    )
+    stress = np.stack([y for _, y in paths]) if known else np.zeros((0, 0))
+    finals = np.array([y[-1] for _, y in paths])
+    branches = [(over.x, y) for _, _, over in read if over is not None for y in over.values]
+    over = ensemble_of(branches) if len(branches) == len(paths) else None
+    return Row(values, len(read), of, finals, strain if known else None, stress, paths, over)
+
+
+MOST_REASONS: Final = 6
+"""Of so many rows it is said why they have no plateau."""
+
+NUMBERS: Final = ("plateau", "peak", "peak_strain", "final_stress")
+
+
+def estimates(row: Row) -> dict[str, Estimate | None]:
+    """Return the numbers of a row, by the names of their columns."""
+    height, where = row.peak or (None, None)
+    found = row.plateau, height, where, mean(row.finals)
+    return dict(zip(NUMBERS, found, strict=True))
+
+
+def write_table(rows: Sequence[Row], keys: Sequence[str], path: Path) -> None:
+    """Write the table: parameters, samples, and numbers with their errors.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; an older one is untouched.
+    """
+    shown = [key for key in keys if key != SEED]
+    names = [*shown, "realizations", "points", "points_asked_for"]
+    names += [column for name in NUMBERS for column in (name, f"{name}_error")]
+    table: list[Sequence[Any]] = []
+    for row in rows:
+        numbers = [
+            float("nan") if one is None else value
+            for one in estimates(row).values()
+            for value in (one or (0.0, 0.0))
+        ]
+        counts = [len(row.finals), row.points, row.of]
+        table.append([*(_plain(row.values[key]) for key in shown), *counts, *numbers])
+    write_csv((names, table), path)
+
+
+class _Text(str):
+    """A text that ``repr`` leaves as it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _plain(value: str) -> Any:
+    return _Text(value)
+
+
+def lines(rows: Sequence[Row], keys: Sequence[str]) -> list[str]:
+    """Return the table for people."""
+    shown = [key for key in keys if key != SEED]
+    head = [*shown, "realizations", *NUMBERS]
+    table = [head]
+    for row in rows:
+        cells = [row.values[key] for key in shown] + [str(len(row.finals))]
+        table.append(
+            [*cells, *("–" if one is None else str(one) for one in estimates(row).values())]
+        )
+    widths = [max(len(row[k]) for row in table) for k in range(len(head))]
+    found = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+    return [*found, *(f"  {line}" for line in _why_no_plateau(rows, shown))]
+
+
+def _why_no_plateau(rows: Sequence[Row], shown: Sequence[str]) -> list[str]:
+    """Return of which rows there is no plateau, and why not."""
+    why = [(row, row.level.why_not) for row in rows if row.level and not row.plateau]
+    more = [f"and {len(why) - MOST_REASONS} more"] if len(why) > MOST_REASONS else []
+    named = [
+        f"{', '.join(f'{key} = {row.values[key]}' for key in shown)}: {said}" if shown else said
+        for row, said in why[:MOST_REASONS]
+    ]
+    return [*named, *more]

@@ -1,0 +1,139 @@
+"""Runs beside each other: what differs in their inputs, and whether their numbers agree."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from hpcepm.analysis.compare import Comparison, Row, compare, lines
+from hpcepm.analysis.differences import directories, flat, labels, order_of, worded
+from hpcepm.analysis.quantities import UNKNOWN, Quantity, quantities
+from hpcepm.analysis.results import open_run
+from hpcepm.analysis.statistics import Estimate
+from hpcepm.cli import main
+
+from .conftest import replace, rewritten
+
+
+def other(run: Path, folder: Path, higher: float, **changes: Any) -> Path:
+    """Return a run of another input whose stress is higher."""
+
+    def change(file: h5py.File) -> None:
+        settings = json.loads(file.attrs["input_resolved"])
+        for key, value in changes.items():
+            section, _, name = key.rpartition("__")
+            (settings[section] if section else settings)[name] = value
+        file.attrs["input_resolved"] = json.dumps(settings)
+        rise = np.minimum(file["observables/strain"][()] / 0.03, 1)
+        of = np.array([[0.6], [0.605], [0.61]]) + higher
+        replace(file, "observables/stress", rise * of + 0 * file["observables/stress"][()])
+
+    folder.mkdir()
+    return rewritten(run, folder, change)
+
+
+@pytest.fixture
+def three(many: Path, tmp_path: Path) -> list[str]:
+    """Return three runs, of which one has another flow stress."""
+    return [
+        str(other(many, tmp_path / "a", 0.0, seed=1)),
+        str(other(many, tmp_path / "b", 0.001, seed=2)),
+        str(other(many, tmp_path / "c", 0.1, seed=3, slip__c0=0.05)),
+    ]
+
+
+def test_what_differs_and_what_agrees(three: list[str]) -> None:
+    found = compare(three[:2])
+    assert found.inputs == {"seed": [1, 2]}
+    rows = {row.name: row for row in found.rows}
+    assert rows["plateau"].agree and rows["plateau"].verdict == "yes (0.2 errors apart)"
+    assert rows["localization"].verdict == "same"
+    text = "\n".join(lines(found))
+    assert "all 3 numbers with errors agree within them" in text
+    row = next(line for line in text.splitlines() if "plateau (Lennard-Jones stress)" in line)
+    assert row.split(None, 3)[3] == "0.6050 ± 0.0029  0.6060 ± 0.0029  yes (0.2 errors apart)"
+    found = compare(three)
+    assert found.inputs == {"slip.c0": [0.0276, 0.0276, 0.05], "seed": [1, 2, 3]}
+    rows = {row.name: row for row in found.rows}
+    assert rows["plateau"].agree is False and rows["plateau"].verdict.startswith("NO (p = ")
+    assert lines(found)[-1].startswith("differ beyond their errors: plateau, peak stress,")
+
+
+def test_many_runs_go_below_one_another(three: list[str]) -> None:
+    table = lines(compare(three * 3))
+    assert sum(line.startswith("run ") for line in table) > 1
+    assert max(len(line) for line in table[: table.index("")]) <= 110
+    assert sum("plateau (Lennard-Jones stress)" in line for line in table) > 1
+
+
+def test_json_and_wrong_numbers_of_runs(
+    three: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *three[1:], "--json", "--window", "0.06:0.12"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["inputs"]["seed"] == [2, 3] and len(found["runs"]) == 2
+    assert found["quantities"]["plateau"]["agree"] is False
+    assert found["quantities"]["plateau"]["runs"][0]["value"] == pytest.approx(0.606)
+    assert found["quantities"]["plateau"]["probability"] < 1e-3
+    assert main(["compare", three[0]]) == 2
+    assert "compare takes two runs, or more" in capfd.readouterr().err
+    assert main(["compare", three[0], str(Path(three[0]) / "nowhere")]) == 2
+    assert "nowhere/run.h5: No such file" in capfd.readouterr().err
+
+
+def test_without_errors_nothing_is_said() -> None:
+    one, two = (Quantity("peak", "", Estimate(value, np.nan), 0) for value in (1.0, 2.0))
+    assert Row("peak", "", [one, two]).verdict == "–" and Row("peak", "", [one, one]).agree is None
+    assert Row("peak", "", [one, one]).verdict == "same"
+    assert Row("peak", "", [one, None]).verdict == "–"
+
+
+def test_a_run_without_a_number_is_left_out_of_the_test() -> None:
+    a, b = (Quantity("plateau", "", Estimate(v, 0.01), 9) for v in (0.5, 0.6))
+    none = Quantity("plateau", "", UNKNOWN, 9, "not known")
+    row = Row("plateau", "", [a, b, none])
+    assert row.agree is False and row.verdict == "NO (7.1 errors apart, 2 of 3 runs)"
+    other = Row("peak", "", [a, a._replace(value=Estimate(0.501, 0.01)), a])
+    found = Comparison(["a", "b", "c"], [""] * 3, {}, [row, other])
+    assert lines(found)[-2:] == [
+        "compared without c, where they have no error: plateau",
+        "differ beyond their errors: plateau (5% of equal numbers would, too)",
+    ]
+    assert found.as_json()["quantities"]["plateau"]["tested"] == ["a", "b"]
+    assert "the one number that has errors agrees" in lines(found._replace(rows=[other]))[-1]
+
+
+def test_avalanches_of_other_strains_are_not_compared(many: Path) -> None:
+    a, b = (
+        Quantity("mean avalanche S", "", Estimate(v, 0.01), 9, "", window)
+        for v, window in ((0.5, (0.1, 0.2)), (0.6, (0.15, 0.3)))
+    )
+    row = Row("mean avalanche S", "", [a, b])
+    assert row.agree is None and row.verdict == "other strains"
+    assert Row("mean avalanche S", "", [a, b._replace(window=a.window)]).agree is False
+    with open_run(many) as run:
+        by_name = {one.name: one for one in quantities(run, (0.03, 0.09))}
+    assert by_name["mean avalanche S"].window == (0.03, 0.09)
+
+
+def test_names_of_runs(many: Path, three: list[str], tmp_path: Path) -> None:
+    with open_run(many) as run, open_run(three[0]) as a, open_run(three[2]) as c:
+        assert labels([a, c]) == ["slip.c0 0.0276, seed 1", "slip.c0 0.05, seed 3"]
+        assert labels([run, run]) == ["run", "run"]
+        assert labels([c, run, run])[0] == "slip.c0 0.05"
+        assert labels([c, run, run])[1] == "slip.c0 0.0276 (run)"
+        assert directories([a, c]) == ["a/copy", "c/copy"]
+        assert order_of([a, c]) == [0.0276, 0.05] and order_of([a, a]) is None
+    known = {"a": {"b": {"c": 1}}, "loading": [{"target": 1}]}
+    assert flat(known) == {"a.b.c": 1, "loading": [{"target": 1}]}
+    assert [worded(v) for v in (None, [64, 32], 0.03, True, "GQ")] == [
+        "–",
+        "64 × 32",
+        "0.03",
+        "true",
+        "GQ",
+    ]
+    assert worded([{"target": 0.1}, {"target": 0}]) == "[{target: 0.1}, {target: 0}]"

@@ -1,0 +1,1 @@
+"""Physics of the protocols: cycles, stress control, extremal loading, reversal."""
