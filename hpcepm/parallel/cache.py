@@ -205,16 +205,19 @@ class Entries(NullCache):  # type: ignore[misc]
         What is compiled. If its source cannot be read, nothing is kept.
     directory
         Where entries are, from `private_directory`.
+    variant
+        Tells ways of compiling one function apart.
     """
 
-    def __init__(self, function: Callable[..., Any], directory: Path) -> None:
+    def __init__(self, function: Callable[..., Any], directory: Path, variant: str = "") -> None:
         self._directory = directory
         self._turns = turns(directory)
         self._place = f"{function.__module__}.{function.__qualname__}"
         self._source = digest_of_file(inspect.getfile(function))
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
         line = function.__code__.co_firstlineno
-        self._function = (self._place, line, self._source, sha256(dumps(cells)).digest())
+        closure = sha256(dumps(cells)).digest()
+        self._function = (self._place, line, self._source, closure, variant)
 
     @property
     def cache_path(self) -> str:

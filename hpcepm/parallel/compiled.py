@@ -6,13 +6,15 @@ compiles all anew. While a loop runs, other threads of the interpreter do, too: 
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import llvmlite.binding as llvm
 import numba
 import numpy as np
 from numba import types
+from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, overload
 
 from .cache import Entries, before_compiling, private_directory, version_of
@@ -27,13 +29,58 @@ LOOP: Final = ".advance"
 _CACHE: Final = None if IN_PYTHON else private_directory(version_of(Path(__file__).parents[1]))
 
 
+_OPTIONS: Final = {"nopython": True, "error_model": "numpy", "_nrt": False, "nogil": True}
+
+_INSIDE: Final = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""What is not compiled for functions that only compiled code calls."""
+
+
+class _Function(CPUDispatcher):  # type: ignore[misc]
+    """A function for other compiled code. From Python, its `entry` is called.
+
+    What Python calls takes its arguments out of Python's objects. For a tuple of a hundred arrays
+    that is longer than the function, so it is compiled for those functions alone that are called
+    from there. And a function is compiled once for whole numbers, not for each constant and size:
+    together, first starts compile half as long.
+    """
+
+    def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None) -> None:
+        super().__init__(py_func, locals, targetoptions | _INSIDE)
+        _keep(self, py_func, "inside")
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Return what numba calls for arguments of some types."""
+        return super().get_call_template(
+            [_general(kind) for kind in args], {name: _general(kws[name]) for name in kws}
+        )
+
+    @cached_property
+    def entry(self) -> Any:
+        """The same for Python."""
+        options = self.targetoptions | {"no_cpython_wrapper": False}
+        return _keep(CPUDispatcher(self.py_func, targetoptions=options), self.py_func, "entry")
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.entry(*arguments)
+
+
+def _keep(dispatcher: Any, function: Callable[..., Any], variant: str) -> Any:
+    """Have a dispatcher keep on disk what it compiles."""
+    if _CACHE is not None:
+        dispatcher._cache = Entries(function, _CACHE, variant)
+    return dispatcher
+
+
+def _general(kind: Any) -> Any:
+    """Return the type to compile for: one for all constants and sizes of whole numbers."""
+    kind = types.unliteral(kind)
+    return types.int64 if isinstance(kind, types.Integer) and kind.signed else kind
+
+
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     if IN_PYTHON:  # compiled code does not warn of overflow or of a division by zero either
         return np.errstate(all="ignore")(function)
-    dispatcher: Any = numba.njit(error_model="numpy", _nrt=False, nogil=True, **options)(function)
-    if _CACHE is not None:
-        dispatcher._cache = Entries(function, _CACHE)
-    return dispatcher
+    return _Function(function, None, _OPTIONS | options)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,7 +109,7 @@ def compiled_for(function: Callable[..., Any], *arguments: Any) -> Callable[...,
     """
     if IN_PYTHON:
         return function
-    dispatcher: Any = function
+    dispatcher: Any = cast(_Function, function).entry
     if _CACHE is None:  # who has one looks there, and tells if it is in vain
         for tell in before_compiling:
             tell(f"{dispatcher.__module__}.{dispatcher.__name__}")
@@ -119,7 +166,7 @@ def bind(question: Any, kind: type) -> Callable[[Callable[..., Any]], Callable[.
             applies = isinstance(subject, types.BaseNamedTuple) and subject.instance_class is kind
             return function if applies else None
 
-        overload(question, strict=False, jit_options={"forceinline": True})(select)
+        overload(question, strict=False, jit_options={"forceinline": True} | _INSIDE)(select)
         question.register(kind, answer)
         return answer
 

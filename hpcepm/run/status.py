@@ -130,10 +130,13 @@ def ended_since(path: Path, then: float) -> bool:
 
 
 def _state(path: Path, said: dict[str, Any], holder: Holder | None) -> str:
-    if holder is not None and holder.alive:
-        return RUNNING
     state = said.get("state")
-    if state in STATES and state != RUNNING:
+    ended = state in STATES and state != RUNNING
+    if holder is not None and holder.alive:
+        # A process that has said how it ended lives a moment longer.
+        last_word = ended and (said.get("host"), said.get("pid")) == (holder.host, holder.pid)
+        return str(state) if last_word else RUNNING
+    if ended:
         return str(state)
     if is_finished(path / "run.h5"):
         return FINISHED

@@ -160,6 +160,8 @@ class Holder(NamedTuple):
 
     told: str
     alive: bool
+    host: object = None
+    pid: object = None
 
 
 def holder_of(path: Path) -> Holder | None:
@@ -184,7 +186,7 @@ def holder_of(path: Path) -> Holder | None:
         locked = _is_running(holder) and (untouched < PATIENCE or _kernel_locks(status.st_ino))
     else:
         locked = untouched < CLOCKS_APART
-    return Holder(_told(holder), locked)
+    return Holder(_told(holder), locked, holder.get("host"), holder.get("pid"))
 
 
 def _kernel_locks(inode: int) -> bool:

@@ -25,7 +25,7 @@ def twice(x):
     return 2 * x
 print(twice(21), told)
 if not compiled.IN_PYTHON:
-    print(twice.stats.cache_path, len(twice.stats.cache_hits))
+    print(twice.entry.stats.cache_path, len(twice.entry.stats.cache_hits))
 """
 
 

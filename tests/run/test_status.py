@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -162,3 +163,19 @@ def test_it_starts_without_mpi_and_numba(tmp_path: Path, command: str) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_last_word_of_a_process_is_its_state_while_it_still_ends(tmp_path: Path) -> None:
+    """A run that the watchdog ends holds its lock a moment longer than it speaks."""
+    lock = Lock(tmp_path / "run.lock")
+    here = {"host": socket.gethostname(), "pid": os.getpid()}
+    try:
+        for said, state in (
+            (ours(**here), "running"),
+            (ours(**here | {"state": "failed"}), "failed"),
+            (ours(**here | {"state": "failed", "pid": 1}), "running"),  # of the run before it
+            (ours(state="stopped"), "running"),
+        ):
+            assert status_of(told(tmp_path, said)).state == state
+    finally:
+        lock.release()
