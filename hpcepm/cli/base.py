@@ -27,7 +27,7 @@ INTERRUPTED: Final = 130
 """Of a command that only looks, by Ctrl-C: as the shell says it."""
 
 
-COMPILING: Final = "compiling this kind of step loop, once: up to a minute …"
+COMPILING: Final = "compiling this kind of step loop, once: a minute or two …"
 
 
 class UsageError(Exception):

@@ -39,8 +39,8 @@ SUFFIX: Final = ".nbc"
 COMPILED: Final = "model", "parallel"
 """The folders whose functions are compiled."""
 
-LONGEST_WAIT: Final = 120.0
-"""Seconds after which a process compiles what another still seems to be at."""
+LONGEST_WAIT: Final = 600.0
+"""Seconds after which a process compiles what another still seems to be at: it may hang."""
 
 SECONDS_BETWEEN_LOOKS: Final = 0.1
 
