@@ -19,7 +19,7 @@ PICTURES: Final = {
     "limit_cycle": ("loop", "changed", "stroboscopic"),
     "memory": ("loop", "memory", "plastic_strain"),
     "maxwell_flow": ("stress", "local_stress", "plastic_strain"),
-    "maxwell_oscillation": ("loop", "local_stress", "plastic_strain"),
+    "maxwell_oscillation": ("loop", "moduli", "plastic_strain"),
     "soft_notch": ("stress", "localization", "plastic_strain"),
     "thermal_creep": ("strain_in_time", "strain_rate", "heterogeneity"),
     "delayed_yielding": ("strain_in_time", "strain_rate", "plastic_strain"),

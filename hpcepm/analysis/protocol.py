@@ -48,6 +48,12 @@ def is_cyclic(run: Results) -> bool:
     return there and run.file["cycles/cycle"].size > 0
 
 
+def is_oscillation(run: Results) -> bool:
+    """Whether a cycle of a sine has ended."""
+    there = "cycles" in run.file and "harmonic" in run.file["cycles"]
+    return there and run.file["cycles/cycle"].size > 0
+
+
 def turns_back(run: Results) -> bool:
     """Whether the strain goes back on its way, by the records."""
     steps = np.diff(run.strains, axis=1)

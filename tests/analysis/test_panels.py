@@ -14,7 +14,7 @@ from hpcepm.analysis.panels import ALONE, CURVES, MAPS, PANELS, Line, panels_of
 from hpcepm.analysis.panels.branches import _from_zero
 from hpcepm.analysis.panels.cycles import recurrence
 from hpcepm.analysis.plot import draw_summary
-from hpcepm.analysis.protocol import branches, read_out, strobes, way
+from hpcepm.analysis.protocol import branches, read_out, strains_of_maps, strobes, way
 from hpcepm.analysis.quantities import quantities, susceptibility
 from hpcepm.analysis.report.content import content_of
 from hpcepm.analysis.results import open_run
@@ -39,7 +39,10 @@ EXPECTED = {
     ),
     "memory": (["loop", "memory"], MAP),
     "maxwell_flow": (["stress", "thresholds", "localization"], MAP),
-    "maxwell_oscillation": (["stress_in_time", "persistence", "loop", "bauschinger"], MAP),
+    "maxwell_oscillation": (
+        ["stress_in_time", "persistence", "loop", "bauschinger", "moduli"],
+        MAP,
+    ),
     "soft_notch": (["stress", "thresholds", "localization"], MAP),
     "thermal_creep": (["strain_in_time", "strain_rate", "persistence"], MAP),
     "delayed_yielding": (["strain_in_time", "strain_rate", "persistence"], MAP),
@@ -223,8 +226,15 @@ def test_each_protocol_has_its_report(runs: Path, name: str) -> None:
             x, y = curves["x"], curves["y"]
             line, records = curves["lines"][0]["values"], curves["lines"][0]["records"]
             maps = found["maps"]["series"][0]
+            along = "time" if name in CLOCKS else "strain"
+            assert found["maps"]["along"]["label"] == along
+            strains = strains_of_maps(run)
+            taken = np.atleast_2d(run.file["fields"][along])[0, : strains.size]
+            assert np.isclose(taken[:, None], maps["at"]).any(axis=0).all()
+            np.testing.assert_allclose(maps["at"][-1], taken[-1], 1e-6)
             for at, k in enumerate(maps["records"]):
-                near = abs(run.strains[0, k] - maps["strain"][at]) < 0.003
+                strain = strains[at] if name in CLOCKS else maps["at"][at]
+                near = abs(run.strains[0, k] - strain) < 0.003
                 if name in CLOCKS and not near:  # a strain that runs away between two records
                     time, around = run.file["fields/time"][0, at], run.times[0, k - 1 : k + 2]
                     near = np.nanmin(around) <= time <= np.nanmax(around)

@@ -57,7 +57,7 @@ def test_a_report_has_what_the_run_has(single: Path, tmp_path: Path) -> None:
     maps = found["maps"]
     assert (maps["shape"], maps["size"], maps["block"]) == ([12, 10], [12, 10], 1)
     (series,) = maps["series"]
-    np.testing.assert_allclose(series["strain"], [0, 0.05, 0.1, 0.12])
+    np.testing.assert_allclose(series["at"], [0, 0.05, 0.1, 0.12])
     assert series["records"] == [0, 5, 10, 12]
     for name, fields, power in (("sigma", sigma, 1), ("epsilon_p", plastic, 2)):
         for image, field in zip(series["maps"][name], fields, strict=True):

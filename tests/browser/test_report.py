@@ -89,12 +89,12 @@ def test_other_observables_can_be_chosen(page: Page, run: Path) -> None:
 
 def test_the_slider_moves_through_the_maps(page: Page, run: Path) -> None:
     page.open(run / "report.html")
-    assert page.text("#strain") == "ε = 0.12, map 4 of 4"
+    assert page.text("#at") == "ε = 0.12, map 4 of 4"
     last = shown(page)
     ring = "document.querySelector('#curve .ring').getAttribute('cx')"
     right = float(page.js(ring))
     page.drag("#slider", (0.99, 0.5), (0.34, 0.5))
-    assert page.text("#strain") == "ε = 0.05, map 2 of 4"
+    assert page.text("#at") == "ε = 0.05, map 2 of 4"
     page.wait("document.querySelector('#pixels').ariaLabel.endsWith('0.05')")
     assert shown(page) != last and float(page.js(ring)) < right
     page.js("document.querySelector('#slider').focus()")
@@ -103,7 +103,7 @@ def test_the_slider_moves_through_the_maps(page: Page, run: Path) -> None:
     page.wait("document.querySelector('#pixels').ariaLabel.endsWith('0.12')")
     assert shown(page) == last
     page.key(*LEFT)
-    assert page.text("#strain") == "ε = 0.1, map 3 of 4"
+    assert page.text("#at") == "ε = 0.1, map 3 of 4"
 
 
 def test_a_pointer_reads_the_map(page: Page, run: Path) -> None:
@@ -126,7 +126,7 @@ def test_profiles_are_those_of_the_map(page: Page, run: Path) -> None:
         page.js("document.querySelector('#slider').focus()")
         for one in keys:
             page.key(*one)
-        page.wait(f"document.querySelector('#strain').textContent.includes('map {k + 1} of')")
+        page.wait(f"document.querySelector('#at').textContent.includes('map {k + 1} of')")
         page.js("new Promise((after) => setTimeout(after, 200))")
         page.js("document.querySelector('#profile svg').focus()")
         page.key("Home", 36)
@@ -146,7 +146,7 @@ def test_a_realization_can_be_chosen(page: Page, tmp_path: Path) -> None:
     page.key(*LEFT)
     page.js("document.getElementById('of-realization').value = '2'")
     page.js("document.getElementById('of-realization').dispatchEvent(new Event('input'))")
-    assert page.text("#strain") == "ε = 0.1, map 3 of 4"
+    assert page.text("#at") == "ε = 0.1, map 3 of 4"
     page.js("new Promise((after) => setTimeout(after, 200))")  # the map is unpacked
     page.point("#pixels", 3.5 / 12, 1 - 7.5 / 10)
     where, value = page.text("#site").split(": ")
@@ -180,12 +180,12 @@ def test_a_page_is_renewed_in_its_place(page: Page, run: Path, tmp_path: Path) -
     whole = content_of(str(run), False, {})
     maps, series = whole["maps"], dict(whole["maps"]["series"][0])
     images = {name: some[:3] for name, some in series["maps"].items()}
-    series |= {"strain": series["strain"][:3], "maps": images}
+    series |= {"at": series["at"][:3], "maps": images}
     fewer = {"maps": maps | {"series": [series]}, "state": RUNNING}
     path = tmp_path / "live.html"
     path.write_text(filled(whole | fewer, 0.3))
     page.open(path)
-    assert page.text("#state") == "running" and page.text("#strain").endswith("map 3 of 3")
+    assert page.text("#state") == "running" and page.text("#at").endswith("map 3 of 3")
     page.js("document.querySelector('#slider').focus()")
     page.key(*LEFT)
     page.drag(CURVE, place_of(page, 0.4, 0.1), place_of(page, 0.6, 0.5))
@@ -195,7 +195,7 @@ def test_a_page_is_renewed_in_its_place(page: Page, run: Path, tmp_path: Path) -
     path.write_text(filled(whole | {"title": "renewed"}, None))
     page.wait("document.querySelector('h1').textContent === 'renewed'")
     assert page.text("#state") == "finished" and page.js("window.mark") == 1
-    assert page.text("#strain") == "ε = 0.05, map 2 of 4" and page.text(CURVE) == zoomed
+    assert page.text("#at") == "ε = 0.05, map 2 of 4" and page.text(CURVE) == zoomed
     assert page.js("document.activeElement.id") == "slider"
     written = page.text("#written")
     path.write_text(filled(whole | {"title": "too late"}, 0.3))

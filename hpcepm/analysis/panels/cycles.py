@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpcepm.analysis.protocol import cycles_of, is_cyclic, strobes
+from hpcepm.analysis.protocol import cycles_of, is_cyclic, is_oscillation, strobes
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import BLUE, VERMILION
 
@@ -24,7 +24,7 @@ DECADE: Final = 10
 def _cycles(run: Results) -> list[dict[str, Any]]:
     """Return the cycles of realizations that have some."""
     found = (cycles_of(run, k) for k in range(run.realizations))
-    return [one for one in found if one["work"].size > 0]
+    return [one for one in found if one["loss_modulus"].size > 0]
 
 
 def recurrence(run: Results) -> str:
@@ -42,12 +42,16 @@ def recurrence(run: Results) -> str:
     return f"{after}, period {', '.join(often)}{missing}"
 
 
-def _over_cycles(axes: "Axes", run: Results, name: str, line: Line, colour: str) -> None:
-    """Draw a column of the cycles of some realizations."""
-    for k, one in enumerate(_cycles(run)[:MOST_CURVES]):
+def _over_cycles(
+    axes: "Axes", run: Results, name: str, line: Line, colour: str, **more: Any
+) -> None:
+    """Draw a column of the cycles of some realizations; ``more`` is for matplotlib."""
+    shown: dict[str, Any] = {"label": line.label, "linewidth": width(run.realizations)}
+    how = shown | line.style(colour) | more
+    for one in _cycles(run)[:MOST_CURVES]:
         number = np.arange(1, one[name].size + 1)
-        label, thick = "" if k else line.label, width(run.realizations)
-        axes.plot(number, one[name], marker=".", linewidth=thick, label=label, **line.style(colour))
+        axes.plot(number, one[name], marker=".", **how)
+        how["label"] = ""
     axes.locator_params(axis="x", integer=True)
     axes.set(xlabel="cycle")
 
@@ -80,6 +84,17 @@ def work(axes: "Axes", run: Results, line: Line) -> None:
             np.mean([one[f"{name}_modulus"][-1] for one in found]) for name in ("storage", "loss")
         )
         axes.set_title(f"last: moduli G′ = {storage:.4g}, G″ = {loss:.3g}")
+
+
+@curves_panel(is_oscillation)
+def moduli(axes: "Axes", run: Results, line: Line) -> None:
+    """Draw the moduli of each cycle of a sine: storage and, dashed, loss."""
+    storage, loss = ("G′, storage", "G″, loss") if line.alone else (line.label, "")
+    _over_cycles(axes, run, "storage_modulus", line, BLUE, label=storage)
+    _over_cycles(axes, run, "loss_modulus", line, VERMILION, label=loss, linestyle="--")
+    axes.set(ylabel=f"moduli G′, G″ ({UNITS})", ylim=(0, None))
+    if line.alone:
+        axes.legend()
 
 
 def _has_turns(run: Results) -> bool:

@@ -1,4 +1,4 @@
-// Maps of a field: a slider over strains, colours, and the value of a site.
+// Maps of a field: a slider over strains or times, colours, and the value of a site.
 
 // Dark to light; and blue, white, orange, so that the middle is seen by those who see no red or no green.
 const SEQUENTIAL = [[13, 17, 43], [37, 50, 110], [46, 99, 140], [84, 148, 138], [164, 194, 131], [250, 237, 170]];
@@ -38,7 +38,7 @@ class Maps {
   // `moved` is called with the record of the map that is shown.
   constructor(moved) {
     this.moved = moved;
-    const ids = ["field", "of-realization", "range", "slider", "strain", "pixels", "colours", "low", "middle", "high", "site", "play"];
+    const ids = ["field", "of-realization", "range", "slider", "slider-label", "range-all", "at", "pixels", "colours", "low", "middle", "high", "site", "play"];
     for (const id of ids) this[id] = document.getElementById(id);
     this.label = document.getElementById("map-label");
     this.chosen = this["of-realization"];
@@ -62,7 +62,9 @@ class Maps {
     options(this.chosen, data.series.map(({ realization }) => [String(realization), String(realization)]));
     this.chosen.parentElement.hidden = data.series.length === 1;
     options(this.field, Object.entries(data.fields).map(([name, { label }]) => [name, label]), "epsilon_p");
-    this.slider.max = this.series().strain.length - 1;
+    this["slider-label"].textContent = data.along.label;
+    this["range-all"].textContent = `the same for all ${data.along.label}s`;
+    this.slider.max = this.series().at.length - 1;
     if (atEnd) this.slider.value = this.slider.max; // whoever looks at the newest map goes on to
     [this.pixels.width, this.pixels.height] = data.size;
     this.draw();
@@ -73,13 +75,13 @@ class Maps {
     return this.data.series.find(({ realization }) => String(realization) === this.chosen.value);
   }
 
-  // Go to another realization, to its map that is nearest in strain.
+  // Go to another realization, to its map that is nearest in strain or time.
   choose() {
-    const { strain } = this.series();
-    const away = strain.map((one) => Math.abs(one - this.at));
-    const same = strain[this.slider.value] === this.at; // the load may have come here twice
+    const { at } = this.series();
+    const away = at.map((one) => Math.abs(one - this.shown));
+    const same = at[this.slider.value] === this.shown; // the load may have come here twice
     const k = same ? this.slider.value : away.indexOf(Math.min(...away));
-    this.slider.max = strain.length - 1;
+    this.slider.max = at.length - 1;
     this.slider.value = k;
     this.draw();
   }
@@ -99,14 +101,14 @@ class Maps {
   }
 
   async draw() {
-    const { strain, records, maps } = this.series();
+    const { at, records, maps } = this.series();
     const k = Number(this.slider.value);
     const field = this.data.fields[this.field.value];
     const all = maps[this.field.value];
     const map = all[k];
-    this.at = strain[k];
-    const said = `ε = ${written(strain[k])}`;
-    this.strain.textContent = `${said}, map ${k + 1} of ${strain.length}`;
+    this.shown = at[k];
+    const said = `${this.data.along.symbol} = ${written(at[k])}`;
+    this.at.textContent = `${said}, map ${k + 1} of ${at.length}`;
     this.slider.setAttribute("aria-valuetext", said);
     this.moved(records[k], Number(this.chosen.value));
     const wanted = (this.wanted = Symbol("map"));

@@ -51,7 +51,9 @@ def maps(run: Results, cache: Cache) -> dict[str, Any] | None:
         if series and room < 0:
             break
         series.append(_of_realization(run, k, names, block, cache))
+    along = ("t", "time") if run.has_clock else ("ε", "strain")
     return {
+        "along": dict(zip(("symbol", "label"), along, strict=True)),
         "shape": run.shape,
         "size": [width, height],
         "block": block,
@@ -74,6 +76,7 @@ def _of_realization(
     """Return the maps of a realization, by field, and where they were taken."""
     group, identity = run.file["fields"], attribute(run.file, "run", str)
     strain, snapshots = strains_of_maps(run, realization), _snapshots(run, realization)
+    at = group["time"][realization][: strain.size] if run.has_clock else strain
     images: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for name in names:
         for k in snapshots:
@@ -82,7 +85,7 @@ def _of_realization(
             images[name].append(cache[key])
     return {
         "realization": int(group["realization"][realization]),
-        "strain": numbers(strain[snapshots]),
+        "at": numbers(at[snapshots]),
         "records": [_record(run, realization, k, float(strain[k])) for k in snapshots],
         "maps": images,
     }
@@ -155,7 +158,7 @@ def _notes(run: Results, block: int, series: Sequence[dict[str, Any]]) -> list[s
         notes.append(f"Maps are of the first {first}: {most}.")
     if block > 1:
         notes.append(f"A pixel is the mean of {block} × {block} sites: it keeps this file small.")
-    shown, there = len(series[0]["strain"]), strains_of_maps(run).size
+    shown, there = len(series[0]["at"]), strains_of_maps(run).size
     if shown < there:
         notes.append(f"{shown} of {there} snapshots.")
     return notes
