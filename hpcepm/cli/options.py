@@ -52,7 +52,7 @@ def run_parser() -> Parser:
         metavar="KEY.PATH=VALUE",
         action="append",
         default=[],
-        help="override a key; may be repeated",
+        help="override a key, loading.0.target in a list; may be repeated",
     )
     add("--output", metavar="DIR", help="where results go, instead of output.directory")
     add(

@@ -70,48 +70,77 @@ class Document:
         return self.places[path]
 
     def set(self, assignment: str) -> None:
-        """Carry out one ``--set key.path=value``."""
+        """Carry out one ``--set key.path=value``; an item of a list is named by its number."""
         option = f"--set {shorten(assignment, 60)}"
         key, equals, text = assignment.partition("=")
-        path = tuple(key.strip().split("."))
-        if not equals or not all(path):
+        words = words_of(key)
+        if not equals or not all(words):
             raise InputError([f"{option}: write it as key.path=value"])
-        if len(path) > MOST_DEPTH:
+        if len(words) > MOST_DEPTH:
             raise InputError([f"{option}: nested more than {MOST_DEPTH} deep"])
         if len(text) > MOST_BYTES:
             raise InputError([f"{option}: is {len(text)} characters long; at most {MOST_BYTES}"])
+        path = self._path_of(words)
         node = _compose(text, option)
         builder = _Builder(option, whole_place=True)
         value = None if node is None else builder.build(node, path)
-        inside = self.content
+        if len(path) < len(words):
+            raise InputError([f"{option}: {self._no_item(path, words[len(path) :], value)}"])
+        if builder.problems:
+            raise InputError(builder.problems)
+        inside: Any = self.content
         for depth, part in enumerate(path[:-1], 1):
-            if isinstance(inside.get(part), list):
-                there = dotted(path[:depth])
-                whole = _flow(_with(inside[part], path[depth:], value))
-                said = f"is a list; set all of it, as --set '{there}={whole}'"
-                raise InputError([f"{option}: {there} {said}"])
-            if not isinstance(inside.get(part), dict):
+            if isinstance(part, str) and not isinstance(inside.get(part), dict | list):
                 inside[part] = {}
             inside = inside[part]
             self.places.setdefault(path[:depth], option)
         inside[path[-1]] = value
-        if builder.problems:
-            raise InputError(builder.problems)
         self.places.update(builder.places)
         self.key_places.update(builder.key_places)
         self.places[path] = self.key_places[path] = option
 
+    def _path_of(self, words: tuple[str, ...]) -> Path:
+        """Return words as a path, with numbers in lists; as far as a list that has no such item."""
+        path: list[str | int] = []
+        inside: Any = self.content
+        for word in words:
+            if isinstance(inside, list):
+                if not _is_item(inside, word):
+                    break
+                path.append(int(word))
+                inside = inside[int(word)]
+            else:
+                path.append(word)
+                inside = inside.get(word) if isinstance(inside, dict) else None
+        return tuple(path)
 
-def _with(items: list[Any], path: Path, value: Any) -> list[Any]:
-    """Return a list in which one value is another, if it is clear which was meant."""
+    def _no_item(self, path: Path, rest: tuple[str, ...], value: Any) -> str:
+        """Say that a list has no item of a name, and how to set what was meant."""
+        items: Any = self.content
+        for part in path:
+            items = items[part]
+        there, whole = dotted(path), _flow(_with(items, rest, value))
+        numbers = f"{there}.0" + (f" to {there}.{len(items) - 1}" if len(items) > 1 else "")
+        one = f"name an item, {numbers}, or " if items else ""
+        return f"{there} is a list; {one}set all of it, as --set '{there}={whole}'"
+
+
+def _is_item(items: list[Any], word: str) -> bool:
+    """Return whether a list has an item of that number."""
+    return word.isdecimal() and word.isascii() and len(word) < 9 and int(word) < len(items)
+
+
+def words_of(key: str) -> tuple[str, ...]:
+    """Return the parts of a key: ``loading.1.hold`` and ``loading[1].hold`` are one."""
+    return tuple(re.sub(r"\[(\d+)\]", r".\1", key.strip()).split("."))
+
+
+def _with(items: list[Any], path: tuple[str, ...], value: Any) -> list[Any]:
+    """Return a list with a value in its only item, if that is what was meant."""
     first, *rest = path
-    number = int(first) if str(first).isdecimal() and len(str(first)) < 9 else None
-    if number is None and len(items) == 1 and isinstance(items[0], dict):
-        number, rest = 0, [first]
-    if number is None or number >= len(items) or len(rest) > 1:
+    if len(items) != 1 or not isinstance(items[0], dict) or rest or str(first).isdecimal():
         return items
-    item = {**items[number], rest[0]: value} if rest and isinstance(items[number], dict) else value
-    return [*items[:number], item, *items[number + 1 :]]
+    return [{**items[0], first: value}]
 
 
 def _flow(items: list[Any]) -> str:

@@ -14,6 +14,7 @@ from math import prod
 from typing import Final, NamedTuple
 
 from hpcepm.input import InputError
+from hpcepm.input.strict_yaml import words_of
 from hpcepm.text import shorten
 
 MOST_POINTS: Final = 10_000
@@ -66,7 +67,7 @@ def axis_of(word: str) -> Axis:
     twice = [value for value, n in Counter(values).items() if n > 1]
     if twice:
         raise InputError([f"{shorten(word, 60)}: has {shorten(twice[0])} twice"])
-    return Axis(key.strip(), tuple(values))
+    return Axis(".".join(words_of(key)), tuple(values))
 
 
 def _values(text: str, word: str) -> list[str]:

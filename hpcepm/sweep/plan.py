@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hpcepm.input import InputError, ReadInput, read_input
 from hpcepm.input.plugins import resolved
+from hpcepm.input.strict_yaml import words_of
 from hpcepm.reading import BadFile
 from hpcepm.run.resume import FREE_TO_CHANGE, differences
 from hpcepm.run.salvage import written
@@ -138,7 +139,7 @@ def _overridden(keys: Sequence[str], assignments: Sequence[str]) -> list[str]:
         "what varies"
         for one in assignments
         for key in keys
-        if f"{one.partition('=')[0].strip()}.".startswith(f"{key}.")
+        if words_of(one.partition("=")[0])[: len(words_of(key))] == words_of(key)
     ]
 
 

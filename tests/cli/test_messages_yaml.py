@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hpcepm.input import read_input
 from tests.cli.said import LATTICE, LOADING, MINIMAL, assert_said, problems_of
 
 SLIPS = [
@@ -87,21 +88,27 @@ def test_a_slip_of_an_option_names_the_option(tmp_path: Path) -> None:
         assert line.startswith(f"--set {option[:6]}") and remedy in line, line
 
 
-def test_set_does_not_reach_into_a_list(tmp_path: Path) -> None:
-    for loading, option, whole in [
-        ("{target: 1}", "lattice.shape.0=5", "lattice.shape=[5, 6]"),
-        (
-            "[{control: stress, target: 1}]",
-            "loading.target=0.3",
-            "loading=[{control: stress, target: 0.3}]",
-        ),
-        (
-            "[{target: 1}, {target: 0}]",
-            "loading.1.target=0.3",
-            "loading=[{target: 1}, {target: 0.3}]",
-        ),
-        ("[{target: 1}, {target: 0}]", "loading.target=0.3", "loading=[{target: 1}, {target: 0}]"),
+def test_set_names_what_is_not_in_a_list(tmp_path: Path) -> None:
+    one, two = "[{control: stress, target: 1}]", "[{target: 1}, {target: 0}]"
+    for loading, option, items, whole in [
+        (one, "lattice.shape.2=5", "lattice.shape.0 to lattice.shape.1", "lattice.shape=[8, 6]"),
+        (one, "loading.target=0.3", "loading.0", "loading=[{control: stress, target: 0.3}]"),
+        (two, "loading.2.target=0.3", "loading.0 to loading.1", f"loading={two}"),
+        (two, "loading.target=0.3", "loading.0 to loading.1", f"loading={two}"),
+        (two, "loading.-1.target=0.3", "loading.0 to loading.1", f"loading={two}"),
     ]:
         (line,) = problems_of(tmp_path, f"{LATTICE}loading: {loading}\n", option)
         key = whole.partition("=")[0]
-        assert line == f"--set {option}: {key} is a list; set all of it, as --set '{whole}'"
+        said = f"{key} is a list; name an item, {items}, or set all of it, as --set '{whole}'"
+        assert line == f"--set {option}: {said}"
+
+
+def test_set_reaches_into_a_list(tmp_path: Path) -> None:
+    path = tmp_path / "input.yaml"
+    path.write_text(f"{LATTICE}loading: [{{target: 1}}, {{target: 0}}]\n")
+    options = ["lattice.shape.1=8", "loading[0].target=0.3", "loading.1={target: 0.1}"]
+    settings = read_input(str(path), options).settings
+    assert tuple(settings.lattice.shape) == (8, 8)
+    assert [part.target for part in settings.loading.parts] == [0.3, 0.1]
+    (line,) = problems_of(tmp_path, path.read_text(), "loading.1.target=high")
+    assert line.startswith("--set loading.1.target=high: loading[1].target: "), line

@@ -77,6 +77,8 @@ def test_no_name_leaves_the_folder() -> None:
 
 
 def test_a_key_twice_and_too_many() -> None:
+    with pytest.raises(InputError, match=r"loading.0.hold: is there twice"):
+        points_of([axis_of("loading.0.hold=1,2"), axis_of("loading[0].hold=3,4")])
     with pytest.raises(InputError, match="is there twice"):
         points_of([axis_of("seed=1..2"), axis_of("seed=3..4")])
     with pytest.raises(InputError, match="1000000 points; a sweep has at most 10000"):

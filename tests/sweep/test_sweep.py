@@ -76,6 +76,7 @@ def test_all_that_is_wrong_is_told_before_anything_starts(folder: Path) -> None:
         (["seed=1..2", "--point", "3"], "the points are 1 to 2"),
         (["seed=1..2", "-j", "0"], "-j wants a number"),
         (["seed=1..2", "--set", "seed=3"], "--set seed=3: seed varies in this sweep; drop --set"),
+        (["lattice.shape.0=8,9", "--set", "lattice.shape[0]=7"], "lattice.shape.0 varies in this"),
         (["slip={c0: 1},{c0: 2}", "--set", "slip.c0=3"], "--set slip.c0=3: slip varies in this"),
     ):
         done = run_python([*SWEEP, *more], None, folder)
