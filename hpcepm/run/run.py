@@ -349,7 +349,8 @@ class Run:
         n, dynamics = self.settings.realizations, self.runner.dynamics
         strain = dynamics.strain_at(float(dynamics.state.macro[0]["load"]))
         done = self.store.n_done
-        where = f"at strain {strain:.6f}" if n == 1 else f"after {done} of {n} realizations"
+        when = f"time {dynamics.timing.now:.6g}, " if self.plan.clock else ""
+        where = f"at {when}strain {strain:.6f}" if n == 1 else f"after {done} of {n} realizations"
         if self.path is None:
             what = "nothing is kept of it"
         elif order is Order.STOP:

@@ -124,6 +124,10 @@ def test_it_goes_on_with_the_same_bits(tmp_path: Path, settings: dict[str, Any])
     command = ["-m", "hpcepm", "in.yaml", "--output", "out", "--quiet", "--continue"]
     stopped = run_python([*command, "--max-walltime", "0.001"], None, tmp_path)
     assert stopped.returncode == 75, stopped.stderr
+    where = (
+        "stopped after 0 of 3 realizations" if "realizations" in settings else "stopped at time "
+    )
+    assert where in stopped.stderr
     done = run_python(command, None, tmp_path)
     assert done.returncode == 0, done.stderr
     assert_same_bits(whole, tmp_path / "out")
