@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hpcepm.analysis.ensembles import Ensemble
 from hpcepm.analysis.panels.base import STRAIN, STRESS
-from hpcepm.analysis.statistics import Estimate, first_branch
+from hpcepm.analysis.statistics import Estimate, band, first_branch
 from hpcepm.analysis.style import DASHES, ORDERED, PALEST, plain, save, styled
 
 from .results import SEED, Row, estimates
@@ -106,18 +107,27 @@ def _curves(axes: "Axes", rows: Sequence[Row], looks: Sequence[dict[str, Any]]) 
     """Draw the stress against strain; the shape of a row is at the end of its curves."""
     for row, own in zip(rows, looks, strict=True):
         look = {**own, "markevery": [-1], "markersize": 4}
-        if row.strain is None:
+        whole = _on_one_axis(row)
+        if whole is None:
             for strain, stress in row.paths[:MOST_PATHS]:
                 axes.plot(strain, stress, linewidth=0.8, **look)
             continue
-        one = row.band
-        axes.plot(row.strain, one.mean, linewidth=1.3, **look)
-        plain = first_branch(row.strain) == row.strain.size and len(rows) <= MOST_IN_LEGEND
+        one = band(whole.values)
+        axes.plot(whole.x, one.mean, linewidth=1.3, **look)
+        plain = first_branch(whole.x) == whole.x.size and len(rows) <= MOST_IN_LEGEND
         if plain and np.isfinite(one.error).all():
             low, high = one.mean - one.error, one.mean + one.error
-            axes.fill_between(row.strain, low, high, color=look["color"], alpha=0.25, linewidth=0)
+            axes.fill_between(whole.x, low, high, color=look["color"], alpha=0.25, linewidth=0)
     axes.set(xlabel=STRAIN, ylabel=STRESS)
     axes.grid(alpha=0.3)
+
+
+def _on_one_axis(row: Row) -> Ensemble | None:
+    """Return the curves of a row on one axis; None if that would not show the whole of them."""
+    if row.strain is not None:
+        return Ensemble(row.strain, row.stress)
+    end = min(strain[-1] for strain, _ in row.paths)
+    return row.over if row.over is not None and row.over.x[-1] == end else None
 
 
 def _against(

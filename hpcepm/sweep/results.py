@@ -15,10 +15,8 @@ from hpcepm.analysis.ensembles import Curve, Ensemble, ensemble_of, over_strain
 from hpcepm.analysis.quantities import stands_out
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.statistics import (
-    Band,
     Estimate,
     Plateau,
-    band,
     estimate_peak,
     find_plateau,
     mean,
@@ -45,11 +43,6 @@ class Row(NamedTuple):
     stress: Floats  # (realization, record)
     paths: list[Curve]  # strain and stress of each realization
     over: Ensemble | None  # stress until the load turns; None if it is no function of strain
-
-    @property
-    def band(self) -> Band:
-        """Mean and error of the stress."""
-        return band(self.stress)
 
     @property
     def level(self) -> Plateau | None:
