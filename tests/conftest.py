@@ -136,7 +136,7 @@ def processes_of_session(session: int) -> list[int]:
 
 
 def run_python(
-    command: list[str], ranks: int | None, cwd: Path, timeout: float = 120, **environment: str
+    command: list[str], ranks: int | None, cwd: Path, timeout: float = 300, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run Python to its end; if it takes too long, kill all of it and fail."""
     process = start(command, ranks, cwd, **environment)

@@ -248,7 +248,7 @@ def test_a_report_follows_a_run_until_it_ends(
     follow = threading.Thread(target=watch, args=(str(live), None, 0.1, said.append), daemon=True)
     follow.start()
     seen: list[dict[str, Any]] = []
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 240
     while len(seen) < 3 and time.monotonic() < give_up:
         time.sleep(0.1)
         now = content(live / "report.html") if (live / "report.html").exists() else None

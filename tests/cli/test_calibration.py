@@ -383,7 +383,7 @@ def test_a_signal_ends_it_cleanly(folder: Path) -> None:
             pass
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     finally:
         end(process)
     assert process.returncode == 75 and "stopped on request" in err and "Traceback" not in err

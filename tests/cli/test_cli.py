@@ -145,7 +145,7 @@ def with_fault(tmp_path: Path, **fault: object) -> "subprocess.CompletedProcess[
     """Run on three ranks, with something that goes wrong on purpose: tests/faults/faults.py."""
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
     command = ["-m", "tests.faults.faults", json.dumps(fault), "input.yaml"]
-    return run_python(command, 3, tmp_path, timeout=60, PYTHONPATH=str(Path(__file__).parents[2]))
+    return run_python(command, 3, tmp_path, timeout=240, PYTHONPATH=str(Path(__file__).parents[2]))
 
 
 @pytest.mark.parametrize("rank", [0, 2])
@@ -192,7 +192,7 @@ def test_a_reader_that_goes_away_stops_nothing(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
-        process.wait(timeout=60)
+        process.wait(timeout=240)
         assert process.returncode == 0 and process.stderr.read() == ""
     finally:
         end(process)
@@ -209,7 +209,7 @@ def test_a_full_disk_is_said_plainly(tmp_path: Path, ranks: int | None) -> None:
         ["-m", "tests.ranks.limited_files", "150000", "input.yaml"],
         ranks,
         tmp_path,
-        timeout=60,
+        timeout=240,
         PYTHONPATH=str(Path(__file__).parents[2]),
     )
     assert done.returncode == 1 and "no room for" in done.stderr and "Traceback" not in done.stderr

@@ -66,7 +66,7 @@ def start(checkout: Path, *options: str, **environment: str) -> subprocess.Popen
 def setup(checkout: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     process = start(checkout, *options, **environment)
     try:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=240)
     finally:
         end(process)
     return subprocess.CompletedProcess(process.args, process.returncode, said)

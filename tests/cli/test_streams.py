@@ -93,13 +93,13 @@ def full_pipe() -> Iterator[tuple[int, int]]:
 def test_a_stream_that_does_not_block(folder: Path) -> None:
     command = [sys.executable, "-m", "hpcepm", "summarize", "run"]
     with full_pipe() as (_, writer):
-        assert subprocess.run(command, cwd=folder, stdout=writer, timeout=60).returncode == 0
+        assert subprocess.run(command, cwd=folder, stdout=writer, timeout=240).returncode == 0
     with (
         full_pipe() as (reader, writer),
         subprocess.Popen(command, cwd=folder, stdout=writer) as process,
     ):
         os.read(reader, 2**20)  # from now on somebody reads
-        assert process.wait(timeout=60) == 0 and b"plateau" in os.read(reader, 2**20)
+        assert process.wait(timeout=240) == 0 and b"plateau" in os.read(reader, 2**20)
 
 
 def test_nothing_is_opened_in_the_place_of_a_closed_stream(folder: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ DOCUMENTS: Final = sorted(
     p for room in (".", "docs", "jobs", "tests") for p in (ROOT / room).glob("*.md")
 )
 IDS: Final = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
-SECONDS: Final = 240
+SECONDS: Final = 600
 MARKER: Final = re.compile(r"<!-- (not run|started, then stopped): \w.* -->")
 NAME: Final = re.compile(r"# ([\w./-]+\.(?:py|yaml))")
 COMMAND: Final = re.compile(

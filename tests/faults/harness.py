@@ -135,7 +135,7 @@ def has_three_ranks(session: int) -> bool:
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 240
     while not ready():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < give_up

@@ -111,7 +111,7 @@ def test_two_runs_in_one_directory(tmp_path: Path, undisturbed: Path, count: Cou
         write_input(folder, SETTINGS)
         both = [start(COMMAND, None, folder) for _ in range(2)]
         try:
-            errors = [process.communicate(timeout=60)[1] for process in both]
+            errors = [process.communicate(timeout=240)[1] for process in both]
         finally:
             for process in both:
                 end(process)

@@ -112,7 +112,7 @@ def test_a_disk_that_fills_up_at_a_random_moment(
             )  # of some twenty
             time.sleep(chance.uniform(0, 0.05))
             ballast.start()
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=240)
         finally:
             end(process)
         ballast.join()

@@ -31,7 +31,7 @@ def test_a_signal_is_a_checkpoint_and_75(tmp_path: Path, name: str) -> None:
     try:
         wait_until(lambda: (tmp_path / "run" / "run.h5").exists(), process)
         process.send_signal(getattr(signal, name))
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=240)
     finally:
         end(process)
     assert process.returncode == 75 and f"by {name}; {STOPPED}" in err, err
@@ -49,7 +49,7 @@ def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
         process.send_signal(signal.SIGHUP)
         time.sleep(1.0)
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=240)
     finally:
         end(process)
     assert process.returncode == 75 and f"by SIGTERM; {STOPPED}" in err, err
@@ -90,7 +90,7 @@ def test_tools_run_passes_requests_on(checkout: Path, name: str) -> None:
     try:
         wait_until(lambda: (checkout / "run" / "run.h5").exists(), process)
         process.send_signal(getattr(signal, name))
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=240)
         left = processes_of_session(process.pid)
     finally:
         end(process)
@@ -119,7 +119,7 @@ def test_ctrl_c_at_a_terminal(checkout: Path, keys: int, code: int) -> None:
         for _ in range(keys):
             os.write(terminal, b"\x03")
             time.sleep(0.6 if keys > 1 else 0)
-        assert process.wait(timeout=90) in (code, 75)
+        assert process.wait(timeout=240) in (code, 75)
         assert processes_of_session(process.pid) == []
         said = os.read(terminal, 10**6).decode() if select.select([terminal], [], [], 0)[0] else ""
     finally:
@@ -137,7 +137,7 @@ def test_a_request_before_the_ranks_listen(checkout: Path) -> None:
         try:
             time.sleep(seconds)
             process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=90)
+            _, err = process.communicate(timeout=240)
         finally:
             end(process)
         told = [line for line in err.splitlines() if "warning: loading.target" not in line]

@@ -388,7 +388,7 @@ def test_processes_that_start_at_once(tmp_path: Path) -> None:
     home = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     processes = [start(["module.py"], None, tmp_path, **home) for _ in range(4)]
     try:
-        told = [process.communicate(timeout=60) for process in processes]
+        told = [process.communicate(timeout=240) for process in processes]
     finally:
         for process in processes:
             end(process)

@@ -97,7 +97,7 @@ def test_a_signal_while_modules_load_ends_in_75(tmp_path: Path) -> None:
             wait_until(partial(catches, process.pid, signal.SIGUSR1), process)
             time.sleep(delay)
             process.send_signal(signal.SIGUSR1)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=240)
         finally:
             end(process)
         assert process.returncode == 75 and "by SIGUSR1; a checkpoint was written" in err, (

@@ -266,7 +266,7 @@ def long_run(folder: Path, name: str = "run", *more: str) -> Any:
 
 
 def wait_for(path: Path, process: Any) -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 240
     while not path.exists():
         assert process.poll() is None and time.monotonic() < give_up
         time.sleep(0.01)

@@ -61,7 +61,7 @@ def test_a_stop_and_a_warning_are_in_the_log(tmp_path: Path) -> None:
     try:
         wait_until(lambda: (tmp_path / "run" / "run.log").exists(), process)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     finally:
         end(process)
     log, said = (tmp_path / "run" / "run.log").read_text(), progress_of(tmp_path / "run")

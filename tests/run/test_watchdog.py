@@ -106,7 +106,7 @@ def test_a_run_that_is_suspended_as_a_whole_is_not_ended(tmp_path: Path) -> None
             for pid in ranks:
                 os.kill(pid, number)
             time.sleep(4)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
         assert process.returncode == 0, err
     finally:
         end(process)

@@ -103,7 +103,7 @@ def test_a_request_stops_all_points_and_the_same_command_goes_on(folder: Path) -
     try:
         wait_until(lambda: all((run / "progress.json").exists() for run in runs), process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     finally:
         end(process)
     assert process.returncode == 75, err

@@ -159,7 +159,7 @@ class Cluster:
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         if check and done.returncode:
