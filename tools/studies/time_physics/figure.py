@@ -34,23 +34,27 @@ def _split(flow: Flow) -> tuple[Array, Array]:
 def _creep(ax: Axes, results: Results) -> None:
     title = f"creep, Σ = {results.plan.creep_stress:g}"
     ax.set(xlabel="t / τ₀", ylabel="⟨ε_p⟩", xscale="log", title=title)
-    low, most = results.plan.hold**0.25, results.plan.hold
+    low, middle = results.plan.halves[:2]
+    tops = []
     for k, one in enumerate(results.creeps):
         value = one.plastic.mean(axis=0)
         error = one.plastic.std(axis=0, ddof=1) / np.sqrt(len(one.plastic))
-        label = f"T = {one.temperature:g}: {one.slope(low, most)} per decade"
+        slope = one.slope(low, middle)
+        label = f"T = {one.temperature:g}: {slope} per decade"
         ax.errorbar(one.time, value, error, fmt=".", color=f"C{k}", label=label)
-        inside = one.time >= low * (1 - 1e-9)
-        x = np.log10(one.time[inside])
-        line = value[inside].mean() + one.slope(low, most).value * (x - x.mean())
-        ax.plot(one.time[inside], line, color=f"C{k}", lw=0.8)
+        inside = (one.time >= low * (1 - 1e-9)) & (one.time <= middle * (1 + 1e-9))
+        x = np.log10(one.time)
+        line = value[inside].mean() + slope.value * (x - x[inside].mean())
+        ax.plot(one.time, line, color=f"C{k}", lw=0.8)
+        tops.append(value[-1])
+    ax.set_ylim(0, 2 * sorted(tops)[-2])
 
 
 def _heat(ax: Axes, results: Results) -> None:
     title = "heat lowers the stress of flow"
     ax.set(xlabel="T ln(ω/rate)", ylabel="Σ_c − Σ", xscale="log", yscale="log", title=title)
     for k, heat in enumerate(results.heats):
-        law, power = heat.rounding(heat.stress.mean(axis=0)), heat.law[2]
+        law, power = heat.rounding(heat.stress.mean(axis=0)), heat.law()[2]
         lowered = heat.critical.value - heat.stress.mean(axis=0)
         error = heat.stress.std(axis=0, ddof=1) / np.sqrt(len(heat.stress))
         for j, rate in enumerate(heat.rates):
@@ -60,31 +64,29 @@ def _heat(ax: Axes, results: Results) -> None:
                 x, lowered[:, j], error[:, j], fmt="os^v"[j], color=f"C{k}", mfc="none", label=label
             )
         reach = np.geomspace(heat.temperatures[0], heat.temperatures[-1], 30)
-        x = reach * (law.log_omega - np.log(heat.rates.mean()))
+        x = reach * (law.log_omega - np.log(heat.rates[0]))
         fitted = law.factor * x**law.power
-        ax.plot(
-            x, fitted, color=f"C{k}", lw=0.8, label=f"power {power}; 1/α = {1 / heat.exponent:.3f}"
-        )
+        told = f"power {power}; 1/α = {1 / heat.exponent:.3f}"
+        ax.plot(x, fitted, color=f"C{k}", lw=0.8, label=told)
+    ax.set_ylim(bottom=5e-4)
 
 
 def _flow(ax: Axes, results: Results) -> None:
-    ax.set(xlabel="rate · τ", ylabel="Σ − Σ_c", xscale="log", yscale="log", title="flow curves")
     flows = [flow for flow in results.flows if flow.curve.kernel == "continuum"]
+    critical = results.critical(flows[0])
+    axes: dict[str, Any] = {"xlabel": "rate · τ", "xscale": "log", "yscale": "log"}
+    ax.set(**axes, ylabel=f"Σ − {critical:.4f}", title="flow curves")
     for flow in flows:
         k = LAWS.index(flow.curve.law)
-        critical = results.critical(flow)
         value, error = _split(flow)
         style: dict[str, Any] = {"color": f"C{k}", "mfc": "none" if flow is flows[k] else f"C{k}"}
-        label = f"{flow.curve.law}, N = {flow.curve.size}"
-        ax.errorbar(
-            flow.rates, value - critical, error, fmt=MARKS[flow.curve.law], label=label, **style
-        )
+        style |= {"fmt": MARKS[flow.curve.law], "label": f"{flow.curve.law}, N = {flow.curve.size}"}
+        ax.errorbar(flow.rates, value - critical, error, **style)
     for k, flow in enumerate(flows[:2]):
-        law = flow.fitted(flow.rates[-2])
-        x = np.geomspace(flow.rates[0], flow.rates[-2], 40)
-        label = f"Σ_c = {law.start:.3f}, n = {law.power:.2f}"
-        ax.plot(x, law.at(x) - results.critical(flow), color=f"C{k}", lw=0.8, label=label)
-    ax.set_ylim(1e-3, 1)
+        law = flow.fitted(flow.rates[-1], critical)
+        x = np.geomspace(flow.rates[0], flow.rates[-1], 40)
+        label = f"n = {law.power:.2f}, β = {1 / law.power:.2f}"
+        ax.plot(x, law.at(x) - critical, color=f"C{k}", lw=0.8, label=label)
 
 
 def _limits(ax: Axes, results: Results) -> None:

@@ -1,7 +1,6 @@
 """All that the runs of a plan found."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -108,15 +107,15 @@ class Heat:
         return abs(up - down) / 2
 
     def rounding(self, stress: Array) -> Rounding:
-        """Return the law of all temperatures and rates, of a mean (temperature, rate)."""
-        temperature, rate = np.meshgrid(self.temperatures, self.rates, indexing="ij")
+        """Return the law of the lowest temperatures, and all rates, of a mean over realizations."""
+        temperatures = self.temperatures[: len(stress)]
+        temperature, rate = np.meshgrid(temperatures, self.rates, indexing="ij")
         lowered = self.critical.value - stress
         return fit_rounding(temperature.ravel(), rate.ravel(), lowered.ravel())
 
-    @cached_property
-    def law(self) -> list[Estimate]:
-        """Factor, ln ω and power of the law of all temperatures and rates."""
-        return jackknife(self.stress, self.rounding)
+    def law(self, last: int | None = None) -> list[Estimate]:
+        """Return factor, ln ω and power of the law of ``temperatures[:last]`` and all rates."""
+        return jackknife(self.stress[:, :last], self.rounding)
 
 
 @dataclass(frozen=True)
@@ -167,12 +166,12 @@ class Results:
     def critical(self, flow: Flow) -> float:
         """Return Σ_c as it is known without a flow curve.
 
-        Of the mean field from the closed form; else that of runs without a clock, weakest first,
+        Of the mean field from the closed form; else that of runs without a clock, synchronous,
         on the lattice of the plan.
         """
         if flow.curve.kernel == "uniform":
             return float(reset_stress(np.array(0.0), "uniform", FIRST, SECOND))
-        return self.still["weakest"].value
+        return self.still["synchronous"].value
 
 
 def _read_creep(folder: Path, plan: Plan, temperature: float) -> Creep:

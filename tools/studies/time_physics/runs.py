@@ -28,6 +28,8 @@ class Curve(NamedTuple):
     rates: tuple[float, ...]
     samples: int
     strain: float = STRAIN
+    longest: float = 0.0
+    """In units of τ: at high rates the strain is larger, so that flow takes so long at least."""
 
     @property
     def name(self) -> str:
@@ -48,25 +50,30 @@ class Plan:
     still: int = 16
     """Realizations of flow without time."""
     creep_stress: float = 0.3
-    creep: tuple[float, ...] = (0.005, 0.01, 0.02)
+    creep: tuple[float, ...] = (0.0025, 0.005, 0.01, 0.02)
     creep_samples: int = 12
     hold: float = 1.0e6
     cold: float = 1.0e-7
     """The temperature that stands for T → 0; at `cold_rate`."""
     cold_rate: float = 1.0e-3
     heat: tuple[tuple[float, tuple[float, ...]], ...] = (
-        (1.0, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)),
-        (1.5, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)),
+        (1.0, (1e-3, 3e-3, 1e-2, 3e-2)),
+        (1.5, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)),
     )
     """Exponents of barriers, and temperatures."""
-    heat_rates: tuple[float, ...] = (1e-5, 1e-3)
-    heat_samples: int = 4
+    heat_rates: tuple[float, ...] = (1e-7, 1e-5, 1e-3)
+    heat_samples: int = 6
     curves: tuple[Curve, ...] = (
-        *curves("uniform", 64, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 4, 1.0),
-        *curves("continuum", 64, (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 4),
-        *curves("shuffled", 64, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 3),
+        *curves("uniform", 64, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 4, 1.0, 90.0),
+        *curves("continuum", 64, (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 10),
+        *curves("shuffled", 64, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 6),
         *curves("continuum", 128, (1e-4, 3e-4, 1e-3, 3e-3), 2),
     )
+
+    @property
+    def halves(self) -> tuple[float, float, float]:
+        """The times between which creep is fitted: halves, in log t."""
+        return self.hold**0.25, self.hold**0.625, self.hold
 
 
 QUICK: Final = Plan(
@@ -130,12 +137,13 @@ def heat_run(folder: Path, plan: Plan, exponent: float, temperature: float, rate
 
 def rate_run(folder: Path, curve: Curve, rate: float) -> Run:
     """Return the run of one rate of a flow curve; in the mean field a site slips to stress 0."""
+    strain = max(curve.strain, round(curve.longest * rate, 9))
     settings = settings_of(
         curve.size,
         curve.samples,
         kernel={"type": curve.kernel},
         clock={"type": "rate", "law": curve.law},
-        loading={"control": "strain", "target": curve.strain, "rate": rate},
+        loading={"control": "strain", "target": strain, "rate": rate},
     )
     if curve.kernel == "uniform":
         settings["slip"] = TO_ZERO

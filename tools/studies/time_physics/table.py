@@ -14,9 +14,15 @@ Row = Sequence[object]
 
 def creep(results: Results) -> str:
     """Return slopes of creep, and what it gains in each decade."""
-    most = results.plan.hold
-    low, middle = most**0.25, most**0.625
-    head = ("T", "dε_p/d log₁₀ t, all", "first half", "second half", "p of rate ~ t^−p")
+    low, middle, most = results.plan.halves
+    head = (
+        "T",
+        "dε_p/d log₁₀ t, all",
+        "first half",
+        "second half",
+        "p of rate ~ t^−p, first half",
+        "second",
+    )
     decades = len(results.creeps[0].decades)
     more = [f"10^{k} … 10^{k + 1}" for k in range(decades)]
     rows: list[Row] = []
@@ -24,7 +30,8 @@ def creep(results: Results) -> str:
     for one in results.creeps:
         windows = ((low, most), (low, middle), (middle, most))
         found = (one.slope(*window) for window in windows)
-        rows.append((one.temperature, *found, one.falls(low, most)))
+        falls = (one.falls(low, middle), one.falls(middle, most))
+        rows.append((one.temperature, *found, *falls))
         gains.append((one.temperature, *one.decades))
     told = f"all: {low:.3g} ≤ t ≤ {most:.3g}; halves in log t\n\n"
     return told + table(head, rows) + "\n" + table(("T, gained in", *more), gains)
@@ -55,8 +62,10 @@ def rounding(results: Results) -> str:
                 told = f"rate {rate:g}, T ≤ {most:g}"
                 shift = f"{heat.shift(k, most):.3f}"
                 rows.append((heat.exponent, expected, told, heat.power(k, most), shift, ""))
-        _, omega, power = heat.law
-        rows.append((heat.exponent, expected, "all T and rates together", power, "", omega))
+        for last in (None, -1):
+            _, omega, power = heat.law(last)
+            told = f"all rates together, T ≤ {heat.temperatures[:last][-1]:g}"
+            rows.append((heat.exponent, expected, told, power, "", omega))
     return table(head, rows)
 
 
