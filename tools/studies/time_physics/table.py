@@ -1,13 +1,17 @@
 """Results as tables in Markdown."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from ..harness import table
-from .fits import difference, inverse
-from .results import Flow, Results
+from .fits import Array, difference, fit_power, inverse, reset_stress
+from .results import FIRST, SECOND, Flow, Results
 from .runs import LAWS
+
+VANISHING: Final[Array] = np.geomspace(1e-9, 1e-6, 4)
+"""Speeds so low that the closed form is a power."""
 
 Row = Sequence[object]
 
@@ -126,7 +130,19 @@ def mean_field(results: Results) -> str:
         for rate, value, closed in zip(flow.rates, flow.values, flow.closed, strict=True):
             off = f"{(value.value - closed) / value.error:+.1f}"
             rows.append((law, f"{rate:g}", value, f"{closed:.5f}", off))
-    return table(("law", "rate", "Σ", "closed form", "off by, in errors"), rows)
+    powers: list[Row] = []
+    for law in LAWS:
+        flow = results.flow("uniform", law)
+        critical = results.critical(flow)
+        limit = reset_stress(VANISHING, law, FIRST, SECOND)
+        fits = [fit_power(VANISHING, limit, critical)]
+        for most in windows_of(flow):
+            inside = flow.rates <= most
+            fits.append(fit_power(flow.rates[inside], flow.closed[inside], critical))
+        powers.append((law, *(f"{1 / fit.power:.3f}" for fit in fits)))
+    windows = (f"rates ≤ {most:g}" for most in windows_of(results.flow("uniform", "uniform")))
+    told = table(("β of the closed form, Σ_c given", "rate → 0", *windows), powers)
+    return table(("law", "rate", "Σ", "closed form", "off by, in errors"), rows) + "\n" + told
 
 
 def tables(results: Results) -> str:
