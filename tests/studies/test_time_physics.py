@@ -30,11 +30,11 @@ def test_a_power_is_found_with_its_start_and_without() -> None:
 def test_the_error_of_a_power_is_what_it_scatters_by() -> None:
     rng, x = np.random.default_rng(1), np.geomspace(1e-4, 1e-2, 5)
     pulls = []
-    for _ in range(100):
+    for _ in range(60):
         values = 0.5 + 2 * x**0.5 + 0.003 * rng.standard_normal((10, 5))
         found = jackknife(values, lambda y: fit_power(x, y))[2]
         pulls.append((found.value - 0.5) / found.error)
-    assert np.median(np.abs(pulls)) == pytest.approx(0.7, abs=0.2)
+    assert np.median(np.abs(pulls)) == pytest.approx(0.7, abs=0.25)
 
 
 def test_rounding_by_heat_is_found() -> None:

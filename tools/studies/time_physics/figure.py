@@ -22,7 +22,7 @@ def draw(results: Results, path: Path) -> None:
     for ax, panel in zip(axes, panels, strict=True):
         panel(ax, results)
         ax.grid(alpha=0.3)
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=8, loc="lower right" if panel is _heat else "upper left")
     figure.savefig(path, dpi=90)
 
 
@@ -47,7 +47,7 @@ def _creep(ax: Axes, results: Results) -> None:
         line = value[inside].mean() + slope.value * (x - x[inside].mean())
         ax.plot(one.time, line, color=f"C{k}", lw=0.8)
         tops.append(value[-1])
-    ax.set_ylim(0, 2 * sorted(tops)[-2])
+    ax.set_ylim(0, 2.6 * sorted(tops)[-2])
 
 
 def _heat(ax: Axes, results: Results) -> None:
