@@ -22,7 +22,7 @@ def draw(results: Results, path: Path) -> None:
     for ax, panel in zip(axes, panels, strict=True):
         panel(ax, results)
         ax.grid(alpha=0.3)
-        ax.legend(fontsize=8, loc="lower right" if panel is _heat else "upper left")
+        ax.legend(fontsize=8, loc="upper left", ncols=1 + (panel is _heat))
     figure.savefig(path, dpi=90)
 
 
@@ -68,7 +68,7 @@ def _heat(ax: Axes, results: Results) -> None:
         fitted = law.factor * x**law.power
         told = f"power {power}; 1/α = {1 / heat.exponent:.3f}"
         ax.plot(x, fitted, color=f"C{k}", lw=0.8, label=told)
-    ax.set_ylim(bottom=5e-4)
+    ax.set_ylim(5e-4, 8)
 
 
 def _flow(ax: Axes, results: Results) -> None:
