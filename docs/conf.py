@@ -57,6 +57,7 @@ CONTENTS: Final = {
         "docs/performance",
         "docs/physics",
         "docs/protocols_physics",
+        "docs/time_physics",
         "docs/independent",
     ),
     "Development": ("ARCHITECTURE", "CONTRIBUTING", "tests/README", "CHANGELOG"),
