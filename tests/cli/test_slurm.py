@@ -68,6 +68,10 @@ def assert_completed(job: dict[str, str], folder: Path) -> None:
     assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), f"{job}\n{log}"
 
 
+PATIENCE = 400.0
+"""Seconds that a job may take: on a slow machine the first compiles for minutes."""
+
+
 def wait_for(there: Any, seconds: float, problem: str) -> None:
     deadline = time.monotonic() + seconds
     while not there():
@@ -135,17 +139,16 @@ def test_a_chain_of_parts_ends_with_the_same_bits(slurm: Cluster, folder: Path) 
     for part in (1, 2):
         wait_for(
             lambda part=part: log.exists() and log.read_text().count("on 2 ranks") == part,
-            90,
+            PATIENCE,
             f"no part {part}",
         )
         hold_back(slurm, name)
-    job = slurm.wait(number, 90)
+    job = slurm.wait(number, PATIENCE)
     assert_completed(job, folder)
-    assert job["Restarts"] == "2"
-    told = log.read_text()
-    assert (
-        told.count("by SIGUSR1; a checkpoint was written") == told.count("goes on from strain") == 2
-    ), told
+    restarts, told = int(job["Restarts"]), log.read_text()
+    assert restarts >= 2, "the first two parts were held back"
+    for said in ("by SIGUSR1; a checkpoint was written", "goes on from strain"):
+        assert told.count(said) == restarts, told
     assert_same_bits(folder / "whole", folder / "parts")
 
 
@@ -161,11 +164,11 @@ def test_one_node_and_an_array_of_two_seeds(slurm: Cluster, folder: Path) -> Non
 
     one = submit(slurm, folder, "one-node", [], name, "--set", "seed=1", "--output", "one")
     array = submit(slurm, folder, "array", ["--array=1-2"], name)
-    assert_completed(slurm.wait(one, 60), folder)
+    assert_completed(slurm.wait(one, PATIENCE), folder)
     assert "48 × 48 sites on 2 ranks" in (folder / f"{one}.log").read_text()
     assert_same_bits(folder / "whole1", folder / "one")
     for seed in (1, 2):
-        assert_completed(slurm.wait(f"{array}_{seed}", 60), folder)
+        assert_completed(slurm.wait(f"{array}_{seed}", PATIENCE), folder)
         with h5py.File(folder / "runs" / f"small-seed{seed}" / "run.h5", "r") as file:
             assert file.attrs["finished"] and file.attrs["seed"] == seed
         assert_same_bits(folder / f"whole{seed}", folder / "runs" / f"small-seed{seed}")
@@ -174,9 +177,9 @@ def test_one_node_and_an_array_of_two_seeds(slurm: Cluster, folder: Path) -> Non
 def test_mpiexec_is_told_to_stop_and_the_chain_goes_on(slurm: Cluster, folder: Path) -> None:
     name = write_input(folder, "steady.yaml", {**STEADY, "loading": {"target": 1.0}})
     number = submit(slurm, folder, "mpiexec", ["--oversubscribe"], name, "--output", "parts")
-    wait_for((folder / "parts" / "run.h5").exists, 60, "the first part does not begin")
+    wait_for((folder / "parts" / "run.h5").exists, PATIENCE, "the first part does not begin")
     slurm.ask("scancel", "--batch", "--signal=USR1", number)
-    job = slurm.wait(number, 90)
+    job = slurm.wait(number, PATIENCE)
     assert_completed(job, folder)
     assert job["Restarts"] == "1"
     done = run_python(["-m", "hpcepm", name, "--output", "whole"], 2, folder)
@@ -191,7 +194,7 @@ def test_a_chain_ends_where_it_is_cancelled_or_fails(slurm: Cluster, folder: Pat
     job = slurm.wait(wrong, 60)
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "2:0", "0")
 
-    wait_for((folder / "parts" / "run.h5").exists, 60, "the part does not begin")
+    wait_for((folder / "parts" / "run.h5").exists, PATIENCE, "the part does not begin")
     slurm.ask("scancel", number)
     job = slurm.wait(number, 60)
     log = folder / f"{number}.log"

@@ -42,7 +42,7 @@ def begin(cluster: Cluster, ranks: Sequence[int], folder: Path, *options: str) -
     before = newest.stat().st_mtime_ns if newest.exists() else 0
     wait_for(
         lambda: newest.exists() and newest.stat().st_mtime_ns > before,
-        150,  # it may have to compile
+        400,  # it may have to compile
         process,
     )
     return process
