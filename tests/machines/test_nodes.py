@@ -68,7 +68,7 @@ def nodes_of(slurm: SlurmOfMachines, job: str) -> list[Machine]:
 
 
 def ends_with_the_same_bits(slurm: SlurmOfMachines, folder: Path, job: str, alone: Path) -> None:
-    ended = slurm.wait(job, 150)
+    ended = slurm.wait(job, 400)
     told = log_of(folder, job)
     assert (ended["JobState"], ended["ExitCode"], ended["Restarts"]) == ("COMPLETED", "0:0", "1"), (
         f"{ended}\n{told}\n{slurm.logs()}"
