@@ -98,7 +98,7 @@ def make(folder: Path, all_ranks: tuple[int, ...] = RANKS) -> None:
             ["-m", "tests.golden.run_all", str(ranks)],
             ranks,
             folder,
-            timeout=600,  # code that is not compiled yet takes a quarter of a minute, several times
+            timeout=1800,  # code that is not compiled yet takes a minute or two, a dozen times
             PYTHONPATH=str(ROOT),
         )
         assert done.returncode == 0, done.stderr[-2000:]
