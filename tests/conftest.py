@@ -1,12 +1,15 @@
 """Shared by all tests: runs that end with their test, and the comparison of results."""
 
 import contextlib
+import fcntl
+import functools
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +17,6 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from mpi4py import MPI
 
 from hpcepm.parallel.launch import initialize
 from hpcepm.parallel.mpiexec import mpiexec
@@ -65,6 +67,50 @@ def count(request: pytest.FixtureRequest) -> Count:
     return Count(bool(request.config.getoption("--long")))
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Initialise MPI where tests run: not in the process that starts workers, which inherit it."""
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", 0):
+        initialize()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test beside those of other workers (tools/test has two), or alone if it says so."""
+    folder = getattr(item.config, "workerinput", {}).get("turns")
+    if folder is None:
+        return (yield)
+    with open(Path(folder, "door"), "a") as door, open(Path(folder, "room"), "a") as room:
+        fcntl.flock(door, fcntl.LOCK_EX)  # who waits for an empty room lets nobody else in
+        fcntl.flock(room, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)
+
+
+@functools.cache
+def turns() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for the locks of workers; it goes with the process that starts them."""
+    return tempfile.TemporaryDirectory(prefix="hpcepm-turns-")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker where the locks are."""
+    node.workerinput["turns"] = turns().name
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the process that started this worker know what was counted."""
+    if output := getattr(session.config, "workeroutput", None):
+        output["counts"] = COUNTS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what a worker counted."""
+    for what, n in getattr(node, "workeroutput", {}).get("counts", {}).items():
+        COUNTS[what] = COUNTS.get(what, 0) + n
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if COUNTS:
         terminalreporter.section("reliability: how often each went well")
@@ -89,8 +135,7 @@ second less at each start), and lets ranks that wait make room for others on a b
 @pytest.fixture(scope="session")
 def one_rank() -> Ranks:
     """Return the one rank that runs the tests."""
-    initialize()
-    return Ranks(MPI.COMM_SELF)
+    return Ranks(initialize())
 
 
 def start(
