@@ -148,6 +148,7 @@ def with_fault(tmp_path: Path, **fault: object) -> "subprocess.CompletedProcess[
     return run_python(command, 3, tmp_path, timeout=240, PYTHONPATH=str(Path(__file__).parents[2]))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("rank", [0, 2])
 @pytest.mark.parametrize(
     ("at", "nth"), [("reading the glass", 1), ("shearing", 5), ("snapshot", 2)]

@@ -76,6 +76,7 @@ def is_untouched(checkout: Path) -> bool:
     return (checkout / ".venv" / "mine").exists() and not (checkout / "build" / "venv").exists()
 
 
+@pytest.mark.alone
 def test_nothing_to_do_is_quick_and_takes_no_lock(checkout: Path) -> None:
     (checkout / "build" / "setup.lock").unlink()
     started = time.monotonic()

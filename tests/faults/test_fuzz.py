@@ -90,6 +90,7 @@ def inputs(draw: st.DrawFn) -> str:
     return text
 
 
+@pytest.mark.alone
 def test_inputs_changed_at_random(
     tmp_path: Path, count: Count, monkeypatch: pytest.MonkeyPatch
 ) -> None:

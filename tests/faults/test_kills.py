@@ -36,6 +36,7 @@ from tests.faults.harness import (
 )
 
 
+@pytest.mark.alone
 def test_kill_9_of_a_rank_at_a_random_moment(
     tmp_path: Path, undisturbed: Path, count: Count
 ) -> None:

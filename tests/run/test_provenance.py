@@ -137,6 +137,7 @@ def test_neither_variables_nor_settings_mislead_or_run_anything(
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("script", [None, "exec sleep 60", "sleep 2 & exit 0", "echo; echo", ":"])
 def test_a_git_that_is_not_there_hangs_or_talks_nonsense(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None

@@ -45,6 +45,7 @@ def test_ranks_that_wait_for_ever_end(tmp_path: Path, what: str) -> None:
     assert "is tested" in done.stderr
 
 
+@pytest.mark.alone
 def test_a_log_whose_disk_hangs_keeps_no_run_from_ending(
     one_rank: Ranks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
