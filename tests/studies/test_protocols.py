@@ -98,10 +98,10 @@ def test_branches_of_a_glass_that_was_unloaded() -> None:
 
 
 def test_the_whole_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = study.main(["--quick", "--runs", str(tmp_path)])
+    results = study.STUDY.main(["--quick", "--runs", str(tmp_path)])
     said = capsys.readouterr().out
     folder = tmp_path / "quick"
-    assert (folder / study.PAGE).read_text() in said
+    assert (folder / study.STUDY.page).read_text() in said
     assert (folder / "protocols_physics.png").stat().st_size > 50_000
     for flow in results.flows:  # one extremal run has the avalanches of stress control
         assert flow.alike == flow.samples == QUICK.flowing[flow.size]
@@ -119,4 +119,4 @@ def test_the_whole_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     make(all_runs(folder, QUICK), here=True)
     assert "0 of 25 runs made" in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        study.main(["--quick", "--docs"])
+        study.STUDY.main(["--quick", "--docs"])

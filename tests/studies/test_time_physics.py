@@ -82,10 +82,10 @@ def test_the_closed_form_is_that_of_one_site(law: str, power: float) -> None:
 
 
 def test_the_whole_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = study.main(["--quick", "--runs", str(tmp_path)])
+    results = study.STUDY.main(["--quick", "--runs", str(tmp_path)])
     said = capsys.readouterr().out
     folder = tmp_path / "quick"
-    assert (folder / study.PAGE).read_text() in said
+    assert (folder / study.STUDY.page).read_text() in said
     assert (folder / "time_physics.png").stat().st_size > 50_000
     for law in ("uniform", "sqrt"):
         flow = results.flow("uniform", law)
@@ -95,4 +95,4 @@ def test_the_whole_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     cold, warm = results.creeps
     assert cold.plastic[:, -1].mean() < warm.plastic[:, -1].mean()
     with pytest.raises(SystemExit):
-        study.main(["--quick", "--docs"])
+        study.STUDY.main(["--quick", "--docs"])

@@ -5,11 +5,11 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import h5py
 import yaml
@@ -19,6 +19,8 @@ from hpcepm.parallel.mpiexec import mpiexec
 from hpcepm.text import bar, duration
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
+PLAN = TypeVar("PLAN")
+RESULTS = TypeVar("RESULTS")
 TABLES: Final = re.compile(r"(<!-- tables: .*-->\n).*(<!-- end of tables -->\n)", re.DOTALL)
 
 
@@ -120,3 +122,36 @@ def publish(text: str, page: str, options: argparse.Namespace) -> None:
         old = (DOCS / page).read_text()
         new = TABLES.sub(lambda marks: f"{marks[1]}\n{text}\n{marks[2]}", old)
         (DOCS / page).write_text(new)
+
+
+@dataclass(frozen=True)
+class Study(Generic[PLAN, RESULTS]):
+    """A study of many short runs: its tool, where runs and results go, and what makes them."""
+
+    tool: str
+    purpose: str | None
+    runs: str
+    page: str
+    plan: PLAN
+    quick: PLAN
+    all_runs: Callable[[Path, PLAN], Iterable[Run]]
+    read: Callable[[Path, PLAN], RESULTS]
+    tables: Callable[[RESULTS], str]
+    draw: Callable[[RESULTS, Path], None]
+
+    def main(self, arguments: list[str] | None = None) -> RESULTS:
+        """Run what is missing, write tables and a figure, and return what was found."""
+        parser = options_of(self.tool, self.purpose, self.runs)
+        quick = "a few small runs, to see that all of it works; kept apart, never put into docs/"
+        parser.add_argument("--quick", action="store_true", help=quick)
+        options = parser.parse_args(arguments)
+        if options.quick and options.docs:
+            parser.error("--quick is nothing for docs/")
+        plan = self.quick if options.quick else self.plan
+        options.runs = Path(options.runs, "quick") if options.quick else options.runs
+        make(list(self.all_runs(options.runs, plan)), here=True)
+        results = self.read(options.runs, plan)
+        publish(self.tables(results), self.page, options)
+        for folder in (options.runs, DOCS)[: 1 + options.docs]:
+            self.draw(results, folder / self.page.replace(".md", ".png"))
+        return results

@@ -3,34 +3,24 @@
 Started by ``tools/verify-protocols``.
 """
 
-from pathlib import Path
-
-from ..harness import DOCS, make, options_of, publish
+from ..harness import Study
 from .figure import draw
-from .results import Results, read
+from .results import read
 from .runs import QUICK, Plan, all_runs
 from .table import tables
 
-PAGE = "protocols_physics.md"
-
-
-def main(arguments: list[str] | None = None) -> Results:
-    """Do all of it; return what was found."""
-    parser = options_of("tools/verify-protocols", __doc__, "runs/protocols")
-    quick = "a few small runs, to see that all of it works; kept apart, never put into docs/"
-    parser.add_argument("--quick", action="store_true", help=quick)
-    options = parser.parse_args(arguments)
-    if options.quick and options.docs:
-        parser.error("--quick is nothing for docs/")
-    plan = QUICK if options.quick else Plan()
-    options.runs = Path(options.runs, "quick") if options.quick else options.runs
-    make(all_runs(options.runs, plan), here=True)
-    results = read(options.runs, plan)
-    publish(tables(results), PAGE, options)
-    for folder in (options.runs, DOCS)[: 1 + options.docs]:
-        draw(results, folder / PAGE.replace(".md", ".png"))
-    return results
-
+STUDY = Study(
+    "tools/verify-protocols",
+    __doc__,
+    "runs/protocols",
+    "protocols_physics.md",
+    Plan(),
+    QUICK,
+    all_runs,
+    read,
+    tables,
+    draw,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()
