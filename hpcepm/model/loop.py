@@ -132,40 +132,40 @@ def advance(
         if macro.in_avalanche:
             if watch.active and passed(watch, loading, macro, stress, n_sites):
                 return _PASSED
-            n_own = _next(clock, engine, loading, rule, fields, stress, drawn, parameters, exchange)
+            if loading.one_by_one or not clock.instant:  # each event is an avalanche
+                _close(clock, loading, macro, avalanche, table, finished, n_sites)
+                continue
+            n_own = _next(engine, rule, fields, stress, drawn, parameters, exchange)
         else:
             if finished[0] == table.size:
                 return _TABLE_FULL
-            why, number = next_avalanche(
+            why, stress, n_own = _open_next(
                 clock,
                 engine,
                 loading,
                 rule,
                 fields,
                 macro,
-                buffers.search_stress,
+                avalanche,
+                buffers,
                 parameters,
                 exchange,
                 watch,
             )
             if why != OPENED:
                 return _NOT_FINITE if why == NOT_FINITE else _REACHED
-            stress = _open(loading, macro, avalanche, site_of(rule, number), parameters)
-            n_own = put_alone(rule, number, drawn.found, parameters)
         n_drawn = min(n_own, drawn.found.size)
         draw_events(rule, fields, stress, drawn, n_drawn, parameters, macro.avalanches)
         n = exchange_events(exchange, drawn.own, n_own, buffers.events)
         if n > buffers.events.size:
             return _GROW
         if n == 0:
-            note_end(clock, finished[0])
-            _close(loading, macro, avalanche, table, finished, n_sites)
+            _close(clock, loading, macro, avalanche, table, finished, n_sites)
             continue
         sort_by_site(buffers.events, n)
         slip_sites(rule, fields, drawn, n_own, parameters, macro.avalanches)
         note_events(clock, engine, fields, buffers.events, n, parameters)
-        _count(macro, avalanche, buffers.events, n)
-        if macro.total_slip != macro.total_slip:
+        if not _count(macro, avalanche, buffers.events, n):
             return _BAD_SLIP
         if redistribute(engine, fields, macro, parameters.row_map, buffers.events, n):
             return _SYNCHRONIZE
@@ -174,9 +174,7 @@ def advance(
 
 @inlined
 def _next(
-    clock: Any,
     engine: Any,
-    loading: Any,
     rule: Any,
     fields: Fields,
     stress: float,
@@ -185,8 +183,6 @@ def _next(
     exchange: EventExchange,
 ) -> int:
     """Find who slips next at this stress; return how many of this rank. Collective."""
-    if loading.one_by_one or not clock.instant:
-        return 0
     if not rule.weakest_first:
         return find_unstable(
             rule, engine, fields, stress, drawn.found, parameters.row_map, exchange
@@ -196,17 +192,48 @@ def _next(
 
 
 @inlined
-def _open(loading: Any, macro: Any, avalanche: Any, site: int, parameters: LoopParameters) -> float:
-    """Begin an avalanche at a site; return the macroscopic stress."""
+def _open_next(
+    clock: Any,
+    engine: Any,
+    loading: Any,
+    rule: Any,
+    fields: Fields,
+    macro: Any,
+    avalanche: Any,
+    buffers: Buffers,
+    parameters: LoopParameters,
+    exchange: EventExchange,
+    watch: Any,
+) -> tuple[int, float, int]:
+    """Go to the next avalanche, and begin it. Collective.
+
+    Returns what `next_avalanche` does, the macroscopic stress, and how many sites slip here.
+    """
     n_sites, ny = parameters.nx * parameters.ny, parameters.ny
+    why, number = next_avalanche(
+        clock,
+        engine,
+        loading,
+        rule,
+        fields,
+        macro,
+        buffers.search_stress,
+        parameters,
+        exchange,
+        watch,
+    )
     stress = stress_of(loading, macro, n_sites)
+    if why != OPENED:
+        return why, stress, 0
     strain = strain_of(loading, macro, stress, n_sites)
+    site = site_of(rule, number)
     open_avalanche(macro, avalanche, parameters.realization, strain, stress, site, ny)
-    return stress
+    return why, stress, put_alone(rule, number, buffers.drawn.found, parameters)
 
 
 @inlined
 def _close(
+    clock: Any,
     loading: Any,
     macro: Any,
     avalanche: Any,
@@ -215,6 +242,7 @@ def _close(
     n_sites: int,
 ) -> None:
     """End the avalanche, and put it into the table."""
+    note_end(clock, finished[0])
     avalanche.stress_drop = loading.stiffness * avalanche.slip / n_sites
     table[finished[0]] = avalanche
     finished[0] += 1
@@ -240,8 +268,11 @@ def open_avalanche(
 
 
 @inlined
-def _count(macro: Any, avalanche: Any, events: NDArray[Any], n: int) -> None:
-    """Count a synchronous step; every rank adds the slips of all in the same order."""
+def _count(macro: Any, avalanche: Any, events: NDArray[Any], n: int) -> bool:
+    """Count a synchronous step; every rank adds the slips of all in the same order.
+
+    Returns whether their sum is a number.
+    """
     macro.steps += 1
     macro.events += n
     avalanche.duration += 1
@@ -250,3 +281,4 @@ def _count(macro: Any, avalanche: Any, events: NDArray[Any], n: int) -> None:
         macro.total_slip += events[k].slip
         avalanche.slip += events[k].slip
         avalanche.sites += events[k].first
+    return bool(macro.total_slip == macro.total_slip)

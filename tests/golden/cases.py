@@ -231,6 +231,11 @@ CHAINS: Final = (
 GROWN: Final = {"ensemble": 2, "ensemble of pairs": 2}
 """These are also begun with fewer realizations: the same datasets."""
 
+RANKS: Final = (1, 2, 3, 4)
+
+RANKS_OF_PARTS: Final = {name: RANKS[k % len(RANKS)] for k, name in enumerate((*CHAINS, *GROWN))}
+"""On how many ranks one is run in parts: some hundred starts, and each chain has its turn once."""
+
 
 def near_neighbours(shape: tuple[int, int]) -> np.ndarray[Any, Any]:
     """Return a table of G in which a slip relaxes its site, and loads the four next to it."""

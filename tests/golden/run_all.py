@@ -9,7 +9,7 @@ import sys
 
 from hpcepm.cli import STOPPED, main
 
-from .cases import CASES, CHAINS, GROWN
+from .cases import CASES, CHAINS, GROWN, RANKS_OF_PARTS
 
 
 def run(name: str, directory: str, *options: str) -> int:
@@ -20,18 +20,22 @@ def run(name: str, directory: str, *options: str) -> int:
 
 
 def run_all(ranks: str) -> None:
-    """Run all inputs, whole and in parts."""
+    """Run all inputs whole, and those in parts whose turn it is on this number of ranks."""
     for name in CASES:
         run(name, f"{name} on {ranks}")
-    for name in CHAINS:
-        while (
-            run(name, f"{name} in parts on {ranks}", "--continue", "--max-walltime", "0.001")
-            == STOPPED
-        ):
-            pass
-    for name, few in GROWN.items():
-        for options in (["--set", f"realizations={few}"], []):
-            run(name, f"{name} in parts on {ranks}", "--continue", *options)
+    for name in (name for name, its in RANKS_OF_PARTS.items() if str(its) == ranks):
+        run_in_parts(name, f"{name} in parts on {ranks}")
+
+
+def run_in_parts(name: str, directory: str) -> None:
+    """Run an input in many short parts, or first with fewer realizations."""
+    if name in GROWN:
+        run(name, directory, "--set", f"realizations={GROWN[name]}")
+        run(name, directory, "--continue")
+    while (
+        name in CHAINS and run(name, directory, "--continue", "--max-walltime", "0.001") == STOPPED
+    ):
+        pass
 
 
 if __name__ == "__main__":

@@ -276,7 +276,15 @@ def away(run: Path) -> None:
     run.rename(run.with_name("renamed"))
 
 
-@pytest.mark.parametrize("how", [away, shutil.rmtree])
+def removed(run: Path) -> None:
+    """Remove a directory, as often as it takes: the run may write a file meanwhile."""
+    give_up = time.monotonic() + 60
+    while run.exists():
+        assert time.monotonic() < give_up, "it comes back"
+        shutil.rmtree(run, ignore_errors=True)
+
+
+@pytest.mark.parametrize("how", [away, removed])
 def test_a_directory_taken_from_under_a_run(tmp_path: Path, how: Callable[[Path], Any]) -> None:
     """The first notices and ends; what was begun in its place is as if alone."""
     first = long_run(tmp_path)

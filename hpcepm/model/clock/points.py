@@ -27,8 +27,9 @@ LAST: Final = 56
 LOWEST: Final = -10
 """The lowest strip: no rate is above 2^10."""
 
-AHEAD: Final = 4
-"""How many strips are looked at together; what those above them have next is kept."""
+MIDDLE, FAR = 2, 8
+"""Strips from so many on above that of a level are looked at rarely: when what they have next is
+kept, it holds four times, or some hundred times, as long as the next point of all."""
 
 
 def _numbers() -> list[int]:

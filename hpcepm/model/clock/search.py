@@ -98,12 +98,12 @@ def first_to_yield(
             )
             clock.counts[0] += n
         else:
-            side, i, j = earliest_site(clock, row)
-            whole, fraction, there = _time_of(clock, side, i, j, stop_whole, stop_fraction)
-            then = stress_when(clock, loading, macro, whole, fraction, n_sites)
-            if looked_forward == -np.inf or (two_sides and looked_backward == -np.inf):
-                then = now  # levels are not for what may come after many other events
-            looked_at = -1
+            then, there, looked_at = now, False, -1
+            # At first, levels are for now: what comes later may come after many other events.
+            if looked_forward > -np.inf and not (two_sides and looked_backward == -np.inf):
+                side, i, j = earliest_site(clock, row)
+                whole, fraction, there = _time_of(clock, side, i, j, stop_whole, stop_fraction)
+                then = stress_when(clock, loading, macro, whole, fraction, n_sites)
             if max(now, then) > looked_forward:
                 looked_at, looked_forward = 0, max(now, then)
             elif two_sides and max(-now, -then) > looked_backward:

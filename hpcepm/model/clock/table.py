@@ -11,13 +11,13 @@ from hpcepm.parallel.compiled import compiled, compiled_minimum, inlined
 from hpcepm.parallel.rows import Lattice
 
 from .base import Clock
-from .points import AHEAD, FORWARD, LAST, LOWEST, next_point, power
+from .points import FAR, FORWARD, LAST, LOWEST, MIDDLE, next_point, power
 from .times import NEVER, as_number, earlier
 
 ALWAYS: Final = 1e30
 """More than any strength: one that is never, or always, above a level."""
 
-LOOK: Final = 0.4
+LOOK: Final = 0.2
 """What it costs to look at a site at the end of its level, where to try a point costs 1."""
 
 SIDE: Final = 8  # of a cell of sites that have their earliest in common
@@ -47,14 +47,16 @@ NEXT: Final = np.dtype(
             ("whole", "i8"),
             ("fraction", "f8"),
             ("height", "f8"),
+            ("middle", "f8"),
             ("far", "f8"),
-            ("far_level", "i4"),
+            ("middle_level", "i2"),
+            ("far_level", "i2"),
             ("level", "i4"),
         ],
     )
 )
-"""Of a site: time and height of its next point; time of its next point in strips from
-``far_level`` on; and its level."""
+"""Of a site: time and height of its next point; times of its next point in strips from
+``middle_level`` on, and from ``far_level`` on; and its level."""
 
 REJECTED: Final = np.dtype(
     (
@@ -79,7 +81,8 @@ class Poisson(NamedTuple):
     on matter. So it is as long as its strength is above ``reach`` of that level. Which level a site
     has changes no number of the run, only what it costs.
 
-    Tables have the shape (sides, rows, ny): forward and, of two sides, backward.
+    The first index of tables is the side: forward and, of two sides, backward. ``next`` has the
+    shape (sides, rows, ny); in ``when``, times are together cell by cell, for a search reads them.
     """
 
     instant: bool  # unstable sites yield at once
@@ -95,7 +98,8 @@ class Poisson(NamedTuple):
     # (3,): sites looked at, points tried, and those that a bound ruled out
     counts: NDArray[np.int64]
     next: NDArray[Any]  # NEXT
-    when: NDArray[np.float64]  # time of the next point, as a number
+    # (sides, rows of cells, columns of cells, SIDE²): time of the next point, as a number
+    when: NDArray[np.float64]
     earliest: NDArray[np.float64]  # (sides, rows of cells, columns of cells): earliest of a cell
     earliest_of_row: NDArray[np.float64]  # (sides, rows of cells)
     found: NDArray[np.int64]  # scratch: local indices of sites
@@ -127,7 +131,7 @@ def make_poisson(clock: Clock, lattice: Lattice, sides: int, rise: float, rows: 
         pace=np.array([1.0 / lattice.n_sites, rise]),
         counts=np.zeros(3, np.int64),
         next=np.zeros(shape, NEXT),
-        when=np.zeros(shape),
+        when=np.zeros((*cells, SIDE * SIDE)),
         earliest=np.zeros(cells),
         earliest_of_row=np.zeros(cells[:2]),
         found=np.zeros(max(4096, lattice.ny), np.int64),
@@ -139,7 +143,7 @@ def make_poisson(clock: Clock, lattice: Lattice, sides: int, rise: float, rows: 
 
 def forget_all(clock: Poisson) -> None:
     """Forget the next point of each site."""
-    clock.next[...] = (NEVER, 0.0, 0.0, 0.0, NO_LEVEL, 0)
+    clock.next[...] = (NEVER, 0.0, 0.0, 0.0, 0.0, NO_LEVEL, NO_LEVEL, 0)
     for times in (clock.when, clock.earliest, clock.earliest_of_row):
         times[...] = float(NEVER)
 
@@ -178,16 +182,33 @@ def find_next(
     seed, realization, k = parameters.seed, parameters.realization, its.level
     best = never
     if k <= LAST:
+        now = as_number(after[0], after[1])
+        if its.far_level < k or its.far_level > k + 2 * FAR or not its.far > now:
+            its.far_level = min(k + FAR, LAST + 1)
+            strips = its.far_level, LAST + 1
+            best = next_point(site, purpose, strips, after, never, seed, realization)
+            its.far = as_number(best[0], best[1])
         far_level, far = its.far_level, its.far
-        if far_level < k or far_level > k + 3 * AHEAD or not far > as_number(after[0], after[1]):
-            far_level = min(k + AHEAD, LAST + 1)
-            best = next_point(site, purpose, (far_level, LAST + 1), after, never, seed, realization)
-            far = as_number(best[0], best[1])
-            its.far_level, its.far = far_level, far
-        best = next_point(site, purpose, (k, far_level), after, best, seed, realization)
-        if not as_number(best[0], best[1]) < far:
-            best = next_point(site, purpose, (far_level, LAST + 1), after, best, seed, realization)
+        if its.middle_level < k or its.middle_level > k + 3 * MIDDLE or not its.middle > now:
+            its.middle_level = min(k + MIDDLE, far_level)
+            strips = its.middle_level, far_level
+            best = next_point(site, purpose, strips, after, never, seed, realization)
+            its.middle = min(as_number(best[0], best[1]), far)
+        middle_level, middle = its.middle_level, its.middle
+        best = next_point(site, purpose, (k, middle_level), after, never, seed, realization)
+        if not as_number(best[0], best[1]) < middle:  # then it is one of those, or at the same time
+            strips = middle_level, far_level
+            best = next_point(site, purpose, strips, after, best, seed, realization)
+            if not as_number(best[0], best[1]) < far:
+                strips = far_level, LAST + 1
+                best = next_point(site, purpose, strips, after, best, seed, realization)
     set_next(clock, side, i, j, best)
+
+
+@inlined
+def _in_cell(i: int, j: int) -> int:
+    """Return the index of a site in its cell."""
+    return i % SIDE * SIDE + j % SIDE
 
 
 @inlined
@@ -195,14 +216,15 @@ def set_next(clock: Any, side: int, i: int, j: int, point: tuple[int, float, flo
     """Set the next point of a site, and who is the earliest."""
     its, cell_i, cell_j = clock.next[side, i, j], i // SIDE, j // SIDE
     its.whole, its.fraction, its.height = point
-    before, now = clock.when[side, i, j], as_number(point[0], point[1])
-    clock.when[side, i, j] = now
+    when = clock.when[side, cell_i, cell_j]
+    before, now = when[_in_cell(i, j)], as_number(point[0], point[1])
+    when[_in_cell(i, j)] = now
     least = clock.earliest[side, cell_i, cell_j]
     if now <= least:
         clock.earliest[side, cell_i, cell_j] = now
         clock.earliest_of_row[side, cell_i] = min(clock.earliest_of_row[side, cell_i], now)
     elif before == least:
-        clock.earliest[side, cell_i, cell_j] = _earliest_of_cell(clock.when[side], cell_i, cell_j)
+        clock.earliest[side, cell_i, cell_j] = _smallest(when)
         if clock.earliest_of_row[side, cell_i] == least:
             clock.earliest_of_row[side, cell_i] = _smallest(clock.earliest[side, cell_i])
 
@@ -212,15 +234,6 @@ def _smallest(values: NDArray[np.float64]) -> float:
     least = np.inf
     for value in values:
         least = min(least, value)
-    return least
-
-
-@compiled_minimum
-def _earliest_of_cell(when: NDArray[np.float64], cell_i: int, cell_j: int) -> float:
-    least = np.inf
-    for i in range(cell_i * SIDE, min((cell_i + 1) * SIDE, when.shape[0])):
-        for j in range(cell_j * SIDE, min((cell_j + 1) * SIDE, when.shape[1])):
-            least = min(least, when[i, j])
     return least
 
 
@@ -237,8 +250,7 @@ def earliest_site(clock: Any, row: NDArray[np.int32]) -> tuple[int, int, int]:
     best = (-1, 0, 0)
     if not least < float(NEVER):
         return best
-    whole, fraction, number = NEVER, 0.0, 0
-    rows, ny = clock.when.shape[1:]
+    whole, fraction, number, ny = NEVER, 0.0, 0, clock.next.shape[2]
     for side in range(clock.earliest.shape[0]):
         for cell_i in range(clock.earliest.shape[1]):
             if clock.earliest_of_row[side, cell_i] != least:
@@ -246,13 +258,14 @@ def earliest_site(clock: Any, row: NDArray[np.int32]) -> tuple[int, int, int]:
             for cell_j in range(clock.earliest.shape[2]):
                 if clock.earliest[side, cell_i, cell_j] != least:
                     continue
-                for i in range(cell_i * SIDE, min((cell_i + 1) * SIDE, rows)):
-                    for j in range(cell_j * SIDE, min((cell_j + 1) * SIDE, ny)):
-                        if clock.when[side, i, j] != least:
-                            continue
-                        its, n = clock.next[side, i, j], 2 * (row[i] * ny + j) + side
-                        same = its.whole == whole and its.fraction == fraction and n < number
-                        if earlier(its.whole, its.fraction, whole, fraction) or same:
-                            best, number = (side, i, j), n
-                            whole, fraction = its.whole, its.fraction
+                when = clock.when[side, cell_i, cell_j]
+                for k in range(when.size):
+                    if when[k] != least:
+                        continue
+                    i, j = cell_i * SIDE + k // SIDE, cell_j * SIDE + k % SIDE
+                    its, n = clock.next[side, i, j], 2 * (row[i] * ny + j) + side
+                    same = its.whole == whole and its.fraction == fraction and n < number
+                    if earlier(its.whole, its.fraction, whole, fraction) or same:
+                        best, number = (side, i, j), n
+                        whole, fraction = its.whole, its.fraction
     return best

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.compiled import inlined
 from hpcepm.parallel.exchange import EventExchange
 
 at: Final = np.uint64
@@ -100,7 +100,7 @@ class LazyArrays(NamedTuple):
     candidates: NDArray[np.int64]  # local indices of sites that a search has evaluated
 
 
-@compiled
+@inlined
 def rounded_down(value: float) -> Any:
     """Return a number in single precision that is not above a double.
 

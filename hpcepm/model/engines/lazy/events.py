@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from hpcepm.model.engines.base import redistribute
 from hpcepm.model.state import Fields
 from hpcepm.parallel.compiled import bind, compiled, inlined
+from hpcepm.parallel.prefetch import prefetch
 from hpcepm.parallel.rows import LocalField, RowMap
 
 from .arrays import LazyArrays, at, rounded_down
@@ -19,6 +20,10 @@ from .bounds import (
     raise_bounds,
 )
 from .sums import evaluate
+
+ROWS_AHEAD: Final = 6  # of a window: those are fetched into the cache meanwhile
+
+LINE: Final = 8  # numbers of a line of the cache
 
 EVENTS_BETWEEN_LOOKS: Final = 128  # after so many events the largest bound is looked up
 
@@ -91,8 +96,12 @@ def _change_window(
     start = (j - engine.half_window) % ny
     first_part = min(wy, ny - start)
     row = (i - engine.half_window) % row_map.nx
+    soon = (row + ROWS_AHEAD) % row_map.nx
     for k in range(wx):
-        here = row_map.local_row[at(row)]
+        here, later = row_map.local_row[at(row)], row_map.local_row[at(soon)]
+        if later >= 0 and k < wx - ROWS_AHEAD:
+            for j in range(start, start + first_part, LINE):
+                prefetch(yields_at[later], j)
         if here >= 0:
             _subtract(
                 yields_at[here, start : start + first_part],
@@ -107,9 +116,11 @@ def _change_window(
                     slip,
                     engine.rounding_constant,
                 )
-        row += 1
+        row, soon = row + 1, soon + 1
         if row == row_map.nx:
             row = 0
+        if soon == row_map.nx:
+            soon = 0
 
 
 @compiled

@@ -83,10 +83,10 @@ def _highest_to_look_at(
     for block_i in range(bound.shape[0]):
         of_row[block_i] = _least_bound(lowest[block_i], bound[block_i])
     while of_row.size > 0:  # a rank may have no rows
-        block_i = block_j = 0
-        for k in range(of_row.size):
-            block_i = k if of_row[at(k)] < of_row[block_i] else block_i
-        least = of_row[block_i]
+        block_i, block_j, least = 0, 0, of_row[0]
+        for k in range(1, of_row.size):  # both stay in registers
+            lower = of_row[at(k)] < least
+            block_i, least = (k, of_row[at(k)]) if lower else (block_i, least)
         while block_j < bound.shape[1]:  # bits of the same subtraction: only NaN is found nowhere
             if lowest[block_i, block_j] - bound[block_i, block_j] == least:
                 break
