@@ -5,7 +5,8 @@ import signal
 import subprocess
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -25,8 +26,27 @@ def initialize() -> MPI.Intracomm:
     if not MPI.Is_initialized():
         _name_scratch()
         _let_others_run()
-        MPI.Init()
+        with _as_started_alone():
+            MPI.Init()
     return MPI.COMM_WORLD
+
+
+ALONE: Final = {"OMPI_MCA_ess_singleton_isolated": "1", "OMPI_MCA_pml": "ob1"}
+"""What lets Open MPI start ten times faster, in 0.04 s, where no launcher started this process: no
+daemon is started for it, in case it starts others, and no fast network is looked for."""
+
+
+@contextmanager
+def _as_started_alone() -> Iterator[None]:
+    """Set what is `ALONE` for this process alone: ranks that it may start have their network."""
+    launched = any(name.startswith(("PMI", "OMPI_COMM_WORLD")) for name in os.environ)
+    settings = {} if launched else {k: v for k, v in ALONE.items() if k not in os.environ}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name in settings:
+            del os.environ[name]
 
 
 def _name_scratch() -> None:

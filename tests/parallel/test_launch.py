@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.conftest import Run, assert_same_bits, settings_for
+from tests.conftest import Run, assert_same_bits, run_python, settings_for
 
 
 def test_without_mpiexec_it_is_one_rank(hpcepm: Run, tmp_path: Path) -> None:
@@ -10,3 +10,12 @@ def test_without_mpiexec_it_is_one_rank(hpcepm: Run, tmp_path: Path) -> None:
     assert hpcepm(settings, "--output", "alone").returncode == 0
     assert hpcepm(settings, "--output", "launched", ranks=1).returncode == 0
     assert_same_bits(tmp_path / "alone", tmp_path / "launched")
+
+
+def test_ranks_that_a_lone_process_starts_have_their_network(tmp_path: Path) -> None:
+    """What makes MPI start fast in a process without others is not handed on."""
+    script = "from os import environ; from hpcepm.parallel.launch import ALONE, initialize; "
+    script += "print(initialize().size, *(name for name in ALONE if name in environ))"
+    for environment, said in (({}, "1\n"), ({"OMPI_MCA_pml": "ob1"}, "1 OMPI_MCA_pml\n")):
+        done = run_python(["-c", script], None, tmp_path, **environment)
+        assert done.stdout == said, done.stderr
