@@ -125,11 +125,10 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 QUICK_START = {
     "OMPI_MCA_pml": "ob1",
-    "OMPI_MCA_ess_singleton_isolated": "1",
     "OMPI_MCA_mpi_yield_when_idle": "1",
 }
-"""Lets Open MPI not look for fast networks, nor start a daemon for a rank alone (a third of a
-second less at each start), and lets ranks that wait make room for others on a busy machine."""
+"""Lets Open MPI not look for fast networks (a quarter of a second less at each start), and lets
+ranks that wait make room for others on a busy machine."""
 
 
 @pytest.fixture(scope="session")

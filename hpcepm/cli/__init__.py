@@ -24,6 +24,7 @@ directory is in use, or holds a run that was not to be touched; 75 the run was a
 be printed changes none of them.
 """
 
+import gc
 import os
 
 from hpcepm.run.stopping import StopRequest
@@ -35,6 +36,7 @@ __all__ = ["DIRECTORY_TAKEN", "FAILED", "REACHED", "STOPPED", "WRONG_INPUT", "ma
 
 def main(arguments: list[str]) -> int:
     """Carry out a command line; return the exit code. Collective, but for those that only look."""
+    gc.set_threshold(50_000)  # what is imported is no garbage: looking for some takes a tenth longer
     from . import look
 
     if "_ARGCOMPLETE" in os.environ:

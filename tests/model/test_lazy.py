@@ -22,6 +22,7 @@ from hpcepm.model.engines.lazy.engine import LazyEngine, quantum_of
 from hpcepm.model.engines.lazy.sums import evaluate
 from hpcepm.model.engines.lazy.tables import Tiles, largest_between_blocks, largest_in_cells
 from hpcepm.model.kernel import Array, Kernel
+from hpcepm.parallel.compiled import IN_PYTHON
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from tests.conftest import assert_on_ranks
@@ -130,7 +131,7 @@ def assert_certified(dynamics: Dynamics) -> int:
     return int((~fresh).sum())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=4 if IN_PYTHON else 40, deadline=None)  # as plain Python: 14 s each
 @given(
     st.sampled_from([(12, 12), (17, 5), (9, 30), (2, 23), (25, 31)]),
     st.integers(1, 4),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.conftest import Run, assert_same_bits, run_python, settings_for
+from tests.conftest import QUICK_START, Run, assert_same_bits, run_python, settings_for
 
 
 def test_without_mpiexec_it_is_one_rank(hpcepm: Run, tmp_path: Path) -> None:
@@ -13,9 +13,9 @@ def test_without_mpiexec_it_is_one_rank(hpcepm: Run, tmp_path: Path) -> None:
 
 
 def test_ranks_that_a_lone_process_starts_have_their_network(tmp_path: Path) -> None:
-    """What makes MPI start fast in a process without others is not handed on."""
+    """What makes MPI start fast in a process without others is not handed on; what was set is."""
     script = "from os import environ; from hpcepm.parallel.launch import ALONE, initialize; "
     script += "print(initialize().size, *(name for name in ALONE if name in environ))"
-    for environment, said in (({}, "1\n"), ({"OMPI_MCA_pml": "ob1"}, "1 OMPI_MCA_pml\n")):
-        done = run_python(["-c", script], None, tmp_path, **environment)
-        assert done.stdout == said, done.stderr
+    assert "OMPI_MCA_pml" in QUICK_START
+    done = run_python(["-c", script], None, tmp_path)
+    assert done.stdout == "1 OMPI_MCA_pml\n", done.stderr
