@@ -36,7 +36,7 @@ __all__ = ["DIRECTORY_TAKEN", "FAILED", "REACHED", "STOPPED", "WRONG_INPUT", "ma
 
 def main(arguments: list[str]) -> int:
     """Carry out a command line; return the exit code. Collective, but for those that only look."""
-    gc.set_threshold(50_000)  # what is imported is no garbage: looking for some takes a tenth longer
+    gc.set_threshold(50_000)  # nothing imported is garbage: looking for it is a tenth of a start
     from . import look
 
     if "_ARGCOMPLETE" in os.environ:
