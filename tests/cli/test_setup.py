@@ -112,6 +112,17 @@ def test_which_python_comes_first_is_no_reason_to_begin_anew(checkout: Path) -> 
     assert is_untouched(checkout)
 
 
+@pytest.mark.parametrize("does", ["exit 1", "echo some words; exit 9", "exec no-such-python"])
+def test_a_python_that_is_old_or_broken_is_passed_over(checkout: Path, does: str) -> None:
+    other = checkout / "conda"
+    program(other / "python3", does)
+    done = setup(checkout, "--force", first=str(other))
+    assert done.returncode == 0 and "system packages" not in done.stdout, done.stdout
+    done = setup(checkout, "--force", PYTHON=str(other / "python3"))
+    assert done.returncode == 1 and "Python 3.11 or newer is needed" in done.stdout, done.stdout
+    assert "packages" not in done.stdout
+
+
 def test_which_mpi_comes_first_is_no_reason_either(checkout: Path) -> None:
     """Of conda, say; but one that is asked for is taken, and so is the first with --force."""
     other = checkout / "conda"
