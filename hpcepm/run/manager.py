@@ -4,7 +4,6 @@ import time
 from typing import Final
 
 from hpcepm.input import Input
-from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import Store
 
 from .groups import Groups, Order, Result, Task
@@ -25,8 +24,8 @@ class Manager:
         Where rows go.
     settings
         The input.
-    directory
-        Of the run; None if it is kept in memory.
+    files
+        By which a user speaks to the run; None if it is kept in memory.
     deadline
         When it must have ended; None for no limit.
     queue
@@ -45,23 +44,17 @@ class Manager:
         groups: Groups,
         store: Store,
         settings: Input,
-        directory: RunDirectory | None,
+        files: Files | None,
         deadline: Deadline | None,
         queue: list[int],
     ) -> None:
         self.groups, self.store, self.queue = groups, store, queue
-        self._settings, self.deadline = settings, deadline
-        self._files = Files(directory.path) if directory else None
+        self._settings, self._files, self.deadline = settings, files, deadline
         self.problem: str | None = None
         self.asked_by: str | None = None
         self.urgency = 0
         self.saved = self.checkpointed = time.monotonic()
         self._look_at_files_from = 0.0
-
-    def begin(self) -> None:
-        """Take a request to stop away that was meant for a run that is over."""
-        if self._files is not None:
-            self._files.take(self._files.stop)
 
     def next_task(self, urgency: int, signal: str | None, seconds_to_stop: float) -> Task | None:
         """Return what the group of rank 0 does next; None for nothing yet. See `decide`."""

@@ -39,7 +39,7 @@ from .resources import DiskWatch
 from .resume import Resume
 from .runner import Destination, Runner
 from .save_points import cadences_of, plan_of, save_points
-from .stopping import Deadline, Stopped, StopRequest
+from .stopping import Deadline, Files, Stopped, StopRequest
 from .terminal import Progress
 from .watchdog import Watchdog
 
@@ -94,6 +94,7 @@ class Run:
         self.world, self.read, self.settings = world, read, read.settings
         self.directory, self.progress = directory, progress
         self.stop_request = stop_request or StopRequest()
+        self.files = Files(directory.path) if directory else None
         self.path: Path | None = world.bcast(directory.path if directory else None)
         settings, (nx, ny) = read.settings, read.settings.lattice.shape
         self.watchdog = Watchdog(world, settings.stall)
@@ -121,7 +122,7 @@ class Run:
         self.manager = None
         if self.store is not None:
             queue = self.resume.queue
-            self.manager = Manager(self.groups, self.store, settings, directory, deadline, queue)
+            self.manager = Manager(self.groups, self.store, settings, self.files, deadline, queue)
         self.shearing = False
         self.events_before, self._steps = 0, 64
         self._slowest_checkpoint = 0.0
@@ -191,8 +192,8 @@ class Run:
         with self.world.collective_errors(f"{self.path}: the output cannot be written"):
             if self.store is not None:
                 self.store.save()
-        if self.manager is not None:
-            self.manager.begin()
+        if self.files is not None:
+            self.files.begin()
 
     def _next_task(self) -> Task:
         """Return what this group does next. Collective on the group."""

@@ -250,6 +250,15 @@ class Files:
     def __init__(self, directory: Path) -> None:
         self.stop, self.checkpoint = directory / "STOP", directory / "CHECKPOINT"
         self._answered: set[Path] = set()
+        self._left_over = _identity(self.stop)
+
+    def begin(self) -> None:
+        """Take a request to stop away that was meant for a run that is over.
+
+        One made since this object was, while the run was being prepared, is meant for this run.
+        """
+        if self._left_over is not None and _identity(self.stop) == self._left_over:
+            self.take(self.stop)
 
     def asked(self, file: Path) -> bool:
         """Return whether a request is there, and none that `take` could not remove."""
@@ -271,3 +280,12 @@ class Files:
             self._answered.add(file)
             warn([f"{file}: cannot be removed, and is ignored from now on: {error.strerror}"])
         return True
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return what tells a file from one made, or touched, later; None if there is none."""
+    try:
+        about = file.lstat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_mtime_ns

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from hpcepm.cli import main
 from hpcepm.parallel.launch import WrongLauncher, refuse_lone_ranks
 from hpcepm.parallel.mpiexec import mpiexec
 from hpcepm.run.stopping import Deadline, Files, StopRequest, job_ends_at
+from hpcepm.storage.store import FileStore
 from tests.conftest import QUICK_START, ROOT, end, processes_of_session, run_python, start
 from tests.faults.harness import COMMAND, SETTINGS, wait_until, write_input
 
@@ -230,3 +232,38 @@ def test_a_request_that_stays_is_named_and_answered_once(
     assert not files.asked(files.checkpoint)
     files.checkpoint.touch()
     assert files.take(files.checkpoint), "a new one counts"
+
+
+@pytest.mark.parametrize("again", ["never", "touched", "made anew"])
+def test_a_request_of_a_run_that_is_over_is_taken_away_and_a_new_one_stays(
+    tmp_path: Path, again: str
+) -> None:
+    stop = Files(tmp_path).stop
+    stop.touch()
+    files = Files(tmp_path)
+    if again == "made anew":
+        stop.unlink()
+    if again != "never":
+        stop.touch()
+    files.begin()
+    assert stop.exists() == (again != "never")
+
+
+def test_a_request_made_while_a_run_is_prepared_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It came between the first ``run.h5`` and the first look at requests, and was lost."""
+    write_input(tmp_path, SETTINGS)
+    monkeypatch.chdir(tmp_path)
+    save = FileStore.save
+
+    def save_and_ask(store: FileStore) -> None:
+        save(store)
+        (tmp_path / "run" / "STOP").touch()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStore, "save", save_and_ask)
+        assert main(["input.yaml"]) == 75
+    assert "by the file STOP" in capsys.readouterr().err
+    assert main(["input.yaml", "--continue"]) == 0
+    assert not (tmp_path / "run" / "STOP").exists()
