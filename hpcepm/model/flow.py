@@ -22,15 +22,14 @@ class Flowing(NamedTuple):
     last_avalanche: LocalField
     limit: LocalField  # |σ| above which a site is looked at: σ_c, or −1 where it is plastic
     row: NDArray[np.int32]  # of my rows, their numbers in the lattice
-    found: NDArray[np.int64]  # (ny,): columns of such sites
-    drawn: NDArray[np.uint64]  # (ny,): the word that was drawn for each
+    found: NDArray[np.int64]  # (room_for_words(ny),): columns of such sites
+    drawn: NDArray[np.uint64]  # the same shape: the word that was drawn for each
     sums: NDArray[np.float64]  # (rows, 2): slips, and sites that turned plastic
     renewal_kind: int
     renewal: NDArray[np.float64]
     seed: Any  # uint64
     realization: Any  # uint64
-    to_plastic: float  # chances of a step
-    to_elastic: float
+    chances: NDArray[np.float64]  # (2,): of a step, that a site turns that is elastic, plastic
     slip_a_stress: float  # of a step
 
 
@@ -55,22 +54,8 @@ def flow(
         n = _find(stress[i], sites.limit[i], now, found)
         first = np.int64(sites.row[i]) * ny
         first_words(first, found, n, step, FLOW, sites.seed, sites.realization, drawn)
-        slipped, turned = 0.0, 0
-        for k in range(n):
-            j = found[k]
-            if sites.plastic[i, j]:
-                if uniform(drawn[k]) < sites.to_elastic:
-                    _turn_elastic(sites, i, j)
-                    continue
-            elif uniform(drawn[k]) < sites.to_plastic:
-                _turn_plastic(sites, i, j, segment)
-                turned += 1
-            else:
-                continue
-            slip = sites.slip_a_stress * (middle + (1.5 * stress[i, j] - 0.5 * before[i, j]))
-            sites.epsilon_p[i, j] += slip
-            slipped += slip
-        sites.sums[i, 0], sites.sums[i, 1] = slipped, turned
+        sites.sums[i, 1] = _turn(sites, i, n, segment)
+        sites.sums[i, 0] = _slip(sites, i, n, stress[i], before[i], middle)
 
 
 @inlined
@@ -83,6 +68,41 @@ def _find(
         found[n] = j
         n += abs(now + stress[j]) > limit[j]
     return n
+
+
+@inlined
+def _turn(sites: Flowing, i: int, n: int, segment: int) -> int:
+    """Let sites of a row turn; return how many turned plastic. Few turn: the branch is foreseen."""
+    turned = 0
+    for k in range(n):
+        j = sites.found[k]
+        if uniform(sites.drawn[k]) < sites.chances[np.uint64(sites.plastic[i, j])]:
+            if sites.plastic[i, j]:
+                _turn_elastic(sites, i, j)
+            else:
+                _turn_plastic(sites, i, j, segment)
+                turned += 1
+    return turned
+
+
+@inlined
+def _slip(
+    sites: Flowing,
+    i: int,
+    n: int,
+    stress: NDArray[np.float64],
+    before: NDArray[np.float64],
+    middle: float,
+) -> float:
+    """Let the plastic sites of a row slip; return the sum. No branch: any of n may be plastic."""
+    slipped = 0.0
+    for k in range(n):
+        j = sites.found[k]
+        slip = sites.slip_a_stress * (middle + (1.5 * stress[j] - 0.5 * before[j]))
+        slip = slip if sites.plastic[i, j] else 0.0
+        sites.epsilon_p[i, j] += slip
+        slipped += slip
+    return slipped
 
 
 @inlined

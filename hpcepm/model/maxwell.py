@@ -13,6 +13,7 @@ second order in dt, and steady flow is exact. Transitions are of first order: a 
 beginning of a step, with the probability of a whole one.
 """
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ from .glass import Glass
 from .loading import Loading, Sine
 from .loop import LoopExit
 from .oscillation import add_to_cycle
-from .state import State
+from .rng import room_for_words
+from .state import State, by_name
 
 
 def dynamics_of(
@@ -63,12 +65,13 @@ class MaxwellSites(Dynamics):
         """Begin with a glass; see `Dynamics.begin`. Collective."""
         super().begin(glass, state)
         self._rows: list[NDArray[Any]] = []
+        self._macro, self._flow = by_name(self.state.macro), by_name(self.state.flow)
         # Found from the plastic strain alone, so that it has the same bits wherever a run goes on.
         self._stress = self.lattice.field()
         self._find_stress()
         if state is None:
             self.state.fields.stress_before[...] = self._stress
-            self.state.flow[0].slip_before = self.state.macro[0].total_slip
+            self._flow.slip_before[0] = self._macro.total_slip[0]
         self._sites = self._flowing()
         self._turn = compiled_for(flow, *self._arguments(0.0, 0.0))
 
@@ -84,21 +87,20 @@ class MaxwellSites(Dynamics):
             fields.last_avalanche,
             np.where(fields.plastic, -1.0, fields.sigma_c),
             self.lattice.row_map.global_row,
-            np.zeros(ny, np.int64),
-            np.zeros(ny, np.uint64),
+            np.zeros(room_for_words(ny), np.int64),
+            np.zeros(room_for_words(ny), np.uint64),
             np.zeros((self.lattice.rows, 2)),
             glass.renewal.kind,
             glass.renewal.parameters,
             np.uint64(glass.seed),
             np.uint64(glass.realization),
-            -float(np.expm1(-step / clock.plastic)),
-            -float(np.expm1(-step / clock.elastic)),
+            -np.expm1([-step / clock.plastic, -step / clock.elastic]),
             step / (2 * glass.shear_modulus * clock.tau),
         )
 
     def _arguments(self, now: float, middle: float) -> tuple[Any, ...]:
         """Return the arguments of `flow`."""
-        before, segment = self.state.fields.stress_before, int(self.state.macro[0].segment)
+        before, segment = self.state.fields.stress_before, int(self._macro.segment[0])
         return self._sites, self._stress, before, now, middle, self.timing.step, segment + 1
 
     def _open_if_unstable(self) -> None:
@@ -116,77 +118,76 @@ class MaxwellSites(Dynamics):
         ``stop`` is where a load that moves at once goes to.
         """
         self._check_finite()
-        macro, timing, why = self.state.macro[0], self.timing, LoopExit.PAUSED
-        pause_at = int(macro.steps) + steps
-        while macro.steps < pause_at:
-            if self._is_there(stop):
-                self.watch[0].reached, why = macro.load, LoopExit.REACHED
+        segment, watched, why = self.segment, self.watch[0].active, LoopExit.PAUSED
+        pause_at = self._macro.steps[0] + steps
+        while self._macro.steps[0] < pause_at:
+            if self._is_there(segment, stop):
+                self.watch[0].reached, why = self._macro.load[0], LoopExit.REACHED
                 break
-            if self._has_passed():
+            if watched and self._has_passed():
                 why = LoopExit.PASSED
                 break
-            self._step()
-            if isinstance(self.segment, Sine):
-                self._rows += add_to_cycle(self, self.segment, timing.since_begun)
+            self._step(segment)
+            if isinstance(segment, Sine):
+                self._rows += add_to_cycle(self, segment, self.timing.since_begun)
         fields = self.state.fields
         np.subtract(fields.sigma_c, self._stress, out=fields.yields_at)
         self._check_finite()
         return why
 
-    def _is_there(self, stop: float) -> bool:
+    def _is_there(self, segment: Loading, stop: float) -> bool:
         """Return whether the load, or the time, is where to stop; one without a rate jumps."""
-        macro, segment, timing = self.state.macro[0], self.segment, self.timing
+        timing = self.timing
         if timing.step >= timing.stop:
             return True
         if segment.hold:
             return False
         if segment.rate is None:
-            macro.load = stop
-        return bool(timing.direction * (stop - macro.load) <= 0)
+            self._macro.load[0] = stop
+        return bool(timing.direction * (stop - self._macro.load[0]) <= 0)
 
     def _has_passed(self) -> bool:
         """Return whether something that is watched has been reached."""
-        watch, macro = self.watch[0], self.state.macro[0]
-        if not watch.active:
-            return False
-        load = float(macro.load)
+        watch, load = self.watch[0], float(self._macro.load[0])
         now = {
             "strain": self.strain_at(load),
             "stress": self.stress_at(load),
             "plastic_strain": self.state.plastic_strain(self.lattice),
         }
         within = (watch[f"{name}_low"] < at < watch[f"{name}_high"] for name, at in now.items())
-        return bool(not all(within) or macro.events >= watch.events)
+        return bool(not all(within) or self._macro.events[0] >= watch.events)
 
-    def _load_after(self, steps: int) -> float:
+    def _load_after(self, segment: Loading, steps: int) -> float:
         """Return the load at a number of steps after the segment began."""
-        segment, timing, begun = self.segment, self.timing, self.state.clock[0].begun_load
+        timing = self.timing
         if isinstance(segment, Sine):
             return segment.load_at(steps % timing.in_cycle / timing.in_cycle)
         if segment.rate is None:
-            return float(self.state.macro[0].load)
+            return float(self._macro.load[0])
         d, way = timing.direction, segment.rate * (steps * timing.unit)
-        return float(d * min(d * (begun + d * way), d * segment.target))
+        return float(d * min(d * (timing.begun_load + d * way), d * segment.target))
 
-    def _step(self) -> None:
+    def _step(self, segment: Loading) -> None:
         """Go one step on. Collective."""
-        state, lattice, timing = self.state, self.lattice, self.timing
-        macro, past, two_mu = state.macro[0], state.flow[0], 2 * self.glass.shear_modulus
-        load = self._load_after(timing.since_begun + 1)
-        slip = (1.5 * macro.total_slip - 0.5 * past.slip_before) / lattice.n_sites
-        middle = self.segment.stress((macro.load + load) / 2, slip, two_mu)
-        self._turn(*self._arguments(self.stress_at(float(macro.load)), middle))
-        slipped, turned = lattice.means(self._sites.sums).tolist()
-        past.slip_before = macro.total_slip
-        macro.total_slip += slipped * lattice.n_sites
-        macro.events += round(turned * lattice.n_sites)
-        macro.load = load
-        macro.steps += 1
-        state.clock[0].whole += 1
-        if not np.isfinite(macro.total_slip):
-            raise NotFinite(f"plastic strain is not a number after step {macro.steps}")
-        before, self._stress = self._stress, state.fields.stress_before
-        state.fields = state.fields._replace(stress_before=before)
+        macro, flow, two_mu = self._macro, self._flow, 2 * self.glass.shear_modulus
+        n_sites, total_slip, load = self.lattice.n_sites, macro.total_slip[0], macro.load[0]
+        later = self._load_after(segment, self.timing.since_begun + 1)
+        now = segment.stress(load, total_slip / n_sites, two_mu)
+        slip = (1.5 * total_slip - 0.5 * flow.slip_before[0]) / n_sites
+        middle = segment.stress((load + later) / 2, slip, two_mu)
+        self._turn(*self._arguments(now, middle))
+        slipped, turned = self.lattice.means(self._sites.sums).tolist()
+        flow.slip_before[0] = total_slip
+        macro.total_slip[0] += slipped * n_sites
+        macro.events[0] += round(turned * n_sites)
+        macro.load[0] = later
+        macro.steps[0] += 1
+        self.timing.step_on()
+        if not isfinite(macro.total_slip[0]):
+            said = f"plastic strain is not a number after step {macro.steps[0]}"
+            raise NotFinite(said)
+        before, self._stress = self._stress, self.state.fields.stress_before
+        self.state.fields = self.state.fields._replace(stress_before=before)
         self._find_stress()
 
     def take_cycles(self) -> list[NDArray[Any]]:
@@ -201,7 +202,7 @@ class MaxwellSites(Dynamics):
 
     def lowest_yields_at(self) -> float:
         """Return Σ plus the least of σ_c − |σ|. Collective."""
-        stress = self.stress_at(float(self.state.macro[0].load))
+        stress = self.stress_at(float(self._macro.load[0]))
         strength = self.state.fields.sigma_c - np.abs(self._stress + stress)
         return stress + min(self.lattice.ranks.allgather(float(strength.min(initial=np.inf))))
 

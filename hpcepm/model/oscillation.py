@@ -18,7 +18,7 @@ def add_to_cycle(dynamics: "MaxwellSites", sine: Sine, step: int) -> list[NDArra
 
     Of what answers the load: the stress, or the strain where the load is the stress.
     """
-    load, flow = float(dynamics.state.macro[0].load), dynamics.state.flow[0]
+    load, flow = float(dynamics.state.macro["load"][0]), dynamics.state.flow[0]
     answer = dynamics.stress_at(load) if sine.is_strain else dynamics.strain_at(load)
     n = dynamics.timing.in_cycle
     phase = 2 * np.pi * (np.array(HARMONICS) * step % n) / n

@@ -73,15 +73,49 @@ def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, i
 
 _HALF = np.uint64(32)
 _LOWER = np.uint64(2**32 - 1)
+_LANES = 4
+_FIVE = np.uint64(_ROUNDS // 2)
+
+
+@compiled
+def _product(a: Any, x: Any) -> tuple[Any, Any]:
+    """Return both words of the product of two uint64, by products that vector registers have."""
+    a0, a1, x0, x1 = a & _LOWER, a >> _HALF, x & _LOWER, x >> _HALF
+    low = a0 * x0
+    middle = a1 * x0 + (low >> _HALF)
+    cross = a0 * x1 + (middle & _LOWER)
+    return a1 * x1 + (middle >> _HALF) + (cross >> _HALF), (cross << _HALF) | (low & _LOWER)
+
+
+@compiled
+def _round(x: Any, key0: Any, key1: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the four words after a round of `philox`."""
+    high0, low0 = _product(_MULTIPLIER_0, x[0])
+    high1, low1 = _product(_MULTIPLIER_1, x[2])
+    return high1 ^ x[1] ^ key0, low1, high0 ^ x[3] ^ key1, low0
 
 
 @inlined
-def _high_word_by_halves(a: Any, x: Any) -> Any:
-    """Return what `_high_word` does, by products that vector registers have."""
-    a0, a1, x0, x1 = a & _LOWER, a >> _HALF, x & _LOWER, x >> _HALF
-    low = a1 * x0 + ((a0 * x0) >> _HALF)
-    middle = a0 * x1 + (low & _LOWER)
-    return a1 * x1 + (low >> _HALF) + (middle >> _HALF)
+def _five_rounds(x: Any, y: Any, key0: Any, key1: Any) -> tuple[Any, Any]:
+    """Return the words of two counters after five rounds.
+
+    Written out, because the compiler makes vectors of no loop in a loop; of two counters, because
+    the products of one wait for each other.
+    """
+    x, y = _round(x, key0, key1), _round(y, key0, key1)
+    key0, key1 = key0 + _WEYL_0, key1 + _WEYL_1
+    x, y = _round(x, key0, key1), _round(y, key0, key1)
+    key0, key1 = key0 + _WEYL_0, key1 + _WEYL_1
+    x, y = _round(x, key0, key1), _round(y, key0, key1)
+    key0, key1 = key0 + _WEYL_0, key1 + _WEYL_1
+    x, y = _round(x, key0, key1), _round(y, key0, key1)
+    key0, key1 = key0 + _WEYL_0, key1 + _WEYL_1
+    return _round(x, key0, key1), _round(y, key0, key1)
+
+
+def room_for_words(n: int) -> int:
+    """Return how long arrays of `first_words` must be for n sites."""
+    return -(-n // (2 * _LANES)) * 2 * _LANES
 
 
 @compiled
@@ -95,18 +129,20 @@ def first_words(
     realization: int,
     words: Any,
 ) -> None:
-    """Put word 0 of `philox` of sites ``first + sites[k]``, k < n, into ``words``: many at once."""
-    for k in range(n):
-        x0, x1 = np.uint64(first + sites[np.uint64(k)]), np.uint64(number)
-        x2, x3 = np.uint64(purpose), np.uint64(0)
-        key0, key1 = np.uint64(seed), np.uint64(realization)
-        for _ in range(_ROUNDS):
-            high0, low0 = _high_word_by_halves(_MULTIPLIER_0, x0), _MULTIPLIER_0 * x0
-            high1, low1 = _high_word_by_halves(_MULTIPLIER_1, x2), _MULTIPLIER_1 * x2
-            x0, x1, x2, x3 = high1 ^ x1 ^ key0, low1, high0 ^ x3 ^ key1, low0
-            key0 += _WEYL_0
-            key1 += _WEYL_1
-        words[np.uint64(k)] = x0
+    """Put word 0 of `philox` of sites ``first + sites[k]``, k < n, into ``words``: many at once.
+
+    Both arrays have at least `room_for_words` (n) entries; what lies beyond n means nothing.
+    """
+    half = (n + 2 * _LANES - 1) // (2 * _LANES) * _LANES
+    c1, c2, c3 = np.uint64(number), np.uint64(purpose), np.uint64(0)
+    key0, key1 = np.uint64(seed), np.uint64(realization)
+    later0, later1 = key0 + _FIVE * _WEYL_0, key1 + _FIVE * _WEYL_1
+    for k in range(half):
+        x = np.uint64(first + sites[np.uint64(k)]), c1, c2, c3
+        y = np.uint64(first + sites[np.uint64(half + k)]), c1, c2, c3
+        x, y = _five_rounds(x, y, key0, key1)
+        x, y = _five_rounds(x, y, later0, later1)
+        words[np.uint64(k)], words[np.uint64(half + k)] = x[0], y[0]
 
 
 @compiled

@@ -5,6 +5,7 @@ Whatever is here is in a checkpoint.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -113,6 +114,15 @@ SMALL: Final[dict[str, tuple[np.dtype[Any], int | None]]] = {
     "strobes": (STROBE_HASH, None),
 }
 """The parts of a state that are no fields: dtypes, and lengths if these are fixed."""
+
+
+def by_name(record: NDArray[Any]) -> SimpleNamespace:
+    """Return the numbers of a record of shape (1,), each as an array of one that shares memory.
+
+    Python reads and writes them 30 times as fast as attributes of the record.
+    """
+    assert record.dtype.names
+    return SimpleNamespace(**{name: record[name] for name in record.dtype.names})
 
 
 class Fields(NamedTuple):

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from hpcepm.model.rng import INITIAL_STRESS, YIELDING, draw, philox, uniform
+from hpcepm.model.rng import (
+    FLOW,
+    INITIAL_STRESS,
+    YIELDING,
+    draw,
+    first_words,
+    philox,
+    room_for_words,
+    uniform,
+)
 
 ONES = 2**64 - 1
 KNOWN = [  # kat_vectors of Random123, philox4x64 with 10 rounds
@@ -49,3 +58,16 @@ def test_a_draw_is_two_words_of_its_counter() -> None:
     assert draw(17, 4, INITIAL_STRESS, np.uint64(9), 0) == (uniform(words[0]), uniform(words[1]))
     assert draw(17, 4, YIELDING, np.uint64(9), 0) != draw(17, 4, INITIAL_STRESS, np.uint64(9), 0)
     assert draw(17, 4, YIELDING, np.uint64(9), 0) != draw(17, 4, YIELDING, np.uint64(9), 1)
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 7, 8, 9, 61, 64])
+def test_words_of_many_sites_are_those_of_each(n: int) -> None:
+    sites = np.random.default_rng(n).integers(0, 2**40, room_for_words(n))
+    words = np.zeros(room_for_words(n), np.uint64)
+    seed, realization, first = np.uint64(ONES - n), np.uint64(2**63 + n), 2**33
+    first_words(first, sites, n, 12345678901, FLOW, seed, realization, words)
+    one_by_one = [
+        philox(np.uint64(first + site), np.uint64(12345678901), FLOW, 0, seed, realization)[0]
+        for site in sites[:n].tolist()
+    ]
+    assert words[:n].tolist() == one_by_one

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.model.loading import Loading, Sine
-from hpcepm.model.state import State
+from hpcepm.model.state import State, by_name
 
 from .maxwell import Maxwell
 from .times import NEVER
@@ -41,6 +41,7 @@ class Steps:
     def begin(self, state: State) -> None:
         """Begin with a state."""
         self._state = state
+        self._numbers = by_name(state.clock)
 
     def begin_segment(self, segment: Loading, direction: float) -> None:
         """Begin, or go on with, a segment of the loading: after `turn`."""
@@ -68,11 +69,20 @@ class Steps:
     @property
     def step(self) -> int:
         """How many steps there were."""
-        return int(self._state.clock[0].whole)
+        return int(self._numbers.whole[0])
+
+    def step_on(self) -> None:
+        """Count a step."""
+        self._numbers.whole[0] += 1
+
+    @property
+    def begun_load(self) -> float:
+        """The load at which the present segment began."""
+        return float(self._numbers.begun_load[0])
 
     @property
     def _begun(self) -> int:
-        return int(self._state.clock[0].begun_whole)
+        return int(self._numbers.begun_whole[0])
 
     @property
     def since_begun(self) -> int:
