@@ -40,8 +40,9 @@ COLUMNS = {
 COLUMNS_OF_CLOCKS = {
     "n": ("N", 5, "d"),
     "lazy_us": ("lazy", 7, ".2f"),
-    "plain_us": ("plain", 7, ".0f"),
-    "plain_to_lazy": ("plain/lazy", 10, ".1f"),
+    "plain_us": ("redrawing", 9, ".0f"),
+    "choosing_us": ("choosing", 8, ".0f"),
+    "plain_to_lazy": ("redrawing/lazy", 14, ".1f"),
     "sites_looked_at": ("sites looked at", 15, ".2f"),
     "points_tried": ("points tried", 12, ".2f"),
     "points_ruled_out": ("by a bound", 10, ".2f"),
@@ -158,7 +159,7 @@ def protocols(sizes: list[int]) -> list[dict[str, Any]]:
 
 
 def clocks(sizes: list[int]) -> list[dict[str, Any]]:
-    """Measure thermal creep against redrawing all sites at each event, and print a table."""
+    """Measure thermal creep against loops over all sites at each event, and print a table."""
     print("thermal, T = 0.05, α = 3/2, a stress of 0.3 held; µs an event, and what one consists of")
     print(*(title.rjust(width) for title, width, _ in COLUMNS_OF_CLOCKS.values()), flush=True)
     found = []

@@ -108,9 +108,17 @@ class MaxwellSites(Dynamics):
 
     def _find_stress(self) -> None:
         """Set the stress that slips and preparation have left at each site. Collective."""
-        self.engine.convolution.stress_of(self.state.fields.epsilon_p, self._stress)
-        if self.engine.initial_stress is not None:
-            self._stress += self.engine.initial_stress
+        stress, initial, begun = self._stress, self.engine.initial_stress, 0
+
+        def add_initial(rows: int) -> None:
+            """Add what preparation left to rows that have just come, and are in the cache."""
+            nonlocal begun
+            if initial is not None:
+                stress[begun:rows] += initial[begun:rows]
+            begun = rows
+
+        slips = self.state.fields.epsilon_p
+        self.engine.convolution.stress_of(slips, stress, then=add_initial)
 
     def shear(self, stop: float, steps: int = 2**62) -> LoopExit:
         """Go on in time; see `Dynamics.shear`. Collective.

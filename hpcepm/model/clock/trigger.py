@@ -22,6 +22,10 @@ OPENED, REACHED, NOT_FINITE = range(3)
 """An avalanche begins; a stop comes first; a NaN came up in the search."""
 
 
+ALONE = 4.0
+"""So many times as far as several ranks does one look ahead: it waits for no other."""
+
+
 class Still(NamedTuple):
     """No clock: time stands still, and the load waits for avalanches."""
 
@@ -224,19 +228,20 @@ def _first_of_all(
 ) -> tuple[int, float, int, float]:
     """Return the first point of all ranks as `first_to_yield` does. Collective.
 
-    Several ranks look some way ahead at a time: none tries points long after what another has.
+    They look some way ahead at a time: no rank tries points long after what another has, and no
+    site has a rate that holds until a load that is far away. One rank, whose load stays, looks as
+    far as there is.
     """
-    if exchange.size == 1:
-        return first_to_yield(
-            clock, engine, loading, fields, macro, parameters, stop_whole, stop_fraction, False
-        )
-    begun, begun_fraction, window = clock.time[0].whole, clock.time[0].fraction, clock.pace[0]
+    several = exchange.size > 1
+    far = not several and clock.motion[0].rate == 0.0
+    begun, begun_fraction = clock.time[0].whole, clock.time[0].fraction
+    window = clock.pace[0] if several else ALONE * clock.pace[0]
     while True:
         whole, fraction = later(begun, begun_fraction, 2.0 * window)
-        if not earlier(whole, fraction, stop_whole, stop_fraction):
+        if far or not earlier(whole, fraction, stop_whole, stop_fraction):
             whole, fraction = stop_whole, stop_fraction
         whole, fraction, number, strength = first_to_yield(
-            clock, engine, loading, fields, macro, parameters, whole, fraction, True
+            clock, engine, loading, fields, macro, parameters, whole, fraction, several
         )
         own, own_fraction, mine = whole, fraction, number
         first, _ = exchange_minimum(exchange, float(own), 0)
