@@ -174,8 +174,8 @@ def measured(n: int, rounds: int, seconds: float = SECONDS) -> dict[str, Any]:
     steps, plain = steps_for(dynamics, seconds), PlainClock(dynamics)
     often = max(3, int(seconds / (plain.run(3, True)[0] / 3)))
     counts[...], begun, first = 0, dynamics.timing.now, int(dynamics.state.macro[0].events)
-    lazy_rounds, plain_rounds = [], {True: [], False: []}
-    passed = 0.0
+    plain_rounds: dict[bool, list[float]] = {True: [], False: []}
+    lazy_rounds, passed = [], 0.0
     with timed(dynamics.engine, "synchronize") as convolutions:
         for _ in range(rounds):
             plain.begin()
