@@ -10,7 +10,7 @@ from tools.bench_clocks import STRESS, PlainClock, creeping, measured
 
 def test_the_bench_of_clocks_runs() -> None:
     row = measured(32, rounds=2, seconds=0.1)
-    assert row["lazy_us"] > 0 and row["plain_us"] > 0 < row["choosing_us"] and row["lazy_events"] > 1000
+    assert min(row["lazy_us"], row["plain_us"], row["choosing_us"]) > 0 and row["lazy_events"] > 1000
     assert row["points_tried"] > row["points_ruled_out"] > 0 < row["share_of_convolutions"] < 1
 
 
