@@ -34,6 +34,7 @@ CASES: Final = {
     "wells": replace(SHEAR, sides="two", landscape="quenched", rate=1e-2, exponent=1.0),
     "unloaded": replace(TWO, control="strain", target=-0.3, rate=2e-3),
     "uniform": replace(SHEAR, clock="rate", rate=1e-2),
+    "uniform, slow": replace(SHEAR, clock="rate", rate=2e-4),
     "sqrt": replace(SHEAR, clock="rate", law="sqrt", scale=0.1, rate=1e-2, unit=0.5),
     "instant": replace(SHEAR, unstable="instant"),
     "instant, wells": replace(SHEAR, unstable="instant", sides="two", landscape="quenched"),
@@ -198,3 +199,15 @@ def test_the_weakest_is_found_though_a_stronger_one_is_known(one_rank: Ranks) ->
     assert lazy.lowest_yields_at() == pytest.approx(direct.lowest_yields_at(), abs=1e-9)
     lazy.engine.ahead[0] = -1e30
     assert lazy.lowest_yields_at() == pytest.approx(direct.lowest_yields_at(), abs=1e-9)
+
+
+def test_a_slow_load_is_looked_at_some_way_ahead(one_rank: Ranks) -> None:
+    """By the law ``rate`` nothing has points while nothing is unstable: 2500 an event were tried,
+    for all sites had levels for where the load stops.
+    """
+    case = replace(SHEAR, clock="rate", shape=(64, 64), rate=1e-5)
+    dynamics = dynamics_of(case, "lazy", one_rank, loading_of(case))
+    dynamics.shear(0.06)
+    events = int(dynamics.state.macro[0].events)
+    looked_at, tried, _ = (dynamics.timing.arrays.counts / events).tolist()  # type: ignore[union-attr]
+    assert events > 3000 and looked_at < 20 and tried < 50

@@ -10,7 +10,8 @@ from tools.bench_clocks import STRESS, PlainClock, creeping, measured
 
 def test_the_bench_of_clocks_runs() -> None:
     row = measured(32, rounds=2, seconds=0.1)
-    assert min(row["lazy_us"], row["plain_us"], row["choosing_us"]) > 0 and row["lazy_events"] > 1000
+    assert min(row["lazy_us"], row["plain_us"], row["choosing_us"]) > 0
+    assert row["lazy_events"] > 1000
     assert row["points_tried"] > row["points_ruled_out"] > 0 < row["share_of_convolutions"] < 1
 
 
