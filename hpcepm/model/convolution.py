@@ -115,6 +115,7 @@ class Convolution:
         result: LocalField | None = None,
         taken_from: LocalField | None = None,
         then: RowsDone | None = None,
+        added_to: LocalField | None = None,
     ) -> LocalField:
         """Return G * ε_p on the rows of this rank, in units of stress. Collective.
 
@@ -129,8 +130,10 @@ class Convolution:
         then
             Called with the number of rows that the result has so far, while the last of them are in
             the cache.
+        added_to
+            A field to which G * ε_p is added.
         """
-        return self._filtered(epsilon_p, np.asarray, result, taken_from, then)
+        return self._filtered(epsilon_p, np.asarray, result, taken_from, then, added_to)
 
     def spare_field(self) -> LocalField:
         """Return a field, shape (rows, ny), whose memory the next convolution may overwrite.
@@ -155,6 +158,7 @@ class Convolution:
         result: LocalField | None = None,
         taken_from: LocalField | None = None,
         then: RowsDone | None = None,
+        added_to: LocalField | None = None,
     ) -> LocalField:
         result = self.lattice.field() if result is None else result
         rows, rows_at_once = self.lattice.rows, len(self._row)
@@ -181,12 +185,13 @@ class Convolution:
             n = min(rows_at_once, rows - first)
             _unpack(self._row_hat, n, first, self._by_rows)
             self._back_along_y()
-            if taken_from is None:
-                result[first : first + n] = self._row[:n]
+            some, here = self._row[:n], slice(first, first + n)
+            if taken_from is not None:
+                np.subtract(taken_from[here], some, out=result[here])
+            elif added_to is not None:
+                np.add(added_to[here], some, out=result[here])
             else:
-                np.subtract(
-                    taken_from[first : first + n], self._row[:n], out=result[first : first + n]
-                )
+                result[here] = some
             if then is not None:
                 then(first + n)
         return result

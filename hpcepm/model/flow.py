@@ -9,7 +9,10 @@ from hpcepm.parallel.compiled import compiled, inlined
 from hpcepm.parallel.rows import LocalField
 
 from .distributions import quantile
-from .rng import FLOW, YIELDING, draw, first_words, uniform
+from .rng import DROPPED, FLOW, YIELDING, draw, first_words
+
+ALWAYS = -np.inf
+"""A limit that each stress is above."""
 
 
 class Flowing(NamedTuple):
@@ -20,16 +23,17 @@ class Flowing(NamedTuple):
     plastic: LocalField
     n_events: LocalField
     last_avalanche: LocalField
-    limit: LocalField  # |σ| above which a site is looked at: σ_c, or −1 where it is plastic
+    limit: LocalField  # |σ| above which a site is looked at: σ_c, or `ALWAYS` where it is plastic
     row: NDArray[np.int32]  # of my rows, their numbers in the lattice
-    found: NDArray[np.int64]  # (room_for_words(ny),): columns of such sites
+    found: NDArray[np.uint32]  # (room_for_words(ny),): columns of such sites
     drawn: NDArray[np.uint64]  # the same shape: the word that was drawn for each
     sums: NDArray[np.float64]  # (rows, 2): slips, and sites that turned plastic
+    above: NDArray[np.uint64]  # (ny,): 1 for such sites: of the width of what is compared
     renewal_kind: int
     renewal: NDArray[np.float64]
     seed: Any  # uint64
     realization: Any  # uint64
-    chances: NDArray[np.float64]  # (2,): of a step, that a site turns that is elastic, plastic
+    chances: NDArray[np.uint64]  # (2,): `words_below` that of a step to turn if elastic, if plastic
     slip_a_stress: float  # of a step
 
 
@@ -51,7 +55,7 @@ def flow(
     rows, ny = stress.shape
     found, drawn = sites.found, sites.drawn
     for i in range(rows):
-        n = _find(stress[i], sites.limit[i], now, found)
+        n = _find(stress[i], sites.limit[i], now, sites.above, found)
         first = np.int64(sites.row[i]) * ny
         first_words(first, found, n, step, FLOW, sites.seed, sites.realization, drawn)
         sites.sums[i, 1] = _turn(sites, i, n, segment)
@@ -60,25 +64,34 @@ def flow(
 
 @inlined
 def _find(
-    stress: NDArray[np.float64], limit: NDArray[np.float64], now: float, found: NDArray[np.int64]
+    stress: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    now: float,
+    above: NDArray[np.uint64],
+    found: NDArray[np.uint32],
 ) -> int:
     """Put the columns of a row where |σ| is above the limit into ``found``; return how many."""
-    n = 0
+    n = np.uint64(0)
+    for j in range(stress.size):
+        above[j] = abs(now + stress[j]) > limit[j]
     for j in range(stress.size):
         found[n] = j
-        n += abs(now + stress[j]) > limit[j]
-    return n
+        n += above[j]
+    return np.int64(n)  # type: ignore[return-value]
 
 
 @inlined
 def _turn(sites: Flowing, i: int, n: int, segment: int) -> int:
     """Let sites of a row turn; return how many turned plastic. Few turn: the branch is foreseen."""
-    turned = 0
+    turned, largest = 0, max(sites.chances[0], sites.chances[1])
     for k in range(n):
-        j = sites.found[k]
-        if uniform(sites.drawn[k]) < sites.chances[np.uint64(sites.plastic[i, j])]:
-            if sites.plastic[i, j]:
-                _turn_elastic(sites, i, j)
+        if sites.drawn[k] >> DROPPED < largest:
+            j = np.uint64(sites.found[k])
+            is_plastic = sites.limit[i, j] == ALWAYS
+            if sites.drawn[k] >> DROPPED >= sites.chances[np.uint64(is_plastic)]:
+                continue
+            if is_plastic:
+                _turn_elastic(sites, i, np.int64(j))
             else:
                 _turn_plastic(sites, i, j, segment)
                 turned += 1
@@ -97,9 +110,9 @@ def _slip(
     """Let the plastic sites of a row slip; return the sum. No branch: any of n may be plastic."""
     slipped = 0.0
     for k in range(n):
-        j = sites.found[k]
+        j = np.uint64(sites.found[k])
         slip = sites.slip_a_stress * (middle + (1.5 * stress[j] - 0.5 * before[j]))
-        slip = slip if sites.plastic[i, j] else 0.0
+        slip = slip if sites.limit[i, j] == ALWAYS else 0.0
         sites.epsilon_p[i, j] += slip
         slipped += slip
     return slipped
@@ -108,7 +121,7 @@ def _slip(
 @inlined
 def _turn_plastic(sites: Flowing, i: int, j: int, segment: int) -> None:
     sites.plastic[i, j] = 1
-    sites.limit[i, j] = -1.0
+    sites.limit[i, j] = ALWAYS
     sites.n_events[i, j] += 1
     sites.last_avalanche[i, j] = segment
 

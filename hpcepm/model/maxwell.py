@@ -25,12 +25,12 @@ from hpcepm.parallel.rows import Lattice
 from .clock import Clock, Maxwell
 from .clock.steps import Steps
 from .dynamics import STRAIN_CONTROL, Dynamics, NotFinite
-from .flow import Flowing, flow
+from .flow import ALWAYS, Flowing, flow
 from .glass import Glass
 from .loading import Loading, Sine
 from .loop import LoopExit
 from .oscillation import add_to_cycle
-from .rng import room_for_words
+from .rng import room_for_words, words_below
 from .state import State, by_name
 
 
@@ -85,16 +85,17 @@ class MaxwellSites(Dynamics):
             fields.plastic,
             fields.n_events,
             fields.last_avalanche,
-            np.where(fields.plastic, -1.0, fields.sigma_c),
+            np.where(fields.plastic, ALWAYS, fields.sigma_c),
             self.lattice.row_map.global_row,
-            np.zeros(room_for_words(ny), np.int64),
+            np.zeros(room_for_words(ny), np.uint32),
             np.zeros(room_for_words(ny), np.uint64),
             np.zeros((self.lattice.rows, 2)),
+            np.zeros(ny, np.uint64),
             glass.renewal.kind,
             glass.renewal.parameters,
             np.uint64(glass.seed),
             np.uint64(glass.realization),
-            -np.expm1([-step / clock.plastic, -step / clock.elastic]),
+            np.array([words_below(-np.expm1(-step / t)) for t in (clock.plastic, clock.elastic)]),
             step / (2 * glass.shear_modulus * clock.tau),
         )
 
@@ -108,17 +109,8 @@ class MaxwellSites(Dynamics):
 
     def _find_stress(self) -> None:
         """Set the stress that slips and preparation have left at each site. Collective."""
-        stress, initial, begun = self._stress, self.engine.initial_stress, 0
-
-        def add_initial(rows: int) -> None:
-            """Add what preparation left to rows that have just come, and are in the cache."""
-            nonlocal begun
-            if initial is not None:
-                stress[begun:rows] += initial[begun:rows]
-            begun = rows
-
-        slips = self.state.fields.epsilon_p
-        self.engine.convolution.stress_of(slips, stress, then=add_initial)
+        slips, prepared = self.state.fields.epsilon_p, self.engine.initial_stress
+        self.engine.convolution.stress_of(slips, self._stress, added_to=prepared)
 
     def shear(self, stop: float, steps: int = 2**62) -> LoopExit:
         """Go on in time; see `Dynamics.shear`. Collective.

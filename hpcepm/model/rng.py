@@ -44,6 +44,9 @@ _ROUNDS = 10
 _HALF_SPACING = 2.0**-53
 _BELOW_ONE = 1 - 2.0**-53
 
+DROPPED = np.uint64(11)
+"""The last bits of a word, which `uniform` does not see."""
+
 
 @generated(lambda a, b: np.uint64(int(a) * int(b) >> 64))
 def _high_word(typing_context: Any, a: Any, b: Any) -> Any:
@@ -152,7 +155,22 @@ def uniform(word: int) -> float:
     Points in the upper half are rounded to even. The last would be rounded to 1, where quantiles
     are infinite: it is the double below 1.
     """
-    return min(float((np.uint64(word) >> np.uint64(11)) + 0.5) * _HALF_SPACING, _BELOW_ONE)
+    return min(float((np.uint64(word) >> DROPPED) + 0.5) * _HALF_SPACING, _BELOW_ONE)
+
+
+def words_below(chance: float) -> np.uint64:
+    """Return how many words without the bits that are `DROPPED` have a `uniform` below a chance.
+
+    So ``word >> DROPPED`` is less than this if and only if ``uniform(word) < chance``.
+    """
+    low, high = 0, 2**53
+    while low < high:
+        middle = (low + high) // 2
+        if uniform(np.uint64(middle) << DROPPED) < chance:
+            low = middle + 1
+        else:
+            high = middle
+    return np.uint64(low)
 
 
 @compiled

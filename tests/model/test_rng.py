@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hpcepm.model.rng import (
+    DROPPED,
     FLOW,
     INITIAL_STRESS,
     YIELDING,
@@ -12,6 +13,7 @@ from hpcepm.model.rng import (
     philox,
     room_for_words,
     uniform,
+    words_below,
 )
 
 ONES = 2**64 - 1
@@ -71,3 +73,12 @@ def test_words_of_many_sites_are_those_of_each(n: int) -> None:
         for site in sites[:n].tolist()
     ]
     assert words[:n].tolist() == one_by_one
+
+
+@pytest.mark.parametrize("chance", [0.0, 1e-18, 2.0**-54, 0.00995, 0.5, 1 - 2.0**-53, 1.0])
+def test_words_below_a_chance_are_those_whose_deviate_is(chance: float) -> None:
+    n = int(words_below(chance))
+    near = {0, 1, 2**53 - 1, *(m for m in (n - 2, n - 1, n, n + 1) if 0 <= m < 2**53)}
+    for m in near:
+        word = (np.uint64(m) << DROPPED) + np.uint64(5)
+        assert (m < n) == (uniform(word) < chance)
