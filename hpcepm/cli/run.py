@@ -62,13 +62,8 @@ def run_on(
     ``limit`` is that of a job of which this run is a part.
     """
     read = directory = progress = deadline = refused = None
-    memory, problem = world.memory(), None
-    try:
-        for path in options.plugin:
-            load_plugin(path)
-    except InputError as error:
-        problem = str(error)
-    if (problem := world.first_not_none(problem)) is not None:
+    memory = world.memory()
+    if (problem := _load(options.plugin, world)) is not None:
         return complain(world.rank, f"{problem}\nhpcepm: nothing was written", WRONG_INPUT)
     if world.is_root:
         try:
@@ -115,6 +110,17 @@ def run_on(
     if options.plot and progress is not None:
         progress.say([f"  picture   {_picture_of(read.settings.output.directory)}"])
     return REACHED
+
+
+def _load(plugins: list[str], world: Ranks) -> str | None:
+    """Load plug-ins; return what is wrong with one, on any rank. Collective."""
+    problem = None
+    try:
+        for path in plugins:
+            load_plugin(path)
+    except InputError as error:
+        problem = str(error)
+    return world.first_not_none(problem)
 
 
 def _meant(name: str) -> str | None:
