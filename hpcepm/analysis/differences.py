@@ -19,10 +19,12 @@ LONGEST: Final = 40
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return an input with the paths of its keys as keys: ``slip.c0``."""
+    """Return an input with the paths of its keys as keys: ``slip.c0``, ``loading.0.hold``."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            found |= flat({f"{key}.{k}": one for k, one in enumerate(value)}, prefix)
+        elif isinstance(value, Mapping):
             found |= flat(value, f"{prefix}{key}.")
         else:
             found[f"{prefix}{key}"] = value

@@ -127,8 +127,9 @@ def test_names_of_runs(many: Path, three: list[str], tmp_path: Path) -> None:
         assert labels([c, run, run])[1] == "slip.c0 0.0276 (run)"
         assert directories([a, c]) == ["a/copy", "c/copy"]
         assert order_of([a, c]) == [0.0276, 0.05] and order_of([a, a]) is None
-    known = {"a": {"b": {"c": 1}}, "loading": [{"target": 1}]}
-    assert flat(known) == {"a.b.c": 1, "loading": [{"target": 1}]}
+    known = {"a": {"b": {"c": 1}}, "loading": [{"target": 1}, {"hold": 3.0}], "shape": [6, 4]}
+    keys = {"a.b.c": 1, "loading.0.target": 1, "loading.1.hold": 3.0, "shape": [6, 4]}
+    assert flat(known) == keys, "as --set and sweeps write them"
     assert [worded(v) for v in (None, [64, 32], 0.03, True, "GQ")] == [
         "–",
         "64 × 32",
@@ -136,4 +137,10 @@ def test_names_of_runs(many: Path, three: list[str], tmp_path: Path) -> None:
         "true",
         "GQ",
     ]
+    ahead = {"control": "strain", "target": 0.3, "rate": None, "hold": 0.0}
+    paths = [[ahead, ahead | {"target": back}] for back in (0.1, 0.05)]
+    pair = [other(many, tmp_path / f"back-{k}", 0.0, loading=path) for k, path in enumerate(paths)]
+    with open_run(pair[0]) as a, open_run(pair[1]) as c:
+        assert labels([a, c]) == ["loading.1.target 0.1", "loading.1.target 0.05"]
+        assert order_of([a, c]) == [0.1, 0.05]
     assert worded([{"target": 0.1}, {"target": 0}]) == "[{target: 0.1}, {target: 0}]"
