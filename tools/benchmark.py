@@ -125,7 +125,8 @@ def seconds_to_start() -> float:
     """Return the seconds that a run of a few steps takes in all, once it is compiled."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.yaml"
-        path.write_text("lattice: {shape: [64, 64]}\nloading: {target: 0.001}\n")
+        records = "output: {observables: {every: 0.001}}"
+        path.write_text(f"lattice: {{shape: [64, 64]}}\nloading: {{target: 0.001}}\n{records}\n")
         command = [sys.executable, "-m", "hpcepm", str(path), "--quiet", "--output"]
         times = []
         for k in range(4):
