@@ -18,7 +18,7 @@ from hpcepm.parallel.rows import Lattice
 from tools.bench_worker import glass, seconds_a_call
 
 ROUNDS = 7
-UNTIL = 200
+UNTIL = 1000
 """Steps before it is measured."""
 
 
@@ -29,7 +29,7 @@ def measured(n: int, clock: Maxwell, rate: float) -> dict[str, Any]:
     dynamics = MaxwellSites(lattice, glass(), "spectral", loading=loading, clock=clock)
     dynamics.shear(1e6, UNTIL)
     slips, result = dynamics.state.fields.epsilon_p, lattice.field()
-    steps = max(3, UNTIL * 64 // n // 4)
+    steps = max(3, 50 * 64 // n)
     pairs = []
     for _ in range(ROUNDS):
         step = seconds_a_call(lambda: dynamics.shear(1e6, steps), 1) / steps
