@@ -29,30 +29,27 @@ class Cadence(NamedTuple):
         multiples = math.inf if every is None else every, content.get("of", "strain")
         return cls(*multiples, tuple(at), content.get("per_decade", 0), content.get("from", 1.0))
 
-    def around(self, value: float) -> tuple[float, float]:
-        """Return the marks before and after a value; if it is one, those beside it.
+    def around(self, value: float, near: float = 0.0) -> tuple[float, float]:
+        """Return the marks before and after a value; those ``near`` it are the value itself.
 
         Marks are multiples; or, of the time since a segment began, so many per decade.
         """
         if self.per_decade:
-            return self._in_decades(value)
-        k, near = round(value / self.every), min(SAME_STRAIN, 1e-3 * self.every)
-        if self.of == "time":
-            near = max(near, ROUNDING_OF_TIME * abs(value))
-        if abs(value - k * self.every) <= near:
-            return (k - 1) * self.every, (k + 1) * self.every
-        k = math.floor(value / self.every)
-        return k * self.every, (k + 1) * self.every
+            return self._in_decades(value, max(near, SAME_STRAIN * value))
+        near = max(near, min(SAME_STRAIN, 1e-3 * self.every))
+        before, after = (value - near) / self.every, (value + near) / self.every
+        return (math.ceil(before) - 1) * self.every, (math.floor(after) + 1) * self.every
 
-    def _in_decades(self, value: float) -> tuple[float, float]:
+    def _in_decades(self, value: float, near: float) -> tuple[float, float]:
         """Return the marks of decades around a time; −∞ is before the first."""
-        if value < self.first * (1 - SAME_STRAIN):
-            return -math.inf, self._mark(0)
+        return self._mark(self._last(value - near)), self._mark(self._last(value + near) + 1)
+
+    def _last(self, value: float) -> int:
+        """Return the number of the last mark of decades up to a value; −1 if there is none."""
+        if value < self.first:
+            return -1
         k = round(self.per_decade * math.log10(value / self.first))
-        if abs(value - self._mark(k)) <= SAME_STRAIN * value:
-            return self._mark(k - 1), self._mark(k + 1)
-        k -= self._mark(k) > value
-        return self._mark(k), self._mark(k + 1)
+        return k - (self._mark(k) > value)
 
     def _mark(self, k: int) -> float:
         """Return a mark of decades; always computed so, it has the same bits everywhere."""
@@ -71,7 +68,7 @@ class SavePoint(NamedTuple):
 MOST_TURNS: Final = 1_000_000
 
 ROUNDING_OF_TIME: Final = 2.0**-50
-"""Times that differ by such a part of them are one."""
+"""Times since the run began that differ by such a part of them are one."""
 
 
 def is_known(settings: Mapping[str, Any]) -> bool:

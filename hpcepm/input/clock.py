@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pydantic_core import InitErrorDetails, ValidationError
 
+from hpcepm.layout import SAME_STRAIN
 from hpcepm.model.loading import Extremal, Loading, Sine
 
 from .problems import Path, did_you_mean, shown
@@ -142,5 +143,22 @@ def times_of(loading: Loading) -> list[float]:
 
 def time_of(loading: Loading) -> float:
     """Return how long a loading lasts at the most, in time, as far as that is known beforehand."""
-    total = sum(times_of(loading))
-    return min(total, loading.until.time or total)
+    time = 0.0
+    for number, lasts in enumerate(times_of(loading)):
+        until = loading.rules(number).time
+        time = time + lasts if until is None else min(time + lasts, max(time, until))
+    return time
+
+
+def check_whole(loading: Loading, longest: float) -> None:
+    """Refuse a loading that lasts too long for a clock, all in all.
+
+    Raises
+    ------
+    ValueError
+        With how long.
+    """
+    time = time_of(loading)
+    if time > longest * (1 + SAME_STRAIN):
+        said = f"all of it lasts {time:g}, more than {MOST_UNITS:g} units of the clock"
+        raise ValueError(f"{said}; give {longest:g} or less")

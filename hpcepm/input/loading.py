@@ -24,7 +24,7 @@ from hpcepm.model.loading.path import Turn
 from hpcepm.model.registry import Positive, Time
 from hpcepm.schedule import MOST_TURNS
 
-from .clock import MOST_UNITS, check_time, without_clock
+from .clock import MOST_UNITS, check_time, check_whole, without_clock
 from .problems import shown
 from .sections import Choice, Section, keys_of, located, problem_at
 
@@ -129,13 +129,12 @@ class LoadingChoice(Choice):
             raise ValidationError.from_exception_data(self.key, wrong)
         made = self.read(value, longest)
         parts = made.parts if isinstance(made, Path) else (made,)
-        if (
-            longest is not None
-            and longest < inf
-            and not any(part.hold or part.rate for part in parts)
-        ):
+        if longest is None or longest == inf:
+            return made
+        if not any(part.hold or part.rate for part in parts):
             said = "time never passes: give a rate, as in {target: 0.3, rate: 1e-4}, or hold"
             raise ValueError(f"{said}, for how long")
+        check_whole(made, longest)
         return made
 
     def read(self, value: Any, longest: float | None = None) -> Any:

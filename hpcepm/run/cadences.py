@@ -70,8 +70,8 @@ class Cadences:
         for cadence, last in ((self.records, macro.recorded), (self.snapshots, macro.snapped)):
             if cadence is not None and cadence.of == "time":
                 begun = timing.begun if cadence.per_decade else 0.0
-                mark = begun + cadence.around(float(last) - begun)[1]
-                if not abs(mark - end) <= ROUNDING_OF_TIME * mark:  # then the end has the record
+                mark = begun + cadence.around(float(last) - begun, _rounding(float(last)))[1]
+                if not abs(mark - end) <= _rounding(mark):  # then the end has the record
                     stop = min(stop, mark)
         timing.stop_at(stop)
 
@@ -110,7 +110,9 @@ class Cadences:
                 is_due |= over and counts(cadence, int(macro.segment), in_cycle, n)
             elif cadence is not None:
                 begun = dynamics.timing.begun if cadence.per_decade else 0.0
-                before, after = cadence.around(float(macro[name]) - begun)
+                last = float(macro[name])
+                near = _rounding(last) if cadence.of == "time" else 0.0
+                before, after = cadence.around(last - begun, near)
                 value = _rounded(now[cadence.of] - begun, begun, before, after)
                 is_due |= over or not before < value < after
                 if is_due:
@@ -126,7 +128,12 @@ class Cadences:
         return found._replace(record=True, snapshot=self.snapshots is not None, ended=RECURRENCE)
 
 
+def _rounding(time: float) -> float:
+    """Return what is left open of a time since the run began: a mark so near it is that time."""
+    return ROUNDING_OF_TIME * abs(time)
+
+
 def _rounded(value: float, begun: float, *marks: float) -> float:
     """Return a value since ``begun``, or the mark that it differs from by rounding only."""
-    close = max(1e-3 * SAME_STRAIN * max(1.0, abs(value)), ROUNDING_OF_TIME * abs(begun + value))
+    close = max(1e-3 * SAME_STRAIN * max(1.0, abs(value)), _rounding(begun + value))
     return next((mark for mark in marks if abs(value - mark) <= close), value)

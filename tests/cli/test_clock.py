@@ -114,6 +114,17 @@ WRONG: Final = [
         "1e+16 is more than 1e+15 units of the clock; give 1e+15 or less",
     ),
     (
+        f"{LISTED}[{{target: 1, hold: 6.0e14}}, {{hold: 6.0e14}}]",
+        "3:10 loading",
+        "all of it lasts 1.2e+15, more than 1e+15 units of the clock; give 1e+15 or less",
+    ),
+    (
+        "clock: {type: thermal, temperature: 1, attempt_time: 0.001}\n"
+        "loading: {target: 10, rate: 1.0e-12}",
+        "3:10 loading",
+        "all of it lasts 1e+13, more than 1e+15 units of the clock; give 1e+12 or less",
+    ),
+    (
         f"{CLOCK}yielding: {{order: weakest}}\nloading: {{target: 1, hold: 1}}",
         "3:19 yielding.order",
         "one site yields at a time; leave it out",
@@ -243,11 +254,21 @@ def test_marks_of_decades(per_decade: int, first: float) -> None:
                 assert cadence.around(near) == (marks[k - 1], after)
 
 
+def test_marks_that_a_time_cannot_tell_apart() -> None:
+    """At 1e15 a float64 has eighths: a mark must be ahead of where the run is, or it stands."""
+    for cadence in (Cadence(float("inf"), "time", (), 10), Cadence(0.01, "time")):
+        for value in (0.0, 1.0, 1.25, 1.5, 7.875):
+            before, after = cadence.around(value, 0.875)
+            assert before < value - 0.875
+            assert after > value + 0.875
+            assert cadence.around(after - 0.876, 0.875)[1] <= after
+
+
 def test_multiples_of_large_times() -> None:
     cadence = Cadence(0.1, "time")
     time = 123456789 * 0.1
     for near in (time, time + 2e-9):  # what is left of it in float64
-        assert cadence.around(near) == (123456788 * 0.1, 123456790 * 0.1)
+        assert cadence.around(near, 1e-8) == (123456788 * 0.1, 123456790 * 0.1)
     assert cadence.around(time + 0.05) == (time, 123456790 * 0.1)
 
 

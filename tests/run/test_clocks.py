@@ -224,3 +224,21 @@ def test_a_load_that_begins_to_move_does_not_look_back() -> None:
     time = tree["observables"]["time"].values.ravel()
     assert time[-1] == 1.0e6 + 200 and (np.diff(time) >= 0).all()
     assert (np.diff(tree["avalanches"]["time"].values) >= 0).all()
+
+
+def test_late_in_time_marks_that_are_one_number_do_not_hold_a_run_up(tmp_path: Path) -> None:
+    """At 4e14 the marks 1.26 and 1.58 of a new segment lie between two numbers of 8 bytes."""
+    loading = [{"target": 0.1}, {"hold": 4e14}, {"hold": 4e14}]
+    settings = {
+        "lattice": {"shape": [8, 8]},
+        "clock": {"thermal": {"temperature": 0.004}},
+        "loading": loading,
+        "output": {"observables": {"of": "time", "per_decade": 10}, "fields": None},
+    }
+    time = datasets(made(tmp_path, settings) / "run.h5")["observables/time"][0]
+    assert time[-1] == 8e14 and (time == 4e14).any()
+    late = time[time > 4e14] - 4e14
+    assert (np.diff(late) > 0).all()
+    marks = 10 ** (np.arange(147) / 10)
+    assert 140 < late.size <= 148 and late[-1] == 4e14
+    assert (np.abs(late[:-1, None] - marks).min(axis=1) <= 0.5).all()

@@ -1,7 +1,7 @@
 """What begins an avalanche: the load that reaches the weakest site, or a point in time."""
 
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,16 @@ from hpcepm.parallel.exchange import EventExchange, exchange_minimum
 
 from .search import first_to_yield, load_when, note_pace, restore
 from .table import ALWAYS, Poisson
-from .times import as_number, earlier, later
+from .times import LONGEST, as_number, earlier, later
 
 OPENED, REACHED, NOT_FINITE = range(3)
 """An avalanche begins; a stop comes first; a NaN came up in the search."""
 
-
-ALONE = 4.0
+ALONE: Final = 4.0
 """So many times as far as several ranks does one look ahead: it waits for no other."""
+
+FARTHEST: Final = LONGEST / 2
+"""Units of time that ranks look ahead at the most: a double has them all."""
 
 
 class Still(NamedTuple):
@@ -237,23 +239,33 @@ def _first_of_all(
     begun, begun_fraction = clock.time[0].whole, clock.time[0].fraction
     window = clock.pace[0] if several else ALONE * clock.pace[0]
     while True:
-        whole, fraction = later(begun, begun_fraction, 2.0 * window)
+        whole, fraction = later(begun, begun_fraction, min(2.0 * window, FARTHEST))
         if far or not earlier(whole, fraction, stop_whole, stop_fraction):
             whole, fraction = stop_whole, stop_fraction
         whole, fraction, number, strength = first_to_yield(
             clock, engine, loading, fields, macro, parameters, whole, fraction, several
         )
-        own, own_fraction, mine = whole, fraction, number
-        first, _ = exchange_minimum(exchange, float(own), 0)
-        whole = int(first)
-        least = own_fraction if own == whole else np.inf
-        fraction, number = exchange_minimum(exchange, least, mine)
-        is_mine = own == whole and own_fraction == fraction and mine == number
-        strength, _ = exchange_minimum(exchange, strength if is_mine else ALWAYS, 0)
-        restore(clock, whole, fraction)
+        if several:
+            whole, fraction, number, strength = _least_of_ranks(
+                exchange, begun, whole, fraction, number, strength
+            )
+            restore(clock, whole, fraction)
         if number >= 0 or not earlier(whole, fraction, stop_whole, stop_fraction):
             return whole, fraction, number, strength
         begun, begun_fraction, window = whole, fraction, 2.0 * window
+
+
+@inlined
+def _least_of_ranks(
+    exchange: EventExchange, begun: int, whole: int, fraction: float, number: int, strength: float
+) -> tuple[int, float, int, float]:
+    """Return the first point of all ranks, which looked ahead from ``begun`` on. Collective."""
+    passed, _ = exchange_minimum(exchange, float(whole - begun), 0)
+    first = begun + int(passed)
+    least, its = exchange_minimum(exchange, fraction if whole == first else np.inf, number)
+    is_mine = whole == first and fraction == least and number == its
+    strength, _ = exchange_minimum(exchange, strength if is_mine else ALWAYS, 0)
+    return first, least, its, strength
 
 
 @bind(note_events, Poisson)
