@@ -76,8 +76,9 @@ def why(settings: Input, ranks: int, idle: int) -> str:
     of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}; {idle} of {allowed} processors are idle"
     if settings.realizations > 1:
         return f"{of_ranks}, for {settings.realizations} realizations. -n takes another"
-    costs = [(n, sum(event_us((nx, ny), engine, n).values())) for n in sorted({1, ranks, idle})]
-    told = ", ".join(f"{us:.2g} µs on {n}" for n, us in costs)
+    clocked = settings.clock is not None
+    costs = {n: event_us((nx, ny), engine, n, clocked=clocked) for n in sorted({1, ranks, idle})}
+    told = ", ".join(f"{sum(us.values()):.2g} µs on {n}" for n, us in costs.items())
     return f"{of_ranks}. Estimated for an event, by number of ranks: {told}. -n takes another"
 
 
@@ -96,7 +97,8 @@ def choose(arguments: list[str]) -> int:
     idle = processors.count()
     (nx, ny), asked = settings.lattice.shape, settings.ranks_per_realization
     engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
-    ranks = fastest_ranks((nx, ny), engine, idle, settings.realizations, asked)
+    clocked = settings.clock is not None
+    ranks = fastest_ranks((nx, ny), engine, idle, settings.realizations, asked, clocked)
     if not options.quiet:
         write(f"tools/run: {why(settings, ranks, idle)}\n", sys.stderr)
     return ranks

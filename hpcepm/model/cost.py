@@ -43,6 +43,12 @@ LOOK_UP_NS: Final = {17: 0.45, 19: 0.65, 21: 0.85, 23: 0.9, 25: 2.3, 27: 4.0, 29
 CHUNK: Final = 1024  # look-ups that a rank takes at once
 MOST_PENDING: Final = 65535  # events: those of `hpcepm.model.state`
 
+# Of clocks; fitted to one rank and two, N = 64 to 1024 (docs/performance.md)
+POINTS_US: Final = 2.2  # an event: points that are tried, sites that are looked at
+POINTS_SHARED: Final = 0.8  # of it, what ranks share: each tries points that come too late
+EARLIEST_NS: Final = 6.0  # a row and event: who is the earliest, and where its tables lie
+CLOCK_EXCHANGES: Final = 4.0  # an event: its time, fraction, strength and slip
+
 # Of several ranks
 EXCHANGES: Final = 1.45  # a step: its events; the weakest site; that an avalanche has ended
 EXCHANGE_US: Final = 0.23  # on two ranks of a node, and for each doubling of them
@@ -79,7 +85,9 @@ def events_per_step(n_sites: int) -> float:
     return 0.40 * n_sites**0.225
 
 
-def event_us(shape: Shape, engine: str, ranks: int = 1, nodes: int = 1) -> dict[str, float]:
+def event_us(
+    shape: Shape, engine: str, ranks: int = 1, nodes: int = 1, clocked: bool = False
+) -> dict[str, float]:
     """Return what an event takes in steady flow, by part, in µs.
 
     Parameters
@@ -90,13 +98,19 @@ def event_us(shape: Shape, engine: str, ranks: int = 1, nodes: int = 1) -> dict[
         ``"direct"``, ``"lazy"`` or ``"spectral"``.
     ranks, nodes
         How many ranks in all, each with a core of its own, and on how many nodes.
+    clocked
+        Whether a clock says who yields: then each event is a step.
     """
-    events = events_per_step(shape[0] * shape[1])
+    events = 1.0 if clocked else events_per_step(shape[0] * shape[1])
+    exchanges = CLOCK_EXCHANGES if clocked else EXCHANGES
     parts = {
         "draws": DRAW_US * busiest(events, ranks) / events,
         "lists": EVENT_US + STEP_US / events,
-        "exchange": EXCHANGES * exchange_us(ranks, nodes) / events,
+        "exchange": exchanges * exchange_us(ranks, nodes) / events,
     }
+    if clocked:
+        own = 1 - POINTS_SHARED + POINTS_SHARED / ranks
+        parts["points"] = POINTS_US * own + EARLIEST_NS * _rows(shape, ranks) / 1000
     if engine == "direct":
         rows = _rows(shape, ranks)
         return parts | {"direct": rows * (DIRECT_NS * shape[1] + DIRECT_ROW_NS) / 1000}
@@ -107,7 +121,7 @@ def event_us(shape: Shape, engine: str, ranks: int = 1, nodes: int = 1) -> dict[
 
 def _lazy_us(shape: Shape, ranks: int, nodes: int, events: float) -> dict[str, float]:
     """Return what only the lazy engine does."""
-    block, pending = strip_height(shape), events_between_convolutions(shape)
+    block, pending = strip_height(shape), events_between_convolutions(shape, events)
     blocks = ceil(_rows(shape, ranks) / block) * ceil(shape[1] / block)
     opened = busiest(BLOCKS_OPENED * events, ranks) / events
     return {
@@ -135,7 +149,7 @@ def _sums_us(shape: Shape, ranks: int, nodes: int, events: float) -> float:
     """Return what the sums take on the node that has most of them: no other node adds them up."""
     sweeps, summed = SWEEPS / events, SITES_SUMMED * events
     uneven = busiest(summed, nodes) * nodes / summed
-    look_ups = LOOK_UPS * events_between_convolutions(shape)
+    look_ups = LOOK_UPS * events_between_convolutions(shape, events)
     us = look_ups * look_up_ns(shape) / 1000 / ranks * uneven
     if ranks == nodes:
         return us

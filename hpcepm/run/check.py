@@ -27,7 +27,8 @@ def fastest(settings: Input) -> int:
     (nx, ny), n = settings.lattice.shape, settings.realizations
     engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
     cores, asked = len(allowed_processors()), settings.ranks_per_realization
-    return sharing.fastest_ranks((nx, ny), engine, cores, n, asked)
+    clocked = settings.clock is not None
+    return sharing.fastest_ranks((nx, ny), engine, cores, n, asked, clocked)
 
 
 def report(read: ReadInput, found: Forecast) -> list[str]:
@@ -119,7 +120,8 @@ def all_warnings(read: ReadInput, found: Forecast) -> list[str]:
     """Return what a user should think over: the input, and the number of ranks."""
     team, shape, said = found.team, found.trials.shape, warnings_of(read)
     engine, here = found.engine.engine, len(allowed_processors())
-    said += sharing.warnings(team.sharing, team.idle, False, shape, engine, team.nodes)
+    clocked = found.trials.clocked
+    said += sharing.warnings(team.sharing, team.idle, False, shape, engine, team.nodes, clocked)
     if team.nodes == 1 and team.ranks > here:
         said.append(f"-n {team.ranks}: here are {here} processors: the others would have none")
     needed, there = sum(found.memory.values()), bytes_of_this_machine()

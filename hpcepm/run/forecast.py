@@ -225,13 +225,14 @@ def _event_us(read: ReadInput, trials: Trials, engine: str, team: Team) -> Range
 def event_us_of(trials: Trials, engine: str, team: Team) -> Range:
     """Return what an event takes on the ranks that share a realization, in µs."""
     nodes = min(team.nodes, team.sharing)
-    model = sum(event_us(trials.shape, engine, team.sharing, nodes).values())
+    clocked = trials.clocked
+    model = sum(event_us(trials.shape, engine, team.sharing, nodes, clocked).values())
     counting = [
         one
         for one in trials.rehearsals
         if one.engine == engine and one.event_us > 0 and one.seconds > LEAST_SECONDS
     ]
-    factors = [one.event_us / _by_model(one) for one in counting]
+    factors = [one.event_us / _by_model(one, clocked) for one in counting]
     itself = trials.rehearsals[-1].shape == trials.shape
     noise = NOISE + (0.0 if itself else UNTRIED) + (UNTRIED if team.nodes > 1 else 0.0)
     if not factors:
@@ -240,25 +241,25 @@ def event_us_of(trials: Trials, engine: str, team: Team) -> Range:
     if itself and trials.rehearsals[-1].complete:
         return Range.about(own * model, noise)
     if len(counting) > 1 and counting[-1].shape == trials.shape:
-        own = factors[-1] = _to_the_end(*counting[-2:])
+        own = factors[-1] = _to_the_end(counting[-2], counting[-1], clocked)
     likely = (own * factors[-2 if len(factors) > 1 else -1]) ** 0.5
     low, high = min(factors[-3:]) / (1 + noise), max(factors[-3:]) * (1 + noise)
     return Range(likely * model, low * model, high * model)
 
 
-def _by_model(one: Rehearsal) -> float:
-    return sum(event_us(one.shape, one.engine).values())
+def _by_model(one: Rehearsal, clocked: bool) -> float:
+    return sum(event_us(one.shape, one.engine, clocked=clocked).values())
 
 
-def _to_the_end(before: Rehearsal, last: Rehearsal) -> float:
+def _to_the_end(before: Rehearsal, last: Rehearsal, clocked: bool) -> float:
     """Return what an event takes to the end, over the model, where the last did not come so far.
 
     It is dearer than one of the lattice before as the first events of both tell.
     """
-    first = before.first_event_us(last.events / last.n_sites) / _by_model(before)
+    first = before.first_event_us(last.events / last.n_sites) / _by_model(before, clocked)
     own, whole = last.first_event_us(last.events / last.n_sites), before.event_us
-    dearer = own / _by_model(last) / first
-    return (dearer if dearer > 0 else 1.0) * whole / _by_model(before)
+    dearer = own / _by_model(last, clocked) / first
+    return (dearer if dearer > 0 else 1.0) * whole / _by_model(before, clocked)
 
 
 def _counts(settings: Input, trials: Trials, events: Range | None) -> Counts:

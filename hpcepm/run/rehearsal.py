@@ -160,6 +160,8 @@ class Trials(NamedTuple):
         This process, its step loop compiled, without a lattice.
     lattice_bytes
         What the lattice takes besides, on all ranks that share it.
+    clocked
+        Whether there is a clock.
     """
 
     shape: Shape
@@ -169,6 +171,7 @@ class Trials(NamedTuple):
     seconds_to_load: float
     program: Program
     lattice_bytes: int
+    clocked: bool = False
 
 
 def try_out(read: ReadInput, own: Ranks, seconds: float) -> Trials:
@@ -197,8 +200,8 @@ def try_out(read: ReadInput, own: Ranks, seconds: float) -> Trials:
     records, snapshots = (rows_in_time(one, loading) for one in (output.observables, output.fields))
     if plan.record_strains is not None:
         records, snapshots = len(plan.records), len(plan.snapshots)
-    snapshots = snapshots if plan.field_names else 0
-    return Trials(shape, rehearsals, records, snapshots, loaded, program, lattice)
+    snapshots, clocked = snapshots if plan.field_names else 0, settings.clock is not None
+    return Trials(shape, rehearsals, records, snapshots, loaded, program, lattice, clocked)
 
 
 def _load(read: ReadInput, own: Ranks, shapes: Sequence[Shape]) -> tuple[Program, float]:

@@ -374,5 +374,5 @@ def too_many_ranks(run: "Run") -> list[str]:
     """Return what a user should know of the number of ranks. On rank 0."""
     groups, nodes = run.groups, run.group.exchange.messages.size
     idle = run.world.size - groups.n_ranks
-    engine = run.choice.engine
-    return sharing.warnings(run.group.size, idle, groups.crowded, run.plan.shape, engine, nodes)
+    engine, size, shape = run.choice.engine, run.group.size, run.plan.shape
+    return sharing.warnings(size, idle, groups.crowded, shape, engine, nodes, run.plan.clock)

@@ -51,7 +51,13 @@ WORTH_A_WORD: Final = 1.2
 
 
 def warnings(
-    sharing: int, idle: int, crowded: bool, shape: Shape, engine: str, nodes: int
+    sharing: int,
+    idle: int,
+    crowded: bool,
+    shape: Shape,
+    engine: str,
+    nodes: int,
+    clocked: bool = False,
 ) -> list[str]:
     """Return what a user should know of the number of ranks.
 
@@ -61,8 +67,8 @@ def warnings(
         How many ranks share a realization.
     idle, crowded
         How many others have nothing to do, and whether that is for want of processors.
-    shape, engine, nodes
-        The lattice, its engine, and on how many nodes the ranks are.
+    shape, engine, nodes, clocked
+        The lattice, its engine, on how many nodes the ranks are, and whether there is a clock.
     """
     said = []
     if idle > 0:
@@ -76,7 +82,9 @@ def warnings(
             f"{idle} {have} nothing to do: {why} "
             "(ranks_per_realization in the input gives them work, and takes longer)"
         )
-    costs = {n: sum(event_us(shape, engine, n).values()) for n in range(1, sharing + 1)}
+    costs = {
+        n: sum(event_us(shape, engine, n, clocked=clocked).values()) for n in range(1, sharing + 1)
+    }
     best = min(costs, key=lambda n: costs[n])
     if nodes == 1 and costs[sharing] > WORTH_A_WORD * costs[best]:
         said.append(
@@ -87,7 +95,12 @@ def warnings(
 
 
 def fastest_ranks(
-    shape: Shape, engine: str, cores: int, realizations: int = 1, asked: int | str = "auto"
+    shape: Shape,
+    engine: str,
+    cores: int,
+    realizations: int = 1,
+    asked: int | str = "auto",
+    clocked: bool = False,
 ) -> int:
     """Return on how many ranks a run ends first, by the model of `hpcepm.model.cost`.
 
@@ -99,13 +112,16 @@ def fastest_ranks(
         How many idle cores one machine has.
     realizations, asked
         How many there are, and the input's ``ranks_per_realization``.
+    clocked
+        Whether there is a clock.
     """
 
     def duration(ranks: int) -> float:
         groups, n_working = groups_of_ranks([False] * ranks, asked, realizations, shape)
         turns = max(1.0, realizations / n_working)
         sizes = {len(group) for group in groups[:n_working]}
-        return turns * max(sum(event_us(shape, engine, size).values()) for size in sizes)
+        costs = (event_us(shape, engine, size, clocked=clocked) for size in sizes)
+        return turns * max(sum(parts.values()) for parts in costs)
 
     durations = {ranks: duration(ranks) for ranks in range(1, cores + 1)}
     near = NEAR * min(durations.values())

@@ -19,8 +19,10 @@ from tests.model.test_dynamics import glass
 SHAPES = [(2, 2), (3, 50), (64, 64), (31, 200), (1024, 512), (16, 4096), (16384, 16384)]
 
 
-def us(n: int, ranks: int = 1, nodes: int = 1, engine: str = "lazy") -> float:
-    return sum(event_us((n, n), engine, ranks, nodes).values())
+def us(
+    n: int, ranks: int = 1, nodes: int = 1, engine: str = "lazy", clocked: bool = False
+) -> float:
+    return sum(event_us((n, n), engine, ranks, nodes, clocked).values())
 
 
 def test_it_needs_neither_mpi_nor_the_compiler() -> None:
@@ -33,9 +35,11 @@ def test_it_needs_neither_mpi_nor_the_compiler() -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_any_lattice_on_any_ranks(shape: tuple[int, int], engine: str) -> None:
     for ranks, nodes in ((1, 1), (2, 1), (2, 2), (7, 1), (1024, 16)):
-        parts = event_us(shape, engine, ranks, nodes)
-        assert all(np.isfinite(part) and part >= 0 for part in parts.values())
-        assert (parts["exchange"] > 0) == (ranks > 1)
+        for clocked in (False, True):
+            parts = event_us(shape, engine, ranks, nodes, clocked)
+            assert all(np.isfinite(part) and part >= 0 for part in parts.values())
+            assert (parts["exchange"] > 0) == (ranks > 1)
+            assert ("points" in parts) == clocked
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,20 @@ def test_any_lattice_on_any_ranks(shape: tuple[int, int], engine: str) -> None:
 )
 def test_two_ranks_against_one_as_measured(n: int, least: float, most: float) -> None:
     assert least < us(n) / us(n, 2) < most
+
+
+@pytest.mark.parametrize(
+    ("n", "least", "most"), [(64, 0.75, 1.1), (128, 0.9, 1.15), (256, 1.1, 1.4), (512, 1.15, 1.5)]
+)
+def test_two_ranks_against_one_with_a_clock_as_measured(n: int, least: float, most: float) -> None:
+    assert least < us(n, clocked=True) / us(n, 2, clocked=True) < most
+
+
+def test_with_a_clock_other_numbers_of_ranks_are_the_fastest() -> None:
+    """Ranks share the points that are tried, which cost more than a small lattice does."""
+    assert fastest_ranks((32, 32), "direct", 2) == 1
+    assert fastest_ranks((32, 32), "direct", 2, clocked=True) == 2
+    assert [fastest_ranks((n, n), "lazy", 2, clocked=True) for n in (72, 256)] == [1, 2]
 
 
 def test_where_a_second_rank_gains() -> None:
