@@ -133,6 +133,36 @@ def test_ctrl_c_at_a_terminal(checkout: Path, keys: int, code: int) -> None:
     assert "Traceback" not in said
 
 
+LAUNCHER = """#!/bin/bash
+[ "$1" != --version ] || exit 0
+trap '' USR1
+"${@:3}" &
+mkfifo hold; exec 3<>hold
+while :; do read -r -u 3; done
+"""
+
+
+def test_a_launcher_that_does_not_see_its_ranks_end_is_killed(checkout: Path) -> None:
+    """The third request kills the ranks; what is left of the launcher must not hold a shell up."""
+    (checkout / "launcher").write_text(LAUNCHER)
+    (checkout / "launcher").chmod(0o755)
+    how = {**QUICK_START, **os.environ, "PYTHONPATH": str(ROOT), "MPIEXEC": "./launcher"}
+    process = subprocess.Popen(
+        ["tools/run", "input.yaml", "-n", "2", "--quiet"],
+        cwd=checkout, env=how, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        wait_until(lambda: (checkout / "run" / "run.h5").exists(), process)
+        for _ in range(3):
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.7)
+        assert process.wait(timeout=60) == 137
+        assert processes_of_session(process.pid) == []
+    finally:
+        end(process)
+
+
 def test_a_request_before_the_ranks_listen(checkout: Path) -> None:
     for seconds in (0.1, 0.25, 0.4):
         process = tool(checkout, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
