@@ -24,7 +24,6 @@ directory is in use, or holds a run that was not to be touched; 75 the run was a
 be printed changes none of them.
 """
 
-import gc
 import os
 
 from hpcepm.run.stopping import StopRequest
@@ -36,7 +35,6 @@ __all__ = ["DIRECTORY_TAKEN", "FAILED", "REACHED", "STOPPED", "WRONG_INPUT", "ma
 
 def main(arguments: list[str]) -> int:
     """Carry out a command line; return the exit code. Collective, but for those that only look."""
-    gc.set_threshold(50_000)  # nothing imported is garbage: looking for it is a tenth of a start
     from . import look
 
     if "_ARGCOMPLETE" in os.environ:

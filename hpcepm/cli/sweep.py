@@ -242,9 +242,8 @@ class Job:
 
     def _here(self) -> int:
         """Run points on this machine; return the exit code."""
+        from hpcepm.parallel.processors import IdleProcessors
         from hpcepm.sweep.local import run_here
-
-        from .ranks import IdleProcessors
 
         ranks, at_a_time = self.options.ranks, self.options.at_a_time
         try:

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 from scipy.special import zeta
 
@@ -219,9 +218,9 @@ class Kernel:
             np.arange(len(quarter)), -(-len(quarter) // 256)
         ):  # even either way: each row for itself
             rows = self.fourier(qx[some, None], qy[None, : ny // 2 + 1])
-            quarter[some] = scipy.fft.irfft(rows, ny, axis=1)[:, : ny // 2 + 1]
+            quarter[some] = np.fft.irfft(rows, ny, axis=1)[:, : ny // 2 + 1]
         for columns in np.array_split(quarter, -(-quarter.shape[1] // 256), axis=1):
-            columns[...] = scipy.fft.irfft(columns, nx, axis=0)[: nx // 2 + 1]
+            columns[...] = np.fft.irfft(columns, nx, axis=0)[: nx // 2 + 1]
         return quarter
 
 

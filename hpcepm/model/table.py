@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from .registry import FileName
@@ -46,6 +45,8 @@ class Table:
 
     def read_files(self, files: Any) -> EvenTransform:
         """Return Ĝ; raise `ValueError` if the file has none."""
+        import scipy.fft  # here: few kernels are tables, and numpy's last bits are others
+
         given = files.of_lattice(self.file)
         nx, ny = given.shape
         even = (given + _mirrored(given, 0)) / 2

@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from .board import make_board, meet
 from .compiled import IN_PYTHON
-from .waiting import allowed_processors, settle
+from .processors import allowed_processors
+from .waiting import settle
 
 NAME: Final = "hpcepm"
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from . import atomics
 from .compiled import external, generated, inlined
+from .processors import allowed_processors
 
 LINE: Final = 8
 """64-bit numbers in a cache line; a line that ranks share is changed by one rank only."""
@@ -54,13 +55,6 @@ class Processors(NamedTuple):
     allowed: NDArray[np.uint8]  # (BYTES_OF_A_SET,): the processors of this rank, as the system says
     kept_off: NDArray[np.uint8]  # the same, without those of others, once it has moved
     moved: NDArray[np.int64]  # (1,): whether it has
-
-
-def allowed_processors() -> set[int]:
-    """Return the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return set(os.sched_getaffinity(0))
-    return set(range(os.cpu_count() or 1))
 
 
 def make_processors(node: Any, awaited: NDArray[np.int64]) -> Processors:

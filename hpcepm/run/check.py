@@ -10,8 +10,8 @@ from mpi4py import MPI
 
 from hpcepm.input import Input, InputError, ReadInput
 from hpcepm.model.engines import choose_engine
+from hpcepm.parallel.processors import allowed_processors
 from hpcepm.parallel.ranks import Ranks
-from hpcepm.parallel.waiting import allowed_processors
 from hpcepm.text import count, duration, memory
 
 from . import sharing

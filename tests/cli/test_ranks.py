@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from hpcepm.cli.ranks import IdleProcessors, choose
-from hpcepm.parallel.waiting import allowed_processors
+from hpcepm.cli.choice import choose
+from hpcepm.parallel.processors import IdleProcessors, allowed_processors
 from tests.conftest import settings_for
 
 
@@ -65,11 +65,11 @@ def test_the_fastest_number_is_taken_and_why_is_said(
 ) -> None:
     monkeypatch.setattr(IdleProcessors, "count", lambda _: idle)
     path = write(tmp_path, settings)
-    assert choose([path]) == ranks
+    assert choose([path], IdleProcessors()) == ranks
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith(f"tools/run: {ranks} rank") and f"{idle} of " in err
-    assert choose([path, "--quiet"]) == ranks
+    assert choose([path, "--quiet"], IdleProcessors()) == ranks
     assert capfd.readouterr() == ("", "")
 
 
@@ -77,7 +77,7 @@ def test_the_fastest_number_is_taken_and_why_is_said(
 def test_what_is_wrong_is_left_to_the_run(
     wrong: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert choose(wrong) == 1
+    assert choose(wrong, IdleProcessors()) == 1
     assert capfd.readouterr() == ("", "")
 
 
