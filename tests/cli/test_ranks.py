@@ -12,7 +12,7 @@ import yaml
 
 from hpcepm.cli.choice import choose
 from hpcepm.parallel.processors import IdleProcessors, allowed_processors
-from tests.conftest import settings_for
+from tests.conftest import run_python, settings_for
 
 
 def write(folder: Path, settings: dict[str, Any]) -> str:
@@ -79,6 +79,11 @@ def test_what_is_wrong_is_left_to_the_run(
 ) -> None:
     assert choose(wrong, IdleProcessors()) == 1
     assert capfd.readouterr() == ("", "")
+
+
+def test_processors_are_looked_at_and_signals_heard_while_the_rest_loads(tmp_path: Path) -> None:
+    program = "import hpcepm.cli.ranks, sys; print({'numba', 'pydantic', 'h5py'} & {*sys.modules})"
+    assert run_python(["-c", program], None, tmp_path).stdout == "set()\n"
 
 
 def test_tools_run_starts_so_many(tmp_path: Path) -> None:
