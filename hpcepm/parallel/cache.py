@@ -29,10 +29,11 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core.caching import NullCache
-from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from hpcepm.files import open_regular
+
+from .linked import rebuilt
 
 SUFFIX: Final = ".nbc"
 
@@ -250,7 +251,7 @@ class Entries(NullCache):  # type: ignore[misc]
             its_key, compiled = pickle.loads(content)
         except (ImportError, AttributeError):  # of a class by that name, in a module not there
             return None
-        return CompileResult._rebuild(target_context, *compiled) if its_key == key else None
+        return rebuilt(target_context, *compiled) if its_key == key else None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a function compiled for a signature, unless it has addresses of this process."""

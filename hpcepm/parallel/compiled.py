@@ -18,6 +18,7 @@ from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, overload
 
 from .cache import Entries, before_compiling, private_directory, version_of
+from .linked import LinkedCompiler
 
 IN_PYTHON: Final = bool(numba.config.DISABLE_JIT)
 """Whether all runs as plain Python, for a debugger or coverage: ``NUMBA_DISABLE_JIT=1``."""
@@ -34,6 +35,8 @@ _OPTIONS: Final = {"nopython": True, "error_model": "numpy", "_nrt": False, "nog
 _INSIDE: Final = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """What is not compiled for functions that only compiled code calls."""
 
+_BOUND: Final = {"forceinline": True, "pipeline_class": LinkedCompiler} | _INSIDE
+
 
 class _Function(CPUDispatcher):  # type: ignore[misc]
     """A function for other compiled code. From Python, its `entry` is called.
@@ -45,7 +48,7 @@ class _Function(CPUDispatcher):  # type: ignore[misc]
     """
 
     def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None) -> None:
-        super().__init__(py_func, locals, targetoptions | _INSIDE)
+        super().__init__(py_func, locals or {}, targetoptions | _INSIDE, LinkedCompiler)
         _keep(self, py_func, "inside")
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
@@ -80,7 +83,7 @@ def _general(kind: Any) -> Any:
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     if IN_PYTHON:  # compiled code does not warn of overflow or of a division by zero either
         return np.errstate(all="ignore")(function)
-    return _Function(function, None, _OPTIONS | options)
+    return _Function(function, {}, _OPTIONS | options)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,7 +169,7 @@ def bind(question: Any, kind: type) -> Callable[[Callable[..., Any]], Callable[.
             applies = isinstance(subject, types.BaseNamedTuple) and subject.instance_class is kind
             return function if applies else None
 
-        overload(question, strict=False, jit_options={"forceinline": True} | _INSIDE)(select)
+        overload(question, strict=False, jit_options=_BOUND)(select)
         question.register(kind, answer)
         return answer
 
