@@ -80,8 +80,8 @@ class Parser(argparse.ArgumentParser):
 def carry_out_with(main: Callable[[list[str]], int]) -> NoReturn:
     """Carry out the command line of this process, and end it.
 
-    Nothing that is loaded is garbage. To look for it would be a tenth of a start, and a quarter of
-    a second once more at the end.
+    Nothing that is loaded is garbage. To look for it takes a tenth of a start, and at the end, once
+    more, a third of one.
     """
     gc.set_threshold(50_000)
     open_streams()
