@@ -7,17 +7,15 @@ the numbers that its line in `quantile` wants.
 
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
+from math import gamma
 from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
-import scipy.special
-from numba import types
-from numba.extending import get_cython_function_address
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hpcepm.parallel.compiled import compiled, external
+from hpcepm.parallel.compiled import compiled
+from hpcepm.parallel.late import of_scipy
 
 from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation
 from .registry import FileName, Number, Positive, Registry
@@ -28,17 +26,8 @@ LAST: Final = 2.0**-53
 WEIBULL, NORMAL, LOGNORMAL, GAMMA, UNIFORM, EXPONENTIAL, CONSTANT, SAMPLES = range(8)
 
 
-def _of_scipy(name: str, n_arguments: int) -> Any:
-    """Return a special function of scipy for compiled loops; its last argument must be 0."""
-    module = "scipy.special.cython_special"
-    signature = types.float64(*n_arguments * [types.float64], types.intc)
-    in_python = getattr(import_module(module), name)
-    address = get_cython_function_address(module, name)
-    return external(f"hpcepm_{name}", signature, lambda *x: in_python(*x[:-1]), address)
-
-
-_ndtri = _of_scipy("ndtri", 1)
-_gammaincinv = _of_scipy("gammaincinv", 2)
+_ndtri = of_scipy("ndtri", 1)
+_gammaincinv = of_scipy("gammaincinv", 2)
 
 
 @compiled
@@ -52,12 +41,12 @@ def quantile(kind: int, p: NDArray[np.float64], u: float) -> float:
     if kind == NORMAL:
         below = p[2] + u * (1.0 - p[2])
         if below <= 0.5:
-            return p[0] + p[1] * _ndtri(below, 0)
-        return p[0] - p[1] * _ndtri((1.0 - u) * p[3], 0)
+            return p[0] + p[1] * _ndtri(below)
+        return p[0] - p[1] * _ndtri((1.0 - u) * p[3])
     if kind == LOGNORMAL:
-        return p[0] * np.exp(p[1] * _ndtri(u, 0))
+        return p[0] * np.exp(p[1] * _ndtri(u))
     if kind == GAMMA:
-        return p[0] * _gammaincinv(p[1], u, 0)
+        return p[0] * _gammaincinv(p[1], u)
     if kind == UNIFORM:
         return p[0] + (p[1] - p[0]) * u
     if kind == EXPONENTIAL:
@@ -72,7 +61,7 @@ def quantile(kind: int, p: NDArray[np.float64], u: float) -> float:
 @compiled
 def normal_deviate(u: float) -> float:
     """Return the quantile of the standard normal distribution at u."""
-    return _ndtri(u, 0)
+    return _ndtri(u)
 
 
 class Distribution:
@@ -176,20 +165,22 @@ class Weibull(TwoWays):
     kind = WEIBULL
 
     def of(self, shape: float, scale: float) -> tuple[Any, float, float]:  # noqa: D102
-        first, second = scipy.special.gamma(1 + 1 / shape), scipy.special.gamma(1 + 2 / shape)
+        # Not scipy's, for scipy.special takes a quarter of a second to load.
+        first, second = gamma(1 + 1 / shape), gamma(1 + 2 / shape)
         return (scale, 1 / shape), scale * first, scale * np.sqrt(second - first**2)
 
     def from_moments(self, mean: float, std: float) -> tuple[float, float]:  # noqa: D102
         from scipy.optimize import brentq
+        from scipy import special
 
-        target, log_gamma = np.log1p((std / mean) ** 2), scipy.special.gammaln
+        target, log_gamma = np.log1p((std / mean) ** 2), special.gammaln
 
         def excess(log_k: float) -> float:
             k = np.exp(log_k)
             return float(log_gamma(1 + 2 / k) - 2 * log_gamma(1 + 1 / k) - target)
 
         shape = float(np.exp(brentq(excess, np.log(0.05), np.log(1e4), xtol=1e-14)))
-        return shape, mean / float(scipy.special.gamma(1 + 1 / shape))
+        return shape, mean / float(special.gamma(1 + 1 / shape))
 
 
 @distribution
@@ -220,11 +211,13 @@ class Normal(Distribution):
             )
 
     def resolved(self) -> tuple[Any, float, float]:  # noqa: D102
+        from scipy.special import log_ndtr, ndtr
+
         mean, std, cut = self.mean, self.std, -self.mean / self.std
         if self.allow_negative:
             return (mean, std, 0.0, 1.0), mean, std
-        numbers = mean, std, scipy.special.ndtr(cut), scipy.special.ndtr(-cut)
-        hazard = np.exp(-(cut**2) / 2 - scipy.special.log_ndtr(-cut)) / np.sqrt(2 * np.pi)
+        numbers = mean, std, ndtr(cut), ndtr(-cut)
+        hazard = np.exp(-(cut**2) / 2 - log_ndtr(-cut)) / np.sqrt(2 * np.pi)
         return numbers, mean + std * hazard, std * np.sqrt(1 + cut * hazard - hazard**2)
 
 

@@ -22,7 +22,6 @@ from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import zeta
 
 from .registry import Registry
 from .table import Table
@@ -87,6 +86,8 @@ def cell_average(qx: Array, qy: Array) -> Array:
     and the tail of the sum over m is then a Hurwitz zeta function: exact to rounding, where plain
     summation needs 10⁵ terms.
     """
+    from scipy.special import zeta  # takes a quarter of a second to load
+
     terms = 7  # e^(−2π·7) ≈ 1e-19
     qx, qy = np.broadcast_arrays(qx, qy)
     total = (zeta(3, terms + 1 + qx / (2 * np.pi)) + zeta(3, terms + 1 - qx / (2 * np.pi))) / (

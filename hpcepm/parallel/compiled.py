@@ -47,8 +47,8 @@ class _Function(CPUDispatcher):  # type: ignore[misc]
     together, first starts compile half as long.
     """
 
-    def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None) -> None:
-        super().__init__(py_func, locals or {}, targetoptions | _INSIDE, LinkedCompiler)
+    def __init__(self, py_func: Any, targetoptions: dict[str, Any]) -> None:
+        super().__init__(py_func, {}, targetoptions | _INSIDE, LinkedCompiler)
         _keep(self, py_func, "inside")
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
@@ -83,7 +83,7 @@ def _general(kind: Any) -> Any:
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     if IN_PYTHON:  # compiled code does not warn of overflow or of a division by zero either
         return np.errstate(all="ignore")(function)
-    return _Function(function, {}, _OPTIONS | options)
+    return _Function(function, _OPTIONS | options)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
