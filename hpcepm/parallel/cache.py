@@ -33,7 +33,7 @@ from numba.core.serialize import dumps
 
 from hpcepm.files import open_regular
 
-from .linked import rebuilt
+from .linked import rebuilt, taken_apart
 
 SUFFIX: Final = ".nbc"
 
@@ -258,7 +258,7 @@ class Entries(NullCache):  # type: ignore[misc]
         key = self._key(sig, data.codegen)
         if self._source and not data.library.has_dynamic_globals:
             with suppress(OSError):  # a full disk costs time at the next start, and not the run
-                _write(self._path(key), dumps((key, data._reduce())))
+                _write(self._path(key), dumps((key, taken_apart(data))))
         self._turns.end(self._path(key).name)
 
     def _key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ the time (docs/performance.md), and the loop is as fast.
 from typing import Any, Final
 
 import llvmlite.binding as llvm
+from llvmlite import ir
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, CompileResult, DefaultPassBuilder, compile_result
@@ -81,8 +82,31 @@ class LinkedCompiler(CompilerBase):  # type: ignore[misc]
         return [manager]
 
 
+def taken_apart(compiled: CompileResult) -> tuple[Any, ...]:
+    """Return what `rebuilt` takes. Of what Python calls, machine code is enough: nobody links it.
+
+    numba would keep bitcode besides, and parse it at each start: 0.2 s for the longest loop.
+    """
+    (name, kind, kept), *others = compiled._reduce()
+    if kind != LINKED:
+        machine_code, bitcode = kept
+        kept = machine_code, _names_of(bitcode)
+    return (name, kind, kept), *others
+
+
+def _names_of(bitcode: bytes) -> bytes:
+    """Return a module that defines the names of another, which numba looks for, and nothing."""
+    whole, names = llvm.parse_bitcode(bitcode), ir.Module()
+    for function in (f for f in whole.functions if not f.is_declaration):
+        nothing = ir.Function(names, ir.FunctionType(ir.VoidType(), []), function.name)
+        ir.IRBuilder(nothing.append_basic_block()).unreachable()
+    for variable in (v for v in whole.global_variables if not v.is_declaration):
+        ir.GlobalVariable(names, ir.IntType(8), variable.name).initializer = ir.IntType(8)(0)
+    return bytes(llvm.parse_assembly(str(names)).as_bitcode())
+
+
 def rebuilt(target_context: Any, library: Any, description: Any, *others: Any) -> CompileResult:
-    """Return the function that `CompileResult._reduce` took apart, of either kind."""
+    """Return the function that was `taken_apart`."""
     name, kind, module = library
     if kind != LINKED:
         return CompileResult._rebuild(target_context, library, description, *others)
