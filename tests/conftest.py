@@ -73,6 +73,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         initialize()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file that takes longest; end with those of tests that run alone.
+
+    One that runs alone waits until the other worker is through with a test, and that can be long.
+    """
+    late = {item.path for item in items if item.get_closest_marker("alone")}
+    items.sort(key=lambda item: (item.path in late, item.path.parent.name != "golden"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Run a test beside those of other workers (tools/test has two), or alone if it says so."""

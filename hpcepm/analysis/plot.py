@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_IN_ROW: Final = 3
 WIDTH: Final = 3.5  # inches, of a panel: a column of a journal
 HEIGHTS: Final = {CURVES: 2.9, MAPS: 3.1}
-LETTERS_IN_INCH: Final = 14
+LETTERS_IN_INCH: Final = 13
 
 
 class Wanted(NamedTuple):

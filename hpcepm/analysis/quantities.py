@@ -11,7 +11,14 @@ from hpcepm.layout import SAME_STRAIN, STRESS_UNIT, TIME_UNIT, NoRun
 
 from .ensembles import Ensemble, over_strain
 from .missing import run_file_of
-from .protocol import controls, cycles_of, is_cyclic, is_extremal, turns_back
+from .protocol import (
+    controls,
+    cycles_of,
+    is_cyclic,
+    is_extremal,
+    is_oscillation,
+    turns_back,
+)
 from .results import Results, open_run
 from .statistics import (
     BLOCKS,
@@ -127,6 +134,8 @@ def quantities(
         found += _of_time(run)
     if run.has("cycles") and is_cyclic(run):
         found += _of_cycles(run)
+    if run.has("cycles") and is_oscillation(run):
+        found += _of_oscillation(run)
     return found
 
 
@@ -276,6 +285,15 @@ def _half(time: Floats, persistence: Floats) -> float:
         return np.nan
     part = (persistence[k - 1] - 0.5) / (persistence[k - 1] - persistence[k])
     return float(time[k - 1] + part * (time[k] - time[k - 1]))
+
+
+def _of_oscillation(run: Results) -> Iterator[Quantity]:
+    """Yield the moduli of the last cycle of a sine, of realizations in which one has ended."""
+    every = [cycles_of(run, k) for k in range(run.realizations)]
+    for name in ("storage_modulus", "loss_modulus"):
+        values = np.array([one[name][-1] for one in every if one[name].size > 0])
+        note = "of the last cycle, Σ over ε: 2μ and 0 if elastic"
+        yield _mean(name.replace("_", " "), STRESS_UNIT, values, note)
 
 
 def _of_cycles(run: Results) -> Iterator[Quantity]:

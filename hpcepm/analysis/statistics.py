@@ -264,7 +264,8 @@ def ratio(sums: Floats, counts: Floats) -> Estimate:
 def estimate_peak(strain: Floats, curves: Floats) -> tuple[Estimate, Estimate] | None:
     """Return height and strain of the peak of the mean of curves (realization, record).
 
-    None if the mean is highest at the first or the last record.
+    None if the mean is highest at the first or the last record. The jackknife of a few realizations
+    may give any small error by chance: that of the height is at least that of the highest record.
     """
     whole = curves.mean(axis=0)
     if not has_peak(strain, whole):
@@ -274,8 +275,9 @@ def estimate_peak(strain: Floats, curves: Floats) -> tuple[Estimate, Estimate] |
         top = np.full(len(means), highest(whole))
         return np.stack(peak(strain, means, top), axis=1)
 
-    height, where = pseudo_values(curves, of).T
-    return mean(height), mean(where)
+    height, where = (mean(values) for values in pseudo_values(curves, of).T)
+    at_least = mean(curves[:, highest(whole)]).error
+    return Estimate(height.value, max(height.error, at_least)), where
 
 
 def bootstrap(values: Floats) -> Floats:

@@ -7,17 +7,16 @@ from hpcepm.input.plugins import load_plugin
 from hpcepm.model.cost import event_us
 from hpcepm.model.engines import choose_engine
 from hpcepm.parallel.processors import IdleProcessors, allowed_processors
-from hpcepm.run.sharing import fastest_ranks
+from hpcepm.run.sharing import fastest_for
 from hpcepm.text import write
 
 from .base import UsageError
 from .options import run_parser
 
 
-def why(settings: Input, ranks: int, idle: int) -> str:
+def why(settings: Input, engine: str, ranks: int, idle: int) -> str:
     """Return in words why so many ranks are taken."""
     (nx, ny), allowed = settings.lattice.shape, len(allowed_processors())
-    engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
     of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}; {idle} of {allowed} processors are idle"
     if settings.realizations > 1:
         return f"{of_ranks}, for {settings.realizations} realizations. -n takes another"
@@ -38,11 +37,9 @@ def choose(arguments: list[str], processors: IdleProcessors) -> int:
         settings = read_input(options.input, options.set, options.output).settings
     except (InputError, UsageError):
         return 1  # the run itself says what is wrong
-    idle = processors.count()
-    (nx, ny), asked = settings.lattice.shape, settings.ranks_per_realization
+    (nx, ny), idle = settings.lattice.shape, processors.count()
     engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
-    clocked = settings.clock is not None
-    ranks = fastest_ranks((nx, ny), engine, idle, settings.realizations, asked, clocked)
+    ranks = fastest_for(settings, engine, idle)
     if not options.quiet:
-        write(f"tools/run: {why(settings, ranks, idle)}\n", sys.stderr)
+        write(f"tools/run: {why(settings, engine, ranks, idle)}\n", sys.stderr)
     return ranks

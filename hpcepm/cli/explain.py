@@ -107,7 +107,7 @@ def brief(entry: "Entry") -> str:
 
 def explained(keys: "Keys", key: str) -> list[str]:
     """Return all that there is to say of a key."""
-    from hpcepm.input.keys import SECTIONS, below
+    from hpcepm.input.keys import below, more_of
 
     lines = [key]
     for entry in keys[key]:
@@ -117,8 +117,7 @@ def explained(keys: "Keys", key: str) -> list[str]:
         lines += ["", "keys in it"]
         width = max(map(len, inner)) + 2
         lines += [f"  {one:{width}}{brief(keys[one][0])}" for one in inner]
-    section = SECTIONS.get(key.partition(".")[0], 4)
-    return [*lines, "", f"More: docs/model.md, section {section}"]
+    return [*lines, "", f"More: {more_of(keys, key)}"]
 
 
 def _entry(entry: "Entry") -> list[str]:

@@ -7,11 +7,11 @@ it becomes the ``mpiexec`` that starts them. So nothing is loaded before it is n
 import os
 import sys
 
-from hpcepm.parallel.mpiexec import mpiexec
+from hpcepm.parallel.mpiexec import mpiexec, not_launched
 from hpcepm.parallel.processors import IdleProcessors
 from hpcepm.run.stopping import StopRequest
 
-from .base import STOPPED, carry_out_with, complain
+from .base import STOPPED, WRONG_INPUT, carry_out_with, complain
 
 
 def main(arguments: list[str]) -> int:
@@ -21,11 +21,14 @@ def main(arguments: list[str]) -> int:
     from .choice import choose
 
     ranks = choose(arguments, processors)
+    try:
+        launcher = mpiexec(ranks) if ranks > 1 else []
+    except OSError as error:
+        return complain(0, f"{not_launched(error, ranks)}; nothing was started", WRONG_INPUT)
     if stop_request.name is not None:
         return complain(0, "tools/run: stopped before the run began", STOPPED)
-    if ranks > 1:
-        start = mpiexec(ranks)
-        os.execvp(start[0], [*start, sys.executable, "-m", "hpcepm", *arguments])
+    if launcher:
+        os.execvp(launcher[0], [*launcher, sys.executable, "-m", "hpcepm", *arguments])
     from . import run
 
     return run.main(arguments, stop_request)

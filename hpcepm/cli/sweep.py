@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from hpcepm.input import InputError, ReadInput
 from hpcepm.input.plugins import load_plugin
 from hpcepm.layout import NoRun
-from hpcepm.parallel.mpiexec import mpiexec, ranks_started
+from hpcepm.parallel.mpiexec import mpiexec, not_launched, ranks_started
 from hpcepm.run.stopping import Deadline, StopRequest, seconds_of_walltime
 from hpcepm.run.terminal import Progress
 from hpcepm.storage.directory import DirectoryTaken
@@ -249,9 +249,7 @@ class Job:
         try:
             launcher = mpiexec(ranks) if ranks > 1 else []
         except OSError as error:
-            named = f"MPIEXEC={error.filename}: {error.strerror}"
-            said = f"hpcepm: -n {ranks}: {named if error.filename else error}"
-            return complain(0, f"{said}; nothing was started", WRONG_INPUT)
+            return complain(0, f"{not_launched(error, ranks)}; nothing was started", WRONG_INPUT)
         if at_a_time is None:
             at_a_time = max(1, IdleProcessors().count() // ranks)
         at_a_time = min(at_a_time, len(self.to_do))

@@ -24,6 +24,10 @@ SECTIONS: Final = {
 }
 """Which section of docs/model.md says more of a key; of others section 4."""
 
+OF_SINES: Final = ("loading.waveform", "loading.amplitude", "loading.frequency")
+MAXWELL: Final = ("type: maxwell",)
+"""Keys, and what others are of, that docs/maxwell.md says more of."""
+
 LARGEST: Final = 1e12
 """Of any number of an input."""
 
@@ -183,6 +187,13 @@ def _as_yaml(value: Any) -> str:
         return f"[{', '.join(map(_as_yaml, value))}]"
     words = {True: "true", False: "false", None: "none"}
     return words[value] if value is None or isinstance(value, bool) else f"{value}"
+
+
+def more_of(keys: Keys, key: str) -> str:
+    """Return where more is said of a key."""
+    if key in OF_SINES or all(entry.of == MAXWELL for entry in keys[key]):
+        return "docs/maxwell.md"
+    return f"docs/model.md, section {SECTIONS.get(key.partition('.')[0], 4)}"
 
 
 def below(keys: Keys, path: str) -> list[str]:

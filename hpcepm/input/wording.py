@@ -29,7 +29,7 @@ EXAMPLES: Final = {
     "lattice": "lattice: {shape: [256, 256]}",
     "lattice.shape": "shape: [256, 256]",
     "loading": "loading: {target: 1.0}",
-    "loading.target": "target: 1.0, the strain to reach",
+    "loading.target": "target: 1.0, the strain or the stress to reach",
     "loading.segments": "segments: [{target: 0.1}, {target: 0}]",
     "clock.temperature": "temperature: 0.05",
     "clock.thermal.temperature": "temperature: 0.05",

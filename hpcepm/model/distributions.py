@@ -55,7 +55,9 @@ def quantile(kind: int, p: NDArray[np.float64], u: float) -> float:
         return p[0]
     if kind >= FIRST_ADDRESS:
         return call(kind, p, u, 0.0, 0.0)
-    return p[int(np.ceil(u * p.size)) - 1]  # SAMPLES, ascending
+    if kind == SAMPLES:  # ascending
+        return p[int(np.ceil(u * p.size)) - 1]
+    return np.nan  # a run ends at once
 
 
 @compiled
@@ -170,8 +172,8 @@ class Weibull(TwoWays):
         return (scale, 1 / shape), scale * first, scale * np.sqrt(second - first**2)
 
     def from_moments(self, mean: float, std: float) -> tuple[float, float]:  # noqa: D102
-        from scipy.optimize import brentq
         from scipy import special
+        from scipy.optimize import brentq
 
         target, log_gamma = np.log1p((std / mean) ** 2), special.gammaln
 

@@ -11,7 +11,7 @@ from hpcepm.parallel.rows import LocalField
 from .distributions import quantile
 from .rng import DROPPED, FLOW, YIELDING, draw, first_words
 
-ALWAYS = -np.inf
+BELOW_ALL = -np.inf
 """A limit that each stress is above."""
 
 
@@ -23,7 +23,7 @@ class Flowing(NamedTuple):
     plastic: LocalField
     n_events: LocalField
     last_avalanche: LocalField
-    limit: LocalField  # |σ| above which a site is looked at: σ_c, or `ALWAYS` where it is plastic
+    limit: LocalField  # |σ| above which a site is looked at: σ_c, `BELOW_ALL` if plastic
     row: NDArray[np.int32]  # of my rows, their numbers in the lattice
     found: NDArray[np.uint32]  # (room_for_words(ny),): columns of such sites
     drawn: NDArray[np.uint64]  # the same shape: the word that was drawn for each
@@ -87,7 +87,7 @@ def _turn(sites: Flowing, i: int, n: int, segment: int) -> int:
     for k in range(n):
         if sites.drawn[k] >> DROPPED < largest:
             j = np.uint64(sites.found[k])
-            is_plastic = sites.limit[i, j] == ALWAYS
+            is_plastic = sites.limit[i, j] == BELOW_ALL
             if sites.drawn[k] >> DROPPED >= sites.chances[np.uint64(is_plastic)]:
                 continue
             if is_plastic:
@@ -112,7 +112,7 @@ def _slip(
     for k in range(n):
         j = np.uint64(sites.found[k])
         slip = sites.slip_a_stress * (middle + (1.5 * stress[j] - 0.5 * before[j]))
-        slip = slip if sites.limit[i, j] == ALWAYS else 0.0
+        slip = slip if sites.limit[i, j] == BELOW_ALL else 0.0
         sites.epsilon_p[i, j] += slip
         slipped += slip
     return slipped
@@ -121,7 +121,7 @@ def _slip(
 @inlined
 def _turn_plastic(sites: Flowing, i: int, j: int, segment: int) -> None:
     sites.plastic[i, j] = 1
-    sites.limit[i, j] = ALWAYS
+    sites.limit[i, j] = BELOW_ALL
     sites.n_events[i, j] += 1
     sites.last_avalanche[i, j] = segment
 

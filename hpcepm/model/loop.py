@@ -30,7 +30,7 @@ from hpcepm.parallel.exchange import (
 )
 from hpcepm.parallel.rows import RowMap
 
-from .clock.trigger import NOT_FINITE, OPENED, next_avalanche, note_end, note_events
+from .clock.trigger import NAN_FOUND, OPENED, next_avalanche, note_end, note_events
 from .engines.base import redistribute
 from .loading import strain_of, stress_of
 from .state import Fields
@@ -153,7 +153,7 @@ def advance(
                 watch,
             )
             if why != OPENED:
-                return _NOT_FINITE if why == NOT_FINITE else _REACHED
+                return _NOT_FINITE if why == NAN_FOUND else _REACHED
         n_drawn = min(n_own, drawn.found.size)
         draw_events(rule, fields, stress, drawn, n_drawn, parameters, macro.avalanches)
         n = exchange_events(exchange, drawn.own, n_own, buffers.events)

@@ -25,7 +25,7 @@ from hpcepm.parallel.rows import Lattice
 from .clock import Clock, Maxwell
 from .clock.steps import Steps
 from .dynamics import STRAIN_CONTROL, Dynamics, NotFinite
-from .flow import ALWAYS, Flowing, flow
+from .flow import BELOW_ALL, Flowing, flow
 from .glass import Glass
 from .loading import Loading, Sine
 from .loop import LoopExit
@@ -85,7 +85,7 @@ class MaxwellSites(Dynamics):
             fields.plastic,
             fields.n_events,
             fields.last_avalanche,
-            np.where(fields.plastic, ALWAYS, fields.sigma_c),
+            np.where(fields.plastic, BELOW_ALL, fields.sigma_c),
             self.lattice.row_map.global_row,
             np.zeros(room_for_words(ny), np.uint32),
             np.zeros(room_for_words(ny), np.uint64),

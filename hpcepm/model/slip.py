@@ -43,7 +43,7 @@ def slip_at(
     mean = p[0] + p[1] * sigma_c * sigma_c
     if kind == EXPONENTIAL:
         return -mean * np.log1p(-u)
-    return mean
+    return mean if kind == CONSTANT else np.nan  # a run ends at once
 
 
 class SlipLaw:

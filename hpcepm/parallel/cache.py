@@ -40,6 +40,9 @@ SUFFIX: Final = ".nbc"
 COMPILED: Final = "model", "parallel"
 """The folders whose functions are compiled."""
 
+CONSTANTS: Final = "layout.py", "schedule.py"
+"""The files beside them whose constants compiled code may hold."""
+
 LONGEST_WAIT: Final = 600.0
 """Seconds after which a process compiles what another still seems to be at: it may hang."""
 
@@ -62,10 +65,11 @@ def version_of(package: Path) -> str:
     """Return a name for what can be in compiled code: sources of a package, and what compiles them.
 
     numba looks at the file of a function, but not at the files of what that calls. Compiled code is
-    in the folders of ``COMPILED`` alone, which import no other: pyproject.toml holds it.
+    in the folders of ``COMPILED`` alone, which import no other (pyproject.toml holds it), and has
+    constants of ``CONSTANTS`` besides (tests/parallel/test_cache.py holds that).
     """
     compilers = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
-    files = sorted(package.glob("*.py"))
+    files = [package / name for name in CONSTANTS]
     for folder in COMPILED:
         files += sorted((package / folder).rglob("*.py"))
     sources = (digest_of_file(str(path)) for path in files)

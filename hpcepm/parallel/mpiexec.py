@@ -39,6 +39,12 @@ def mpiexec(ranks: int) -> list[str]:
     return [launcher, *options, "-n", str(ranks)]
 
 
+def not_launched(error: OSError, ranks: int) -> str:
+    """Return in words why there is no `mpiexec`."""
+    named = f"MPIEXEC={error.filename}: {error.strerror}"
+    return f"hpcepm: -n {ranks}: {named if error.filename else error}"
+
+
 def ranks_started() -> tuple[str, int]:
     """Return how many ranks a launcher has started this process among, and what says so.
 

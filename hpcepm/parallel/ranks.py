@@ -1,9 +1,8 @@
 """The ranks that compute a realization together, and what they tell each other."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,37 +14,13 @@ from hpcepm.reading import BadFile
 from .exchange import make_exchange
 from .node import Node
 from .waiting import IN_MPI, NOBODY
+from .watched import watched
 
 Thing = TypeVar("Thing")
 
 
 class ProblemOnRank(Exception):
     """One rank has a problem, and all ranks must stop."""
-
-
-class Watched(MPI.Intracomm):
-    """A communicator that says so while it waits."""
-
-    awaited: NDArray[np.int64] = np.zeros(1, np.int64)
-
-
-def _waits(name: str) -> Callable[..., Any]:
-    method = getattr(MPI.Intracomm, name)
-
-    @wraps(method)
-    def call(comm: Watched, *arguments: Any, **options: Any) -> Any:
-        comm.awaited[0] = IN_MPI
-        try:
-            return method(comm, *arguments, **options)
-        finally:
-            comm.awaited[0] = NOBODY
-
-    return call
-
-
-_WAITING = ("allgather", "allreduce", "alltoall", "Alltoallv", "Alltoallw", "bcast", "gather")
-for _name in (*_WAITING, "recv", "send"):
-    setattr(Watched, _name, _waits(_name))
 
 
 class Ranks:
@@ -68,12 +43,10 @@ class Ranks:
 
     def __init__(self, comm: Any, of: "Ranks | None" = None, crowded: bool | None = None) -> None:
         self.awaited: NDArray[np.int64] = np.zeros(1, np.int64) if of is None else of.awaited
-        duplicate = comm.Dup()
-        kinds = (Watched, type(duplicate))  # it remains of the kind that it is
-        self.comm: Any = type("Watched", kinds, {"awaited": self.awaited})(duplicate)
+        self.comm: Any = watched(comm, self.awaited).Dup()
         self.rank: int = comm.rank
         self.size: int = comm.size
-        self.node = Node(duplicate, self.awaited, crowded)
+        self.node = Node(self.comm, self.awaited, crowded)
         self.exchange = make_exchange(self.comm, self.node)
 
     @property
@@ -95,6 +68,12 @@ class Ranks:
         """Return on rank 0 what each rank holds, in their order; nothing elsewhere. Collective."""
         result: list[Thing] = [thing] if self.size == 1 else self.comm.gather(thing, root=0) or []
         return result
+
+    def wait_for(self, requests: list[MPI.Request]) -> None:
+        """Wait until messages have been taken in."""
+        self.awaited[0] = IN_MPI
+        MPI.Request.waitall(requests)
+        self.awaited[0] = NOBODY
 
     def raise_together(self, problem: str | None) -> None:
         """Raise `ProblemOnRank` on all ranks if one has a problem, the lowest such rank's.

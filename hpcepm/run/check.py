@@ -24,11 +24,9 @@ from .warnings import threshold_files, warnings_of
 
 def fastest(settings: Input) -> int:
     """Return on how many ranks a run ends first, on the processors that are here."""
-    (nx, ny), n = settings.lattice.shape, settings.realizations
+    (nx, ny), cores = settings.lattice.shape, len(allowed_processors())
     engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
-    cores, asked = len(allowed_processors()), settings.ranks_per_realization
-    clocked = settings.clock is not None
-    return sharing.fastest_ranks((nx, ny), engine, cores, n, asked, clocked)
+    return sharing.fastest_for(settings, engine, cores)
 
 
 def report(read: ReadInput, found: Forecast) -> list[str]:

@@ -123,7 +123,7 @@ class Groups:
             self.group = Ranks(split, world, crowded and self.n_ranks == world.size)
         self.is_first = mine == 0
         self._idle = set(self.leaders[1 : self.n_working])
-        self._sent = self._turns = 0
+        self._sent = 0
         self._sending: list[MPI.Request] = []
         self._received = dict.fromkeys(self.leaders, 0)
 
@@ -149,7 +149,6 @@ class Groups:
     def collect(self) -> Iterator[Result]:
         """Return what has come in. On rank 0."""
         while len(self.leaders) > 1 and self.world.comm.Iprobe(tag=RESULT):
-            self._turns = 0
             yield self._receive(MPI.ANY_SOURCE)
 
     def collect_all(self) -> Iterator[Result]:
@@ -158,7 +157,7 @@ class Groups:
         for rank, n in sent:
             while n > self._received.get(rank, n):
                 yield self._receive(rank)
-        MPI.Request.waitall(self._sending)
+        self.world.wait_for(self._sending)
         self._sending.clear()
 
     def _receive(self, source: int) -> Result:
@@ -181,14 +180,14 @@ class Groups:
         """Return what rank 0 wants, if it wants anything. On leaders of other groups."""
         if self.world.comm.Iprobe(source=0, tag=TASK):
             task: Task = self.world.comm.recv(source=0, tag=TASK)
-            self._turns = 0
             return task
         return None
 
-    def wait(self) -> None:
-        """Wait a little; longer the longer nothing came."""
-        self._turns += 1
-        time.sleep(min(SECONDS_OF_THE_IDLE, SECONDS_BETWEEN_LOOKS * 2.0 ** (self._turns // 20)))
+
+def wait(turns: int) -> None:
+    """Wait a little; longer the more turns nothing came."""
+    doubled = min(turns // 20, 10)
+    time.sleep(min(SECONDS_OF_THE_IDLE, SECONDS_BETWEEN_LOOKS * 2.0**doubled))
 
 
 def make_groups(world: Ranks, settings: Input) -> Groups:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -68,8 +69,12 @@ def of_run(run: "Run") -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Return all that touches numbers beside the input, by name: software and processor."""
+@cache
+def versions() -> Mapping[str, str]:
+    """Return all that touches numbers beside the input, by name: software and processor.
+
+    Once for all runs of a process, for they are of what it has loaded.
+    """
     modules = np, scipy, numba, llvmlite, mpi4py, mpi4py_fft
     return {
         "hpcepm_version": __version__,

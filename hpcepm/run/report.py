@@ -227,6 +227,28 @@ def _resumed(run: "Run") -> list[str]:
     return said
 
 
+def ending(run: "Run", kept: bool) -> tuple[str | None, str]:
+    """Return why a run failed, or that it was stopped and by whom. On rank 0.
+
+    ``kept`` says whether a checkpoint was written.
+    """
+    if run.manager is None or run.store is None:
+        return None, ""
+    n, dynamics = run.settings.realizations, run.runner.dynamics
+    strain = dynamics.strain_at(float(dynamics.state.macro[0]["load"]))
+    done = run.store.n_done
+    when = f"time {dynamics.timing.now:.6g}, " if run.plan.clock else ""
+    where = f"at {when}strain {strain:.6f}" if n == 1 else f"after {done} of {n} realizations"
+    if run.path is None:
+        what = "nothing is kept of it"
+    elif kept:
+        what = "a checkpoint was written, --continue goes on from it"
+    else:
+        said = "no checkpoint was written, --continue goes on from the last one"
+        what = f"asked twice; {said}"
+    return run.manager.problem, f"stopped {where} by {run.manager.asked_by}; {what}"
+
+
 @contextmanager
 def told_of(run: "Run") -> Iterator[None]:
     """Tell of a run: what it is, how it ended, and what it came to. On rank 0; else nothing."""

@@ -67,10 +67,13 @@ def refuse_too_much(settings: Input) -> None:
 
 
 class DiskWatch:
-    """Warns, once, when the next checkpoint may find no room. On rank 0."""
+    """Warns, once, when the next checkpoint may find no room. On rank 0.
 
-    def __init__(self, settings: Input) -> None:
-        self._needed = bytes_of_checkpoint(settings)
+    ``at_a_time`` is how many realizations are under way in one.
+    """
+
+    def __init__(self, settings: Input, at_a_time: int) -> None:
+        self._needed = at_a_time * bytes_of_checkpoint(settings)
         self._warned = False
 
     def look(self, path: Path, progress: Progress | None) -> None:

@@ -32,9 +32,9 @@ from hpcepm.storage.store import FileStore, Store
 from hpcepm.storage.writers import writers_in
 
 from . import provenance
-from .groups import SECONDS_BETWEEN_LOOKS, Order, Result, Task, make_groups
+from .groups import SECONDS_BETWEEN_LOOKS, Order, Result, Task, make_groups, wait
 from .manager import Manager
-from .report import show, told_of
+from .report import ending, show, told_of
 from .resources import DiskWatch
 from .resume import Resume
 from .runner import Destination, Runner
@@ -96,8 +96,17 @@ class Run:
         self.stop_request = stop_request or StopRequest()
         self.files = Files(directory.path) if directory else None
         self.path: Path | None = world.bcast(directory.path if directory else None)
+        self.watchdog = Watchdog(world, read.settings.stall)
+        try:
+            self._prepare(resume, deadline)
+        except BaseException:
+            self.watchdog.stop()
+            raise
+
+    def _prepare(self, resume: bool, deadline: Deadline | None) -> None:
+        """Make all that the run has, or see what there is. Collective."""
+        world, read, directory = self.world, self.read, self.directory
         settings, (nx, ny) = read.settings, read.settings.lattice.shape
-        self.watchdog = Watchdog(world, settings.stall)
         self.groups = make_groups(world, settings)
         self.group = self.groups.group
         self.writers = writers_in(self.path, world) if self.path else None
@@ -118,7 +127,8 @@ class Run:
         self.checkpoints = None
         if directory is not None:
             keep, run = settings.checkpoint.keep, self.resume.identity.run
-            self.checkpoints = Checkpoints(directory.checkpoints, run, keep, self.resume.header)
+            newest, check = self.resume.header, directory.claim.check
+            self.checkpoints = Checkpoints(directory.checkpoints, run, keep, newest, check)
         self.manager = None
         if self.store is not None:
             queue = self.resume.queue
@@ -126,7 +136,7 @@ class Run:
         self.shearing = False
         self.events_before, self._steps = 0, 64
         self._slowest_checkpoint = 0.0
-        self._disk = DiskWatch(settings)
+        self._disk = DiskWatch(settings, min(self.groups.n_working, settings.realizations))
         self._paused = time.monotonic()
         self._next_look = 0.0
         self._signals_told = 0
@@ -198,6 +208,7 @@ class Run:
     def _next_task(self) -> Task:
         """Return what this group does next. Collective on the group."""
         self.watchdog.idle = True
+        turns = 0
         while True:
             signal, task = self._signal(), None
             if self.manager is not None:
@@ -210,7 +221,8 @@ class Run:
             if task is not None:
                 self.watchdog.idle = False
                 return task
-            self.groups.wait()
+            wait(turns)
+            turns += 1
 
     def _signal(self) -> tuple[int, str | None]:
         """Return urgency and name of what was asked of any rank. Collective on the group."""
@@ -334,7 +346,7 @@ class Run:
             self._collect_all()
         if order is Order.CHECKPOINT:
             return
-        problem, stopped = self.world.bcast(self._ending(order))
+        problem, stopped = self.world.bcast(ending(self, order is Order.STOP))
         raise RunFailed(problem) if problem else Stopped(stopped)
 
     def _collect_all(self) -> None:
@@ -342,24 +354,6 @@ class Run:
         for result in self.groups.collect_all():
             assert self.manager is not None
             self.manager.collect(result)
-
-    def _ending(self, order: Order) -> tuple[str | None, str]:
-        """Return why the run failed, or that it was stopped and by whom. On rank 0."""
-        if self.manager is None or self.store is None:
-            return None, ""
-        n, dynamics = self.settings.realizations, self.runner.dynamics
-        strain = dynamics.strain_at(float(dynamics.state.macro[0]["load"]))
-        done = self.store.n_done
-        when = f"time {dynamics.timing.now:.6g}, " if self.plan.clock else ""
-        where = f"at {when}strain {strain:.6f}" if n == 1 else f"after {done} of {n} realizations"
-        if self.path is None:
-            what = "nothing is kept of it"
-        elif order is Order.STOP:
-            what = "a checkpoint was written, --continue goes on from it"
-        else:
-            said = "no checkpoint was written, --continue goes on from the last one"
-            what = f"asked twice; {said}"
-        return self.manager.problem, f"stopped {where} by {self.manager.asked_by}; {what}"
 
     def _write_checkpoint(self) -> None:
         """Write a checkpoint, the output first: what it counts on is on disk. Collective on all."""

@@ -1,10 +1,13 @@
 """How many ranks to take, which of them share a realization, and which could only hinder."""
 
 from math import ceil
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hpcepm.model.cost import Shape, event_us
 from hpcepm.parallel.strips import strip_height
+
+if TYPE_CHECKING:
+    from hpcepm.input import Input
 
 SMALL: Final = 256**2
 """Sites up to which the ranks of an ensemble take a realization each."""
@@ -126,3 +129,10 @@ def fastest_ranks(
     durations = {ranks: duration(ranks) for ranks in range(1, cores + 1)}
     near = NEAR * min(durations.values())
     return next(ranks for ranks, lasts in durations.items() if lasts <= near)
+
+
+def fastest_for(settings: "Input", engine: str, cores: int) -> int:
+    """Return on how many ranks the run of an input ends first, on so many idle cores."""
+    (nx, ny), asked = settings.lattice.shape, settings.ranks_per_realization
+    clocked = settings.clock is not None
+    return fastest_ranks((nx, ny), engine, cores, settings.realizations, asked, clocked)

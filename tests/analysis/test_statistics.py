@@ -96,6 +96,15 @@ def test_whether_there_is_a_peak() -> None:
     assert st.estimate_peak(STRAIN, curves[2:3]) is None
 
 
+def test_a_peak_is_not_known_better_than_the_curve_there() -> None:
+    """Two realizations whose peaks happen to be of one height, at other strains."""
+    curves = np.stack([1 - (STRAIN - 0.25) ** 2, 1 - (STRAIN - 0.75) ** 2])
+    found = st.estimate_peak(STRAIN, curves + 0.1 * np.exp(-1000 * (STRAIN - 0.5) ** 2))
+    assert found is not None
+    at = int(curves.mean(axis=0).argmax())
+    assert found[0].error >= st.mean(curves[:, at]).error
+
+
 def height_of_peak(values: Floats) -> Estimate:
     found = st.estimate_peak(STRAIN, values)
     assert found is not None

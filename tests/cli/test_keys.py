@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from hpcepm.cli import WRONG_INPUT, main
 from hpcepm.cli.terms import TERMS
 from hpcepm.input import InputError, read_input
-from hpcepm.input.keys import all_keys, found, near
+from hpcepm.input.keys import all_keys, found, more_of, near
 from hpcepm.input.meanings import UNITS, meanings_of
 from hpcepm.input.schema import ElasticityInput
 from hpcepm.input.strict_yaml import parse
@@ -175,6 +175,16 @@ def test_a_key_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["explain"]) == 0
     tree = capfd.readouterr().out.splitlines()
     assert len(tree) == len(all_keys()) + 2
+
+
+def test_where_more_is_said_of_a_key_it_is() -> None:
+    keys, model = all_keys(), (ROOT / "docs" / "model.md").read_text()
+    for key in keys:
+        page, _, section = more_of(keys, key).partition(", section ")
+        assert (ROOT / page).is_file()
+        assert not section or f"\n## {section}. " in model
+        assert section or key.rpartition(".")[2] in (ROOT / page).read_text()
+    assert more_of(keys, "clock.dt") == more_of(keys, "loading.frequency") == "docs/maxwell.md"
 
 
 def test_an_input_to_begin_with(

@@ -104,3 +104,28 @@ def test_tools_run_starts_so_many(tmp_path: Path) -> None:
     n = told.split()[1]
     assert f"64 × 64 sites on {n} rank" in done.stdout
     assert (tmp_path / "run" / "summary.png").exists()
+
+
+START = """
+import sys, os
+from hpcepm.cli import choice, ranks
+choice.choose = lambda *_: 2
+os.execvp = lambda *_: sys.exit("mpiexec was started")
+sys.exit(ranks.main(["input.yaml"]))
+"""
+
+
+@pytest.mark.parametrize("named", ["no-such-launcher", "."])
+def test_without_a_launcher_nothing_is_started(tmp_path: Path, named: str) -> None:
+    done = run_python(["-c", START], None, tmp_path, MPIEXEC=named)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"-n 2: MPIEXEC={named}: " in done.stderr and "nothing was started" in done.stderr
+
+
+def test_a_request_is_heard_while_the_launcher_is_looked_for(tmp_path: Path) -> None:
+    """`mpiexec --version` takes a moment, and SLURM asks once."""
+    launcher = tmp_path / "launcher"
+    launcher.write_text("#!/bin/sh\nkill -USR1 $PPID\n")
+    launcher.chmod(0o700)
+    done = run_python(["-c", START], None, tmp_path, MPIEXEC=str(launcher))
+    assert done.returncode == 75 and "stopped before the run began" in done.stderr

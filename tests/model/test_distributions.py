@@ -1,13 +1,16 @@
 """Distributions: quantiles and moments against scipy, presets and the numbers the paper prints."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
 from hpcepm.model import slip
 from hpcepm.model.distributions import (
+    LAST,
     Constant,
     Distribution,
     Exponential,
@@ -24,6 +27,7 @@ from hpcepm.model.distributions import (
 from hpcepm.model.glass import age, disorder_strength
 from hpcepm.model.registry import with_data
 from hpcepm.model.slip import slip_at
+from tests.conftest import run_python
 from tests.model.test_dynamics import glass
 
 AT = np.array([2.0**-54, 1e-9, 1e-3, 0.2, 0.5, 0.7, 0.999, 1 - 1e-9, 1 - 2.0**-53])
@@ -113,3 +117,28 @@ def test_slips() -> None:
     assert (
         slip_at(slip.Constant.kind, law.parameters, 1.5, 0.3, 0.0, 1.0) == 0.02 + 0.01 * 1.5 * 1.5
     )
+
+
+def test_a_kind_that_compiled_code_does_not_know_gives_no_glass() -> None:
+    """A line in `quantile` or `slip_at` was forgotten: the run must not go on with another."""
+    assert np.isnan(quantile(77, np.array([2.0]), 0.3))
+    assert np.isnan(slip_at(77, np.array([0.02, 0.01]), 1.5, 0.3, 0.0, 1.0))
+
+
+def test_special_functions_are_looked_up_when_they_are_called(tmp_path: Path) -> None:
+    """They take long to load. Most runs call none."""
+    program = """
+import sys
+from hpcepm.model.distributions import Gamma, normal_deviate, preset
+preset("GQ").moments()
+print("scipy.special" in sys.modules)
+gamma = Gamma(shape=2.5, scale=0.7)
+for _ in range(2):
+    print(normal_deviate(0.3).hex(), gamma.limits[0].hex())
+"""
+    expected = scipy.special.ndtri(0.3).hex(), (0.7 * scipy.special.gammaincinv(2.5, LAST)).hex()
+    for in_python in ("0", "1"):
+        done = run_python(["-c", program], None, tmp_path, NUMBA_DISABLE_JIT=in_python)
+        loaded, *twice = done.stdout.splitlines()
+        assert loaded == "False", done.stderr
+        assert twice == 2 * [" ".join(expected)]

@@ -1,13 +1,18 @@
 """Functions that only other compiled code calls: linked, kept on disk, and never machine code."""
 
+import ast
+import pickle
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numba
 from numba.core.registry import CPUDispatcher
 
-from hpcepm.parallel.cache import Entries
+from hpcepm.parallel import cache
+from hpcepm.parallel.cache import SUFFIX, Entries
 from hpcepm.parallel.linked import LinkedCompiler, LinkedLibrary
+from tests.conftest import ROOT
 
 INSIDE = {"nopython": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
@@ -59,3 +64,33 @@ def test_different_types_are_different_functions(tmp_path: Path) -> None:
     callee, other = linked(squared, tmp_path), linked(fourth, tmp_path)
     caller = numba.njit(lambda x: squared_inside(x) + callee(1j * x) + other(x))
     assert caller(2.0) == 16.0
+
+
+def test_of_what_python_calls_machine_code_is_kept_alone(tmp_path: Path) -> None:
+    """And the names that it defines, which are looked for where it is loaded."""
+    for hits in (0, 1):
+        dispatcher: Any = numba.njit(fourth)
+        dispatcher._cache = Entries(fourth, tmp_path)
+        assert dispatcher(3.0) == 81.0
+        assert sum(dispatcher.stats.cache_hits.values()) == hits
+    (entry,) = tmp_path.glob(f"*fourth*{SUFFIX}")
+    _, ((_, kind, (machine_code, names)), *_) = pickle.loads(entry.read_bytes()[32:])
+    kept = llvm.parse_bitcode(names)
+    (result,) = dispatcher.overloads.values()
+    assert kind == "object" and machine_code.startswith(b"\x7fELF")
+    assert result.fndesc.llvm_func_name in {function.name for function in kept.functions}
+    bodies = [list(block.instructions) for f in kept.functions for block in f.blocks]
+    assert bodies and all(len(instructions) == 1 for instructions in bodies)
+
+
+def test_compiled_code_has_constants_of_files_that_its_version_tells_apart() -> None:
+    """An edit elsewhere compiles nothing anew."""
+    package = ROOT / "hpcepm"
+    assert all((package / name).is_file() for name in cache.CONSTANTS)
+    known = {Path(name).stem for name in cache.CONSTANTS} | set(cache.COMPILED)
+    for path in (path for folder in cache.COMPILED for path in (package / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hpcepm."):
+                floor = str(node.module).split(".")[1]
+                constants = [one.name for one in node.names if one.name.isupper()]
+                assert floor in known or not constants, (path, constants)

@@ -1,8 +1,10 @@
 """``hpcepm.simulate`` on all ranks gives, on rank 0, what one rank alone gives."""
 
 import sys
+import threading
 
 import hpcepm
+from hpcepm.storage.directory import DirectoryTaken
 
 SETTINGS = {
     "lattice": {"shape": [20, 14]},
@@ -31,6 +33,12 @@ def main() -> None:
         assert "loading.target" in error.problems[0]  # noqa: PT017 (a program, on all ranks)
     else:
         raise AssertionError("a negative target was accepted")
+    try:
+        hpcepm.simulate(SETTINGS, comm=comm, directory=sys.argv[1], resume=True, seed=2)
+    except DirectoryTaken:
+        assert [thread.name for thread in threading.enumerate()] == ["MainThread"]
+    else:
+        raise AssertionError("a run of another seed was continued")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,27 @@ def _one_waits_on_the_board(ranks: Ranks, watchdog: Watchdog) -> None:
     time.sleep(10 * LONG)
 
 
+def _one_shares_memory_alone(ranks: Ranks, watchdog: Watchdog) -> None:
+    if ranks.rank == 1:
+        ranks.node.shared(1000)
+    watchdog.idle = True
+    time.sleep(10 * LONG)
+
+
+def _one_splits_alone(ranks: Ranks, watchdog: Watchdog) -> None:
+    if ranks.rank == 1:
+        ranks.comm.Split(0, 0)
+    watchdog.idle = True
+    time.sleep(10 * LONG)
+
+
+def _one_waits_until_a_message_is_taken_in(ranks: Ranks, watchdog: Watchdog) -> None:
+    if ranks.rank == 1:
+        ranks.wait_for([ranks.comm.issend("nobody wants this", 0, 7)])
+    watchdog.idle = True
+    time.sleep(10 * LONG)
+
+
 def _all_get_on(ranks: Ranks, watchdog: Watchdog) -> None:
     watchdog.idle = True
     for _ in range(20):
@@ -58,6 +79,9 @@ DOING = {
     "one is at work": _one_is_at_work,
     "one waits for what is never sent": _one_waits_for_what_is_never_sent,
     "one waits on the board": _one_waits_on_the_board,
+    "one shares memory alone": _one_shares_memory_alone,
+    "one splits alone": _one_splits_alone,
+    "one waits until a message is taken in": _one_waits_until_a_message_is_taken_in,
     "all get on": _all_get_on,
     "strangers speak": _strangers_speak,
 }

@@ -43,7 +43,7 @@ def test_transient_and_period_are_those_of_a_plain_program(tmp_path: Path, order
             loading={"cycle": [0.03, -0.03], "cycles": 40, "until": {"recurrence": True}},
             output={
                 "observables": {"of": "cycle"},
-                "fields": {"of": "cycle", "names": ["well", "n_events"]},
+                "fields": {"of": "cycle", "names": ["well", "n_events", "epsilon_p"]},
             },
         )
         with h5py.File(directory / "run.h5") as file:

@@ -1,8 +1,10 @@
 """Which ranks share a realization, and which have nothing to do."""
 
+import time
+
 import pytest
 
-from hpcepm.run.groups import in_turn
+from hpcepm.run.groups import SECONDS_OF_THE_IDLE, in_turn, wait
 from hpcepm.run.sharing import groups_of_ranks, warnings
 
 LARGE, SMALL = (1024, 1024), (64, 64)
@@ -68,3 +70,13 @@ def test_ranks_of_a_group_are_numbered_in_turn_over_nodes(
 ) -> None:
     assert in_turn(members, node_of) == order
     assert order[0] == members[0]  # the leader
+
+
+def test_who_waits_long_looks_rarely_and_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a run of days, a rank that has nothing to do waits millions of turns."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    for turns in (0, 19, 20, 100, 1000, 20_480, 10**6, 10**9):
+        wait(turns)
+    assert slept == sorted(slept)
+    assert slept[0] < 0.001 and slept[-1] == SECONDS_OF_THE_IDLE

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 import hpcepm
+from hpcepm.analysis.quantities import quantities
+from hpcepm.analysis.results import open_run
 from hpcepm.cli import main
 from tests.conftest import assert_same_bits, datasets, run_python
 from tests.run.test_clocks import made
@@ -63,6 +65,10 @@ def test_all_that_reads_a_run_reads_a_sine(oscillated: Path, tmp_path: Path) -> 
         assert main(["export", run, f"--{kind}", str(tmp_path / kind)]) == 0
     assert (tmp_path / "csv" / "cycles.csv").read_text().startswith("realization,cycle,time")
     cycles = hpcepm.open(packed)["cycles"]
+    with open_run(oscillated) as found:
+        numbers = {one.name: one.value.value for one in quantities(found)}
+    assert numbers["storage modulus"] == pytest.approx(cycles.storage_modulus[:, -1].mean())
+    assert numbers["loss modulus"] == pytest.approx(cycles.loss_modulus[:, -1].mean())
     assert cycles.in_phase.dims == ("realization", "cycle", "harmonic")
 
 

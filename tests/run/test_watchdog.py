@@ -35,7 +35,16 @@ def test_no_false_alarm(tmp_path: Path, what: str) -> None:
     assert_on_ranks("watched", 2, tmp_path, what)
 
 
-@pytest.mark.parametrize("what", ["one waits for what is never sent", "one waits on the board"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "one waits for what is never sent",
+        "one waits on the board",
+        "one shares memory alone",
+        "one splits alone",
+        "one waits until a message is taken in",
+    ],
+)
 def test_ranks_that_wait_for_ever_end(tmp_path: Path, what: str) -> None:
     command = ["-m", "mpi4py", "-m", "tests.ranks.watched", what]
     done = run_python(command, 2, tmp_path, 60, PYTHONPATH=str(ROOT))

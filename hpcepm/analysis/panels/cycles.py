@@ -92,7 +92,7 @@ def moduli(axes: "Axes", run: Results, line: Line) -> None:
     storage, loss = ("G′, storage", "G″, loss") if line.alone else (line.label, "")
     _over_cycles(axes, run, "storage_modulus", line, BLUE, label=storage)
     _over_cycles(axes, run, "loss_modulus", line, VERMILION, label=loss, linestyle="--")
-    axes.set(ylabel=f"moduli G′, G″ ({UNITS})", ylim=(0, None))
+    axes.set(ylabel=f"moduli G′, G″, Σ over ε ({UNITS})", ylim=(0, None))
     if line.alone:
         axes.legend()
 

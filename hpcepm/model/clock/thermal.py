@@ -22,7 +22,8 @@ class Thermal(Clock):
     temperature : stress^α
         T, in units of x^α: k_B is 1, and a barrier is x^α.
     exponent : 1
-        α: 3/2 where two extrema of a smooth landscape merge, 1 for a cusp, 2 for a parabola.
+        α: 3/2 where two extrema of a smooth landscape merge, 2 where parabolas meet in a cusp, 1
+        for a barrier that falls linearly with the stress.
     attempt_time : time
         τ_0, the inverse of the attempt rate.
     unstable

@@ -18,7 +18,7 @@ from .search import first_to_yield, load_when, note_pace, restore
 from .table import ALWAYS, Poisson
 from .times import LONGEST, as_number, earlier, later
 
-OPENED, REACHED, NOT_FINITE = range(3)
+OPENED, ARRIVED, NAN_FOUND = range(3)
 """An avalanche begins; a stop comes first; a NaN came up in the search."""
 
 ALONE: Final = 4.0
@@ -50,7 +50,7 @@ def next_avalanche(
     """Move load and time to the next avalanche. Collective.
 
     If the load ``watch.until``, or what is watched, comes first, nothing is changed but
-    ``watch.reached``. Returns `OPENED`, `REACHED` or `NOT_FINITE`, and the number of the site
+    ``watch.reached``. Returns `OPENED`, `ARRIVED` or `NAN_FOUND`, and the number of the site
     (`hpcepm.model.yielding.base`).
     """
     raise NotImplementedError
@@ -90,11 +90,11 @@ def _when_load_reaches(
         engine, loading, rule, fields, stress, search_stress, parameters, exchange
     )
     if lowest == -np.inf:
-        return NOT_FINITE, number
+        return NAN_FOUND, number
     toward = loading.direction * stress
     watch.reached = nearest_stop(watch, loading, macro, watch.until, n_sites)
     if not trigger(loading, macro, toward, lowest, watch.reached, n_sites):
-        return REACHED, number
+        return ARRIVED, number
     return OPENED, number
 
 
@@ -170,7 +170,7 @@ def _when_a_point_comes(
                 engine, loading, rule, fields, stress, search_stress, parameters, exchange
             )
             if lowest == -np.inf:
-                return NOT_FINITE, -1
+                return NAN_FOUND, -1
             before, toward = macro.load, loading.direction * stress
             if trigger(loading, macro, toward, lowest, load, n_sites):
                 load, macro.load = macro.load, before
@@ -213,7 +213,7 @@ def _reach(clock: Any, watch: Any, whole: int, fraction: float, load: float) -> 
     """Stop at a time and a load."""
     clock.motion[0].reached_whole, clock.motion[0].reached_fraction = whole, fraction
     watch.reached = load
-    return REACHED, -1
+    return ARRIVED, -1
 
 
 @inlined

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, pi, sin
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -39,7 +39,6 @@ class Sine(Loading):
     cycles: Annotated[int, Field(ge=1, le=10_000_000)] = 10
     target: ClassVar[float] = 0.0  # type: ignore[misc]
     control: ClassVar[str]
-    _by: ClassVar[Loading]
 
     @property
     def hold(self) -> float:  # type: ignore[override]
@@ -59,34 +58,17 @@ class Sine(Loading):
         """Return the load at a part of a cycle."""
         return self.amplitude * sin(2 * pi * phase)
 
-    def stress(self, load: float, plastic_strain: float, two_mu: float) -> float:
-        """Return Σ."""
-        return self._by.stress(load, plastic_strain, two_mu)
-
-    def load(self, stress: float, plastic_strain: float, two_mu: float) -> float:
-        """Return ε or Σ."""
-        return self._by.load(stress, plastic_strain, two_mu)
-
-    def strain(self, load: float, plastic_strain: float, two_mu: float) -> float:
-        """Return ε."""
-        return self._by.strain(load, plastic_strain, two_mu)
-
-    @property
-    def is_strain(self) -> bool:
-        """Whether the load is the strain."""
-        return self._by.is_strain
-
-    def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
-        """Return K and F."""
-        return self._by.for_loop(two_mu, direction)
-
 
 @dataclass(frozen=True)
 class SineOfStrain(Sine):
     """The strain is amplitude · sin(2π frequency · time), for some cycles."""
 
     control = "strain"
-    _by = Strain(1.0)
+    stress = Strain.stress
+    load = Strain.load
+    strain = Strain.strain
+    is_strain = Strain.is_strain
+    for_loop = Strain.for_loop
 
 
 @dataclass(frozen=True)
@@ -94,4 +76,6 @@ class SineOfStress(Sine):
     """The stress is amplitude · sin(2π frequency · time), for some cycles."""
 
     control = "stress"
-    _by = Stress(1.0)
+    stress = Stress.stress
+    load = Stress.load
+    for_loop = Stress.for_loop
