@@ -1,4 +1,4 @@
-"""The golden inputs: some 30 small runs that touch every kernel, engine and distribution."""
+"""The golden inputs: small runs that touch every kernel, engine, distribution and loading."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +27,8 @@ IN_TIME: Final = {
     "fields": {"of": "time", "every": 8.0},
     "avalanches": True,
 }
+MAXWELL: Final = {"type": "maxwell", "dt": 0.04}
+OF_TIME: Final = {"observables": {"of": "time", "every": 0.5}, "fields": {"of": "time", "every": 2}}
 CREEP: Final = [
     {"control": "stress", "target": 0.3},
     {"hold": 12.0},
@@ -196,6 +198,18 @@ CASES: Final[Mapping[str, Settings]] = {
     "thermal creep, spectral": case(
         (15, 21), engine="spectral", clock=THERMAL, loading=CREEP, output=IN_TIME
     ),
+    "Maxwell sites, strained at a rate, held, unloaded": case(
+        (15, 21),
+        clock=MAXWELL,
+        loading=[{"target": 0.05, "rate": 0.05}, {"hold": 2.0}, {"control": "stress", "target": 0}],
+        output=OF_TIME,
+    ),
+    "Maxwell sites, a sine of stress": case(
+        (24, 16),
+        clock=MAXWELL,
+        loading={"control": "stress", "waveform": "sine", "amplitude": 0.9, "frequency": 0.4},
+        output=OF_TIME,
+    ),
     "ensemble, thermal, lazy": case(
         (66, 40),
         realizations=3,
@@ -225,6 +239,7 @@ CHAINS: Final = (
     "thermal creep, loaded further at a rate, lazy",
     "thermal, wells, lazy",
     "rate, direct",
+    "Maxwell sites, a sine of stress",
 )
 """These are also stopped after each 64 steps and continued: the same datasets."""
 

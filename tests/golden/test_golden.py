@@ -1,4 +1,4 @@
-"""Golden bits: every dataset of some 30 runs is as it always was.
+"""Golden bits: every dataset of some 60 runs is as it always was.
 
 On 1 to 4 ranks, and some on one of these in parts. ``golden.json`` holds two things for each input.
 *Exact*: a digest of each dataset, for each kind of processor and libraries that it was recorded on,
