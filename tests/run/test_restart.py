@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -154,14 +155,20 @@ def test_old_checkpoints_are_pruned(tmp_path: Path) -> None:
     assert len(names) == 4 and names[-1] == "newest" and names[-2] > "00000004.h5"
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
-def test_a_signal_stops_with_a_checkpoint_and_75(tmp_path: Path, name: str) -> None:
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a run that takes long enough to be asked to stop."""
+    folder = tmp_path_factory.mktemp("long")
     settings = {**CASES["direct"], "loading": {"target": 5.0}}
-    (tmp_path / "whole.yaml").write_text(yaml.safe_dump(settings))
-    assert (
-        run_python(["-m", "hpcepm", "whole.yaml", "--output", "whole"], None, tmp_path).returncode
-        == 0
-    )
+    (folder / "whole.yaml").write_text(yaml.safe_dump(settings))
+    done = run_python(["-m", "hpcepm", "whole.yaml", "--output", "whole"], None, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_a_signal_stops_with_a_checkpoint_and_75(long: Path, tmp_path: Path, name: str) -> None:
+    shutil.copy(long / "whole.yaml", tmp_path)
     command = ["-m", "hpcepm", "whole.yaml", "--output", "parts", "--continue"]
     process = start(command, None, tmp_path)
     try:
@@ -179,7 +186,7 @@ def test_a_signal_stops_with_a_checkpoint_and_75(tmp_path: Path, name: str) -> N
         and "Traceback" not in err
     )
     assert run_python(command, 2, tmp_path).returncode == 0
-    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+    assert_same_bits(long / "whole", tmp_path / "parts")
 
 
 def test_a_signal_after_the_end_changes_nothing(tmp_path: Path) -> None:
@@ -216,21 +223,32 @@ INTERRUPTED = settings_for(
 )
 
 
-def interrupted(tmp_path: Path, checkpoints: int) -> list[str]:
-    """Leave a run in ``parts`` that was killed after so many checkpoints.
+COMMAND = ["-m", "hpcepm", "parts.yaml", "--output", "parts", "--continue"]
+"""Goes on with it."""
 
-    Return the command that goes on with it.
-    """
-    (tmp_path / "parts.yaml").write_text(yaml.safe_dump(INTERRUPTED))
-    command = ["-m", "hpcepm", "parts.yaml", "--output", "parts", "--continue"]
-    process = start(command, None, tmp_path)
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a run that was killed after two checkpoints, and with a whole one."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    (folder / "parts.yaml").write_text(yaml.safe_dump(INTERRUPTED))
+    process = start(COMMAND, None, folder)
     try:
-        while newest_checkpoint(tmp_path / "parts") < f"{checkpoints:08d}.h5":
+        while newest_checkpoint(folder / "parts") < "00000002.h5":
             assert process.poll() is None, process.communicate()
             time.sleep(0.005)
     finally:
         end(process)
-    return command
+    done = run_python([*COMMAND[:-2], "whole"], None, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def interrupted(made: Path, tmp_path: Path) -> Path:
+    """Return a copy of the run that was killed."""
+    shutil.copy(made / "parts.yaml", tmp_path)
+    return Path(shutil.copytree(made / "parts", tmp_path / "parts"))
 
 
 def truncate(path: Path) -> None:
@@ -246,26 +264,23 @@ def flip_a_byte(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [truncate, flip_a_byte])
 def test_behind_a_damaged_checkpoint_the_one_before_is_used(
-    tmp_path: Path, harm: Callable[[Path], None]
+    made: Path, interrupted: Path, harm: Callable[[Path], None]
 ) -> None:
-    command = interrupted(tmp_path, 2)
-    path = tmp_path / "parts" / "checkpoints" / newest_checkpoint(tmp_path / "parts")
+    path = interrupted / "checkpoints" / newest_checkpoint(interrupted)
     harm(path)
-    done = run_python(command, 2, tmp_path)
+    done = run_python(COMMAND, 2, interrupted.parent)
     assert done.returncode == 0, done.stderr
     assert (
         f"{path.name}: is truncated, altered" in done.stderr
         and "an older checkpoint is used" in done.stderr
     )
-    assert run_python([*command[:-1], "--output", "whole"], None, tmp_path).returncode == 0
-    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+    assert_same_bits(made / "whole", interrupted)
 
 
-def test_where_every_checkpoint_is_damaged_none_is_used(tmp_path: Path) -> None:
-    command = interrupted(tmp_path, 1)
-    for path in (tmp_path / "parts" / "checkpoints").glob("*.h5"):
+def test_where_every_checkpoint_is_damaged_none_is_used(interrupted: Path) -> None:
+    for path in (interrupted / "checkpoints").glob("*.h5"):
         truncate(path)
-    done = run_python(command, 2, tmp_path, timeout=30)
+    done = run_python(COMMAND, 2, interrupted.parent, timeout=30)
     assert (
         done.returncode == 1
         and "Traceback" not in done.stderr
@@ -275,11 +290,10 @@ def test_where_every_checkpoint_is_damaged_none_is_used(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [truncate, Path.unlink])
 def test_output_that_is_gone_is_named_on_all_ranks(
-    tmp_path: Path, harm: Callable[[Path], None]
+    interrupted: Path, harm: Callable[[Path], None]
 ) -> None:
-    command = interrupted(tmp_path, 1)
-    harm(tmp_path / "parts" / "pieces" / "observables-00000001.h5")
-    done = run_python(command, 2, tmp_path, timeout=30)
+    harm(interrupted / "pieces" / "observables-00000001.h5")
+    done = run_python(COMMAND, 2, interrupted.parent, timeout=30)
     assert (
         done.returncode == 1
         and "Traceback" not in done.stderr
@@ -288,19 +302,18 @@ def test_output_that_is_gone_is_named_on_all_ranks(
 
 
 @pytest.mark.parametrize("harm", [truncate, flip_a_byte, Path.unlink])
-def test_a_damaged_run_file_is_made_anew(tmp_path: Path, harm: Callable[[Path], None]) -> None:
-    command = interrupted(tmp_path, 1)
-    harm(tmp_path / "parts" / "run.h5")
-    done = run_python(command, 2, tmp_path)
+def test_a_damaged_run_file_is_made_anew(
+    made: Path, interrupted: Path, harm: Callable[[Path], None]
+) -> None:
+    harm(interrupted / "run.h5")
+    done = run_python(COMMAND, 2, interrupted.parent)
     assert done.returncode == 0, done.stderr
-    assert run_python([*command[:-1], "--output", "whole"], None, tmp_path).returncode == 0
-    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+    assert_same_bits(made / "whole", interrupted)
 
 
-def test_a_checkpoint_of_another_input_is_refused_even_alone(tmp_path: Path) -> None:
-    command = interrupted(tmp_path, 1)
-    (tmp_path / "parts" / "run.h5").unlink()
-    done = run_python([*command, "--set", "seed=4"], None, tmp_path)
+def test_a_checkpoint_of_another_input_is_refused_even_alone(interrupted: Path) -> None:
+    (interrupted / "run.h5").unlink()
+    done = run_python([*COMMAND, "--set", "seed=4"], None, interrupted.parent)
     assert done.returncode == 3 and "seed: was 3, is now 4" in done.stderr
 
 
