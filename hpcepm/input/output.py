@@ -1,17 +1,22 @@
 """The keys of ``output``: what is kept, and how often."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import ValidationError
 
 from hpcepm.layout import ALWAYS_THERE, FIELDS
+from hpcepm.model.loading import Loading, Sine
 from hpcepm.model.registry import FileName, Number, Positive
 
 from .sections import Section, problem_at
 
 FIELD_NAMES = tuple(FIELDS)
+
+RECORDS_A_CYCLE: Final = 40
+RECORDS_OF_A_SINE: Final = 4000
+"""Of all cycles, at the most."""
 
 Variable = Literal["strain", "stress", "plastic_strain", "cycle", "time"]
 
@@ -140,6 +145,15 @@ class FieldsInput(CadenceInput):
         return self
 
 
+def _records_of(loading: Loading) -> dict[str, Any]:
+    """Return where records are taken with a clock: enough for curves over what moves."""
+    if isinstance(loading, Sine):
+        n = min(loading.cycles * RECORDS_A_CYCLE, RECORDS_OF_A_SINE)
+        return {"of": "time", "every": loading.hold / n}
+    moves = loading.is_strain and len(loading.segments) == 1 and loading.rate is not None
+    return {} if moves and not loading.hold else {"of": "time"}
+
+
 class OutputInput(Section):
     """``output``: what is kept, and where.
 
@@ -161,11 +175,11 @@ class OutputInput(Section):
     fields: FieldsInput | None = None
     avalanches: bool = True
 
-    def in_time(self, instant: bool) -> "OutputInput":
+    def in_time(self, loading: Loading, instant: bool) -> "OutputInput":
         """Return it with the defaults that it has with a clock, by which avalanches are instant."""
         changed: dict[str, Any] = {}
         if "observables" not in self.model_fields_set:
-            changed["observables"] = ObservablesInput.model_validate({"of": "time"})
+            changed["observables"] = ObservablesInput.model_validate(_records_of(loading))
         if "avalanches" not in self.model_fields_set:
             changed["avalanches"] = instant
         return self.model_copy(update=changed)

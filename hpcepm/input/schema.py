@@ -259,7 +259,7 @@ class Input(Section):
                 "yielding.order: weakest says nothing with this clock, by which one site yields at "
                 "a time; leave it out"
             )
-        self.__dict__["output"] = self.output.in_time(self.clock.instant)
+        self.__dict__["output"] = self.output.in_time(self.loading, self.clock.instant)
         return self
 
     @model_validator(mode="after")

@@ -205,6 +205,10 @@ def test_what_is_kept_of_a_run_with_a_clock() -> None:
     made = settings(loading=hold)
     assert written(made, "output", "observables") == decades
     assert made.output.avalanches is False
+    moves = settings(loading={"target": 0.3, "rate": 1e-4})
+    assert written(moves, "output", "observables") == {"every": 0.005, "of": "strain"}
+    for held in ({"target": 0.3, "rate": 1, "hold": 1}, [{"target": 0.3, "rate": 1}, {"hold": 1}]):
+        assert written(settings(loading=held), "output", "observables") == decades
     instant = settings(clock={**THERMAL, "unstable": "instant"}, loading=hold)
     assert instant.output.avalanches is True
     asked = settings(loading=hold, output={"observables": {"every": 0.1}, "avalanches": True})
@@ -213,6 +217,13 @@ def test_what_is_kept_of_a_run_with_a_clock() -> None:
     maps = settings(loading=hold, output={"fields": {"of": "time", "from": 100}}).output.fields
     assert maps is not None
     assert Cadence.parse(maps.model_dump()) == Cadence(float("inf"), "time", (), 1, 100.0)
+
+
+@pytest.mark.parametrize(("cycles", "every"), [(3, 0.25), (100, 0.25), (100_000, 250.0)])
+def test_a_sine_is_seen_in_each_cycle(cycles: int, every: float) -> None:
+    sine = {"waveform": "sine", "amplitude": 0.1, "frequency": 0.1, "cycles": cycles}
+    made = settings(clock={"type": "maxwell", "dt": 0.1}, loading=sine)
+    assert written(made, "output", "observables") == {"every": every, "of": "time"}
 
 
 WITHOUT: Final = [
