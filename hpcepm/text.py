@@ -48,8 +48,8 @@ def flush_streams() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def write(text: str, stream: TextIO | None = None, wipe: int = 0) -> None:
-    """Write on standard output, or another stream, if that can be done.
+def write(text: str, stream: TextIO | None = None, wipe: int = 0) -> OSError | None:
+    """Write on standard output, or another stream, if that can be done; return why it could not.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def write(text: str, stream: TextIO | None = None, wipe: int = 0) -> None:
     """
     stream = stream or sys.stdout
     shown = ("\r" + " " * wipe + "\r" if wipe else "") + visible(text)
-    with suppress(OSError, ValueError):  # ValueError: it was closed
+    try:
         stream.flush()
         if (descriptor := _descriptor(stream)) is None:
             stream.write(shown)
@@ -70,6 +70,11 @@ def write(text: str, stream: TextIO | None = None, wipe: int = 0) -> None:
         else:
             # Past the buffer of the stream: what fails does not stay there until the exit.
             _write_all(descriptor, shown.encode(stream.encoding, "replace"))
+    except OSError as error:
+        return error
+    except ValueError:  # it was closed
+        pass
+    return None
 
 
 def warn(lines: Iterable[str]) -> None:

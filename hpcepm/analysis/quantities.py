@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import SAME_STRAIN, STRESS_UNIT, TIME_UNIT, NoRun
+from hpcepm.layout import PIECE_NAME, SAME_STRAIN, STRESS_UNIT, TIME_UNIT, NoRun
+from hpcepm.reading import own_names
 
 from .ensembles import Ensemble, over_strain
 from .missing import run_file_of
@@ -52,7 +53,7 @@ def open_for_numbers(path: str) -> AbstractContextManager[Results]:
     NoRun
         As `open_run`.
     """
-    alone = not (run_file_of(path).parent / "pieces").is_dir()
+    alone = not own_names(run_file_of(path).parent / "pieces", PIECE_NAME)
     return open_run(path, *(GROUPS[:1] if alone else GROUPS))
 
 

@@ -180,21 +180,35 @@ def write_csv(table: Table, path: Path) -> None:
         file.writerows([repr(value) for value in row] for row in rows)
 
 
-def summarize(directory: str, window: tuple[float, float] | None = None) -> tuple[Summary, Path]:
-    """Summarize a run, and write its table; return both the summary and where the table is.
+def summarize(
+    directory: str, window: tuple[float, float] | None = None, out: str | None = None
+) -> tuple[Summary, Path, str | None]:
+    """Summarize a run, and write its table.
+
+    Parameters
+    ----------
+    directory
+        The run.
+    window
+        See `summary`.
+    out
+        Where the table goes; None: ``summary.csv`` in the run.
+
+    Returns
+    -------
+    Summary, Path, str or None
+        The summary, where the table is, and why it could not be written.
 
     Raises
     ------
     NoRun
         There is no run that could be read, or it has not come to the window.
-    OSError
-        The file cannot be written.
     """
     with open_for_numbers(directory) as run:
-        found, path = summary(run, window), run.beside("summary.csv")
+        found, path = summary(run, window), Path(out) if out else run.beside("summary.csv")
         table = all_records(run) if run.counted else table_of(found)
     try:
         write_csv(table, path)
     except OSError as error:
-        raise OSError(told(path, error)) from None
-    return found, path
+        return found, path, told(path, error)
+    return found, path, None

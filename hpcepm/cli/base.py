@@ -1,6 +1,7 @@
 """What all commands share: exit codes, a parser that lets rank 0 speak, and the start of MPI."""
 
 import argparse
+import errno
 import gc
 import json
 import os
@@ -95,8 +96,10 @@ def carry_out_with(main: Callable[[list[str]], int]) -> NoReturn:
 
 
 def say(text: str) -> None:
-    """Print a text."""
-    write(f"{text}\n")
+    """Print a text that was asked for; end if there is no room for it, as on a full disk."""
+    failure = write(f"{text}\n")
+    if failure is not None and failure.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        sys.exit(complain(0, f"hpcepm: standard output: {failure.strerror}", FAILED))
 
 
 def say_json(found: Any) -> None:

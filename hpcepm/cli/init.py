@@ -59,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Write an input; return the exit code."""
-    from hpcepm.files import write_bytes
+    from hpcepm.files import told, write_bytes
 
     from .schema import text
 
@@ -71,8 +71,11 @@ def carry_out(options: argparse.Namespace) -> int:
     if not path.parent.is_dir():
         raise UsageError(f"hpcepm: {path.parent}: no such directory; make it first")
     schema = path.parent / SCHEMA
-    if not os.path.lexists(schema):
-        write_bytes(schema, text().encode())
-    write_bytes(path, TEXT.encode())
+    for file, content in ((schema, text()), (path, TEXT)):
+        if not os.path.lexists(file):
+            try:
+                write_bytes(file, content.encode())
+            except OSError as error:
+                raise OSError(told(file, error)) from None
     say(f"{path}\n{schema}\nNext: hpcepm check {path}")
     return REACHED

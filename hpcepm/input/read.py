@@ -115,7 +115,7 @@ def read_mapping(
         document, path = Document("input", {}, {(): "input"}), "input"
         source = plain(source, path)
     else:
-        path = os.fspath(source)
+        path = os.fsdecode(source)
         document = parse(bytes_of(path), path)
         source = document.content
     changes = {key: plain(value, f"{shorten(key)}=…", (key,)) for key, value in changes.items()}

@@ -118,7 +118,7 @@ class Choice:
             raise PydanticKnownError("model_type", {"class_name": self.key})
         kind = self._kind(value.get(self.key, self.registry.default))
         others = {key: one for key, one in value.items() if key != self.key}
-        return kind(**dict(keys_of(kind).model_validate(others)))
+        return self.registry.make(kind, dict(keys_of(kind).model_validate(others)))
 
     def _otherwise(self, value: Any) -> str:
         """Say what the section can be besides a preset."""

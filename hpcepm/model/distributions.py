@@ -17,7 +17,7 @@ from pydantic import Field
 from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.late import of_scipy
 
-from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation
+from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation, tried
 from .registry import FileName, Number, Positive, Registry
 
 LAST: Final = 2.0**-53
@@ -114,7 +114,23 @@ class _OfPlugin(OfPlugin, Distribution):
         return mean, expectation(lambda u: (at(u) - mean) ** 2) ** 0.5
 
 
-distribution: Final = Registry("distribution", None, Distribution, _OfPlugin, {"quantile": 1})
+def _try_out(section: Any) -> None:
+    """See that quantiles of a plug-in are numbers that rise, and its moments can be."""
+    at = [LAST, 0.01, 0.25, 0.5, 0.75, 0.99, 1 - LAST]
+    quantiles = [tried("quantile", section.quantile, u) for u in at]
+    if quantiles != sorted(quantiles):
+        told = ", ".join(f"{q:.3g}" for q in quantiles)
+        raise ValueError(f"quantile of the plug-in must rise with u; it goes {told}")
+    for k in range(2):
+        tried("moments", lambda: section.moments()[k])  # noqa: B023 (called here)
+    mean, std = section.moments()
+    if std < 0:
+        raise ValueError(f"moments() of the plug-in, {mean:g} and {std:g}: the second is negative")
+
+
+distribution: Final = Registry(
+    "distribution", None, Distribution, _OfPlugin, {"quantile": 1}, _try_out
+)
 """The distributions, by name; ``@distribution`` adds one."""
 
 

@@ -28,6 +28,9 @@ from .table import Table
 
 Array = NDArray[np.float64]
 
+SAME: Final = 1e-9
+"""Of a kernel's largest value: what rounding makes of equal ones."""
+
 
 @dataclass(frozen=True)
 class Oriented:
@@ -50,7 +53,33 @@ class Oriented:
         return angular
 
 
-kernel: Final = Registry("type", "continuum", Oriented, object)
+def _try_out(section: Any) -> None:
+    """See that a kernel of a plug-in is what the loop takes it to be, on 8 × 6 wavevectors."""
+    qx, qy = wavevectors((8, 6))
+    qx, qy = qx[:, None], qy[None, :]
+    try:
+        with np.errstate(all="ignore"):
+            found = np.asarray(section.relaxation(qx, qy), np.float64)
+    except Exception as error:
+        raise ValueError(f"the kernel of the plug-in: {type(error).__name__}: {error}") from None
+    if found.shape != (8, 6):
+        said = f"of shape {found.shape} for wavevectors of shapes (8, 1) and (1, 6)"
+        raise ValueError(f"the kernel of the plug-in is {said}: it must be (8, 6)")
+    if not np.isfinite(found).all():
+        raise ValueError("the kernel of the plug-in has NaN or infinity; it must be 0 at q = 0")
+    small = SAME * np.abs(found).max()
+    if abs(found[0, 0]) > small:
+        raise ValueError(f"the kernel of the plug-in is {found[0, 0]:g} at q = 0: it must be 0")
+    if found.min() < -small:
+        said = "slips would grow, not relax"
+        raise ValueError(f"the kernel of the plug-in is {found.min():g} somewhere: {said}")
+    for axis, way in enumerate("xy"):
+        mirrored = np.take(found, -np.arange(found.shape[axis]) % found.shape[axis], axis=axis)
+        if np.abs(found - mirrored).max() > small:
+            raise ValueError(f"the kernel of the plug-in must be the same at q{way} and −q{way}")
+
+
+kernel: Final = Registry("type", "continuum", Oriented, object, try_out=_try_out)
 """The kernels, by name; ``@kernel`` adds one, and makes a function of wavevectors a class."""
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import NO_UNIT, STRESS_UNIT
+from hpcepm.layout import NO_UNIT, STRESS_UNIT, TIMED_OBSERVABLES
 from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.rows import NO_POWERS, Lattice, add_powers
 
@@ -59,13 +59,14 @@ class Series:
 
         Its fields are not copied.
         """
+        fields = snapshot.dynamics.state.fields
         return cls(
             snapshot.lattice,
             snapshot.dynamics.glass.shear_modulus,
             np.array([snapshot.numbers], NUMBERS),
-            snapshot.sigma[None],
-            snapshot.epsilon_p[None],
-            snapshot.sigma_c[None],
+            snapshot.own_sigma[None],
+            fields.epsilon_p[None],
+            fields.sigma_c[None],
         )
 
     @classmethod
@@ -242,6 +243,12 @@ OBSERVABLES: Final = [
 
 _BUILT_IN: Final = frozenset(one.name for one in OBSERVABLES)
 
+TAKEN: Final = {
+    *("strain", "realization", "record", "records", "ended", "snapshots", "cycles"),
+    *TIMED_OBSERVABLES,
+}
+"""Other datasets of their group."""
+
 
 def observable(
     units: str, description: str, dtype: str = "f8"
@@ -253,13 +260,20 @@ def observable(
     Raises
     ------
     ValueError
-        The name is taken.
+        The name is taken, or is none; or units or description are no text.
     """
+    for what, text in (("units", units), ("description", description)):
+        if not isinstance(text, str):
+            raise ValueError(f"{what}: must be text, not {text!r}")
+    if dtype not in ("f8", "i8"):
+        raise ValueError(f'dtype: must be "f8" or "i8", not {dtype!r}')
 
     def add(measure: Callable[[Series], Values]) -> Callable[[Series], Values]:
         name = measure.__name__
-        if name in _BUILT_IN or name == "strain":
+        if name in _BUILT_IN or name in TAKEN:
             raise ValueError(f"{name}: there is an observable of this name; give another")
+        if not name.isidentifier():
+            raise ValueError(f"{name}: is no name; decorate a function that has one")
         others = [one for one in OBSERVABLES if one.name != name]
         OBSERVABLES[:] = [*others, Observable(name, units, description, measure, dtype)]
         return measure
@@ -286,8 +300,38 @@ def measure(series: Series) -> NDArray[np.void]:
     rows = np.zeros(len(series.numbers), record_dtype())
     rows["strain"] = series.numbers["strain"]
     for one in OBSERVABLES:
-        rows[one.name] = one.measure(series)
+        if one.name in _BUILT_IN:
+            rows[one.name] = one.measure(series)
+        else:
+            rows[one.name] = _measure_of_plugin(one, series)
     return rows
+
+
+def _measure_of_plugin(one: Observable, series: Series) -> Values:
+    """Return what a plug-in measures; it cannot change what it looks at. Collective.
+
+    Raises
+    ------
+    ProblemOnRank
+        It fails on a rank, or gives no number for each snapshot.
+    """
+    fields = (series.numbers, series.sigma, series.epsilon_p, series.sigma_c)
+    n, problem, found = len(series.numbers), None, np.zeros(0)
+    for field in fields:
+        field.flags.writeable = False
+    try:
+        given = np.asarray(one.measure(series))
+        found = np.broadcast_to(given, n).astype(one.dtype) if given.dtype.kind in "buif" else found
+        if found.size != n:
+            problem = f"gives {given.dtype} of shape {given.shape}, not a number for each snapshot"
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+    finally:
+        for field in fields:
+            field.flags.writeable = True
+    said = f"the observable {one.name} of a plug-in"
+    series.lattice.ranks.raise_together(problem and f"{said}: {problem}")
+    return found
 
 
 def measure_profiles(series: Series) -> NDArray[np.void]:

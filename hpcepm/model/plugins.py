@@ -85,16 +85,17 @@ def address_of(kind: type, name: str, n_arguments: int) -> int:
         _methods[address] = lambda p, *x: float(method(this(*p), *x[:n_arguments]))
         return address
     compiled = numba.njit(error_model="numpy")(method)
-    entries: dict[int, Callable[..., Any]] = {
-        1: lambda p, a, b, c: compiled(this(*to_fixed_tuple(numba.carray(p, (n,)), n)), a),
-        2: lambda p, a, b, c: compiled(this(*to_fixed_tuple(numba.carray(p, (n,)), n)), a, b),
-        3: lambda p, a, b, c: compiled(this(*to_fixed_tuple(numba.carray(p, (n,)), n)), a, b, c),
-    }
+
+    def call_it(p: Any, a: float, b: float, c: float) -> float:
+        try:
+            numbers = (a, b, c)[:n_arguments]
+            return compiled(this(*to_fixed_tuple(numba.carray(p, (n,)), n)), *numbers)
+        except Exception:  # it would be lost, and the run go on with any number
+            return np.nan
+
     number = types.float64
     try:
-        entry = numba.cfunc(number(types.CPointer(number), number, number, number))(
-            entries[n_arguments]
-        )
+        entry = numba.cfunc(number(types.CPointer(number), number, number, number))(call_it)
     except numba.core.errors.NumbaError as error:
         said = next(line for line in str(error).splitlines() if line[:6] not in ("", "Failed"))
         raise TypeError(f"{kind.__name__}.{name} cannot be compiled: {said}") from None
@@ -119,6 +120,26 @@ def call(_: Any, address: Any, p: Any, a: Any, b: Any, c: Any) -> Any:
         return builder.call(pointer, [array.data, *values[2:]])
 
     return number(types.int64, p, number, number, number), generate
+
+
+def tried(what: str, method: Callable[..., Any], *numbers: float) -> float:
+    """Return what a method of a plug-in gives for some numbers.
+
+    Raises
+    ------
+    ValueError
+        It fails, or gives anything but a finite number.
+    """
+    called = f"{what}({', '.join(f'{x:.3g}' for x in numbers)})"
+    try:
+        with np.errstate(all="ignore"):
+            given = method(*numbers)
+            found = float(given)
+    except Exception as error:
+        raise ValueError(f"{called} of the plug-in: {type(error).__name__}: {error}") from None
+    if not np.isfinite(found):
+        raise ValueError(f"{called} of the plug-in is {found}: it must be a finite number")
+    return found
 
 
 def expectation(of: Callable[[float], float]) -> float:

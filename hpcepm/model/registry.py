@@ -13,7 +13,7 @@ begins.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -53,6 +53,8 @@ class Registry(dict[str, Any]):
         What the classes of plug-ins get as a base besides.
     methods
         Methods of theirs that are compiled, and how many numbers each takes.
+    try_out
+        Tries out a section of a plug-in, and raises `ValueError` if it does not do what it must.
     """
 
     def __init__(
@@ -62,9 +64,10 @@ class Registry(dict[str, Any]):
         base: type,
         of_plugin: type,
         methods: Mapping[str, int] | None = None,
+        try_out: Callable[[Any], None] | None = None,
     ) -> None:
         super().__init__()
-        self.key, self.default = key, default
+        self.key, self.default, self._try_out = key, default, try_out
         self._base, self._of_plugin, self._methods = base, of_plugin, methods or {}
 
     def __call__(self, kind: Any = None, *, name: str | None = None) -> Any:
@@ -81,6 +84,25 @@ class Registry(dict[str, Any]):
         if name in self and self[name].__module__ != made.__module__:
             raise ValueError(f"{kind.__name__}: the name {name!r} is taken; give another by name=")
         self[name] = made
+        return made
+
+    def make(self, kind: type, keys: Mapping[str, Any]) -> Any:
+        """Return a section of a kind; one of a plug-in is tried out, unless it reads files.
+
+        Raises
+        ------
+        ValueError
+            It cannot be, or does not do what it must.
+        """
+        of_plugin = kind.__module__.partition(".")[0] != __package__.partition(".")[0]
+        try:
+            made = kind(**keys)
+        except Exception as error:
+            if not of_plugin or isinstance(error, ValueError):
+                raise
+            raise ValueError(f"{kind.__name__}: {type(error).__name__}: {error}") from None
+        if of_plugin and self._try_out is not None and not hasattr(kind, "read_files"):
+            self._try_out(made)
         return made
 
     def _class_of(self, kind: Any) -> type:

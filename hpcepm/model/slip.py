@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hpcepm.parallel.compiled import compiled
 
 from .distributions import Distribution, normal_deviate, quantile
-from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation, numbers_of
+from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation, numbers_of, tried
 from .registry import NotNegative, Number, Registry
 
 EXPONENTIAL, CONSTANT, TO_STRESS = range(3)
@@ -81,7 +81,17 @@ class _OfPlugin(OfPlugin, SlipLaw):
         return expectation(mean_at)
 
 
-slip: Final = Registry("distribution", "exponential", SlipLaw, _OfPlugin, {"slip": 2})
+def _try_out(section: Any) -> None:
+    """See that slips of a plug-in are numbers, and none is negative."""
+    for sigma_c in (0.1, 1.0, 3.0):
+        for u in (0.01, 0.5, 0.99):
+            slip = tried("slip", section.slip, sigma_c, u)
+            if slip < 0:
+                said = f"slip({sigma_c:g}, {u:g}) of the plug-in is {slip:g}"
+                raise ValueError(f"{said}: a site must not slip backward, or it would for ever")
+
+
+slip: Final = Registry("distribution", "exponential", SlipLaw, _OfPlugin, {"slip": 2}, _try_out)
 """The slip laws, by name; ``@slip`` adds one."""
 
 

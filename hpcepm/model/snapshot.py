@@ -30,7 +30,7 @@ class Snapshot:
     All of it is Collective.
 
     Its fields are those of the run, not copies: they hold until the run goes on, which `release`s
-    it.
+    it, and cannot be written to.
     """
 
     dynamics: Dynamics
@@ -80,35 +80,46 @@ class Snapshot:
         )
 
     @cached_property
+    def own_sigma(self) -> LocalField:
+        """Local stress, for who does not write to it but takes an array that could be."""
+        return self.dynamics.sigma_at(self.load)
+
+    @property
     def sigma(self) -> LocalField:
         """Local stress on the rows of this rank."""
-        return self.dynamics.sigma_at(self.load)
+        return _read_only(self.own_sigma)
 
     @property
     def sigma_c(self) -> LocalField:
         """Local thresholds on the rows of this rank."""
-        return self.dynamics.state.fields.sigma_c
+        return _read_only(self.dynamics.state.fields.sigma_c)
 
     @property
     def epsilon_p(self) -> LocalField:
         """Local plastic strain on the rows of this rank."""
-        return self.dynamics.state.fields.epsilon_p
+        return _read_only(self.dynamics.state.fields.epsilon_p)
 
     @property
     def n_events(self) -> LocalField:
         """How many times each site of this rank has yielded."""
-        return self.dynamics.state.fields.n_events
+        return _read_only(self.dynamics.state.fields.n_events)
 
     @property
     def sigma_c_backward(self) -> LocalField:
         """Local thresholds backward, of two sides, on the rows of this rank."""
-        return self.dynamics.state.fields.sigma_c_backward
+        return _read_only(self.dynamics.state.fields.sigma_c_backward)
 
     @property
     def well(self) -> LocalField:
         """The wells that sites are in, of a quenched landscape, on the rows of this rank."""
-        return self.dynamics.state.fields.well
+        return _read_only(self.dynamics.state.fields.well)
 
     def release(self) -> None:
         """Give back the memory of the stress."""
-        self.__dict__.pop("sigma", None)
+        self.__dict__.pop("own_sigma", None)
+
+
+def _read_only(field: LocalField) -> LocalField:
+    view = field.view()
+    view.flags.writeable = False
+    return view

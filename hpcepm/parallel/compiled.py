@@ -181,7 +181,7 @@ def cache_directory() -> Path | None:
     return _CACHE
 
 
-def tell_of_compiling(tell: Callable[[], None]) -> None:
+def tell_of_compiling(tell: Callable[[], object]) -> None:
     """Have it told, once, when a loop must be compiled: that takes a while."""
     told: list[str] = []
 

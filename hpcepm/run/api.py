@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mpi4py import MPI
 
 from hpcepm.input import InputError, ReadInput, refuse_too_large
+from hpcepm.input.names import expanded
 from hpcepm.input.read import read_mapping
 from hpcepm.model.snapshot import Snapshot
 from hpcepm.parallel.launch import initialize
@@ -120,6 +121,17 @@ def _ranks(comm: MPI.Intracomm | None) -> Ranks:
     return Ranks(MPI.COMM_SELF if comm is None else comm)
 
 
+def _name_of(directory: str | os.PathLike[str]) -> str:
+    """Return the name of a directory, ``~`` and variables written out, or raise `InputError`."""
+    name = os.fsdecode(directory)
+    try:
+        if not name or not name.isprintable():
+            raise ValueError("is no name of a directory")
+        return expanded(name)
+    except ValueError as error:
+        raise InputError([f"directory={name!r}: {error}"]) from None
+
+
 def _prepare(
     world: Ranks,
     source: Source,
@@ -135,7 +147,7 @@ def _prepare(
             read = read_mapping(source, changes)
             refuse_too_large(read, memory)
             if directory is not None:
-                named = {"directory": os.fspath(directory)}
+                named = {"directory": _name_of(directory)}
                 output = read.settings.output.model_copy(update=named)
                 read.settings = read.settings.model_copy(update={"output": output})
                 refuse_too_much(read.settings)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -386,6 +387,10 @@ def _plan_of(identity: Identity) -> Plan:
     return plan_of(settings_of(identity))
 
 
+def _of_sections(items: list[Any]) -> bool:
+    return all(isinstance(item, dict) for item in items)
+
+
 def differences(before: Any, now: Any, free: tuple[str, ...], path: str = "") -> Iterator[str]:
     """Say in which keys two resolved inputs differ, but for those that are free to change."""
     if path in free:
@@ -394,6 +399,9 @@ def differences(before: Any, now: Any, free: tuple[str, ...], path: str = "") ->
         for key in dict.fromkeys([*before, *now]):
             inside = f"{path}.{key}" if path else key
             yield from differences(before.get(key), now.get(key), free, inside)
+    elif isinstance(before, list) and isinstance(now, list) and _of_sections(before + now):
+        for k, (one, other) in enumerate(zip_longest(before, now)):
+            yield from differences(one, other, free, f"{path}.{k}")
     elif before != now:
         was, is_now = (shorten(json.dumps(value), 80) for value in (before, now))
         yield f"{path}: was {was}, is now {is_now}"

@@ -18,7 +18,7 @@ from .conftest import replace, rewritten
 
 
 def test_what_is_printed_is_what_numpy_says(many: Path) -> None:
-    found, path = summarize(str(many))
+    found, path, _ = summarize(str(many))
     assert path == many / "summary.csv"
     said = "\n".join(lines(found))
     with open_run(many) as run:
@@ -43,7 +43,7 @@ def test_a_plateau_is_the_mean_over_its_window(many: Path, tmp_path: Path) -> No
         rise = np.minimum(file["observables/strain"][()] / 0.03, 1)
         replace(file, "observables/stress", rise * np.array([[0.5], [0.6], [0.61]]))
 
-    found, _ = summarize(str(rewritten(many, tmp_path, flat)), (0.05, 0.12))
+    found, *_ = summarize(str(rewritten(many, tmp_path, flat)), (0.05, 0.12))
     level = statistics.mean(np.array([0.5, 0.6, 0.61]))
     said = f"  plateau           {level} Lennard-Jones stress"
     assert lines(found)[2].startswith(said) and lines(found)[2].endswith(" 0.05 < strain < 0.12")
@@ -105,7 +105,9 @@ def test_json_has_what_is_printed(many: Path, capfd: pytest.CaptureFixture[str])
     assert "write two strains, as 0.5:1" in capfd.readouterr().err
 
 
-def test_what_cannot_be_summarized_is_told(many: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_summarized_is_told(
+    many: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     def cut(file: h5py.File) -> None:
         for name, dataset in list(file["observables"].items()):
             if dataset.ndim == 2 or name == "realization":
@@ -117,5 +119,12 @@ def test_what_cannot_be_summarized_is_told(many: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     whole = rewritten(many, tmp_path / "taken", lambda file: None)
     (whole / "summary.csv").mkdir()
-    with pytest.raises(OSError, match=r"summary\.csv: Is a directory"):
-        summarize(str(whole))
+    for options in ([], ["--json"]):  # as where one may only read: the numbers are told
+        assert main(["summarize", str(whole), *options]) == 1
+        out, err = capfd.readouterr()
+        assert "shear modulus" in out and "every record: " not in out
+        assert "summary.csv: Is a directory: the table of all records was not written" in err
+    elsewhere = tmp_path / "elsewhere.csv"
+    assert main(["summarize", str(whole), "--out", str(elsewhere)]) == 0
+    assert f"every record: {elsewhere}" in capfd.readouterr().out
+    assert elsewhere.read_text().startswith("strain,")

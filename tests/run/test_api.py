@@ -140,6 +140,41 @@ def test_steps_yield_the_glass_at_each_record() -> None:
     assert [s[4] for s in seen] == curves.events.values[0].tolist()
 
 
+@pytest.mark.parametrize("engine", ["direct", "lazy", "spectral"])
+def test_what_is_yielded_cannot_be_written_to(engine: str) -> None:
+    names = ("sigma", "sigma_c", "epsilon_p", "n_events")
+    last = 0.0
+    for glass in hpcepm.steps(SETTINGS, engine=engine):
+        for name in names:
+            field = getattr(glass, name)
+            with pytest.raises(ValueError, match="read-only"):
+                field[...] = 0
+            assert (field - field.mean()).shape == (12, 10)
+        last = glass.stress
+    tree = hpcepm.simulate(SETTINGS, engine=engine)
+    assert tree is not None and tree["observables"]["stress"].values[0, -1] == last
+
+
+@pytest.mark.parametrize("directory", ["", "a\0b", b""])
+def test_what_is_no_name_of_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, directory: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(hpcepm.InputError, match="directory="):
+        hpcepm.simulate(SETTINGS, directory=directory)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("directory", "there"), [("~/x", "home/x"), (b"by", "by")])
+def test_names_of_directories_are_those_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, directory: Any, there: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    hpcepm.simulate(SETTINGS, directory=directory)
+    assert (tmp_path / there / "run.h5").exists()
+
+
 def test_a_loop_may_be_left_early() -> None:
     for snapshot in hpcepm.steps(SETTINGS):
         if snapshot.stress > 0.3:

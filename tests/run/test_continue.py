@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hpcepm.run.resume import differences
 from tests.conftest import assert_same_bits, datasets, end, run_python, settings_for, start
 from tests.faults.harness import wait_until
 
@@ -133,3 +134,14 @@ def test_files_that_others_left_in_pieces_are_not_ours(tmp_path: Path) -> None:
     done = run_python(command, None, tmp_path)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert (tmp_path / "run" / "pieces" / "observables-backup.h5").read_bytes() == b"somebody's"
+
+
+def test_what_differs_inside_a_list_is_named_by_its_key() -> None:
+    before = {"loading": [{"target": 0.1}, {"hold": 10.0}], "regions": [], "cycle": [1, 2]}
+    now = {"loading": [{"target": 0.1}, {"hold": 20.0}, {"hold": 1.0}], "regions": [], "cycle": [1]}
+    assert list(differences(before, now, ())) == [
+        "loading.1.hold: was 10.0, is now 20.0",
+        'loading.2: was null, is now {"hold": 1.0}',
+        "cycle: was [1, 2], is now [1]",
+    ]
+    assert not list(differences(before, now, ("loading", "cycle")))

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.plugins import OfPlugin, call
+from hpcepm.model.plugins import OfPlugin, call, tried
 from hpcepm.model.registry import Registry
 from hpcepm.parallel.compiled import bind, compiled
 
@@ -243,5 +243,26 @@ def _trigger(
     return True
 
 
-loading: Final = Registry("control", "strain", Loading, _OfPlugin, {"stress": 3, "load": 3})
+SAME_LOAD: Final = 1e-9
+"""What rounding makes of equal loads."""
+
+
+def _try_out(section: Any) -> None:
+    """See that load and stress of a plug-in are inverse to each other, and rise together."""
+    for plastic_strain in (0.0, 0.1):
+        last = -np.inf
+        for load in (0.05, 0.2, 0.7):
+            stress = tried("stress", section.stress, load, plastic_strain, 2.0)
+            back = tried("load", section.load, stress, plastic_strain, 2.0)
+            if abs(back - load) > SAME_LOAD:
+                said = f"load(stress({load:g}, …), …) of the plug-in is {back:g}"
+                raise ValueError(f"{said}: the one must be the inverse of the other")
+            if not stress > last:
+                raise ValueError("stress of the plug-in must rise with the load")
+            last = stress
+
+
+loading: Final = Registry(
+    "control", "strain", Loading, _OfPlugin, {"stress": 3, "load": 3}, _try_out
+)
 """The loadings, by name; ``@loading`` adds one."""
