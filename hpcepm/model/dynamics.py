@@ -184,7 +184,8 @@ class Dynamics:
         macro, before = self.state.macro[0], self.segment
         stress, macro.load = self.stress_at(reached), reached
         macro.segment += 1
-        if not self.loading.until.any:  # each segment has rules of its own
+        after = int(macro.segment)
+        if self.loading.rules(after) is not self.loading.rules(after - 1):
             macro.events_begun = macro.events
         if not self.segment.follows(before):
             plastic_strain = self.state.plastic_strain(self.lattice)

@@ -321,8 +321,9 @@ def _measure_of_plugin(one: Observable, series: Series) -> Values:
         field.flags.writeable = False
     try:
         given = np.asarray(one.measure(series))
-        found = np.broadcast_to(given, n).astype(one.dtype) if given.dtype.kind in "buif" else found
-        if found.size != n:
+        if given.dtype.kind in "buif" and given.shape in ((), (1,), (n,)):
+            found = np.broadcast_to(given, n).astype(one.dtype)
+        else:
             problem = f"gives {given.dtype} of shape {given.shape}, not a number for each snapshot"
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"

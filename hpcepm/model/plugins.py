@@ -86,10 +86,13 @@ def address_of(kind: type, name: str, n_arguments: int) -> int:
         return address
     compiled = numba.njit(error_model="numpy")(method)
 
+    @numba.njit(error_model="numpy")
+    def with_self(p: Any, numbers: tuple[float, float, float]) -> float:
+        return compiled(this(*to_fixed_tuple(numba.carray(p, (n,)), n)), *numbers[:n_arguments])
+
     def call_it(p: Any, a: float, b: float, c: float) -> float:
         try:
-            numbers = (a, b, c)[:n_arguments]
-            return compiled(this(*to_fixed_tuple(numba.carray(p, (n,)), n)), *numbers)
+            return with_self(p, (a, b, c))
         except Exception:  # it would be lost, and the run go on with any number
             return np.nan
 

@@ -75,6 +75,20 @@ class Cadences:
                     stop = min(stop, mark)
         timing.stop_at(stop)
 
+    def is_over(self, dynamics: Dynamics) -> bool:
+        """Return whether a rule holds where the loop is: where a segment begins, it may already."""
+        macro = dynamics.state.macro[0]
+        rules = dynamics.loading.rules(int(macro.segment))
+        if not rules.any:
+            return False
+        sizes = {
+            "strain": abs(dynamics.strain_at(float(macro.load))),
+            "plastic_strain": abs(dynamics.state.plastic_strain(dynamics.lattice)),
+            "events_per_site": int(macro.events - macro.events_begun) / dynamics.lattice.n_sites,
+            "time": 0.0,  # the loop stops there by itself
+        }
+        return rules.that_holds(sizes) > 0
+
     def look(
         self, dynamics: Dynamics, snapshot: Snapshot, why: LoopExit, n_records: int, n_maps: int
     ) -> Due:

@@ -186,6 +186,8 @@ class Runner:
             stop = self.cadences.watch(dynamics, self.n_records)
             if self.n_records == 0 and dynamics.one_by_one:
                 return stop, LoopExit.REACHED
+            if self.n_records > 0 and self.cadences.is_over(dynamics):
+                return float(macro.load), LoopExit.PASSED
             why = dynamics.shear(stop, steps)
             self._take_avalanches()
             if why is LoopExit.REACHED:

@@ -344,7 +344,8 @@ KERNELS: Final[dict[str, Any]] = {
     "is 1 at q = 0": lambda qx, qy: np.ones(np.broadcast_shapes(qx.shape, qy.shape)),
     "of shape (8, 1)": lambda qx, qy: np.sin(qx / 2) ** 2,
     "has NaN": lambda qx, qy: qx**2 / (qx**2 + qy**2),
-    "TypeError": lambda qx, qy: None,
+    "ZeroDivisionError": lambda qx, qy: 1 // 0,
+    "of shape ()": lambda qx, qy: None,
 }
 
 

@@ -1,6 +1,7 @@
 """Runs with a clock: what they keep, and that they go on with the same bits."""
 
 import shutil
+import time
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 import hpcepm
-from hpcepm.cli import main
+from hpcepm.cli import STOPPED, main
 from hpcepm.layout import TIMED
 from hpcepm.storage.checkpoint import read_header
 from tests.conftest import assert_same_bits, datasets, run_python
@@ -242,3 +243,86 @@ def test_late_in_time_marks_that_are_one_number_do_not_hold_a_run_up(tmp_path: P
     marks = 10 ** (np.arange(147) / 10)
     assert 140 < late.size <= 148 and late[-1] == 4e14
     assert (np.abs(late[:-1, None] - marks).min(axis=1) <= 0.5).all()
+
+
+RULED: Final[dict[str, Any]] = {
+    "met by an event, then at a rate": (
+        [
+            {"control": "stress", "target": 0.5, "hold": 5000, "until": {"strain": 0.1}},
+            {"target": 0.05, "rate": 1e-2},
+        ],
+        45.32251543517105,  # by a program that looks at all points of all sites
+    ),
+    "holds where the segment begins": (
+        [
+            {"target": 0.02, "hold": 10},
+            {"hold": 50, "until": {"strain": 0.01}},
+            {"target": 0.03, "hold": 1},
+        ],
+        11.0,
+    ),
+    "ends the move, and so the hold": (
+        [
+            {"target": 0.02, "rate": 1e-2, "hold": 50, "until": {"strain": 0.01}},
+            {"target": 0.015, "hold": 1},
+        ],
+        2.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RULED)
+@pytest.mark.parametrize("engine", ["direct", "lazy"])
+def test_a_rule_ends_a_segment_when_it_is_met_whatever_is_kept(name: str, engine: str) -> None:
+    loading, end = RULED[name]
+    cadences = [{"of": "time", "every": t} for t in (1, 7, 1000)] + [{"of": "strain", "every": 0.5}]
+    found = set()
+    for cadence in cadences:
+        tree = hpcepm.simulate(
+            {"lattice": {"shape": [8, 8]}, "loading": loading, "seed": 2, "engine": engine},
+            clock={"thermal": {"temperature": 0.05}},
+            output={"observables": cadence},
+        )
+        assert tree is not None
+        last = [tree["observables"][one].values.ravel()[-1] for one in ("time", "events", "stress")]
+        found.add(tuple(map(float, last)))
+    assert len(found) == 1 and next(iter(found))[0] == pytest.approx(end, abs=1e-12)
+
+
+def test_a_rule_met_by_an_event_through_restarts(tmp_path: Path) -> None:
+    settings = {
+        "lattice": {"shape": [24, 24]},
+        "clock": {"thermal": {"temperature": 0.1}},
+        "seed": 2,
+        "loading": [
+            {"control": "stress", "target": 0.6, "hold": 1e6, "until": {"events_per_site": 4}},
+            {"target": 0, "rate": 1e-2},
+        ],
+        "output": {"observables": {"of": "time", "per_decade": 1}},
+    }
+    whole = made(tmp_path / "whole", settings)
+    path, codes = str(tmp_path / "whole" / "in.yaml"), []
+    command = [path, "--quiet", "--output", str(tmp_path / "parts"), "--continue"]
+    while (code := main([*command, "--max-walltime", "0.001"])) == STOPPED:
+        codes.append(code)
+    assert code == 0 and len(codes) > 3
+    assert_same_bits(whole, tmp_path / "parts")
+
+
+def test_the_second_realization_does_not_begin_at_the_pace_of_the_end_of_the_first() -> None:
+    """A quiet end has levels as low as can be, and a busy beginning crawls with these."""
+    settings = {
+        "lattice": {"shape": [8, 8]},
+        "yielding": {"sides": "two"},
+        "engine": "direct",
+        "clock": {"thermal": {"temperature": 0.00121, "exponent": 1, "attempt_time": 7.3}},
+        "loading": {"target": 0.0353, "hold": 1e9},
+    }
+    glass, seconds = [], []
+    for n in (1, 2):
+        began = time.monotonic()
+        tree = hpcepm.simulate(settings, realizations=n)
+        seconds.append(time.monotonic() - began)
+        assert tree is not None
+        glass.append(tree["observables"]["events"].values.reshape(n, -1)[0, -1])
+    assert glass[0] == glass[1] and seconds[1] < 20  # it was minutes

@@ -42,6 +42,7 @@ class Timing:
             sides = 2 if glass.yielding.two_sides else 1
             rise = engine.rise() * glass.slip.mean(glass.renewal)
             self.arrays = make_poisson(clock, lattice, sides, rise, rows)
+            self._first_pace = self.arrays.pace.copy()
         self._engine = engine
 
     def begin(self, state: State) -> None:
@@ -49,6 +50,8 @@ class Timing:
         self._state = state
         if isinstance(self.arrays, Poisson):
             self.arrays = self.arrays._replace(time=state.clock)
+            self.arrays.pace[...] = self._first_pace
+            self._stopped_at(*self._last)
             forget_all(self.arrays)
             self._engine.ahead[...] = ALWAYS
 
@@ -70,10 +73,26 @@ class Timing:
         if not isinstance(self.arrays, Poisson):
             return
         motion, macro, now = self.arrays.motion[0], self._state.macro[0], self._state.clock[0]
-        begun = now.begun_whole, now.begun_fraction = motion.reached_whole, motion.reached_fraction
-        if earlier(now.whole, now.fraction, *begun):  # points before are those of another load
+        begun, last = (motion.reached_whole, motion.reached_fraction), self._last
+        if earlier(*begun, *last):  # a rule was met by an event, after the last stop
+            begun = last
+        if earlier(*last, *begun):  # points before are those of another load
             now.whole, now.fraction, now.site = *begun, -1
+        now.begun_whole, now.begun_fraction = begun
         now.begun_load, now.begun_avalanches = macro.load, macro.avalanches
+        self._stopped_at(*begun)
+
+    @property
+    def _last(self) -> tuple[int, float]:
+        """The time of the last event, or that at which the segment began if there was none."""
+        now = self._state.clock[0]
+        begun, last = (now.begun_whole, now.begun_fraction), (now.whole, now.fraction)
+        return begun if earlier(*last, *begun) else last
+
+    def _stopped_at(self, whole: int, fraction: float) -> None:
+        assert isinstance(self.arrays, Poisson)
+        motion = self.arrays.motion[0]
+        motion.reached_whole, motion.reached_fraction = whole, fraction
 
     def stop_at(self, time: float) -> None:
         """Let the loop stop at a time, or at the end of the segment if that comes first."""
