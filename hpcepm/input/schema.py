@@ -21,7 +21,7 @@ from hpcepm.model.clock import clock as clocks
 from hpcepm.model.distributions import PRESETS, GivenField
 from hpcepm.model.distributions import distribution as distributions
 from hpcepm.model.engines import ENGINES
-from hpcepm.model.kernel import Shuffled
+from hpcepm.model.kernel import NoCoupling, Shuffled
 from hpcepm.model.kernel import kernel as kernels
 from hpcepm.model.loading import Cycles, Machine, Sine
 from hpcepm.model.loading import loading as loadings
@@ -291,6 +291,14 @@ class Input(Section):
             said = "sites yield on one side; set yielding.sides: two, or leave this out"
             wrong.append(problem_at(("thresholds", "initial", "file_backward"), said))
         if wrong:
+            raise ValidationError.from_exception_data("Input", wrong)
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_stress(self) -> "Input":
+        if isinstance(self.kernel, NoCoupling) and self.initial_stress.std > 0:
+            said = "of kernel.type: none no stress is in equilibrium; write std: 0"
+            wrong = [problem_at(("initial_stress", "std"), said)]
             raise ValidationError.from_exception_data("Input", wrong)
         return self
 

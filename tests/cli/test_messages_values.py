@@ -133,6 +133,11 @@ OTHERS = [
     # values that do not fit others are told where they stand
     ("output: {fields: {names: [well]}}", "3:26 output.fields.names", "needs yielding.landscape:"),
     ("kernel: {type: shuffled}\nengine: lazy", "4:9 engine", "write engine: direct, or auto"),
+    (
+        "kernel: {type: none}\ninitial_stress: {std: 0.1}",
+        "4:23 initial_stress.std",
+        "no stress is in equilibrium; write std: 0",
+    ),
     ("output: {observables: {every: 1e-12}}", "3:31 output.observables.every", "more than 10,000"),
     # lists and mappings where neither is expected
     ("output: {fields: [sigma]}", "3:18 output.fields", "write fields: {names: [sigma]}"),
