@@ -185,7 +185,7 @@ class Dynamics:
         stress, macro.load = self.stress_at(reached), reached
         macro.segment += 1
         after = int(macro.segment)
-        if self.loading.rules(after) is not self.loading.rules(after - 1):
+        if self.loading.item(after) != self.loading.item(after - 1):
             macro.events_begun = macro.events
         if not self.segment.follows(before):
             plastic_strain = self.state.plastic_strain(self.lattice)

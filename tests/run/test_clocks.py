@@ -289,6 +289,20 @@ def test_a_rule_ends_a_segment_when_it_is_met_whatever_is_kept(name: str, engine
     assert len(found) == 1 and next(iter(found))[0] == pytest.approx(end, abs=1e-12)
 
 
+def test_each_of_repeated_items_has_a_rule_of_its_own() -> None:
+    """Also of a list of one; but a move and its hold are one item."""
+    once = {"control": "stress", "target": 0.4, "hold": 1e3, "until": {"events_per_site": 0.25}}
+    ended = []
+    for n in (1, 2, 3):
+        tree = hpcepm.simulate(
+            {"lattice": {"shape": [8, 8]}, "loading": [{"repeat": n, "segments": [once]}]},
+            clock={"thermal": {"temperature": 0.05}},
+        )
+        assert tree is not None
+        ended.append(int(tree["observables"]["events"].values.ravel()[-1]))
+    assert ended == [16, 32, 48]
+
+
 def test_a_rule_met_by_an_event_through_restarts(tmp_path: Path) -> None:
     settings = {
         "lattice": {"shape": [24, 24]},

@@ -59,8 +59,12 @@ class Loading:
         """The loads at which the direction changes, and at the end the target."""
         return [segment.target for segment in self.segments]
 
+    def item(self, segment: int) -> int:
+        """Return of which item of a list a segment is; 0 if there is no list."""
+        return 0
+
     def rules(self, segment: int) -> Until:
-        """Return the rules that hold in a segment: those of the whole, or of each its own."""
+        """Return the rules that hold in a segment: those of the whole, or of its item."""
         return self.until
 
     @property

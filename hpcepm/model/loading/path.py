@@ -41,14 +41,14 @@ class Path(_Path):
     parts: tuple[Loading, ...]
 
     @cached_property
-    def _segments(self) -> Sequence[tuple[Loading, Loading]]:
-        """The segments, each with the loading of the list that it is of."""
-        found: list[tuple[Loading, Loading]] = []
-        for part in self.parts:
-            before, its = found[-1] if found else (Strain(0.0), Strain(0.0))
-            is_there = part.follows(before) and not its.until.any
+    def _segments(self) -> Sequence[tuple[Loading, int]]:
+        """The segments, each with the index of the loading of the list that it is of."""
+        found: list[tuple[Loading, int]] = []
+        for k, part in enumerate(self.parts):
+            before = found[-1][0] if found else Strain(0.0)
+            is_there = part.follows(before) and not (k and self.parts[k - 1].until.any)
             begins = before.target if is_there else np.nan
-            found += [(segment, part) for segment in part.after(begins)]
+            found += [(segment, k) for segment in part.after(begins)]
         return found
 
     @cached_property
@@ -56,9 +56,13 @@ class Path(_Path):
         """What the loadings do: each moves to its target, and may stay there."""
         return [segment for segment, _ in self._segments]
 
+    def item(self, segment: int) -> int:
+        """Return the index of the loading that a segment is of."""
+        return self._segments[segment][1]
+
     def rules(self, segment: int) -> Until:
         """Return the rules that hold in a segment: those of its loading."""
-        return self._segments[segment][1].until
+        return self.parts[self.item(segment)].until
 
     def __post_init__(self) -> None:
         if len(self.parts) == 0:
