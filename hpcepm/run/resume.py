@@ -202,7 +202,7 @@ class Resume:
     @staticmethod
     def _reached(header: CheckpointHeader) -> float:
         """Return the strain that a run has come to, of a loading step or a record."""
-        plan = _plan_of(header.identity)
+        plan = plan_of(settings_of(header.identity))
         reached = list(header.strain.values())
         for _, records, snapshots in header.begun.values():
             reached += [*plan.records[:records][-1:], *plan.snapshots[:snapshots][-1:]]
@@ -226,7 +226,7 @@ class Resume:
                 )
                 done = Progress()
             if another:
-                start = self._to_another_target(start, _plan_of(header.identity))
+                start = self._to_another_target(start, plan_of(settings_of(header.identity)))
         if done.realizations and directory is not None and found is not None:
             pieces = pieces_of(directory.pieces, found.identity)
             start = start._replace(progress=done, avalanches_of_done=done.avalanches, pieces=pieces)
@@ -236,7 +236,7 @@ class Resume:
 
     def _shown(self, found: Found) -> Progress:
         """Return the rows that ``run.h5`` shows, without those of another target alone."""
-        before, rows = _plan_of(found.identity), found.rows
+        before, rows = plan_of(settings_of(found.identity)), found.rows
         if before.record_strains == self._plan.record_strains:
             return rows
         records = min(rows.observables, common(before.records, self._plan.records))
@@ -247,7 +247,7 @@ class Resume:
         """Refuse a checkpoint that counts on rows of which no run can have so many. On rank 0."""
         if (header := self.header) is None:
             return
-        plan, whole = _plan_of(header.identity), header.whole
+        plan, whole = plan_of(settings_of(header.identity)), header.whole
         n, observables, profiles, avalanches, fields, cycles = header.progress
         possible = (
             n == whole.realizations <= settings_of(header.identity).realizations
@@ -382,15 +382,6 @@ def _target(one: Found | CheckpointHeader) -> float:
     return settings_of(one.identity).loading.target
 
 
-def _plan_of(identity: Identity) -> Plan:
-    """Return what the part of a run kept that wrote a file."""
-    return plan_of(settings_of(identity))
-
-
-def _of_sections(items: list[Any]) -> bool:
-    return all(isinstance(item, dict) for item in items)
-
-
 def differences(before: Any, now: Any, free: tuple[str, ...], path: str = "") -> Iterator[str]:
     """Say in which keys two resolved inputs differ, but for those that are free to change."""
     if path in free:
@@ -399,7 +390,7 @@ def differences(before: Any, now: Any, free: tuple[str, ...], path: str = "") ->
         for key in dict.fromkeys([*before, *now]):
             inside = f"{path}.{key}" if path else key
             yield from differences(before.get(key), now.get(key), free, inside)
-    elif isinstance(before, list) and isinstance(now, list) and _of_sections(before + now):
+    elif type(before) is type(now) is list and all(type(x) is dict for x in before + now):
         for k, (one, other) in enumerate(zip_longest(before, now)):
             yield from differences(one, other, free, f"{path}.{k}")
     elif before != now:
