@@ -78,14 +78,8 @@ ALWAYS_THERE: Final = ("sigma", "epsilon_p", "sigma_c", "n_events")
 CYCLES: Final = {
     "stress": (STRESS_UNIT, "macroscopic stress at each turning point"),
     "plastic_strain": (NO_UNIT, "mean plastic strain at each turning point"),
-    "work": (
-        STRESS_UNIT,
-        "integral of stress over epsilon: half of the work",
-    ),
-    "storage_modulus": (
-        STRESS_UNIT,
-        "stress over gamma, outermost turning points: mu if elastic",
-    ),
+    "work": (STRESS_UNIT, "integral of stress over epsilon: half of the work"),
+    "storage_modulus": (STRESS_UNIT, "stress over gamma, outermost turning points: mu if elastic"),
     "loss_modulus": (STRESS_UNIT, "work/(2 pi amplitude^2): that of a sine of the same work"),
     "events_forward": (NO_UNIT, "events forward"),
     "events_backward": (NO_UNIT, "events backward"),
@@ -126,10 +120,7 @@ _ANSWER: Final = "what answers the load, the stress or else the strain"
 OSCILLATION: Final = {
     "in_phase": (NO_UNIT, f"Fourier sums over the cycle of {_ANSWER}, with the sine of the load"),
     "out_of_phase": (NO_UNIT, f"Fourier sums over the cycle of {_ANSWER}, with the cosine"),
-    "storage_modulus": (
-        STRESS_UNIT,
-        "G', first harmonic: stress over epsilon in phase: 2 mu if elastic",
-    ),
+    "storage_modulus": (STRESS_UNIT, "G', first harmonic: stress over epsilon; 2 mu if elastic"),
     "loss_modulus": (STRESS_UNIT, "G'', first harmonic: stress over epsilon out of phase"),
     "plastic": (NO_UNIT, "fraction of sites that are plastic at the end of the cycle"),
     "time": (TIME_UNIT, "time at the end of the cycle"),

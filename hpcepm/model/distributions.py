@@ -121,9 +121,7 @@ def _try_out(section: Any) -> None:
     if quantiles != sorted(quantiles):
         told = ", ".join(f"{q:.3g}" for q in quantiles)
         raise ValueError(f"quantile of the plug-in must rise with u; it goes {told}")
-    for k in range(2):
-        tried("moments", lambda: section.moments()[k])  # noqa: B023 (called here)
-    mean, std = section.moments()
+    mean, std = (tried("moments", lambda k=k: section.moments()[k]) for k in range(2))
     if std < 0:
         raise ValueError(f"moments() of the plug-in, {mean:g} and {std:g}: the second is negative")
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .registry import Registry
-from .table import Table
+from .table import Table, mirrored
 
 Array = NDArray[np.float64]
 
@@ -74,8 +74,7 @@ def _try_out(section: Any) -> None:
         said = "slips would grow, not relax"
         raise ValueError(f"the kernel of the plug-in is {found.min():g} somewhere: {said}")
     for axis, way in enumerate("xy"):
-        mirrored = np.take(found, -np.arange(found.shape[axis]) % found.shape[axis], axis=axis)
-        if np.abs(found - mirrored).max() > small:
+        if np.abs(found - mirrored(found, axis)).max() > small:
             raise ValueError(f"the kernel of the plug-in must be the same at q{way} and −q{way}")
 
 

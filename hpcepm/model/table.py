@@ -49,8 +49,8 @@ class Table:
 
         given = files.of_lattice(self.file)
         nx, ny = given.shape
-        even = (given + _mirrored(given, 0)) / 2
-        even = (even + _mirrored(even, 1)) / 2
+        even = (given + mirrored(given, 0)) / 2
+        even = (even + mirrored(even, 1)) / 2
         if self.space == "real":
             _check_even(given, "G", "put the slip itself at (0, 0)")
         else:
@@ -89,7 +89,7 @@ class Table:
         return quarter[i, j]
 
 
-def _mirrored(given: Array, axis: int) -> Array:
+def mirrored(given: Array, axis: int) -> Array:
     """Return what is at −i instead of i, or at −j instead of j."""
     return np.take(given, -np.arange(given.shape[axis]) % given.shape[axis], axis=axis)
 
@@ -97,7 +97,7 @@ def _mirrored(given: Array, axis: int) -> Array:
 def _check_even(given: Array, name: str, remedy: str) -> None:
     """Raise `ValueError` if an array is not even in x and in y."""
     for axis, way in enumerate("xy"):
-        off = np.abs(given - _mirrored(given, axis))
+        off = np.abs(given - mirrored(given, axis))
         here = _index_of_largest(off)
         if off[here] > TOLERANCE * np.abs(given).max():
             there = list(here)

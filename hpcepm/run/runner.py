@@ -182,12 +182,12 @@ class Runner:
     def _next_stop(self, pause: Pause, steps: int) -> tuple[float, LoopExit]:
         """Shear to where something may be due; return the load, and why there. Collective."""
         dynamics, macro = self.dynamics, self.dynamics.state.macro[0]
+        if self.n_records > 0 and self.cadences.is_over(dynamics):
+            return float(macro.load), LoopExit.PASSED
         while True:
             stop = self.cadences.watch(dynamics, self.n_records)
             if self.n_records == 0 and dynamics.one_by_one:
                 return stop, LoopExit.REACHED
-            if self.n_records > 0 and self.cadences.is_over(dynamics):
-                return float(macro.load), LoopExit.PASSED
             why = dynamics.shear(stop, steps)
             self._take_avalanches()
             if why is LoopExit.REACHED:
