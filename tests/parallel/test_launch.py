@@ -19,3 +19,12 @@ def test_ranks_that_a_lone_process_starts_have_their_network(tmp_path: Path) -> 
     assert "OMPI_MCA_pml" in QUICK_START
     done = run_python(["-c", script], None, tmp_path)
     assert done.stdout == "1 OMPI_MCA_pml\n", done.stderr
+
+
+def test_a_lone_process_leaves_nothing_in_the_folder_of_scratch(tmp_path: Path) -> None:
+    """What Open MPI keeps there is shared with all others of this user: as they end, it is gone."""
+    script = "import os; from hpcepm.parallel.launch import initialize; from mpi4py import MPI; "
+    script += "window = MPI.Win.Allocate_shared(8, 8, comm=initialize()); window.Free(); "
+    script += "print(os.listdir(os.environ['TMPDIR']))"
+    done = run_python(["-c", script], None, tmp_path, TMPDIR=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
