@@ -17,7 +17,7 @@ from .engines import ENGINES, Engine
 from .engines.base import Ways
 from .glass import Glass, equilibrated_stress, prepare, stress_scale, thresholds_of_well_0
 from .loading import Loading, Strain
-from .loop import Buffers, LoopExit, LoopParameters, advance, open_avalanche
+from .loop import Buffers, LoopExit, LoopParameters, advance, close, open_avalanche
 from .plugins import OfPlugin
 from .slip import ToStress
 from .state import State
@@ -138,7 +138,7 @@ class Dynamics:
         A preparation may leave some, and so may a stress that was found anew.
         """
         fields, macro = self.state.fields, self.state.macro[0]
-        if macro.in_avalanche or self._for_loop.one_by_one or not self.timing.arrays.instant:
+        if macro.in_avalanche or self._one_event_each:
             return
         stress = self.stress_at(float(macro.load))
         sides = [(fields.yields_at, stress)]
@@ -176,12 +176,26 @@ class Dynamics:
         """Whether the load moves at each event."""
         return bool(self._for_loop.one_by_one)
 
+    @property
+    def _one_event_each(self) -> bool:
+        """Whether each event is an avalanche."""
+        return self.one_by_one or not self.timing.arrays.instant
+
+    def _close_avalanche(self) -> None:
+        """End the avalanche, by the loading of this segment."""
+        state, n_sites = self.state, self.lattice.n_sites
+        macro, row = state.macro[0], state.avalanche[0]
+        clock, loading = self.timing.arrays, self._for_loop
+        close(clock, loading, macro, row, self._table, self._finished, n_sites)
+
     def turn(self, reached: float) -> None:
         """Go on with the next segment, where the present one has reached a load. Collective.
 
         The stress stays: where its load is another one, that begins where the stress says.
         """
         macro, before = self.state.macro[0], self.segment
+        if macro.in_avalanche and self._one_event_each:
+            self._close_avalanche()
         stress, macro.load = self.stress_at(reached), reached
         macro.segment += 1
         after = int(macro.segment)
@@ -204,7 +218,7 @@ class Dynamics:
         macro = self.state.macro[0]
         direction = 1.0 if self.segment.target >= macro.load else -1.0
         self._for_loop: Any = self.segment.for_loop(two_mu, direction)
-        self.engine.expect(self.one_by_one or not self.timing.arrays.instant)
+        self.engine.expect(self._one_event_each)
         self.timing.begin_segment(self.segment, direction)
         softening = 1.0
         if isinstance(glass.slip, ToStress):

@@ -133,7 +133,7 @@ def advance(
             if watch.active and passed(watch, loading, macro, stress, n_sites):
                 return _PASSED
             if loading.one_by_one or not clock.instant:  # each event is an avalanche
-                _close(clock, loading, macro, avalanche, table, finished, n_sites)
+                close(clock, loading, macro, avalanche, table, finished, n_sites)
                 continue
             n_own = _next(engine, rule, fields, stress, drawn, parameters, exchange)
         else:
@@ -160,7 +160,7 @@ def advance(
         if n > buffers.events.size:
             return _GROW
         if n == 0:
-            _close(clock, loading, macro, avalanche, table, finished, n_sites)
+            close(clock, loading, macro, avalanche, table, finished, n_sites)
             continue
         sort_by_site(buffers.events, n)
         slip_sites(rule, fields, drawn, n_own, parameters, macro.avalanches)
@@ -232,7 +232,7 @@ def _open_next(
 
 
 @inlined
-def _close(
+def close(
     clock: Any,
     loading: Any,
     macro: Any,

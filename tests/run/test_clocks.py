@@ -340,3 +340,23 @@ def test_the_second_realization_does_not_begin_at_the_pace_of_the_end_of_the_fir
         assert tree is not None
         glass.append(tree["observables"]["events"].values.reshape(n, -1)[0, -1])
     assert glass[0] == glass[1] and seconds[1] < 20  # it was minutes
+
+
+def test_the_event_that_meets_a_rule_lowers_the_stress_by_its_own_segment() -> None:
+    rule = {"events_per_site": 0.25}
+    loading = [
+        {"target": 0.2, "rate": 1e-2, "until": rule},
+        {"control": "stress", "target": 0.5, "hold": 1e3, "until": rule},
+    ]
+    settings = {
+        "lattice": {"shape": [8, 8]},
+        "elasticity": {"shear_modulus": 10},
+        "loading": loading,
+        "output": {"avalanches": True},
+    }
+    tree = hpcepm.simulate(settings, clock={"thermal": {"temperature": 0.05}})
+    assert tree is not None
+    rows = tree["avalanches"]
+    stiffness = np.repeat([20.0, 0.0], 16)[: rows["slip"].size]  # 2 μ; the stress is held
+    assert rows["slip"].size == 31  # the last is ended by what comes after
+    assert rows["stress_drop"].values == pytest.approx(stiffness * rows["slip"].values / 64)
