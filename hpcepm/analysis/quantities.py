@@ -288,11 +288,23 @@ def _half(time: Floats, persistence: Floats) -> float:
     return float(time[k - 1] + part * (time[k] - time[k - 1]))
 
 
+MODULI: Final = ("storage_modulus", "loss_modulus")
+
+
+def last_moduli(run: Results) -> Floats:
+    """Return the moduli of the last cycle of realizations in which one has ended.
+
+    Shape (2, realization), in units of stress: over ε for a sine, over γ = 2ε for cycles.
+    """
+    if not (run.has("cycles") and (is_cyclic(run) or is_oscillation(run))):
+        return np.zeros((2, 0))
+    every = [cycles_of(run, k) for k in range(run.realizations)]
+    return np.array([[one[name][-1] for one in every if one[name].size] for name in MODULI])
+
+
 def _of_oscillation(run: Results) -> Iterator[Quantity]:
     """Yield the moduli of the last cycle of a sine, of realizations in which one has ended."""
-    every = [cycles_of(run, k) for k in range(run.realizations)]
-    for name in ("storage_modulus", "loss_modulus"):
-        values = np.array([one[name][-1] for one in every if one[name].size > 0])
+    for name, values in zip(MODULI, last_moduli(run), strict=True):
         note = "of the last cycle, Σ over ε: 2μ and 0 if elastic"
         yield _mean(name.replace("_", " "), STRESS_UNIT, values, note)
 
@@ -301,13 +313,9 @@ def _of_cycles(run: Results) -> Iterator[Quantity]:
     """Yield what the last cycles were, and how a glass came back."""
     every = [cycles_of(run, k) for k in range(run.realizations)]
     every = [one for one in every if one["work"].size > 0]
-    for name, unit in (
-        ("work", STRESS_UNIT),
-        ("storage_modulus", STRESS_UNIT),
-        ("loss_modulus", STRESS_UNIT),
-    ):
+    for name in ("work", *MODULI):
         values = np.array([one[name][-1] for one in every])
-        yield _mean(name.replace("_", " "), unit, values, "of the last cycle")
+        yield _mean(name.replace("_", " "), STRESS_UNIT, values, "of the last cycle")
     back = [one for one in every if one["period"][-1] > 0]
     note = f"of {len(back)} of {len(every)} that came back"
     for name in ("transient", "period"):

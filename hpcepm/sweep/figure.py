@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hpcepm.analysis.ensembles import Ensemble
-from hpcepm.analysis.panels.base import STRAIN, STRESS
+from hpcepm.analysis.panels.base import STRAIN, STRESS, UNITS
+from hpcepm.analysis.quantities import MODULI
 from hpcepm.analysis.statistics import Estimate, band, first_branch
 from hpcepm.analysis.style import DASHES, ORDERED, PALEST, plain, save, styled
 
@@ -22,6 +23,8 @@ MOST_IN_LEGEND: Final = 12
 SHAPES: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 WIDE: Final = 30
 """So many times the smallest value is the largest on a logarithmic axis, at least."""
+FILLS: Final = ("0.25", "white")
+"""Of marks of two numbers."""
 MOST_PATHS: Final = 20
 """How many curves of a row are drawn, where no mean of them is."""
 
@@ -137,14 +140,13 @@ def _against(
     looks: Sequence[dict[str, Any]],
     shown: Sequence[str],
 ) -> None:
-    """Draw plateau and peak, or the stress at the end, against the first key.
+    """Draw moduli, plateau and peak, or the stress at the end, against the first key.
 
     A line breaks where a number is not known.
     """
     from matplotlib.lines import Line2D
 
-    known = any(row.plateau is not None for row in rows)
-    fills = {"plateau": "0.25", "peak": "white"} if known else {"final_stress": "0.25"}
+    fills, label = _what_they_come_to(rows)
     look: dict[str, Any] = {"color": "0.25", "linewidth": 0.8, "markersize": 5.5}
     for name, fill in fills.items():
         for other in dict.fromkeys(_others(row, shown) for row in rows):
@@ -162,13 +164,22 @@ def _against(
                 **look,
             )
     scale = "log" if spans_decades(numbers) else "linear"
-    axes.set(xlabel=plain(shown[0]), ylabel=STRESS, xscale=scale)
+    axes.set(xlabel=plain(shown[0]), ylabel=label, xscale=scale)
     axes.grid(alpha=0.3)
     shapes = [
         Line2D([], [], marker="o", markerfacecolor=fill, label=name.replace("_", " "), **look)
         for name, fill in fills.items()
     ]
     axes.legend(handles=shapes, fontsize=8)
+
+
+def _what_they_come_to(rows: Sequence[Row]) -> tuple[dict[str, str], str]:
+    """Return which numbers are drawn, with what their marks are filled with, and their axis."""
+    if any(row.moduli.size for row in rows):
+        return dict(zip(MODULI, FILLS, strict=True)), f"moduli of the last cycle ({UNITS})"
+    if any(row.plateau is not None for row in rows):
+        return dict(zip(("plateau", "peak"), FILLS, strict=True)), STRESS
+    return {"final_stress": FILLS[0]}, STRESS
 
 
 def _explain(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.analysis.ensembles import Curve, Ensemble, ensemble_of, over_strain
-from hpcepm.analysis.quantities import stands_out
+from hpcepm.analysis.quantities import MODULI, last_moduli, stands_out
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.statistics import (
     Estimate,
@@ -43,6 +43,7 @@ class Row(NamedTuple):
     stress: Floats  # (realization, record)
     paths: list[Curve]  # strain and stress of each realization
     over: Ensemble | None  # stress until the load turns; None if it is no function of strain
+    moduli: Floats  # storage and loss, of the last cycle of each realization: (2, realization)
 
     @property
     def level(self) -> Plateau | None:
@@ -65,8 +66,13 @@ class Row(NamedTuple):
         return None if level.is_stationary and not stands_out(*top, level) else top
 
 
-Read = tuple[Floats | None, list[Curve], Ensemble | None]
-"""Of a run: common strains of records, if there are; all curves; and all until the load turns."""
+class Read(NamedTuple):
+    """What is read of a run."""
+
+    strain: Floats | None  # of records; None where each realization has its own
+    paths: list[Curve]
+    over: Ensemble | None
+    moduli: Floats
 
 
 def rows_of(sweep: Sweep, unfinished: Collection[Point]) -> tuple[list[Row], list[str]]:
@@ -83,7 +89,7 @@ def rows_of(sweep: Sweep, unfinished: Collection[Point]) -> tuple[list[Row], lis
             if point.number in left:
                 continue
             try:
-                with open_run(sweep.directory(point), "observables") as run:
+                with open_run(sweep.directory(point), "observables", "cycles") as run:
                     read.append(_curves(run))
             except NoRun as error:
                 problems.append(str(error))
@@ -94,20 +100,23 @@ def rows_of(sweep: Sweep, unfinished: Collection[Point]) -> tuple[list[Row], lis
 
 def _curves(run: Results) -> Read:
     paths = [(x.astype(np.float64), y.astype(np.float64)) for x, y in run.curves("stress")]
-    return None if run.counted else run.strain, paths, over_strain(run, "stress")
+    strain = None if run.counted else run.strain
+    return Read(strain, paths, over_strain(run, "stress"), last_moduli(run))
 
 
-def _row(values: dict[str, str], read: Sequence[Read], of: int) -> Row:
-    paths = [path for _, some, _ in read for path in some]
-    strain = read[0][0]
-    known = strain is not None and all(
-        one is not None and np.array_equal(strain, one) for one, _, _ in read
-    )
-    stress = np.stack([y for _, y in paths]) if known else np.zeros((0, 0))
+def _row(values: dict[str, str], read: Sequence[Read], of_all: int) -> Row:
+    paths = [path for one in read for path in one.paths]
+    strain = read[0].strain
+    if strain is not None and any(
+        one.strain is None or not np.array_equal(strain, one.strain) for one in read
+    ):
+        strain = None
+    stress = np.zeros((0, 0)) if strain is None else np.stack([y for _, y in paths])
     finals = np.array([y[-1] for _, y in paths])
-    branches = [(over.x, y) for _, _, over in read if over is not None for y in over.values]
+    branches = [(of.x, y) for one in read if (of := one.over) is not None for y in of.values]
     over = ensemble_of(branches) if len(branches) == len(paths) else None
-    return Row(values, len(read), of, finals, strain if known else None, stress, paths, over)
+    moduli = np.concatenate([one.moduli for one in read], axis=1)
+    return Row(values, len(read), of_all, finals, strain, stress, paths, over, moduli)
 
 
 MOST_REASONS: Final = 6
@@ -116,11 +125,17 @@ MOST_REASONS: Final = 6
 NUMBERS: Final = ("plateau", "peak", "peak_strain", "final_stress")
 
 
+def numbers_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the names of the numbers of all rows: where loads go to and fro, moduli besides."""
+    return (*NUMBERS, *MODULI) if any(row.moduli.size for row in rows) else NUMBERS
+
+
 def estimates(row: Row) -> dict[str, Estimate | None]:
     """Return the numbers of a row, by the names of their columns."""
     height, where = row.peak or (None, None)
-    found = row.plateau, height, where, mean(row.finals)
-    return dict(zip(NUMBERS, found, strict=True))
+    moduli = [mean(values) if values.size else None for values in row.moduli]
+    found = row.plateau, height, where, mean(row.finals), *moduli
+    return dict(zip((*NUMBERS, *MODULI), found, strict=True))
 
 
 def write_table(rows: Sequence[Row], keys: Sequence[str], path: Path) -> None:
@@ -133,13 +148,13 @@ def write_table(rows: Sequence[Row], keys: Sequence[str], path: Path) -> None:
     """
     shown = [key for key in keys if key != SEED]
     names = [*shown, "realizations", "points", "points_asked_for"]
-    names += [column for name in NUMBERS for column in (name, f"{name}_error")]
+    numbers_there = numbers_of(rows)
+    names += [column for name in numbers_there for column in (name, f"{name}_error")]
     table: list[Sequence[Any]] = []
     for row in rows:
+        found = estimates(row)
         numbers = [
-            float("nan") if one is None else value
-            for one in estimates(row).values()
-            for value in (one or (0.0, 0.0))
+            value for name in numbers_there for value in found[name] or (float("nan"), float("nan"))
         ]
         counts = [len(row.finals), row.points, row.of]
         table.append([*(_plain(row.values[key]) for key in shown), *counts, *numbers])
@@ -162,19 +177,19 @@ def _plain(value: str) -> Any:
 def lines(rows: Sequence[Row], keys: Sequence[str]) -> list[str]:
     """Return the table for people."""
     shown = [key for key in keys if key != SEED]
-    head = [*shown, "realizations", *NUMBERS]
+    every = [estimates(row) for row in rows]
+    numbers = [name for name in numbers_of(rows) if any(found[name] for found in every)]
+    head = [*shown, "realizations", *numbers]
     table = [head]
-    for row in rows:
+    for row, found in zip(rows, every, strict=True):
         cells = [row.values[key] for key in shown] + [str(len(row.finals))]
-        table.append(
-            [*cells, *("–" if one is None else str(one) for one in estimates(row).values())]
-        )
+        table.append([*cells, *("–" if (one := found[n]) is None else str(one) for n in numbers)])
     widths = [max(len(row[k]) for row in table) for k in range(len(head))]
-    found = [
+    said = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
-    return [*found, *(f"  {line}" for line in _why_no_plateau(rows, shown))]
+    return [*said, *(f"  {line}" for line in _why_no_plateau(rows, shown))]
 
 
 def _why_no_plateau(rows: Sequence[Row], shown: Sequence[str]) -> list[str]:

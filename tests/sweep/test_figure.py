@@ -1,8 +1,15 @@
 """The figure and the table of a sweep over two keys."""
 
-import numpy as np
+import csv
+from pathlib import Path
 
+import numpy as np
+import pytest
+import yaml
+
+import hpcepm
 from hpcepm.analysis.ensembles import ensemble_of
+from hpcepm.cli import main
 from hpcepm.sweep import figure
 from hpcepm.sweep.results import Row, lines
 
@@ -16,7 +23,9 @@ def row(c0: str, c1: str, rise: float) -> Row:
     stress = shape + 0.01 * np.random.default_rng(0).standard_normal((3, 101))
     paths = [(strain, one) for one in stress]
     values = {"slip.c0": c0, "slip.c1": c1}
-    return Row(values, 3, 3, stress[:, -1], strain, stress, paths, ensemble_of(paths))
+    return Row(
+        values, 3, 3, stress[:, -1], strain, stress, paths, ensemble_of(paths), np.zeros((2, 0))
+    )
 
 
 def test_lone_points_can_be_told_apart_and_lines_break_where_a_number_is_missing() -> None:
@@ -41,3 +50,31 @@ def test_a_reason_says_of_which_points_it_is() -> None:
     assert sum("no plateau" in line for line in lines(rows, KEYS)) == 1
     many = [row(str(k), "0.2", 1.0) for k in range(9)]
     assert lines(many, KEYS)[-1] == "  and 3 more"
+
+
+def test_a_sweep_of_amplitudes_comes_to_moduli(tmp_path: Path) -> None:
+    """Of all realizations of seeds together; a point whose cycle has not ended has none."""
+    wave = {"waveform": "sine", "amplitude": 0.02, "frequency": 0.1, "cycles": 2}
+    settings = {
+        "lattice": {"shape": [8, 8]},
+        "clock": {"type": "maxwell", "dt": 0.05},
+        "loading": wave,
+    }
+    name = str(tmp_path / "in.yaml")
+    Path(name).write_text(yaml.safe_dump(settings))
+    keys = ["seed=1..3", "loading.amplitude=0.05,0.2"]
+    assert main(["sweep", name, *keys, "--output", str(tmp_path / "runs"), "-j", "1"]) == 0
+    found = list(csv.DictReader((tmp_path / "runs" / "sweep.csv").open()))
+    assert [row["loading.amplitude"] for row in found] == ["0.05", "0.2"]
+    for row in found:
+        own = [
+            hpcepm.open(path)["cycles"].ds
+            for path in (tmp_path / "runs").glob(f"*amplitude={row['loading.amplitude']}")
+        ]
+        assert len(own) == int(row["points"]) == 3
+        for modulus in ("storage_modulus", "loss_modulus"):
+            last = np.array([cycles[modulus].values[0, -1] for cycles in own])
+            error = last.std(ddof=1) / np.sqrt(3)
+            assert float(row[modulus]) == pytest.approx(last.mean())
+            assert float(row[f"{modulus}_error"]) == pytest.approx(error)
+    assert float(found[0]["storage_modulus"]) > float(found[1]["storage_modulus"])
