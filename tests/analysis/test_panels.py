@@ -7,6 +7,7 @@ import h5py
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
 from hpcepm.analysis.ensembles import over_strain
@@ -177,6 +178,24 @@ def test_branches_begin_and_end_at_turning_points() -> None:
     since, size = _from_zero(np.array([0.2, 0.1, 0.0]), np.array([0.5, -0.5, -1.5]))
     assert since == pytest.approx([0, 0.05, 0.15]) and size.tolist() == [0, 0.5, 1.5]
     assert _from_zero(np.array([0.2, 0.1]), np.array([-0.1, -0.5]))[1].tolist() == [0.1, 0.5]
+
+
+def test_few_records_of_a_branch_are_marks_and_many_a_line(tmp_path: Path) -> None:
+    """A straight line between two records of a loop would be a shape that it does not have."""
+    name = str(INPUTS / "hysteresis.yaml")
+    for every, few in ((0.01, True), (0.001, False)):
+        directory = tmp_path / f"{every}"
+        options = ["--quiet", "--output", str(directory), "--set", "lattice.shape=[8, 8]"]
+        every_so = ["--set", "loading=[{target: 0.02}, {target: 0}, {target: 0.02}]"]
+        every_so += ["--set", f"output.observables.every={every}"]
+        assert main([name, *options, *every_so]) == 0
+        with open_run(directory) as run:
+            alone, of_several = Figure().subplots(), Figure().subplots()
+            loop = next(one for one in PANELS if one.draw.__name__ == "loop")
+            loop.draw(alone, run, ALONE)
+            loop.draw(of_several, run, Line("#0072B2", "a run", "--"))
+        assert isinstance(alone.collections[0], PathCollection if few else LineCollection)
+        assert of_several.lines[0].get_linestyle() == ("None" if few else "--")
 
 
 def test_extremal_dynamics_without_its_events_is_drawn_from_records(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Strain that turns: loops, branches, and what a glass remembers."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_NAMED: Final = 8
 """How many branches get a name of their own."""
 
+FEWEST: Final = 4
+"""Records on a branch from which on a line through them is its shape."""
+
 
 def _in_order() -> "Colormap":
     """Return the colours of a path from its beginning to its end."""
@@ -29,26 +32,33 @@ def _in_order() -> "Colormap":
 
 @curves_panel(turns_back, can=lambda run: not is_extremal(run))
 def loop(axes: "Axes", run: Results, line: Line) -> None:
-    """Draw stress against strain in the order of the path."""
+    """Draw stress against strain in the order of the path; few records of a branch as marks."""
     from matplotlib.collections import LineCollection
 
     found = paths(run, "stress")
     axes.set(xlabel=STRAIN, ylabel=STRESS)
+    few = any(strain.size < FEWEST * len(branches(strain)) for strain, _ in found)
     if not line.alone:
+        how = line.style("") | ({"linestyle": "", "marker": "."} if few else {})
         for k, (strain, force) in enumerate(found):
-            label, thick = "" if k else line.label, width(len(found))
-            axes.plot(strain, force, label=label, linewidth=thick, **line.style(""))
+            axes.plot(
+                strain, force, label="" if k else line.label, linewidth=width(len(found)), **how
+            )
         return
     gone = [way(strain) for strain, _ in found]
-    end = max(one[-1] for one in gone)
+    shown: dict[str, Any] = {"cmap": _in_order(), "clim": (0, max(one[-1] for one in gone))}
     for (strain, force), at in zip(found, gone, strict=True):
+        if few:
+            drawn: Any = axes.scatter(strain, force, c=at, s=9)
+            drawn.set(**shown)
+            continue
         points = np.stack([strain, force], axis=1)
-        lines = LineCollection(list(np.stack([points[:-1], points[1:]], axis=1)), cmap=_in_order())
-        lines.set(array=at[1:], clim=(0, end), linewidth=width(len(found)))
-        axes.add_collection(lines)
+        drawn = LineCollection(list(np.stack([points[:-1], points[1:]], axis=1)), **shown)
+        drawn.set(array=at[1:], linewidth=width(len(found)))
+        axes.add_collection(drawn)
     axes.autoscale()
     axes.locator_params(axis="x", nbins=6)
-    axes.figure.colorbar(lines, ax=axes, label="way of the strain, there and back")
+    axes.figure.colorbar(drawn, ax=axes, label="way of the strain, there and back")
 
 
 @panel(CURVES, when=lambda run: turns_back(run) and not is_cyclic(run) and not read_out(run))
