@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from hpcepm.analysis.results import open_tree as open
+    from hpcepm.analysis.tree import open_tree as open
     from hpcepm.input.plugins import load_plugin
     from hpcepm.input.problems import InputError
     from hpcepm.model.distributions import distribution
@@ -36,7 +36,7 @@ _PLACES: Final = {
     "load_plugin": "hpcepm.input.plugins:load_plugin",
     "loading": "hpcepm.model.loading:loading",
     "observable": "hpcepm.model.observables:observable",
-    "open": "hpcepm.analysis.results:open_tree",
+    "open": "hpcepm.analysis.tree:open_tree",
     "simulate": "hpcepm.run.api:simulate",
     "slip": "hpcepm.model.slip:slip",
     "steps": "hpcepm.run.api:steps",

@@ -7,16 +7,15 @@ or one sentence that says why not, a `NoRun`.
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.layout import PACKED, NoRun
-from hpcepm.reading import BadFile, json_of, open_hdf5, reading
+from hpcepm.reading import BadFile, json_of, open_hdf5
 from hpcepm.schedule import is_known
 
 from .missing import no_run, run_file_of
@@ -24,7 +23,7 @@ from .places import beside
 from .shape import PLACES, check_run
 
 if TYPE_CHECKING:
-    from xarray import Dataset, DataTree
+    pass
 
 
 LOOKS: Final = 5
@@ -196,70 +195,3 @@ def version_of(path: Path) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return found.st_ino, found.st_mtime_ns
-
-
-def open_tree(path: str | os.PathLike[str]) -> "DataTree":
-    """Open a run as an ``xarray.DataTree`` with the groups of ``run.h5``; `hpcepm.open`.
-
-    Its arrays are read when they are used.
-
-    Raises
-    ------
-    NoRun
-        As `open_run`; or xarray or h5netcdf is not installed.
-    """
-    with open_run(path) as run:
-        name = run.file.filename
-    with reading(Path(name)):
-        return tree_of(name)
-
-
-def tree_of(source: str | IO[bytes]) -> "DataTree":
-    """Return the ``xarray.DataTree`` of an HDF5 file laid out as ``run.h5``, or of its bytes."""
-    require_xarray()
-    from xarray import open_datatree
-
-    try:
-        tree = open_datatree(source, engine="h5netcdf")
-    except OSError:  # a file system without locks
-        tree = open_datatree(source, engine="h5netcdf", driver_kwds={"locking": False})
-    for name, value in tree.attrs.items():
-        if isinstance(value, np.bool_):  # of a run of before; netCDF has no truth values
-            tree.attrs[name] = np.int8(value)
-    for node in tree.children.values():
-        node.dataset = _by_place(node.to_dataset())
-    return tree
-
-
-def _by_place(data: "Dataset") -> "Dataset":
-    """Let records and snapshots be selected by strain, or else by time, if each has its own.
-
-    Then their numbers are no coordinate: selection and arithmetic go by strain, or time, alone.
-    """
-    places = [name for name in PLACES if name in data.coords]
-    for name in places:
-        place = data.coords[name]
-        if place.ndim == 2 and place.shape[0] == 1:  # of the one realization that there is
-            data = data.assign_coords({name: place[0].drop_vars("realization")})
-    for name in places:
-        place = data.coords[name]
-        steps = np.diff(place.values, axis=-1)
-        if place.ndim == 1 and ((steps > 0).all() or (steps < 0).all()):
-            return data.drop_vars(str(place.dims[0])).set_xindex(name)
-    return data
-
-
-def require_xarray() -> None:
-    """Find out whether a tree can be made, before anything else is done.
-
-    Raises
-    ------
-    NoRun
-        xarray or h5netcdf is not installed.
-    """
-    try:
-        import_module("h5netcdf")  # without it xarray complains in many words
-        import_module("xarray")
-    except ImportError as error:
-        said = f"this needs xarray and h5netcdf: pip install 'hpcepm[xarray]' ({error})"
-        raise NoRun(said) from None

@@ -21,6 +21,9 @@ PLATEAU: Final = (0.5, 1.0)
 
 RESAMPLES: Final = 400
 
+ONE_ERROR: Final = (0.1587, 0.8413)
+"""The quantiles of a normal distribution one standard deviation below its mean and above."""
+
 
 ROUNDING: Final = 1e-12
 """An error that is a smaller part of its number is none."""
@@ -266,18 +269,24 @@ def estimate_peak(strain: Floats, curves: Floats) -> tuple[Estimate, Estimate] |
 
     None if the mean is highest at the first or the last record. The jackknife of a few realizations
     may give any small error by chance: that of the height is at least that of the highest record.
+    It does not see that other realizations may be highest elsewhere, so the error of the strain is
+    that of the bootstrap, in which each mean has a highest record of its own: half the width of
+    the middle two thirds of them, for of a few realizations some means are one alone.
     """
-    whole = curves.mean(axis=0)
+    whole, n = curves.mean(axis=0), len(curves)
     if not has_peak(strain, whole):
         return None
 
-    def of(means: Floats) -> Floats:
-        top = np.full(len(means), highest(whole))
-        return np.stack(peak(strain, means, top), axis=1)
+    def height_of(means: Floats) -> Floats:
+        return peak(strain, means, np.full(len(means), highest(whole)))[0]
 
-    height, where = (mean(values) for values in pseudo_values(curves, of).T)
-    at_least = mean(curves[:, highest(whole)]).error
-    return Estimate(height.value, max(height.error, at_least)), where
+    height = mean(pseudo_values(curves, height_of))
+    error = max(height.error, mean(curves[:, highest(whole)]).error)
+    of_strain = np.nan
+    if n > 1:  # means of n drawn of n scatter too little, by this factor
+        low, high = np.quantile(peak(strain, bootstrap(curves))[1], ONE_ERROR)
+        of_strain = float(high - low) / 2 * np.sqrt(n / (n - 1))
+    return Estimate(height.value, error), Estimate(float(peak(strain, whole)[1]), of_strain)
 
 
 def bootstrap(values: Floats) -> Floats:

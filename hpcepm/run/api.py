@@ -1,6 +1,5 @@
 """Runs from Python: in a notebook on one rank, or under mpiexec with ``comm``."""
 
-import io
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -69,7 +68,7 @@ def simulate(
     RunFailed
         The run cannot go on.
     """
-    from hpcepm.analysis.results import open_tree, tree_of
+    from hpcepm.analysis.tree import open_tree, tree_in_memory
 
     world = _ranks(comm)
     read, held = _prepare(world, source, changes, directory, resume)
@@ -86,8 +85,7 @@ def simulate(
         return None
     if run.path is not None:
         return open_tree(run.path)
-    with tree_of(io.BytesIO(run.store.image())) as tree:  # open, it would outlive the interpreter
-        return tree.map_over_datasets(lambda data: data.load())
+    return tree_in_memory(run.store.image())
 
 
 def steps(

@@ -18,8 +18,9 @@ from hpcepm.analysis.export.maps import write_vtk
 from hpcepm.analysis.export.source import Choice, How, groups_of
 from hpcepm.analysis.export.write import KINDS, Kind, export
 from hpcepm.analysis.plot import draw_summary
-from hpcepm.analysis.results import Results, open_run, open_tree
+from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.summarize import summarize, summary
+from hpcepm.analysis.tree import open_tree
 from hpcepm.analysis.verify import report
 from hpcepm.cli.look import main
 from hpcepm.layout import NoRun

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from hpcepm.analysis.quantities import open_for_numbers
-from hpcepm.analysis.results import open_run, open_tree
+from hpcepm.analysis.results import open_run
 from hpcepm.analysis.summarize import summarize, summary
+from hpcepm.analysis.tree import open_tree
 from hpcepm.files import write_hdf5
 from hpcepm.layout import NoRun
 

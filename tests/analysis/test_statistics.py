@@ -105,6 +105,20 @@ def test_a_peak_is_not_known_better_than_the_curve_there() -> None:
     assert found[0].error >= st.mean(curves[:, at]).error
 
 
+@pytest.mark.parametrize("bend", [0.0, 30.0])
+def test_the_strain_of_a_peak_is_known_as_well_as_it_comes_back(bend: float) -> None:
+    """Of many ensembles: on a flat curve a peak is anywhere, on a bent one at its top."""
+    rng = np.random.default_rng(5)
+    noise = rng.standard_normal((60, 8, STRAIN.size))
+    for k in range(1, STRAIN.size):  # a drop of the stress is felt for some records
+        noise[..., k] = 0.9 * noise[..., k - 1] + np.sqrt(1 - 0.9**2) * noise[..., k]
+    curves = np.tanh(20 * STRAIN) - bend * (STRAIN - 0.4) ** 2 + 0.1 * noise
+    found = [top[1] for ensemble in curves if (top := st.estimate_peak(STRAIN, ensemble))]
+    scatter = np.std([one.value for one in found], ddof=1)
+    said = np.sqrt(np.mean([one.error**2 for one in found]))
+    assert len(found) > 50 and 0.7 < said / scatter < 1.5, (said, scatter)
+
+
 def height_of_peak(values: Floats) -> Estimate:
     found = st.estimate_peak(STRAIN, values)
     assert found is not None

@@ -1,12 +1,18 @@
 """Trees of xarray: records and maps are selected by strain, where each has one of its own."""
 
+import pickle
+import shutil
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 
+from hpcepm import simulate
 from hpcepm.analysis.export.write import export
-from hpcepm.analysis.results import open_tree
+from hpcepm.analysis.tree import open_tree
+from hpcepm.layout import NoRun
+from tests.conftest import settings_for
 from tests.faults.forge import forged
 
 
@@ -45,3 +51,39 @@ def test_one_counted_realization_is_selected_by_strain(counted: Path, tmp_path: 
     (tmp_path / "first.h5").write_bytes(content)
     first = open_tree(tmp_path / "first.h5")["observables"].strain
     assert first.sel(strain=0.02, method="nearest") == nearest.strain[0]
+
+
+def test_numbers_are_those_of_the_run_that_was_opened_or_none(tmp_path: Path) -> None:
+    """Its directory is removed, moved, loses files, or is that of another run: HDF5 shows NaN."""
+    settings = settings_for((8, 6), seed=1)
+    for name in ("gone", "moved", "torn", "replaced", "whole"):
+        simulate(settings, directory=tmp_path / name)
+    whole = open_tree(tmp_path / "whole").load()
+    trees = {name: open_tree(tmp_path / name) for name in ("gone", "moved", "torn", "replaced")}
+    known = trees["replaced"]["observables"].stress.values  # is kept
+    shutil.rmtree(tmp_path / "gone")
+    (tmp_path / "moved").rename(tmp_path / "away")
+    shutil.rmtree(tmp_path / "torn" / "pieces")
+    shutil.rmtree(tmp_path / "replaced")
+    simulate(settings, seed=2, directory=tmp_path / "replaced")
+    says = {"gone": "not there", "moved": "not there", "torn": "missing", "replaced": "another run"}
+    for name, said in says.items():
+        for group in ("fields", "profiles", "avalanches"):
+            for column in trees[name][group].data_vars.values():
+                with pytest.raises(NoRun, match=said):
+                    column[-1].load()
+    assert (known == whole["observables"].stress.values).all()
+    assert open_tree(tmp_path / "away")["fields"].dataset.equals(whole["fields"].dataset)
+
+
+def test_a_run_that_goes_on_keeps_what_was_there(tmp_path: Path) -> None:
+    settings = settings_for((8, 6), seed=1, realizations=2)
+    simulate(settings, directory=tmp_path / "run")
+    tree, before = open_tree(tmp_path / "run"), open_tree(tmp_path / "run").load()
+    simulate(settings, realizations=4, directory=tmp_path / "run", resume=True)
+    assert tree.load().identical(before)
+    after = open_tree(tmp_path / "run")
+    stress, maps = after["observables"].stress, after["fields"].epsilon_p
+    assert stress.sizes["realization"] == 4 and (stress[:2] == before["observables"].stress).all()
+    copied = pickle.loads(pickle.dumps(maps))
+    assert (copied[::-2, -1, [4, 1]].values == maps.values[::-2, -1][:, [4, 1]]).all()
