@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hpcepm.text import shorten
 
+from .places import is_packed
 from .results import Results
 
 NO_PHYSICS: Final = ("output", "checkpoint", "stall", "ranks_per_realization", "engine")
@@ -73,9 +74,15 @@ def labels(runs: Sequence[Results]) -> list[str]:
     return [f"{a} ({b})" if named.count(a) > 1 else a for a, b in zip(named, where, strict=True)]
 
 
+def place_of(run: Results) -> Path:
+    """Return the directory of a run, or the path of a packed one without its ending."""
+    path = Path(run.file.filename).absolute()
+    return path.with_suffix("") if is_packed(path) else path.parent
+
+
 def directories(runs: Sequence[Results]) -> list[str]:
-    """Return the names of directories, with as much of their paths as tells them apart."""
-    paths = [run.directory.absolute() for run in runs]
+    """Return the names of `place_of` runs, with as much of their paths as tells them apart."""
+    paths = [place_of(run) for run in runs]
     for depth in range(1, max(len(path.parts) for path in paths)):
         found = [str(Path(*path.parts[-depth:])) for path in paths]
         if len(set(found)) == len(set(paths)):

@@ -32,6 +32,14 @@ def is_held(run: Results) -> bool:
     return run.has_clock and all(part.get("rate") is None for part in parts)
 
 
+def is_held_after(run: Results) -> bool:
+    """Whether a load is held where one that moves at a rate has come to."""
+    loading = run.settings["loading"]
+    parts = [loading] if isinstance(loading, Mapping) else loading
+    moved = [k for k, part in enumerate(parts) if part.get("rate") is not None]
+    return bool(moved) and any(part.get("hold") is not None for part in parts[moved[0] :])
+
+
 def by_decades(run: Results) -> bool:
     """Whether records are so many per decade of time: then it has a logarithmic axis."""
     return bool(Cadence.parse(run.settings["output"]["observables"]).per_decade)

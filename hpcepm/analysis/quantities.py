@@ -1,6 +1,6 @@
 """The numbers that a run comes to: what ``compare`` compares, and ``summarize`` begins with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
@@ -259,12 +259,15 @@ def _of_time(run: Results) -> Iterator[Quantity]:
     if controls(run) != {"strain"}:
         yield _final_rate(every)
     halves = np.array([_half(t, p) for t, _, p, _ in every])
-    name, note = "half-life", "time by which half of the sites had yielded"
+    segments = run.settings["loading"]
+    several = not isinstance(segments, Mapping) and len(segments) > 1
+    where = " in the first segment" if several else ""
+    name, note = "half-life", f"time by which half of the sites had yielded{where}"
     if np.isfinite(halves).all():
         yield _mean(name, TIME_UNIT, halves, note)
     else:
         left = int((~np.isfinite(halves)).sum())
-        said = f"half of the sites have not yielded in {left} of {halves.size} realizations"
+        said = f"half of the sites have not yielded{where} in {left} of {halves.size} realizations"
         yield Quantity(name, TIME_UNIT, UNKNOWN, 0, said)
     if (found := susceptibility(run)) is not None:
         top = int(np.argmax(found[1]))
@@ -280,10 +283,17 @@ def _final_rate(every: Sequence[tuple[Floats, Floats, Floats, Any]]) -> Quantity
 
 
 def _half(time: Floats, persistence: Floats) -> float:
-    """Return when half of the sites had yielded, on a straight line between records; or NaN."""
+    """Return when half of the sites had yielded, on a straight line between records; or NaN.
+
+    In the first segment of the loading: where it rises, persistence begins anew with another.
+    """
+    rises = np.diff(persistence) > 0
+    persistence = persistence[: int(np.argmax(rises)) + 1 if rises.any() else None]
     k = int(np.argmax(persistence <= 0.5))
     if persistence[k] > 0.5:
         return np.nan
+    if k == 0:  # in an avalanche of the preparation
+        return float(time[0])
     part = (persistence[k - 1] - 0.5) / (persistence[k - 1] - persistence[k])
     return float(time[k - 1] + part * (time[k] - time[k - 1]))
 

@@ -188,9 +188,10 @@ def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]
             dataset(owner, column, np.int64, first[:1])
         elif column == "strain" and name != "avalanches" and known:
             strain = dataset(owner, column, np.float64, first[1:])[()]
-            rises = len(turns_of(settings["loading"])) > 1 or (np.diff(strain) > 0).all()
-            if not np.isfinite(strain).all() or not rises:
-                raise BadFile(f"{owner.file.filename}: {name}/strain does not rise")
+            turns = turns_of(settings["loading"])
+            goes_on = len(turns) > 1 or (np.diff(strain) * np.sign(turns[0]) > 0).all()
+            if not np.isfinite(strain).all() or not goes_on:
+                raise BadFile(f"{owner.file.filename}: {name}/strain does not go on to its target")
         else:
             shapes = [(*first, *more) for more in (inner if column not in PLACES else [()] * 2)]
             if name == "cycles" and column in OF_EACH[inner_axis]:

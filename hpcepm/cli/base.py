@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
             It is wrong; the message says what was meant, if that can be seen.
         """
         arguments = list(sys.argv[1:] if args is None else args)
-        options, extras = self.parse_known_args(arguments, namespace)
+        options, extras = self.parse_known_intermixed_args(arguments, namespace)
         if extras:
             said = self.meant(options, extras, arguments)
             self.error("\n".join([f"unrecognized arguments: {' '.join(extras)}", *said]))

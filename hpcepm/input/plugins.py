@@ -17,6 +17,7 @@ from hpcepm.files import open_regular
 
 from .problems import InputError, shorten
 from .read import ReadInput
+from .typed import typed_in
 
 
 class Plugin(NamedTuple):
@@ -39,6 +40,8 @@ def resolved(read: ReadInput) -> str:
     for name in sorted({plugin.name for plugin in LOADED.values()}):
         of_name = sorted({plugin.sha256 for plugin in LOADED.values() if plugin.name == name})
         told.setdefault("plugins", {})[name] = " ".join(of_name)
+    if typed := typed_in(told, LOADED):
+        told.setdefault("plugins", {}).update(typed)
     if read.files:
         told["files"] = read.files
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))

@@ -36,27 +36,27 @@ class Cadences:
     def watch(self, dynamics: Dynamics, n_records: int) -> float:
         """Tell the step loop what to look out for; return the load to go to."""
         watch, macro, segment = dynamics.watch[0], dynamics.state.macro[0], dynamics.segment
-        watch.active = n_records > 0
-        if n_records == 0:  # an avalanche of the preparation runs out before the first
-            dynamics.timing.stop_at(dynamics.timing.now)
-            return float(macro.load)
+        rules = dynamics.loading.rules(int(macro.segment))
+        watch.active = n_records > 0 or rules.any
         low = dict.fromkeys(("strain", "stress", "plastic_strain"), -np.inf)
         high = dict.fromkeys(low, np.inf)
         for cadence, last in ((self.records, macro.recorded), (self.snapshots, macro.snapped)):
-            if cadence is not None and cadence.of in low:
+            if n_records > 0 and cadence is not None and cadence.of in low:
                 before, after = cadence.around(float(last))
                 low[cadence.of] = max(low[cadence.of], before)
                 high[cadence.of] = min(high[cadence.of], after)
-        rules = dynamics.loading.rules(int(macro.segment))
         for name in ("strain", "plastic_strain"):
             if (most := getattr(rules, name)) is not None:
                 low[name], high[name] = max(low[name], -most), min(high[name], most)
-        self._watch_time(dynamics)
         for name in low:
             watch[f"{name}_low"], watch[f"{name}_high"] = low[name], high[name]
         watch.events = 2**62
         if (most := rules.events_per_site) is not None:
             watch.events = macro.events_begun + np.ceil(most * dynamics.lattice.n_sites)
+        if n_records == 0:  # an avalanche of the preparation runs out first, if no rule ends it
+            dynamics.timing.stop_at(dynamics.timing.now)
+            return float(macro.load)
+        self._watch_time(dynamics)
         return segment.target
 
     def _watch_time(self, dynamics: Dynamics) -> None:

@@ -72,7 +72,7 @@ def scaled(values: NDArray[Any]) -> Any:
 Fault = tuple[str, tuple[Any, ...], Callable[[Any], Any], str]
 
 FAULTS: list[Fault] = [
-    ("observables/strain", (3,), lambda x: x + 0.01, "observables/strain does not rise"),
+    ("observables/strain", (3,), lambda x: x + 0.01, "observables/strain does not go on"),
     (
         "observables/strain",
         (-1,),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.analysis.ensembles import Curve
-from hpcepm.analysis.protocol import by_decades, controls, is_held
+from hpcepm.analysis.protocol import by_decades, controls, is_held, is_held_after
 from hpcepm.analysis.quantities import susceptibility
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import BLUE, GREEN, ORANGE, PURPLE
@@ -34,7 +34,7 @@ def _strains(run: Results) -> bool:
 
 
 def _relaxes(run: Results) -> bool:
-    return is_held(run) and controls(run) != {"stress"}
+    return run.has_clock and controls(run) != {"stress"} and (is_held(run) or is_held_after(run))
 
 
 def _waits(run: Results) -> bool:

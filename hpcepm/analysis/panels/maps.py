@@ -124,6 +124,7 @@ def draw_map(
         interpolation="nearest",
     )
     axes.set(xlabel="x (cells)", ylabel="y (cells)")
+    axes.locator_params(integer=True)
     axes.grid(False)
     if bar:
         beside = axes.inset_axes((1.03, 0, 0.05, 1))  # as high as the map

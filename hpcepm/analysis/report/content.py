@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from hpcepm.analysis.differences import place_of
 from hpcepm.analysis.panels.cycles import recurrence
-from hpcepm.analysis.places import is_packed
 from hpcepm.analysis.protocol import controls, cycles_of, is_cyclic, read_out
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.summarize import summary
@@ -54,7 +53,7 @@ def content_of(directory: str, at_work: bool, cache: Cache) -> dict[str, Any]:
     """
     with open_run(directory, "observables") as run:
         state = FINISHED if run.finished else RUNNING if at_work else STOPPED
-        content: dict[str, Any] = {"state": state, "title": _title(run)}
+        content: dict[str, Any] = {"state": state, "title": place_of(run).name}
         content |= _provenance(run)
         run.require_records()
     parts: list[tuple[tuple[str, ...], dict[str, Section]]] = [
@@ -179,12 +178,6 @@ def _provenance(run: Results) -> dict[str, Any]:
         "keys": flat(run.settings),
         "input": text,
     }
-
-
-def _title(run: Results) -> str:
-    """Return the name of the directory, or of a packed run."""
-    path = Path(run.file.filename)
-    return path.stem if is_packed(path) else run.directory.absolute().name
 
 
 def _subtitle(run: Results) -> str:

@@ -1,0 +1,107 @@
+"""What was added to the model by a notebook or a script itself, and is no file that is kept.
+
+Numbers follow from it, so a run that goes on must find the same: it is told by a digest of its
+source, and of what that names.
+"""
+
+import hashlib
+import inspect
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from hpcepm.model.clock.base import clock
+from hpcepm.model.distributions import distribution
+from hpcepm.model.kernel import kernel
+from hpcepm.model.loading.base import loading
+from hpcepm.model.observables import OBSERVABLES
+from hpcepm.model.slip import slip
+
+REGISTRIES: Final = (distribution, slip, kernel, loading, clock)
+
+
+def typed_in(told: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, str]:
+    """Return digests of what was typed in and touches numbers of a run, by its names.
+
+    Parameters
+    ----------
+    told
+        The resolved input.
+    files
+        The modules of plug-ins that are files.
+    """
+    kinds: dict[str, Any] = {one.name: one.measure for one in OBSERVABLES}
+    for key, value in _pairs(told):
+        for registry in REGISTRIES:
+            if key == registry.key and isinstance(value, str) and value in registry:
+                kinds[value] = getattr(registry[value], "of", registry[value])
+    own = {__package__.partition(".")[0], *files}
+    return {
+        name: _digest(kind)
+        for name, kind in sorted(kinds.items())
+        if not {kind.__module__, kind.__module__.partition(".")[0]} & own
+    }
+
+
+def _pairs(told: Any) -> Iterator[tuple[str, Any]]:
+    """Yield all keys and values, at any depth."""
+    items = told.items() if isinstance(told, Mapping) else enumerate(told)
+    for key, value in items:
+        yield str(key), value
+        if isinstance(value, Mapping | list):
+            yield from _pairs(value)
+
+
+def _digest(kind: Any) -> str:
+    """Return a digest of a class or a function."""
+    found = hashlib.sha256()
+    for text in _texts(kind, set()):
+        found.update(f"{text}\n".encode())
+    return found.hexdigest()
+
+
+def _texts(thing: Any, seen: set[int]) -> Iterator[str]:
+    """Yield the source of a class or a function, and of what it names; values as they are now."""
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, type):
+        for name, member in _members(thing):
+            yield name
+            yield from _texts(member, seen)
+        for name, field in getattr(thing, "__dataclass_fields__", {}).items():
+            yield name
+            yield from _texts(field.default, seen)
+    elif isinstance(thing, types.FunctionType):
+        yield _source(thing.__code__)
+        yield repr((thing.__defaults__, thing.__kwdefaults__))
+        named = inspect.getclosurevars(thing)
+        for name, value in sorted({**named.globals, **named.nonlocals}.items()):
+            yield name
+            if getattr(value, "__module__", thing.__module__) == thing.__module__:
+                yield from _texts(value, seen)
+    elif isinstance(thing, np.ndarray):
+        yield f"{thing.dtype} {thing.shape} {hashlib.sha256(thing.tobytes()).hexdigest()}"
+    elif isinstance(thing, bool | int | float | str | tuple | list | dict | None):
+        yield repr(thing)
+
+
+def _members(kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield the functions of a class that somebody wrote."""
+    for parent in kind.__mro__:
+        for name, member in sorted(vars(parent).items()):
+            inner = getattr(member, "fget", None) or getattr(member, "__func__", member)
+            own = isinstance(inner, types.FunctionType) and inner.__module__ == kind.__module__
+            if own and not (name.startswith("__") and "__dataclass_fields__" in vars(parent)):
+                yield name, inner
+
+
+def _source(code: types.CodeType) -> str:
+    """Return the source of a function; where none is kept, its code."""
+    try:
+        return inspect.cleandoc(inspect.getsource(code))
+    except (OSError, TypeError):
+        constants = [_source(one) if inspect.iscode(one) else one for one in code.co_consts]
+        return f"{code.co_code.hex()} {constants!r} {code.co_names!r}"

@@ -1,0 +1,99 @@
+"""Plug-ins that are typed into a script: a run that goes on must find the same."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hpcepm
+from hpcepm.input.typed import typed_in
+from hpcepm.model.distributions import distribution
+from hpcepm.model.observables import OBSERVABLES
+from hpcepm.storage.directory import DirectoryTaken
+from tests.conftest import settings_for
+
+FACTOR = 1.0
+TRI = {"distribution": "tri", "highest": 1.0}
+SETTINGS = settings_for((8, 8), thresholds={"initial": TRI, "renewal": TRI})
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Forget what a test has added to the model."""
+    kinds, observables = dict(distribution), [*OBSERVABLES]
+    yield
+    distribution.clear()
+    distribution.update(kinds)
+    OBSERVABLES[:] = observables
+
+
+def type_in(power: float = 0.5) -> None:
+    @hpcepm.distribution
+    @dataclass(frozen=True)
+    class Tri:
+        highest: hpcepm.Positive
+
+        def quantile(self, u: float) -> float:
+            return FACTOR * self.highest * u**power
+
+
+def go_on(directory: Path, target: float) -> Any:
+    return hpcepm.simulate(SETTINGS, loading={"target": target}, directory=directory, resume=True)
+
+
+def change_a_global(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    type_in()
+
+
+def change_what_it_encloses(monkeypatch: pytest.MonkeyPatch) -> None:
+    type_in(0.25)
+
+
+def change_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    @hpcepm.distribution
+    @dataclass(frozen=True)
+    class Tri:
+        highest: hpcepm.Positive
+
+        def quantile(self, u: float) -> float:
+            return self.highest * u
+
+
+CHANGES = change_a_global, change_what_it_encloses, change_its_source
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_distribution_of_the_same_name_is_another_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[..., None]
+) -> None:
+    type_in()
+    go_on(tmp_path / "run", 0.05)
+    type_in()
+    assert go_on(tmp_path / "run", 0.06)["observables"].strain.values[-1] == 0.06
+    change(monkeypatch)
+    with pytest.raises(DirectoryTaken, match=r"plugins\.tri: was"):
+        go_on(tmp_path / "run", 0.07)
+
+
+def test_an_observable_that_is_not_there_any_more_is_missed(tmp_path: Path) -> None:
+    type_in()
+
+    @hpcepm.observable(units="1", description="one")
+    def other(series: Any) -> Any:
+        return series.mean(0 * series.sigma + 1)
+
+    go_on(tmp_path / "run", 0.05)
+    assert go_on(tmp_path / "run", 0.06)["observables"].other.values.tolist()[0][-1] == 1.0
+    OBSERVABLES[:] = [one for one in OBSERVABLES if one.name != "other"]
+    with pytest.raises(DirectoryTaken, match=r"plugins\.other"):
+        go_on(tmp_path / "run", 0.07)
+
+
+def test_what_is_not_used_is_not_told() -> None:
+    type_in()
+    assert not typed_in({"thresholds": {"initial": "ESL"}}, {})
+    assert typed_in({"thresholds": {"initial": TRI}}, {}).keys() == {"tri"}
+    assert not typed_in({"thresholds": {"initial": TRI}}, {__name__: None})
