@@ -23,14 +23,19 @@ if TYPE_CHECKING:
     from hpcepm.model.registry import FileName, Fraction, NotNegative, Number, Positive
     from hpcepm.model.slip import slip
     from hpcepm.run.api import simulate, steps
+    from hpcepm.run.run import RunFailed
+    from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable
 
 _PLACES: Final = {
+    "DirectoryTaken": "hpcepm.storage.directory:DirectoryTaken",
+    "DirectoryUnusable": "hpcepm.storage.directory:DirectoryUnusable",
     "FileName": "hpcepm.model.registry:FileName",
     "Fraction": "hpcepm.model.registry:Fraction",
     "InputError": "hpcepm.input.problems:InputError",
     "NotNegative": "hpcepm.model.registry:NotNegative",
     "Number": "hpcepm.model.registry:Number",
     "Positive": "hpcepm.model.registry:Positive",
+    "RunFailed": "hpcepm.run.run:RunFailed",
     "distribution": "hpcepm.model.distributions:distribution",
     "kernel": "hpcepm.model.kernel:kernel",
     "load_plugin": "hpcepm.input.plugins:load_plugin",
@@ -42,12 +47,15 @@ _PLACES: Final = {
     "steps": "hpcepm.run.api:steps",
 }
 __all__ = [
+    "DirectoryTaken",
+    "DirectoryUnusable",
     "FileName",
     "Fraction",
     "InputError",
     "NotNegative",
     "Number",
     "Positive",
+    "RunFailed",
     "__version__",
     "distribution",
     "kernel",

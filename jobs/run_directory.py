@@ -18,5 +18,7 @@ with contextlib.suppress(UsageError, InputError):
         found = directory_of(sys.argv[2:])
     else:
         options = run_parser().parse_args(sys.argv[1:])
+        if options.input is None:
+            sys.exit()
         found = read_input(options.input, options.set, options.output).settings.output.directory
     sys.stdout.buffer.write(os.fsencode(found))

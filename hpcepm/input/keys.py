@@ -105,7 +105,7 @@ def _entry(root: Node, part: Node, key: str, child: Node, kind: str) -> Entry:
     default, required = child.get("default", NOT_THERE), key in part.get("required", ())
     if "const" in child:  # the name of a kind
         name = child["const"]
-        said = f"{name}: {child['description']}"
+        said = f"{name}: {child.get('description', '')}"
         return Entry((), said, "", name, None if required else str(name), required)
     unit: str = child.get("unit", "")
     shown: str | None = None

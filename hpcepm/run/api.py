@@ -11,12 +11,12 @@ from hpcepm.input.names import expanded
 from hpcepm.input.read import read_mapping
 from hpcepm.model.snapshot import Snapshot
 from hpcepm.parallel.launch import initialize
-from hpcepm.parallel.ranks import Ranks
+from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, RunDirectory
 
 from .journal import Journal
 from .resources import refuse_too_much
-from .run import Run
+from .run import Run, RunFailed
 from .terminal import Progress
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def simulate(
         run = Run(world, read, held, resume, progress)
         for _ in run.run():
             pass
+    except ProblemOnRank as problem:
+        raise RunFailed(str(problem)) from problem
     finally:
         if held is not None:
             held.release()

@@ -10,6 +10,7 @@ import pytest
 
 from hpcepm.analysis.compare import Comparison, Row, compare, lines
 from hpcepm.analysis.differences import directories, flat, labels, order_of, worded
+from hpcepm.analysis.export.write import export
 from hpcepm.analysis.quantities import UNKNOWN, Quantity, quantities
 from hpcepm.analysis.results import open_run
 from hpcepm.analysis.statistics import Estimate
@@ -89,6 +90,19 @@ def test_without_errors_nothing_is_said() -> None:
     assert Row("peak", "", [one, two]).verdict == "–" and Row("peak", "", [one, one]).agree is None
     assert Row("peak", "", [one, one]).verdict == "same"
     assert Row("peak", "", [one, None]).verdict == "–"
+
+
+def test_runs_of_the_same_numbers_are_said_to_be_the_same(many: Path) -> None:
+    assert lines(compare([str(many), str(many)]))[-1] == (
+        "all numbers that two runs have are the same"
+    )
+
+
+def test_packed_runs_are_called_by_their_files(single: Path, many: Path, tmp_path: Path) -> None:
+    for run, name in ((single, "one"), (many, "several")):
+        export(str(run), "netcdf", str(tmp_path / f"{name}.h5"))
+    found = compare([str(tmp_path / f"{name}.h5") for name in ("one", "several")])
+    assert found.names == ["one", "several"]
 
 
 def test_a_run_without_a_number_is_left_out_of_the_test() -> None:

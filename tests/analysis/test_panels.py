@@ -16,7 +16,7 @@ from hpcepm.analysis.panels.branches import _from_zero
 from hpcepm.analysis.panels.cycles import recurrence
 from hpcepm.analysis.plot import draw_summary
 from hpcepm.analysis.protocol import branches, read_out, strains_of_maps, strobes, way
-from hpcepm.analysis.quantities import quantities, susceptibility
+from hpcepm.analysis.quantities import _half, quantities, susceptibility
 from hpcepm.analysis.report.content import content_of
 from hpcepm.analysis.results import open_run
 from hpcepm.cli import main
@@ -178,6 +178,35 @@ def test_branches_begin_and_end_at_turning_points() -> None:
     since, size = _from_zero(np.array([0.2, 0.1, 0.0]), np.array([0.5, -0.5, -1.5]))
     assert since == pytest.approx([0, 0.05, 0.15]) and size.tolist() == [0, 0.5, 1.5]
     assert _from_zero(np.array([0.2, 0.1]), np.array([-0.1, -0.5]))[1].tolist() == [0.1, 0.5]
+
+
+@pytest.mark.parametrize("shape", ["24, 20", "12, 40", "64, 9"])
+def test_no_label_is_cut_off(tmp_path: Path, shape: str) -> None:
+    name, directory = str(INPUTS / "hysteresis.yaml"), tmp_path / "run"
+    options = ["--quiet", "--output", str(directory), "--set", f"lattice.shape=[{shape}]"]
+    turns = "[{target: 0.05}, {target: 0}, {target: 0.02}]"
+    options += ["--set", f"loading={turns}", "--set", "output.observables.every=0.01"]
+    assert main([name, *options]) == 0
+    ink = plt.imread(draw_summary(str(directory)))[..., :3].mean(axis=-1) < 0.9
+    assert not (ink[:2].any() or ink[-2:].any() or ink[:, :2].any() or ink[:, -2:].any())
+
+
+def test_a_hold_after_a_move_is_drawn_over_time(tmp_path: Path) -> None:
+    name, directory = str(INPUTS / "flow_rate.yaml"), tmp_path / "run"
+    options = ["--quiet", "--output", str(directory), "--set", "lattice.shape=[8, 8]"]
+    loading = "{target: 0.02, rate: 1.0e-3, hold: 20}"
+    options += ["--set", f"loading={loading}", "--set", "output.observables={of: time, every: 1}"]
+    assert main([name, *options]) == 0
+    with open_run(directory) as run:
+        assert "stress_in_time" in [panel.draw.__name__ for panel in panels_of(run, CURVES)]
+
+
+def test_half_lives() -> None:
+    """Also of sites that yield before any load, and where another segment begins anew."""
+    time = np.array([0.0, 1.0, 3.0, 5.0, 6.0])
+    assert _half(time, np.array([0.4, 0.3, 0.2, 0.1, 0.0])) == 0.0
+    assert _half(time, np.array([1.0, 0.7, 0.3, 0.1, 0.0])) == pytest.approx(2.0)
+    assert np.isnan(_half(time, np.array([1.0, 0.7, 0.6, 0.9, 0.4])))
 
 
 def test_few_records_of_a_branch_are_marks_and_many_a_line(tmp_path: Path) -> None:

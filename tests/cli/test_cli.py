@@ -107,6 +107,13 @@ def test_wrong_command_lines_are_2(tmp_path: Path, arguments: list[str], said: s
     assert set(files(tmp_path)) == {"input.yaml"}
 
 
+def test_words_may_stand_between_options(tmp_path: Path) -> None:
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(GOOD))
+    words = "sweep input.yaml --output runs seed=1..2 --dry-run slip.c0=0.02,0.03"
+    done = run_python(["-m", "hpcepm", *words.split()], None, tmp_path)
+    assert done.returncode == 0 and "4 points" in done.stdout, done.stderr
+
+
 def test_help_and_version(tmp_path: Path) -> None:
     for option, said in (
         ("--help", "--continue"),

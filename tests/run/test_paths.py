@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+import hpcepm
 from hpcepm.analysis.statistics import first_branch
 from hpcepm.cli import main
 from hpcepm.input import InputError, read_input
@@ -48,6 +49,16 @@ def test_the_first_branch_ends_where_the_load_turns() -> None:
     assert first_branch(np.array([0, 0.1, 0.2, 0.1])) == 3
     assert first_branch(np.array([0, -0.1, -0.2, -0.1, 0.3])) == 3
     assert first_branch(np.array([0, 0.1, 0.2])) == 3
+
+
+@pytest.mark.parametrize("loading", [[{"target": -0.03}], [{"target": -0.03}, {"target": 0.01}]])
+def test_a_list_may_begin_backward(tmp_path: Path, loading: list[dict[str, float]]) -> None:
+    """All that reads a run reads it, also if it has one segment."""
+    directory = str(run(tmp_path, loading=loading, yielding={"sides": "two"}))
+    for command in ("verify", "summarize", "plot", "report"):
+        assert main([command, directory]) == 0
+    strain = hpcepm.open(directory)["observables"].strain.values
+    assert strain[0] == 0 and strain.min() == -0.03
 
 
 def test_a_glass_is_trained_and_looked_at(

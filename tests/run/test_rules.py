@@ -94,6 +94,33 @@ def test_a_rule_looks_inside_avalanches(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("rule", "most"), [("events_per_site", 2.0), ("plastic_strain", 0.3), ("strain", 0.3)]
+)
+def test_a_rule_ends_an_avalanche_of_the_preparation(
+    tmp_path: Path, rule: str, most: float
+) -> None:
+    """Slips of a glass whose thresholds become no higher go on for ever."""
+    low = {"distribution": "uniform", "low": 0.01, "high": 0.1}
+    directory = run(
+        tmp_path,
+        lattice={"shape": [6, 6]},
+        initial_stress={"std": 0.3},
+        thresholds={"initial": {"distribution": "constant", "value": 0.05}, "renewal": low},
+        slip={"distribution": "constant", "c0": 0.05, "c1": 0.0},
+        loading={"control": "stress", "target": 0.2, "until": {rule: most}},
+    )
+    attributes, found = opened(directory)
+    assert attributes["ended_by"] == f"until.{rule}"
+    reached = {
+        "events_per_site": found["observables/events"][0] / 36,
+        "plastic_strain": found["observables/plastic_strain"][0],
+        "strain": found["observables/strain"][0],
+    }[rule]
+    assert reached.size == 1 and most <= reached[0] < 2 * most
+    assert main(["verify", str(directory)]) == 0
+
+
 def test_a_rule_ends_cycles_in_the_middle_of_one(tmp_path: Path) -> None:
     """It is of the whole loading; what was not finished is no cycle."""
     loading = {"cycle": [0.04, -0.04], "cycles": 30, "until": {"events_per_site": 2.5}}
