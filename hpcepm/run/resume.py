@@ -161,7 +161,7 @@ class Resume:
             if (several or self._plan.counted) and target != before:
                 said = "of several realizations it must stay"
                 if self._plan.counted:
-                    said = "it must stay, but for strain control without rules"
+                    said = "it must stay where records are not at known strains, or rules may end it"
                 changed.append(f"loading.target: was {before}, is now {target}; {said}")
             if changed:
                 told = "\n  ".join(changed)
