@@ -161,7 +161,7 @@ class Resume:
             if (several or self._plan.counted) and target != before:
                 said = "of several realizations it must stay"
                 if self._plan.counted:
-                    said = "it must stay where records are not at known strains, or rules may end it"
+                    said = "it must stay where rules may end a run, or records are of no known strain"
                 changed.append(f"loading.target: was {before}, is now {target}; {said}")
             if changed:
                 told = "\n  ".join(changed)
