@@ -161,7 +161,7 @@ class Resume:
             if (several or self._plan.counted) and target != before:
                 said = "of several realizations it must stay"
                 if self._plan.counted:
-                    said = "it must stay where rules may end a run, or records are of no known strain"
+                    said = "it must stay but for records at known strains and no rules"
                 changed.append(f"loading.target: was {before}, is now {target}; {said}")
             if changed:
                 told = "\n  ".join(changed)
