@@ -36,7 +36,9 @@ def typed_in(told: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, str
     for key, value in _pairs(told):
         for registry in REGISTRIES:
             if key == registry.key and isinstance(value, str) and value in registry:
-                kinds[value] = getattr(registry[value], "of", registry[value])
+                decorated = vars(registry[value]).get("of")  # a function, as of a kernel
+                is_function = isinstance(decorated, staticmethod)
+                kinds[value] = decorated.__func__ if is_function else registry[value]
     own = {__package__.partition(".")[0], *files}
     return {
         name: _digest(kind)
