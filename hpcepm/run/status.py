@@ -218,6 +218,8 @@ def statuses(paths: list[str]) -> list[Status]:
         below = list(runs_below(Path(path)))
         if not below:
             there = "there is no run in it" if os.path.isdir(path) else "no such directory"
+            if os.path.isfile(path):
+                there = "is a file, at which nobody works (summarize says what is in it)"
             raise NoRun(f"{path}: {there}; name the directory of a run, or a folder of runs")
         found |= dict.fromkeys(below)
     return [status_of(path) for path in found]

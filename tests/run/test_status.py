@@ -64,6 +64,8 @@ def test_a_folder_of_runs_and_json(hpcepm: Run, tmp_path: Path) -> None:
         2,
         1,
     ) and "no such directory" in done.stderr
+    done = run_python(["-m", "hpcepm", "status", "sweep/one/run.h5"], None, tmp_path)
+    assert done.returncode == 2 and "run.h5: is a file, at which nobody works" in done.stderr
 
 
 def test_a_run_without_a_progress_is_known_by_its_file(hpcepm: Run, tmp_path: Path) -> None:
