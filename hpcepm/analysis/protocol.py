@@ -37,7 +37,7 @@ def is_held_after(run: Results) -> bool:
     loading = run.settings["loading"]
     parts = [loading] if isinstance(loading, Mapping) else loading
     moved = [k for k, part in enumerate(parts) if part.get("rate") is not None]
-    return bool(moved) and any(part.get("hold") is not None for part in parts[moved[0] :])
+    return bool(moved) and any(part.get("hold") for part in parts[moved[0] :])
 
 
 def by_decades(run: Results) -> bool:

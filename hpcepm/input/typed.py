@@ -66,10 +66,21 @@ def _digest(kind: Any) -> str:
 
 def _texts(thing: Any, seen: set[int]) -> Iterator[str]:
     """Yield the source of a class or a function, and of what it names; values as they are now."""
-    if id(thing) in seen:
+    thing = getattr(thing, "py_func", thing)  # of one that numba compiles
+    if isinstance(thing, bool | int | float | complex | str | bytes | np.generic | None):
+        yield repr(thing)
+    elif isinstance(thing, np.ndarray):
+        yield f"{thing.dtype} {thing.shape} {hashlib.sha256(thing.tobytes()).hexdigest()}"
+    elif id(thing) in seen:
         return
-    seen.add(id(thing))
-    if isinstance(thing, type):
+    elif isinstance(thing, tuple | list | Mapping):
+        seen.add(id(thing))
+        items = thing.items() if isinstance(thing, Mapping) else enumerate(thing)
+        for key, value in items:
+            yield repr(key)
+            yield from _texts(value, seen)
+    elif isinstance(thing, type):
+        seen.add(id(thing))
         for name, member in _members(thing):
             yield name
             yield from _texts(member, seen)
@@ -77,17 +88,14 @@ def _texts(thing: Any, seen: set[int]) -> Iterator[str]:
             yield name
             yield from _texts(field.default, seen)
     elif isinstance(thing, types.FunctionType):
+        seen.add(id(thing))
         yield _source(thing.__code__)
-        yield repr((thing.__defaults__, thing.__kwdefaults__))
+        yield from _texts((thing.__defaults__, thing.__kwdefaults__), seen)
         named = inspect.getclosurevars(thing)
         for name, value in sorted({**named.globals, **named.nonlocals}.items()):
             yield name
             if getattr(value, "__module__", thing.__module__) == thing.__module__:
                 yield from _texts(value, seen)
-    elif isinstance(thing, np.ndarray):
-        yield f"{thing.dtype} {thing.shape} {hashlib.sha256(thing.tobytes()).hexdigest()}"
-    elif isinstance(thing, bool | int | float | str | tuple | list | dict | None):
-        yield repr(thing)
 
 
 def _members(kind: type) -> Iterator[tuple[str, Any]]:
@@ -106,4 +114,5 @@ def _source(code: types.CodeType) -> str:
         return inspect.cleandoc(inspect.getsource(code))
     except (OSError, TypeError):
         constants = [_source(one) if inspect.iscode(one) else one for one in code.co_consts]
+        constants = [sorted(map(repr, c)) if isinstance(c, frozenset) else c for c in constants]
         return f"{code.co_code.hex()} {constants!r} {code.co_names!r}"

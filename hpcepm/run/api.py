@@ -76,10 +76,8 @@ def simulate(
     progress = Progress(None, quiet=True, journal=journal) if held else None
     try:
         run = Run(world, read, held, resume, progress)
-        for _ in run.run():
+        for _ in _shear(run):
             pass
-    except ProblemOnRank as problem:
-        raise RunFailed(str(problem)) from problem
     finally:
         if held is not None:
             held.release()
@@ -107,13 +105,23 @@ def steps(
     ------
     InputError
         The input is wrong, or asks for several realizations.
+    RunFailed
+        The run cannot go on.
     """
     world = _ranks(comm)
     read, _ = _prepare(world, source, changes, None, False)
     if read.settings.realizations > 1:
         said = "steps shears one; write a loop over seeds, or use simulate"
         raise InputError([f"realizations: {read.settings.realizations}: {said}"])
-    return Run(world, read).run()
+    return _shear(Run(world, read))
+
+
+def _shear(run: Run) -> Iterator[Snapshot]:
+    """Run; raise `RunFailed` for whatever ends it."""
+    try:
+        yield from run.run()
+    except ProblemOnRank as problem:
+        raise RunFailed(str(problem)) from problem
 
 
 def _ranks(comm: MPI.Intracomm | None) -> Ranks:

@@ -12,7 +12,7 @@ from hpcepm.input.typed import typed_in
 from hpcepm.model.distributions import distribution
 from hpcepm.model.observables import OBSERVABLES
 from hpcepm.storage.directory import DirectoryTaken
-from tests.conftest import settings_for
+from tests.conftest import run_python, settings_for
 
 FACTOR = 1.0
 TRI = {"distribution": "tri", "highest": 1.0}
@@ -97,3 +97,40 @@ def test_what_is_not_used_is_not_told() -> None:
     assert not typed_in({"thresholds": {"initial": "ESL"}}, {})
     assert typed_in({"thresholds": {"initial": TRI}}, {}).keys() == {"tri"}
     assert not typed_in({"thresholds": {"initial": TRI}}, {__name__: None})
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from numba import njit
+from hpcepm.input.typed import _digest
+LIMITS = np.array([0.5, {0}])
+
+@njit
+def power(u):
+    return u**0.5 if u in {{0.25, 0.5, 1.0}} else {1} * u
+
+WAYS = [power, {{"a": (power, 1)}}, None, object()]
+
+def quantile(u, way=power, other={2}):
+    return WAYS[0](u) + LIMITS[1]
+
+print(_digest(quantile))
+"""
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_digest_is_that_of_all_that_is_named(tmp_path: Path, typed: bool) -> None:
+    """In another process the same, whatever is called, listed, or a default."""
+
+    def digest(*values: float, seed: str = "0") -> str:
+        text = SCRIPT.format(*values)
+        (tmp_path / "script.py").write_text(text)
+        command = ["-c", text] if typed else ["script.py"]
+        done = run_python(command, None, tmp_path, PYTHONHASHSEED=seed)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first = digest(1, 2, 3)
+    assert digest(1, 2, 3, seed="7") == first
+    assert first not in {digest(9, 2, 3), digest(1, 9, 3), digest(1, 2, 9)}
