@@ -131,7 +131,6 @@ def save(figure: "Figure", path: Path, dpi: int = DPI) -> Path:
         It cannot be written; an older one is untouched.
     """
     kind, picture = format_of(path), BytesIO()
-    figure.draw_without_rendering()  # the layout knows how wide maps are the second time only
     figure.savefig(picture, dpi=dpi, format=kind, metadata=SAME_BYTES[kind])
     return put(picture.getvalue(), path)
 
