@@ -46,6 +46,34 @@ AVALANCHE_COLUMNS: Final = {
 }
 """Units and description of each of its columns."""
 
+EVENT_ROW: Final = np.dtype(
+    (
+        np.record,
+        [
+            ("realization", "i4"),
+            ("avalanche", "i8"),
+            ("step", "i8"),
+            ("x", "i4"),
+            ("y", "i4"),
+            ("slip", "f8"),
+        ],
+    )
+)
+"""A row of the table of events; with a clock it has the time besides."""
+
+EVENT_COLUMNS: Final = {
+    "realization": (NO_UNIT, "realization"),
+    "avalanche": (NO_UNIT, "avalanche of the realization, counted from 0"),
+    "step": (NO_UNIT, "synchronous step of the avalanche, counted from 0"),
+    "x": ("cells", "row of the site"),
+    "y": ("cells", "column of the site"),
+    "slip": (NO_UNIT, "slip"),
+}
+"""Units and description of each of its columns."""
+
+LISTS: Final = {"avalanches": "avalanche", "events": "event"}
+"""Tables that go on from realization to realization, each with rows of its own number: the axis."""
+
 TIMED: Final = np.dtype((np.record, [("time", "f8"), ("fraction", "f8"), ("strength", "f8")]))
 """What a row of the table of avalanches has besides, where there is a clock."""
 
@@ -156,7 +184,9 @@ class NoRun(Exception):
 
 
 CHECKPOINT_NAME: Final = r"\d{8}\.h5"
-PIECE_NAME: Final = r"(?:observables|profiles|avalanches|fields|cycles)-\d{8}\.h5|fields-\d{12}\.h5"
+PIECE_NAME: Final = (
+    r"(?:observables|profiles|avalanches|fields|cycles|events)-\d{8}\.h5|fields-\d{12}\.h5"
+)
 """Names of files that are a run's own; whatever else lies in its folders is left alone."""
 
 

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from hpcepm.identity import Identity, require_run
-from hpcepm.layout import FIELDS, HARMONICS, LAYOUT_VERSION, PACKED, PIECE_NAME
+from hpcepm.layout import FIELDS, HARMONICS, LAYOUT_VERSION, LISTS, PACKED, PIECE_NAME
 from hpcepm.reading import (
     BadFile,
     attribute,
@@ -36,6 +36,7 @@ GROUPS: Final = {
     "fields": ("realization", "snapshot"),
     "avalanches": ("avalanche",),
     "cycles": ("realization", "cycle"),
+    "events": ("event",),
 }
 """The groups, and the axes of their datasets: before those of the lattice, if they have these."""
 
@@ -186,7 +187,7 @@ def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]
             dataset(owner, column, np.int64, (lengths[column],))
         elif column == COUNTS.get(name) and not known:
             dataset(owner, column, np.int64, first[:1])
-        elif column == "strain" and name != "avalanches" and known:
+        elif column == "strain" and name not in LISTS and known:
             strain = dataset(owner, column, np.float64, first[1:])[()]
             turns = turns_of(settings["loading"])
             goes_on = len(turns) > 1 or (np.diff(strain) * np.sign(turns[0]) > 0).all()
@@ -198,7 +199,7 @@ def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]
                 shapes = [(*first, lengths[inner_axis])]
             which = shapes[column == "along_y"] if name == "profiles" else shapes[0]
             found.append(dataset(owner, column, dtype, which, True, PACKED in owner.file.attrs))
-    if first[0] > settings["realizations"] and name != "avalanches":
+    if first[0] > settings["realizations"] and name not in LISTS:
         raise BadFile(f"{owner.file.filename}: has more realizations than its input")
     return found
 
@@ -256,7 +257,7 @@ def _row(
 ) -> int:
     """Return the row of a table at which a part of a dataset begins."""
     start, last = bounds
-    if table == "avalanches":
+    if table in LISTS:
         return start[0]
     if counted is None:
         return start[0] * shown.shape[1] + start[1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hpcepm.files import damage
 from hpcepm.identity import require_run
-from hpcepm.layout import CHECKPOINT_NAME, PIECE_NAME, piece_name
+from hpcepm.layout import CHECKPOINT_NAME, LISTS, PIECE_NAME, piece_name
 from hpcepm.reading import (
     BadFile,
     attribute,
@@ -31,6 +31,7 @@ from hpcepm.schedule import SavePoint, common, save_points_of
 
 from .missing import no_run, run_file_of
 from .results import LOOKS, Results, open_run, version_of
+from .verify_events import events_against_others
 from .verify_fields import AT_ONCE, CLOSE, fields_against_records
 
 MOST: Final = 2**62
@@ -149,8 +150,9 @@ def _continuity(run: Results) -> Iterator[str]:
         yield f"observables: the run is finished, but has {run.realizations} realizations"
     if run.file["profiles/strain"].shape != run.strain.shape:
         yield "profiles: has another number of records than observables"
-    if "avalanches" in run.file and (np.diff(run.file["avalanches/realization"]) < 0).any():
-        yield "avalanches: are not in order of realizations"
+    for name in LISTS:
+        if name in run.file and (np.diff(run.file[name]["realization"]) < 0).any():
+            yield f"{name}: are not in order of realizations"
 
 
 def _counted(run: Results) -> Iterator[str]:
@@ -318,6 +320,7 @@ CHECKS: Final[dict[str, Callable[[Results], Iterator[str]]]] = {
     "avalanches against records": _agreement,
     "profiles against records": _profiles,
     "fields against records": fields_against_records,
+    "events against avalanches": events_against_others,
 }
 
 

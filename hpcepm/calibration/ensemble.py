@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from hpcepm.input import ReadInput
 from hpcepm.input.glass import glass_of, loading_of
-from hpcepm.model.dynamics import Dynamics, NotFinite
+from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.engines.choice import choose_engine
+from hpcepm.model.finite import NotFinite
 from hpcepm.model.loop import LoopExit
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice

@@ -21,7 +21,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Add what says what of a run is written, and how."""
     add = parser.add_argument
-    said = "groups to keep: profiles, fields, avalanches, cycles; observables are always kept"
+    said = (
+        "groups to keep: profiles, fields, avalanches, cycles, events; observables are always kept"
+    )
     add("--only", nargs="+", default=[], metavar="GROUP", help=said)
     add(
         "--strain", metavar="A:B", help="keep records, snapshots and avalanches between two strains"

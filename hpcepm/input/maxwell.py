@@ -40,6 +40,8 @@ def check_maxwell(settings: "Input") -> None:
         found["kernel", "type"] = "shuffled is of events, and Maxwell sites flow; take another"
     if settings.output.avalanches and "avalanches" in settings.output.model_fields_set:
         found["output", "avalanches"] = "Maxwell sites flow, and have no avalanches; leave it out"
+    if settings.output.events:
+        found["output", "events"] = "Maxwell sites flow, and have no single slips; leave it out"
     if found:
         wrong = [problem_at(place, said) for place, said in found.items()]
         raise ValidationError.from_exception_data("Input", wrong)

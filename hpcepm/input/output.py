@@ -168,12 +168,16 @@ class OutputInput(Section):
     avalanches
         Whether to keep the table of avalanches, 68 bytes each. With a ``clock`` by which sites
         yield one at a time each event is one: then the default is false, and they have 92 bytes.
+    events
+        Whether to keep the table of events, each slip of a site, 36 bytes each, or 44 with a
+        ``clock``.
     """
 
     directory: FileName = ""
     observables: ObservablesInput = ObservablesInput.model_validate({})
     fields: FieldsInput | None = None
     avalanches: bool = True
+    events: bool = False
 
     def in_time(self, loading: Loading, instant: bool) -> "OutputInput":
         """Return it with the defaults that it has with a clock, by which avalanches are instant."""

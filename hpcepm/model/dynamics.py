@@ -8,16 +8,25 @@ from numpy.typing import NDArray
 
 from hpcepm.layout import AVALANCHE
 from hpcepm.parallel.compiled import compiled_for
-from hpcepm.parallel.rows import Lattice, LocalField, all_finite
+from hpcepm.parallel.rows import Lattice, LocalField
 
 from .clock import Clock
 from .clock.timing import Timing
 from .consistency import check_state
 from .engines import ENGINES, Engine
 from .engines.base import Ways
+from .finite import NotFinite, check_finite, told_of_slip
 from .glass import Glass, equilibrated_stress, prepare, stress_scale, thresholds_of_well_0
 from .loading import Loading, Strain
-from .loop import Buffers, LoopExit, LoopParameters, advance, close, open_avalanche
+from .loop import (
+    Buffers,
+    EventTable,
+    LoopExit,
+    LoopParameters,
+    advance,
+    close,
+    open_avalanche,
+)
 from .plugins import OfPlugin
 from .slip import ToStress
 from .state import State
@@ -29,10 +38,6 @@ EVENTS_AT_FIRST: Final = 4096
 STRAIN_CONTROL: Final = Strain(target=np.inf)
 MOST_EVENTS: Final = 2**31  # MPI counts them in 32 bits
 FIRST_SEARCH: Final = 2.0**-20  # in units of stress: where the weakest site is sought first
-
-
-class NotFinite(Exception):
-    """A field holds NaN or infinity."""
 
 
 class Dynamics:
@@ -82,6 +87,7 @@ class Dynamics:
         self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
         self._finished = np.zeros(1, np.int64)
         self._buffers = Buffers.of_capacity(EVENTS_AT_FIRST)
+        self._kept = EventTable.of_capacity(0)
         self._step_loops: dict[type, Callable[..., Any]] = {}
         self.begin(glass, state)
 
@@ -116,7 +122,7 @@ class Dynamics:
         self._well_0 = thresholds_of_well_0(lattice, glass)
         self.timing.begin(self.state)
         engine.load(self.state)
-        self._finished[0] = 0
+        self._finished[0] = self._kept.used[0] = 0
         self._buffers.search_stress[0] = engine.scale * FIRST_SEARCH
         self._parameters = LoopParameters(
             np.uint64(glass.seed),
@@ -244,7 +250,7 @@ class Dynamics:
         LoopExit
             ``REACHED`` the load ``watch.reached``; ``PASSED`` what is watched, inside an
             avalanche; ``PAUSED`` after the steps, perhaps in the middle of one; or ``TABLE_FULL``,
-            when `take_avalanches` must be called before going on.
+            when `take_avalanches` and `take_events` must be called before going on.
             Where a call stops changes no number.
 
         Raises
@@ -252,7 +258,7 @@ class Dynamics:
         NotFinite
             A field holds NaN or infinity; looked for at the beginning and at the end.
         """
-        self._check_finite()
+        check_finite(self.lattice, self.state)
         self.lattice.ranks.node.settle()
         pause_at = int(self.state.macro["steps"][0]) + steps
         while True:
@@ -264,10 +270,13 @@ class Dynamics:
                     few = f"more than {MOST_EVENTS // 4} sites yield in one step"
                     raise NotFinite(f"{few}: the glass is not stable")
                 self._buffers = self._buffers.larger()
+                self._kept = self._kept.larger(self._buffers.events.size)
             elif why == LoopExit.BAD_SLIP:
-                raise NotFinite(self._bad_slip())
+                raise NotFinite(
+                    told_of_slip(self._buffers.events, self.lattice, self.glass, self.state)
+                )
             else:
-                self._check_finite()
+                check_finite(self.lattice, self.state)
                 return LoopExit(why)
 
     def _advance(self, stop: float, pause_at: int) -> int:
@@ -284,6 +293,7 @@ class Dynamics:
             state.avalanche[0],
             self._table,
             self._finished,
+            self._kept,
             self._buffers,
             self._parameters,
             self.lattice.ranks.exchange,
@@ -304,6 +314,23 @@ class Dynamics:
         rows = self.timing.with_times(self._table[: self._finished[0]].copy())
         self._finished[0] = 0
         return rows
+
+    def keep_events(self) -> None:
+        """Keep each event from now on, for `take_events`."""
+        if self._kept.rows.size == 0:
+            self._kept = EventTable.of_capacity(ROWS_OF_TABLE)
+
+    def take_events(self) -> NDArray[Any]:
+        """Return the rows, dtype `EVENT_ROW`, of the events since the last call, if they are kept.
+
+        With a clock those have their time, too; `take_avalanches` is to be called after this. The
+        same on all ranks.
+        """
+        rows = self._kept.rows[: self._kept.used[0]].copy()
+        self._kept.used[0] = 0
+        n_finished, macro = int(self._finished[0]), self.state.macro[0]
+        first = int(macro.avalanches) - int(macro.in_avalanche) - n_finished
+        return self.timing.with_times_of(rows, rows["avalanche"] - first, n_finished)
 
     def take_cycles(self) -> list[NDArray[Any]]:
         """Return the rows of the cycles of a sine that ended since the last call: none."""
@@ -355,44 +382,5 @@ class Dynamics:
         """Memory of state, engine and buffers on this rank, in bytes."""
         given = self.glass.plastic_strain, *(self._well_0 if type(self._well_0) is tuple else ())
         fields = sum(field.nbytes for field in (*self.state.fields, *given) if field is not None)
-        tables = self._buffers.nbytes + self._table.nbytes + self.timing.nbytes
-        return self.engine.nbytes + fields + tables
-
-    def _bad_slip(self) -> str:
-        """Say which slip must not be, and why."""
-        event = next(one for one in self._buffers.events if np.isnan(one["slip"]))
-        x, y = divmod(int(event["site"]), self.lattice.ny)
-        where = f"site ({x}, {y}), in avalanche {self.state.macro[0].avalanches}"
-        if isinstance(self.glass.slip, ToStress):
-            return (
-                f"{where}: its slip would not be positive, for slip.value + slip.noise ξ exceeds "
-                "its stress; lower slip.value or slip.noise"
-            )
-        if self.glass.yielding.two_sides and not event["first"]:
-            most = self.glass.yielding.most_events_per_site
-            return (
-                f"{where}: has slipped {most} times in it, and would again: sites flip for ever. "
-                "Set yielding.order: weakest, or raise yielding.most_events_per_site"
-            )
-        return f"{where}: its slip is not a number"
-
-    def _check_finite(self) -> None:
-        fields = self.state.fields
-        good = all_finite(fields.epsilon_p, fields.sigma_c, fields.yields_at)
-        problem = self.lattice.ranks.first_not_none(None if good else self._bad_number())
-        if problem is not None:
-            raise NotFinite(problem)
-
-    def _bad_number(self) -> str | None:
-        """Say which number of this rank is not finite, if one is."""
-        lattice, fields = self.lattice, self.state.fields
-        for name in ("epsilon_p", "sigma_c", "yields_at"):  # yields_at follows from the others
-            site = lattice.first_bad_site(getattr(fields, name))
-            if site is not None:
-                x, y = divmod(site, lattice.ny)
-                value = getattr(fields, name)[lattice.row_map.local_row[x], y]
-                found = (
-                    f"of rank {lattice.ranks.rank}, found after step {self.state.macro[0].steps}"
-                )
-                return f"{name} is {value} at site ({x}, {y}) {found}"
-        return None
+        tables = self._buffers.nbytes + self._table.nbytes + self._kept.rows.nbytes
+        return self.engine.nbytes + fields + tables + self.timing.nbytes

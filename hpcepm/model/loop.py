@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.layout import EVENT_ROW
 from hpcepm.parallel.compiled import compiled, inlined
 from hpcepm.parallel.exchange import (
     EVENT,
@@ -84,13 +85,34 @@ class Buffers(NamedTuple):
         return sum(a.nbytes for a in (*self.drawn, self.events, self.search_stress))
 
 
+class EventTable(NamedTuple):
+    """The events of all ranks, one by one, if they are wanted."""
+
+    rows: NDArray[Any]  # EVENT_ROW; none if they are not wanted
+    used: NDArray[np.int64]  # (1,): how many are in use
+
+    @classmethod
+    def of_capacity(cls, capacity: int) -> "EventTable":
+        """Return an empty one."""
+        return cls(np.zeros(capacity, EVENT_ROW), np.zeros(1, np.int64))
+
+    def larger(self, capacity: int) -> "EventTable":
+        """Return one with as many rows at the least, and the same events."""
+        if not 0 < self.rows.size < capacity:
+            return self
+        table = EventTable.of_capacity(capacity)
+        table.rows[: self.rows.size] = self.rows
+        table.used[0] = self.used[0]
+        return table
+
+
 class LoopExit(IntEnum):
     """Why the compiled loop returned."""
 
     REACHED = 0  # the load to stop at, on the elastic branch
     PAUSED = 1  # the number of steps to pause at
     SYNCHRONIZE = 2  # the engine needs Python
-    TABLE_FULL = 3  # of finished avalanches
+    TABLE_FULL = 3  # of finished avalanches, or of events
     GROW = 4  # more events in a step than the buffers hold
     NOT_FINITE = 5  # a NaN came up in the search for the weakest site
     BAD_SLIP = 6  # a slip is NaN
@@ -114,6 +136,7 @@ def advance(
     avalanche: Any,
     table: NDArray[Any],
     finished: NDArray[np.int64],
+    kept: EventTable,
     buffers: Buffers,
     parameters: LoopParameters,
     exchange: EventExchange,
@@ -137,7 +160,7 @@ def advance(
                 continue
             n_own = _next(engine, rule, fields, stress, drawn, parameters, exchange)
         else:
-            if finished[0] == table.size:
+            if finished[0] == table.size or not has_room(kept, 1):
                 return _TABLE_FULL
             why, stress, n_own = _open_next(
                 clock,
@@ -162,9 +185,12 @@ def advance(
         if n == 0:
             close(clock, loading, macro, avalanche, table, finished, n_sites)
             continue
+        if not has_room(kept, n):
+            return _TABLE_FULL
         sort_by_site(buffers.events, n)
         slip_sites(rule, fields, drawn, n_own, parameters, macro.avalanches)
         note_events(clock, engine, fields, buffers.events, n, parameters)
+        keep_events(kept, macro, avalanche, buffers.events, n, parameters)
         if not _count(macro, avalanche, buffers.events, n):
             return _BAD_SLIP
         if redistribute(engine, fields, macro, parameters.row_map, buffers.events, n):
@@ -265,6 +291,35 @@ def open_avalanche(
     avalanche.duration = 0
     avalanche.x = site // ny
     avalanche.y = site % ny
+
+
+@inlined
+def has_room(kept: EventTable, n: int) -> bool:
+    """Whether so many events more can be kept; always, if none are."""
+    return bool(kept.rows.size == 0 or kept.used[0] + n <= kept.rows.size)
+
+
+@inlined
+def keep_events(
+    kept: EventTable,
+    macro: Any,
+    avalanche: Any,
+    events: NDArray[Any],
+    n: int,
+    parameters: LoopParameters,
+) -> None:
+    """Put the events of a step into the table, if they are wanted."""
+    if kept.rows.size == 0:
+        return
+    for k in range(n):
+        row, site = kept.rows[kept.used[0] + k], events[k].site
+        row.realization = avalanche.realization
+        row.avalanche = macro.avalanches - 1
+        row.step = avalanche.duration
+        row.x = site // parameters.ny
+        row.y = site % parameters.ny
+        row.slip = events[k].slip
+    kept.used[0] += n
 
 
 @inlined

@@ -24,7 +24,8 @@ from hpcepm.parallel.rows import Lattice
 
 from .clock import Clock, Maxwell
 from .clock.steps import Steps
-from .dynamics import STRAIN_CONTROL, Dynamics, NotFinite
+from .dynamics import STRAIN_CONTROL, Dynamics
+from .finite import NotFinite, check_finite
 from .flow import BELOW_ALL, Flowing, flow
 from .glass import Glass
 from .loading import Loading, Sine
@@ -117,7 +118,7 @@ class MaxwellSites(Dynamics):
 
         ``stop`` is where a load that moves at once goes to.
         """
-        self._check_finite()
+        check_finite(self.lattice, self.state)
         segment, watched, why = self.segment, self.watch[0].active, LoopExit.PAUSED
         pause_at = self._macro.steps[0] + steps
         while self._macro.steps[0] < pause_at:
@@ -132,7 +133,7 @@ class MaxwellSites(Dynamics):
                 self._rows += add_to_cycle(self, segment, self.timing.since_begun)
         fields = self.state.fields
         np.subtract(fields.sigma_c, self._stress, out=fields.yields_at)
-        self._check_finite()
+        check_finite(self.lattice, self.state)
         return why
 
     def _is_there(self, segment: Loading, stop: float) -> bool:

@@ -13,7 +13,7 @@ from hpcepm.input import ReadInput
 from hpcepm.input.plugins import resolved
 from hpcepm.layout import TARGET
 from hpcepm.storage.fields import PAGE
-from hpcepm.storage.plan import End, Plan, snapshots_are_large
+from hpcepm.storage.plan import End, Lists, Plan, snapshots_are_large
 from hpcepm.storage.store import Store
 from hpcepm.storage.tables import PIECE_BYTES, LargeRows, Piece, PieceTable, Table
 from hpcepm.storage.view import Shown
@@ -39,6 +39,7 @@ class Counts(NamedTuple):
     avalanches: int
     fields: int
     cycles: int
+    events: int
 
 
 def bytes_by_part(
@@ -117,7 +118,7 @@ class _Imagined(Store):
         self._counts = counts
         super().__init__(plan, provenance)
         self.finished, self.n_done = True, counts.realizations
-        self.avalanches_of_done = counts.avalanches
+        self.of_done = Lists(counts.avalanches, counts.events)
         if plan.counted:
             n, of = counts.realizations, (counts.observables, counts.fields, counts.cycles)
             so_far = ([one * k // n for one in of] for k in range(1, n + 1))

@@ -279,8 +279,10 @@ def _counts(settings: Input, trials: Trials, events: Range | None) -> Counts:
     snapshots = trials.snapshots
     if snapshots is None:
         snapshots = by.snapshots + _more(output.fields, left)
-    kept = avalanches if settings.output.avalanches else 0
-    return Counts(n, n * records, round(n * kept), n * snapshots, n * by.cycles)
+    kept = avalanches if output.avalanches else 0
+    each = events.value if output.events and events is not None else 0
+    lists = round(n * kept), round(n * each)
+    return Counts(n, n * records, lists[0], n * snapshots, n * by.cycles, lists[1])
 
 
 def _more(cadence: ObservablesInput | FieldsInput | None, strain: float) -> int:

@@ -27,7 +27,14 @@ from hpcepm.storage.checkpoint import (
 from hpcepm.storage.checkpoints import newest_checkpoint
 from hpcepm.storage.directory import DirectoryTaken, Folder
 from hpcepm.storage.fields import damage_seen_together
-from hpcepm.storage.plan import Plan, Progress, Start, snapshots_are_large, whole_realizations
+from hpcepm.storage.plan import (
+    Lists,
+    Plan,
+    Progress,
+    Start,
+    snapshots_are_large,
+    whole_realizations,
+)
 from hpcepm.storage.store import Store
 from hpcepm.storage.tables import check_snapshot
 from hpcepm.text import shorten
@@ -221,7 +228,7 @@ class Resume:
             if another or header.progress.realizations >= done.realizations:
                 start = start._replace(
                     progress=header.progress,
-                    avalanches_of_done=header.whole.avalanches,
+                    of_done=header.whole.lists,
                     pieces=header.pieces,
                 )
                 done = Progress()
@@ -229,7 +236,7 @@ class Resume:
                 start = self._to_another_target(start, plan_of(settings_of(header.identity)))
         if done.realizations and directory is not None and found is not None:
             pieces = pieces_of(directory.pieces, found.identity)
-            start = start._replace(progress=done, avalanches_of_done=done.avalanches, pieces=pieces)
+            start = start._replace(progress=done, of_done=done.lists, pieces=pieces)
         first, last = start.progress.realizations, self._read.settings.realizations
         self._early = {r for r in (header.early if header else ()) if first <= r < last}
         return start
@@ -241,24 +248,26 @@ class Resume:
             return rows
         records = min(rows.observables, common(before.records, self._plan.records))
         strains = before.snapshots, self._plan.snapshots
-        return Progress(0, records, records, rows.avalanches, min(rows.fields, common(*strains)))
+        maps = min(rows.fields, common(*strains))
+        return Progress(0, records, records, rows.avalanches, maps, events=rows.events)
 
     def _refuse_odd_progress(self) -> None:
         """Refuse a checkpoint that counts on rows of which no run can have so many. On rank 0."""
         if (header := self.header) is None:
             return
         plan, whole = plan_of(settings_of(header.identity)), header.whole
-        n, observables, profiles, avalanches, fields, cycles = header.progress
+        n, observables, profiles, _, fields, cycles, _ = header.progress
+        lists = header.progress.lists
         possible = (
             n == whole.realizations <= settings_of(header.identity).realizations
             and whole.observables <= observables == profiles
             and whole.fields <= fields
             and whole.cycles <= cycles
-            and whole.avalanches <= avalanches
+            and all(done <= rows for done, rows in zip(whole.lists, lists, strict=True))
         )
         if not plan.counted:
-            known = whole_realizations(plan, n, whole.avalanches)
-            most = whole_realizations(plan, n + 1, avalanches)
+            known = whole_realizations(plan, n, whole.lists)
+            most = whole_realizations(plan, n + 1, lists)
             possible &= (
                 whole == known
                 and observables <= most.observables
@@ -302,8 +311,9 @@ class Resume:
             min(there.profiles, records),
             there.avalanches,
             min(there.fields, snapshots),
+            events=there.events,
         )
-        return start._replace(progress=kept, avalanches_of_done=0)
+        return start._replace(progress=kept, of_done=Lists())
 
     def realization(self, number: int, lattice: Lattice) -> UnderWay | None:
         """Return where a realization goes on; None if it begins. Collective on its group."""

@@ -18,8 +18,8 @@ from hpcepm.files import no_check
 from hpcepm.input import ReadInput
 from hpcepm.input.glass import glass_of, loading_of
 from hpcepm.model.consistency import ImpossibleState
-from hpcepm.model.dynamics import NotFinite
 from hpcepm.model.engines import choose_engine
+from hpcepm.model.finite import NotFinite
 from hpcepm.model.glass import mean_initial_threshold
 from hpcepm.model.snapshot import Snapshot
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks

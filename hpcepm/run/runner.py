@@ -97,6 +97,8 @@ class Runner:
         self.destination = destination if snapshots_are_large(plan) else None
         self.realization: int | None = None
         self.dynamics = dynamics_of(lattice, glass, engine, loading=loading, clock=clock)
+        if plan.events:
+            self.dynamics.keep_events()
         self.cadences = cadences or Cadences(Cadence(1.0))
         self._records = _Records(lattice, glass.shear_modulus, plan)
 
@@ -109,9 +111,7 @@ class Runner:
         self.n_records, self.n_snapshots = (before.records, before.snapshots) if before else (0, 0)
         self._records.clear()
         self._taken: list[Rows] = [before.rows] if before else []
-        self._avalanches: list[NDArray[Any]] = []
-        self._fields: list[NDArray[Any]] = []
-        self._cycles: list[NDArray[Any]] = []
+        self._forget_new()
         self.n_cycles = self.dynamics.state.cycles
 
     def shear(
@@ -212,13 +212,15 @@ class Runner:
         return steps
 
     def _take_avalanches(self) -> None:
-        """Keep the avalanches that have ended, and the cycles of a sine."""
+        """Keep the avalanches that have ended, all events, and the cycles of a sine."""
+        if self.plan.events:
+            self._new["events"].append(self.dynamics.take_events())
         rows = self.dynamics.take_avalanches()
         if self.plan.turns:
             add_avalanches(self.dynamics.state, rows)
-        self._avalanches.append(rows)
+        self._new["avalanches"].append(rows)
         cycles = self.dynamics.take_cycles()
-        self._cycles += cycles
+        self._new["cycles"] += cycles
         self.n_cycles += len(cycles)
 
     def _end_segment(self, load: float) -> int:
@@ -230,7 +232,7 @@ class Runner:
             return 0
         self._take_avalanches()
         row = end_segment(self.dynamics, load)
-        self._cycles.append(row)
+        self._new["cycles"].append(row)
         self.n_cycles += len(row)
         return int(self.dynamics.state.cycle[0].period)
 
@@ -286,7 +288,7 @@ class Runner:
 
             check = claim.check
             write_fields(path, lattice.ranks, lattice, fields, describe, before=(1,), check=check)
-        self._fields.append(row)
+        self._new["fields"].append(row)
         self.n_snapshots += 1
 
     def _place_of(self, snapshot: Snapshot) -> dict[str, float]:
@@ -305,19 +307,18 @@ class Runner:
         self._take_avalanches()
         observables, profiles = self._records.measured()
         fields = self.plan.fields if self.destination is None else np.dtype([])
-        new = Rows(
-            observables,
-            profiles,
-            np.concatenate([np.zeros(0, self.plan.tables["avalanches"]), *self._avalanches]),
-            np.concatenate([np.zeros(0, fields), *self._fields]),
-            np.concatenate([np.zeros(0, self.plan.tables["cycles"]), *self._cycles]),
-        )
-        self._avalanches, self._fields, self._cycles = [], [], []
+        kinds = {**self.plan.tables, "fields": fields}
+        others = [np.concatenate([np.zeros(0, kinds[n]), *new]) for n, new in self._new.items()]
+        new = Rows(observables, profiles, *others)
+        self._forget_new()
         both = [*self._taken, new]
         self._taken = (
             [Rows(*map(np.concatenate, zip(*both, strict=True)))] if self._taken else [new]
         )
         return self._taken[0]
+
+    def _forget_new(self) -> None:
+        self._new: dict[str, list[NDArray[Any]]] = {name: [] for name in Rows._fields[2:]}
 
     def under_way(self) -> UnderWay:
         """Return all that a checkpoint needs. Collective."""

@@ -19,7 +19,7 @@ from hpcepm.analysis.results import open_run
 from hpcepm.files import told
 from hpcepm.identity import Identity
 from hpcepm.input import Input
-from hpcepm.layout import PIECE_NAME, NoRun, number_of_piece, piece_name, snapshot_name
+from hpcepm.layout import LISTS, PIECE_NAME, NoRun, number_of_piece, piece_name, snapshot_name
 from hpcepm.reading import (
     BadFile,
     attribute,
@@ -163,7 +163,7 @@ def _of_plan(table: str, those: Sequence[Lying], plan: Plan) -> list[Lying]:
     valid = []
     for one in those:
         before = getattr(plan_of(settings_of(one.identity)), strains) or ()
-        if table != "avalanches" and before != getattr(plan, strains):
+        if table not in LISTS and before != getattr(plan, strains):
             most = common(before, getattr(plan, strains)) - one.piece.first
             one = one._replace(rows=min(one.rows, most))
         valid.append(one)
@@ -200,13 +200,14 @@ class Counts(NamedTuple):
     """What records say, each with the realizations before it: shape (rows,)."""
 
     avalanches: NDArray[np.int64]
+    events: NDArray[np.int64]
     snapshots: NDArray[np.int64]
     cycles: NDArray[np.int64]
     ends: NDArray[np.int64]  # (realizations,): how many records there are at the end of each
 
 
 def _counts_of_records(folder: Path, pieces: Sequence[Piece], rows: int, plan: Plan) -> Counts:
-    """Return how many avalanches and snapshots there were at each record, counted through."""
+    """Return how many rows tables had at each record, counted through."""
 
     def column(name: str) -> NDArray[np.int64]:
         ends = [*(piece.first for piece in pieces), rows][1:]
@@ -223,8 +224,9 @@ def _counts_of_records(folder: Path, pieces: Sequence[Piece], rows: int, plan: P
         n = len(plan.records)
         ends, snapshots = np.arange(n, rows + 1, n), np.full(rows, len(plan.snapshots))
         cycles = np.full(rows, plan.cycles)
-    avalanches = _through(column("avalanches"), ends)
-    return Counts(avalanches, _through(snapshots, ends), _through(cycles, ends), ends)
+    avalanches, events = (_through(column(name), ends) for name in LISTS)
+    maps, cycles = _through(snapshots, ends), _through(cycles, ends)
+    return Counts(avalanches, events, maps, cycles, ends)
 
 
 def _through(counts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -241,21 +243,22 @@ def _consistent(
 ) -> tuple[Progress, Progress]:
     """Return how many rows agree with each other: of finished realizations, and all."""
     records, ends = min(rows["observables"], rows["profiles"]), counts.ends
-    if plan.avalanches:
-        records = min(records, int(np.searchsorted(counts.avalanches, rows["avalanches"], "right")))
+    lists = {name: getattr(counts, name) for name in LISTS if getattr(plan, name)}
+    for name, those in lists.items():
+        records = min(records, int(np.searchsorted(those, rows[name], "right")))
     done = min(int(np.searchsorted(ends, records, "right")), settings.realizations)
     kept = {"fields": counts.snapshots} if plan.field_names else {}
     for name, those in {**kept, **({"cycles": counts.cycles} if plan.has_cycles else {})}.items():
         done = min(done, int(np.searchsorted(those[ends - 1], rows[name], "right")))
 
     def progress(n: int, records: int) -> Progress:
-        avalanches = maps = cycles = 0
+        maps = cycles = 0
+        of = {name: int(those[records - 1]) if records else 0 for name, those in lists.items()}
         if records:
-            avalanches = int(counts.avalanches[records - 1]) if plan.avalanches else 0
             maps = int(counts.snapshots[records - 1]) if plan.field_names else 0
             cycles = int(counts.cycles[records - 1])
         maps, cycles = min(maps, rows["fields"]), min(cycles, rows["cycles"])
-        return Progress(n, records, records, avalanches, maps, cycles)
+        return Progress(n, records, records, fields=maps, cycles=cycles, **of)
 
     whole = progress(done, int(ends[done - 1]) if done else 0)
     if done:
@@ -308,7 +311,7 @@ def _remake(directory: RunDirectory) -> str:
         of_piece = ("table", "first", "number")
         about: dict[str, Any] = {k: v for k, v in file.attrs.items() if k not in of_piece}
         attribute(file, "input", str)
-    start = Start(found.rows, found.whole.avalanches, pieces)
+    start = Start(found.rows, found.whole.lists, pieces)
     with reading(directory.run_file):
         store = FileStore(directory, plan_of(settings), about, start)
         store.finished = found.whole.realizations == settings.realizations

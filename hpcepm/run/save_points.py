@@ -53,4 +53,5 @@ def plan_of(settings: Input) -> Plan:
         turns, cycles = len(loading.cycle), loading.cycles
     avalanches = settings.output.avalanches
     kept = names, avalanches, turns, cycles, kind, settings.clock is not None
-    return Plan((nx, ny), records, snapshots, *kept, oscillation=isinstance(loading, Sine))
+    sine, events = isinstance(loading, Sine), settings.output.events
+    return Plan((nx, ny), records, snapshots, *kept, oscillation=sine, events=events)

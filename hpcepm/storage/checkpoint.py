@@ -50,10 +50,10 @@ from .plan import Progress, Rows
 from .store import Store
 from .tables import Piece, PieceTable
 
-FORMAT_VERSION: Final = 9
+FORMAT_VERSION: Final = 10
 
-ADDED: Final = {"clock": 8, "flow": 9}
-"""Parts of a state that checkpoints have from a format on; before it they were blank."""
+ADDED: Final = {"clock": 8, "flow": 9, "events": 10}
+"""Parts of a state, and tables, that checkpoints have from a format on; before they were blank."""
 
 OLDEST: Final = 7
 """The first format that is read."""
@@ -251,13 +251,21 @@ def read_header(path: Path, checked: bool = False) -> CheckpointHeader:
             count(file, "number"),
             Identity.of(file),
             Progress.parse(attribute(file, "progress", str)),
-            {name: _pieces(group(file, "pieces"), name) for name in Rows._fields},
+            {
+                n: _pieces(group(file, "pieces"), n) if _has(n, version) else []
+                for n in Rows._fields
+            },
             Progress.parse(attribute(file, "whole", str)),
             attribute(file, "finished", bool),
             strain,
             begun,
             frozenset(int(name) for name in names_of(group(file, "finished"), REALIZATION)),
         )
+
+
+def _has(name: str, version: int) -> bool:
+    """Whether checkpoints of a format have a part of a state, or a table."""
+    return version >= ADDED.get(name, 0)
 
 
 def _pieces(owner: h5py.Group, table: str) -> list[Piece]:
@@ -307,7 +315,7 @@ def read_under_way(
             **{name: lattice.local_rows(field) for name, field in stored.items()}
         )
         version = count(file, "format_version")
-        blank = [name for name in SMALL if version < ADDED.get(name, 0)]
+        blank = [name for name in SMALL if not _has(name, version)]
         found = {
             name: dataset(its, name, kind, (n,))
             for name, (kind, n) in SMALL.items()
@@ -334,8 +342,11 @@ def read_early(
 
 
 def _read_rows(owner: h5py.Group, kinds: Mapping[str, np.dtype[Any]]) -> Rows:
-    found = []
+    found, version = [], count(owner.file, "format_version")
     for name in Rows._fields:
+        if not _has(name, version):
+            found.append(np.zeros(0, kinds[name]))
+            continue
         n, columns = count(owner, f"{name}_rows"), {}
         for column in kinds[name].names or ():
             kind = kinds[name][column]

@@ -7,7 +7,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import AVALANCHE, OSCILLATION_ROW, TIMED, TIMED_OBSERVABLES, cycle_dtype
+from hpcepm.layout import (
+    AVALANCHE,
+    EVENT_ROW,
+    OSCILLATION_ROW,
+    TIMED,
+    TIMED_OBSERVABLES,
+    cycle_dtype,
+)
 from hpcepm.model.observables import profile_dtype, record_dtype
 from hpcepm.model.state import KINDS
 from hpcepm.reading import parse_json
@@ -31,6 +38,7 @@ class Plan(NamedTuple):
     float_kind: str = "f8"  # of fields
     clock: bool = False  # whether time passes
     oscillation: bool = False  # whether cycles are those of a sine
+    events: bool = False
 
     @property
     def has_cycles(self) -> bool:
@@ -95,6 +103,7 @@ class Plan(NamedTuple):
     def tables(self) -> dict[str, np.dtype[Any]]:
         """The dtype of a row of each table."""
         records, profiles, avalanches = record_dtype(), profile_dtype(self.shape), AVALANCHE
+        events = EVENT_ROW if self.events else np.dtype([])
         if self.counted:
             timed = [(name, "f8") for name in TIMED_OBSERVABLES] if self.clock else []
             marks = [(name, "i8") for name in MARKS]
@@ -102,10 +111,11 @@ class Plan(NamedTuple):
             profiles = np.dtype([*profiles.descr, *self._places])
         if self.clock:
             avalanches = np.dtype([*AVALANCHE.descr, *TIMED.descr])
+            events = np.dtype([*EVENT_ROW.descr, ("time", "f8")]) if self.events else events
         cycles = cycle_dtype(self.turns) if self.turns else np.dtype([])
         if self.oscillation:
             cycles = OSCILLATION_ROW
-        rows = (records, profiles, avalanches, self.fields, cycles)
+        rows = (records, profiles, avalanches, self.fields, cycles, events)
         return dict(zip(Rows._fields, rows, strict=True))
 
 
@@ -117,11 +127,19 @@ class Rows(NamedTuple):
     avalanches: NDArray[Any]  # AVALANCHE, and TIMED
     fields: NDArray[Any]  # Plan.fields, or rows without columns if the fields are in files already
     cycles: NDArray[Any]  # cycle_dtype, or OSCILLATION_ROW
+    events: NDArray[Any]  # EVENT_ROW, and the time; without columns if they are not kept
 
     @classmethod
     def none(cls, plan: Plan) -> "Rows":
         """Return no rows."""
         return cls(*(np.zeros(0, kind) for kind in plan.tables.values()))
+
+
+class Lists(NamedTuple):
+    """How many rows those tables have of which each realization has a number of its own."""
+
+    avalanches: int = 0
+    events: int = 0
 
 
 class Progress(NamedTuple):
@@ -133,6 +151,12 @@ class Progress(NamedTuple):
     avalanches: int = 0
     fields: int = 0
     cycles: int = 0
+    events: int = 0
+
+    @property
+    def lists(self) -> Lists:
+        """The rows of tables that are lists."""
+        return Lists(self.avalanches, self.events)
 
     @classmethod
     def parse(cls, text: str) -> "Progress":
@@ -144,6 +168,8 @@ class Progress(NamedTuple):
             The text is something else.
         """
         values = parse_json(text)
+        if isinstance(values, dict):
+            values = {"events": 0, **values}  # of a run of before it has none
         if not isinstance(values, dict) or set(values) != set(cls._fields):
             raise ValueError("is no number of realizations and rows")
         if any(type(n) is not int or not 0 <= n < 2**62 for n in values.values()):
@@ -183,7 +209,7 @@ class Start(NamedTuple):
     """From where the tables of a run go on."""
 
     progress: Progress = Progress()
-    avalanches_of_done: int = 0  # how many rows of avalanches are of finished realizations
+    of_done: Lists = Lists()  # how many rows are of finished realizations
     pieces: Mapping[str, Sequence[Piece]] = {}
     shown: Progress = Progress()  # what the ``run.h5`` shows that is there
 
@@ -193,8 +219,9 @@ def snapshots_are_large(plan: Plan) -> bool:
     return plan.snapshot_bytes >= LARGE_SNAPSHOT
 
 
-def whole_realizations(plan: Plan, n: int, avalanches: int) -> Progress:
-    """Return the progress of a run that has done n realizations with so many avalanches."""
+def whole_realizations(plan: Plan, n: int, lists: Lists) -> Progress:
+    """Return the progress of a run that has done n realizations, with lists of so many rows."""
     records, snapshots = n * len(plan.records), n * len(plan.snapshots)
     maps = snapshots if plan.field_names else 0
-    return Progress(n, records, records, avalanches, maps, n * plan.cycles)
+    cycles = n * plan.cycles
+    return Progress(n, records, records, lists.avalanches, maps, cycles, lists.events)

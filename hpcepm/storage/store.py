@@ -23,9 +23,11 @@ from hpcepm.layout import (
     AVALANCHE_COLUMNS,
     CYCLES,
     ENDINGS,
+    EVENT_COLUMNS,
     FIELDS,
     HARMONICS,
     LAYOUT_VERSION,
+    LISTS,
     NO_UNIT,
     OSCILLATION,
     PIECE_NAME,
@@ -42,6 +44,7 @@ from .directory import RunDirectory
 from .plan import (
     NOTHING,
     End,
+    Lists,
     Plan,
     Progress,
     Rows,
@@ -70,7 +73,7 @@ class Store:
         self.provenance = dict(provenance)
         self.finished = False
         self.n_done = 0
-        self.avalanches_of_done = 0
+        self.of_done = Lists()
         self.ends: list[End] = []  # of each finished realization, where rows are counted
         self.early: dict[int, Rows] = {}  # finished before one with a lower number
         self.tables = self._make_tables()
@@ -104,12 +107,12 @@ class Store:
                 for end in ends_in(rows.observables)
             ]
         for name, those in rows._asdict().items():
-            if name != "avalanches" or self.plan.avalanches:
+            if name not in LISTS or getattr(self.plan, name):
                 self.tables[name].append(those)
 
     def _count_done(self) -> None:
         self.n_done += 1
-        self.avalanches_of_done = self.tables["avalanches"].size
+        self.of_done = self.progress.lists
 
     @property
     def progress(self) -> Progress:
@@ -120,10 +123,11 @@ class Store:
     def whole(self) -> Progress:
         """How far they have come with finished realizations alone."""
         if not self.plan.counted:
-            return whole_realizations(self.plan, self.n_done, self.avalanches_of_done)
+            return whole_realizations(self.plan, self.n_done, self.of_done)
         end = (self.ends or [NOTHING])[-1]
-        n, avalanches = self.n_done, self.avalanches_of_done
-        return Progress(n, end.records, end.records, avalanches, end.snapshots, end.cycles)
+        avalanches, events = self.of_done
+        rows = end.records, end.records, avalanches, end.snapshots, end.cycles, events
+        return Progress(self.n_done, *rows)
 
     def save(self) -> None:
         """Bring all that was added to disk, if there is one."""
@@ -152,14 +156,13 @@ class Store:
             named = {name: FIELDS[name] for name in plan.field_names}
             self._fill_series(file, "fields", "snapshot", plan.snapshot_strains, named, axes)
         if plan.avalanches:
-            group, table = file.create_group("avalanches"), self.tables["avalanches"]
-            add_axes(group, {"avalanche": table.size})
-            show = self._columns(group, table, Shown((table.size,)))
-            told = {**AVALANCHE_COLUMNS, **(TIMED_COLUMNS if plan.clock else {})}
-            for name, (units, description) in told.items():
-                describe(show(name), units, description, ("avalanche",))
+            timed = TIMED_COLUMNS if plan.clock else {}
+            self._fill_list(file, "avalanches", {**AVALANCHE_COLUMNS, **timed})
         if plan.has_cycles:
             self._fill_cycles(file)
+        if plan.events:
+            time = {"time": TIMED_OBSERVABLES["time"]} if plan.clock else {}
+            self._fill_list(file, "events", {**EVENT_COLUMNS, **time})
         if self.finished:
             file.attrs["ended_by"] = self.ended_by
 
@@ -173,6 +176,16 @@ class Store:
         if len(often) == 1:
             return next(iter(often))
         return ", ".join(f"{why} × {n}" for why, n in often.items()) or ENDINGS[TARGET]
+
+    def _fill_list(
+        self, file: h5py.File, name: str, columns: Mapping[str, tuple[str, str]]
+    ) -> None:
+        """Show a table of one row after the other, whichever the realization."""
+        group, table, axis = file.create_group(name), self.tables[name], LISTS[name]
+        add_axes(group, {axis: table.size})
+        show = self._columns(group, table, Shown((table.size,)))
+        for column, (units, description) in columns.items():
+            describe(show(column), units, description, (axis,))
 
     def _fill_series(
         self,
@@ -285,7 +298,7 @@ class FileStore(Store):
         self.directory, self._start = directory, start
         super().__init__(plan, provenance)
         self.n_done = start.progress.realizations
-        self.avalanches_of_done = start.avalanches_of_done
+        self.of_done = start.of_done
         if plan.counted:
             self.ends = ends_in(self.tables["observables"].read())
             if len(self.ends) != self.n_done:

@@ -9,8 +9,9 @@ import pytest
 from hpcepm.layout import AVALANCHE
 from hpcepm.model import slip
 from hpcepm.model.distributions import PRESETS, Constant, Normal, preset
-from hpcepm.model.dynamics import Dynamics, NotFinite
+from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.engines import ENGINES
+from hpcepm.model.finite import NotFinite
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.kernel import kernel as kernels

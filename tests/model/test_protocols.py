@@ -10,8 +10,9 @@ import yaml
 
 from hpcepm.model import slip
 from hpcepm.model.distributions import Constant, Uniform, Weibull
-from hpcepm.model.dynamics import Dynamics, NotFinite
+from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.ending import sure_to_end
+from hpcepm.model.finite import NotFinite
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel, kernel
 from hpcepm.model.loading import Extremal, Loading, Machine, Strain, Stress

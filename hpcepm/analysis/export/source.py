@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.shape import COUNTS, GROUPS, PLACES
 from hpcepm.files import Check, no_check
-from hpcepm.layout import SAME_STRAIN, NoRun
+from hpcepm.layout import LISTS, SAME_STRAIN, NoRun
 from hpcepm.reading import BadFile, reading
 
 BLOCK: Final = 2**20
@@ -37,7 +37,7 @@ INNER: Final = {
 
 
 AXES: Final = (
-    *("realization", "record", "snapshot", "avalanche", "cycle", "turn", "harmonic"),
+    *("realization", "record", "snapshot", "avalanche", "event", "cycle", "turn", "harmonic"),
     *("x", "y"),
 )
 """Columns that number what lies along an axis."""
@@ -107,7 +107,7 @@ class Column(NamedTuple):
 
 def coordinates(group: str, columns: Mapping[str, Column]) -> str:
     """Return the columns that say where on the way the rows of a group are."""
-    return "" if group == "avalanches" else " ".join(name for name in PLACES if name in columns)
+    return "" if group in LISTS else " ".join(name for name in PLACES if name in columns)
 
 
 def block_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
@@ -176,7 +176,7 @@ def _axes(group: str, column: str, ndim: int) -> tuple[str, ...]:
     """Return the names of the axes of a column."""
     outer = GROUPS[group]
     if column in AXES:
-        return outer if group == "avalanches" else (column,)
+        return outer if group in LISTS else (column,)
     if column == COUNTS.get(group) and ndim == 1:
         return outer[:1]
     if ndim == 1 and column == "strain":

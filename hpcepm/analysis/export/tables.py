@@ -14,7 +14,7 @@ from hpcepm.layout import NO_UNIT
 
 from .source import Column, Groups, How, blocks
 
-TABLES: Final = ("observables", "avalanches", "cycles")
+TABLES: Final = ("observables", "avalanches", "cycles", "events")
 AT_ONCE: Final = 2**14  # rows
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import AVALANCHE, TIMED
+from hpcepm.layout import AVALANCHE, EVENT_ROW, TIMED
 from hpcepm.model.engines.base import Engine
 from hpcepm.model.glass import Glass
 from hpcepm.model.loading import Loading
@@ -18,6 +18,7 @@ from .times import NEVER, as_number, earlier, later
 from .trigger import Still
 
 TIMED_AVALANCHE = np.dtype((np.record, AVALANCHE.descr + TIMED.descr))
+TIMED_EVENT = np.dtype((np.record, [*EVENT_ROW.descr, ("time", "f8")]))
 
 
 class Timing:
@@ -138,6 +139,22 @@ class Timing:
             timed[name] = rows[name]
         for name in TIMED.names or ():
             timed[name] = self.arrays.rows[name][: len(rows)]
+        return timed
+
+    def with_times_of(
+        self, events: NDArray[Any], of: NDArray[np.int64], finished: int
+    ) -> NDArray[Any]:
+        """Return rows of events with the times of their avalanches, if there are times.
+
+        ``of`` numbers these: those that are finished, as in the table of avalanches, or the one
+        after them, which is under way.
+        """
+        if not isinstance(self.arrays, Poisson):
+            return events
+        timed = np.zeros(len(events), TIMED_EVENT)
+        for name in EVENT_ROW.names or ():
+            timed[name] = events[name]
+        timed["time"] = np.append(self.arrays.rows["time"][:finished], self.now)[of]
         return timed
 
     @property

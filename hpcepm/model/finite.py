@@ -1,0 +1,63 @@
+"""Whether the numbers of a state are finite, and what is said where one is not."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcepm.parallel.rows import Lattice, all_finite
+
+from .glass import Glass
+from .slip import ToStress
+from .state import State
+
+
+class NotFinite(Exception):
+    """A field holds NaN or infinity."""
+
+
+def check_finite(lattice: Lattice, state: State) -> None:
+    """Look for NaN and infinity in all fields. Collective.
+
+    Raises
+    ------
+    NotFinite
+        One holds such a number; the message says where.
+    """
+    fields = state.fields
+    good = all_finite(fields.epsilon_p, fields.sigma_c, fields.yields_at)
+    problem = lattice.ranks.first_not_none(None if good else _bad_number(lattice, state))
+    if problem is not None:
+        raise NotFinite(problem)
+
+
+def _bad_number(lattice: Lattice, state: State) -> str | None:
+    """Say which number of this rank is not finite, if one is."""
+    for name in ("epsilon_p", "sigma_c", "yields_at"):  # yields_at follows from the others
+        field = getattr(state.fields, name)
+        site = lattice.first_bad_site(field)
+        if site is not None:
+            x, y = divmod(site, lattice.ny)
+            value = field[lattice.row_map.local_row[x], y]
+            found = f"of rank {lattice.ranks.rank}, found after step {state.macro[0].steps}"
+            return f"{name} is {value} at site ({x}, {y}) {found}"
+    return None
+
+
+def told_of_slip(events: NDArray[Any], lattice: Lattice, glass: Glass, state: State) -> str:
+    """Say which of the events of a step has a slip that must not be, and why."""
+    event = next(one for one in events if np.isnan(one["slip"]))
+    x, y = divmod(int(event["site"]), lattice.ny)
+    where = f"site ({x}, {y}), in avalanche {state.macro[0].avalanches}"
+    if isinstance(glass.slip, ToStress):
+        return (
+            f"{where}: its slip would not be positive, for slip.value + slip.noise ξ exceeds "
+            "its stress; lower slip.value or slip.noise"
+        )
+    if glass.yielding.two_sides and not event["first"]:
+        most = glass.yielding.most_events_per_site
+        return (
+            f"{where}: has slipped {most} times in it, and would again: sites flip for ever. "
+            "Set yielding.order: weakest, or raise yielding.most_events_per_site"
+        )
+    return f"{where}: its slip is not a number"
