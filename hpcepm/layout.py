@@ -51,6 +51,7 @@ EVENT_ROW: Final = np.dtype(
         np.record,
         [
             ("realization", "i4"),
+            ("strain", "f8"),
             ("avalanche", "i8"),
             ("step", "i8"),
             ("x", "i4"),
@@ -63,6 +64,7 @@ EVENT_ROW: Final = np.dtype(
 
 EVENT_COLUMNS: Final = {
     "realization": (NO_UNIT, "realization"),
+    "strain": (NO_UNIT, "macroscopic strain at the trigger of its avalanche"),
     "avalanche": (NO_UNIT, "avalanche of the realization, counted from 0"),
     "step": (NO_UNIT, "synchronous step of the avalanche, counted from 0"),
     "x": ("cells", "row of the site"),

@@ -257,7 +257,12 @@ def settings_for(shape: tuple[int, int], **changes: Any) -> dict[str, Any]:
         "initial_stress": {"std": 0.3},
         "loading": {"target": 0.12},
         "seed": 3,
-        "output": {"directory": "run", "observables": {"every": 0.01}, "fields": {"every": 0.05}},
+        "output": {
+            "directory": "run",
+            "observables": {"every": 0.01},
+            "fields": {"every": 0.05},
+            "events": True,
+        },
         "checkpoint": {"every": "1 h"},
         "stall": "20 s",  # a false alarm would be seen
         **({} if "realizations" in changes else ALL_SHARE),

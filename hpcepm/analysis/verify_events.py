@@ -77,7 +77,7 @@ def _out_of_order(run: Results, before: Columns, some: Columns) -> str | None:
 
 
 class _Sums:
-    """What the events of each avalanche come to."""
+    """What each avalanche comes to by its events."""
 
     def __init__(self, run: Results) -> None:
         self._table = run.file["avalanches"]
@@ -85,7 +85,7 @@ class _Sums:
         realizations = np.arange(run.realizations + 1)
         self._begin = np.searchsorted(self._table["realization"], realizations)
         self._events, self._steps = np.zeros((2, self._size), np.int64)
-        self._slip = np.zeros(self._size)
+        self._slip, self._strain = np.zeros((2, self._size))
         self._odd = False
 
     def add(self, some: Columns) -> None:
@@ -93,17 +93,20 @@ class _Sums:
         row = self._begin[some["realization"]] + some["avalanche"]
         ended = row < self._begin[some["realization"] + 1]
         self._odd |= bool((some["avalanche"] > np.diff(self._begin)[some["realization"]]).any())
-        row, slip, step = row[ended], some["slip"][ended], some["step"][ended]
+        some = {name: column[ended] for name, column in some.items()}
+        row = row[ended]
         np.add.at(self._events, row, 1)
-        np.add.at(self._slip, row, slip)
-        np.maximum.at(self._steps, row, step + 1)
+        np.add.at(self._slip, row, some["slip"])
+        np.maximum.at(self._steps, row, some["step"] + 1)
+        self._strain[row] = some["strain"]
 
     def problems(self) -> Iterator[str]:
         """Say what does not agree with the table of avalanches."""
         if self._odd:
             yield "events: are of more avalanches than there are"
-        wanted = {"events": self._events, "duration": self._steps, "slip": self._slip}
-        for name, sums in wanted.items():
-            bad = ~np.isclose(sums, self._table[name][()], rtol=CLOSE, atol=CLOSE)
+        events, steps = self._events, self._steps
+        ours = {"events": events, "duration": steps, "slip": self._slip, "strain": self._strain}
+        for name, values in ours.items():
+            bad = ~np.isclose(values, self._table[name][()], rtol=CLOSE, atol=CLOSE)
             if bad.any():
-                yield f"events: do not come to the {name} of avalanche {int(bad.argmax())}"
+                yield f"events: have not the {name} of avalanche {int(bad.argmax())}"

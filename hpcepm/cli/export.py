@@ -26,7 +26,9 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     )
     add("--only", nargs="+", default=[], metavar="GROUP", help=said)
     add(
-        "--strain", metavar="A:B", help="keep records, snapshots and avalanches between two strains"
+        "--strain",
+        metavar="A:B",
+        help="keep records, snapshots, avalanches and events between two strains",
     )
     add("--float32", action="store_true", help="round fields to 4 bytes a number")
     add("--gzip", action="store_true", help="compress (netCDF, Zarr and packed runs)")

@@ -169,7 +169,7 @@ class OutputInput(Section):
         Whether to keep the table of avalanches, 68 bytes each. With a ``clock`` by which sites
         yield one at a time each event is one: then the default is false, and they have 92 bytes.
     events
-        Whether to keep the table of events, each slip of a site, 36 bytes each, or 44 with a
+        Whether to keep the table of events, each slip of a site, 44 bytes each, or 52 with a
         ``clock``.
     """
 

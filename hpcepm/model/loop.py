@@ -314,6 +314,7 @@ def keep_events(
     for k in range(n):
         row, site = kept.rows[kept.used[0] + k], events[k].site
         row.realization = avalanche.realization
+        row.strain = avalanche.strain
         row.avalanche = macro.avalanches - 1
         row.step = avalanche.duration
         row.x = site // parameters.ny

@@ -27,7 +27,11 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
     "stress": {"loading": {"control": "stress", "target": 0.9, "until": {"strain": 0.25}}},
     "extremal": {
         "loading": {"control": "extremal", "until": {"plastic_strain": 0.2}},
-        "output": {"directory": "run", "observables": {"every": 0.01, "of": "plastic_strain"}},
+        "output": {
+            "directory": "run",
+            "observables": {"every": 0.01, "of": "plastic_strain"},
+            "events": True,
+        },
     },
     "machine, then back": {
         "loading": [
@@ -50,6 +54,7 @@ IN_TIME = {
     "observables": {"of": "time", "per_decade": 10},
     "fields": {"of": "time", "every": 100.0},
     "avalanches": True,
+    "events": True,
 }
 CLOCKS: dict[str, dict[str, Any]] = {
     "thermal creep": {

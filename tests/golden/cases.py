@@ -12,8 +12,8 @@ from tests.conftest import ALL_SHARE
 
 Settings = Mapping[str, Any]
 
-OUTPUT: Final = {"observables": {"every": 0.01}, "fields": {"every": 0.05}}
-FEW_RECORDS: Final = {"observables": {"every": 0.1}, "fields": {"every": 0.5}}
+OUTPUT: Final = {"observables": {"every": 0.01}, "fields": {"every": 0.05}, "events": True}
+FEW_RECORDS: Final = {"observables": {"every": 0.1}, "fields": {"every": 0.5}, "events": True}
 WELLS: Final = {"sides": "two", "landscape": "quenched"}
 NAMES: Final = ["sigma", "epsilon_p", "sigma_c", "n_events", "sigma_c_backward", "well"]
 MAPS_OF_WELLS: Final = {**OUTPUT, "fields": {"every": 0.05, "names": NAMES}}
@@ -26,6 +26,7 @@ IN_TIME: Final = {
     "observables": {"of": "time", "per_decade": 8},
     "fields": {"of": "time", "every": 8.0},
     "avalanches": True,
+    "events": True,
 }
 MAXWELL: Final = {"type": "maxwell", "dt": 0.04}
 OF_TIME: Final = {"observables": {"of": "time", "every": 0.5}, "fields": {"of": "time", "every": 2}}
@@ -128,7 +129,11 @@ CASES: Final[Mapping[str, Settings]] = {
         yielding={**WELLS, "order": "weakest"},
         loading={"cycle": [0.03, -0.03], "cycles": 40, "until": {"recurrence": True}},
         initial_stress={"std": 0.0},
-        output={"observables": {"of": "cycle"}, "fields": {"of": "cycle", "names": NAMES}},
+        output={
+            "observables": {"of": "cycle"},
+            "fields": {"of": "cycle", "names": NAMES},
+            "events": True,
+        },
     ),
     "stress until it flows, lazy": case((66, 40), engine="lazy", loading=FLOWS),
     "stress, weakest first, spectral": case(

@@ -50,7 +50,7 @@ class Choice(NamedTuple):
     """Groups; all if none is named. Observables are always there."""
 
     strain: tuple[float, float] | None = None
-    """Records, snapshots and avalanches from one strain to another."""
+    """Records, snapshots, avalanches and events from one strain to another."""
 
     float32: bool = False
     """Whether fields are rounded."""
