@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .results import Results
+from .shape import PLACES
 from .verify_fields import AT_ONCE, CLOSE
 
 Columns = dict[str, NDArray[Any]]
@@ -45,7 +46,7 @@ def _parts(run: Results) -> Iterator[tuple[int, Columns]]:
 
 def _out_of_bounds(run: Results, some: Columns) -> str | None:
     """Say which number cannot be, if there is one."""
-    limits = {"x": run.shape[0], "y": run.shape[1], "realization": run.realizations}
+    limits = {"x": run.shape[0], "y": run.shape[1], "realization": run.settings["realizations"]}
     for name in ("realization", "avalanche", "step", "x", "y"):
         if ((some[name] < 0) | (some[name] >= limits.get(name, np.inf))).any():
             return f"{name} is one that there is not"
@@ -82,31 +83,33 @@ class _Sums:
     def __init__(self, run: Results) -> None:
         self._table = run.file["avalanches"]
         self._size = self._table["realization"].size
-        realizations = np.arange(run.realizations + 1)
+        realizations = np.arange(run.settings["realizations"] + 1)
         self._begin = np.searchsorted(self._table["realization"], realizations)
         self._events, self._steps = np.zeros((2, self._size), np.int64)
-        self._slip, self._strain = np.zeros((2, self._size))
-        self._odd = False
+        self._slip = np.zeros(self._size)
+        self._places = {name: self._table[name][()] for name in PLACES if name in self._table}
+        self._odd: set[str] = set()
 
     def add(self, some: Columns) -> None:
         """Add events; those of an avalanche that is not over are in none of the table."""
         row = self._begin[some["realization"]] + some["avalanche"]
         ended = row < self._begin[some["realization"] + 1]
-        self._odd |= bool((some["avalanche"] > np.diff(self._begin)[some["realization"]]).any())
+        if (some["avalanche"] > np.diff(self._begin)[some["realization"]]).any():
+            self._odd.add("are of more avalanches than there are")
         some = {name: column[ended] for name, column in some.items()}
         row = row[ended]
         np.add.at(self._events, row, 1)
         np.add.at(self._slip, row, some["slip"])
         np.maximum.at(self._steps, row, some["step"] + 1)
-        self._strain[row] = some["strain"]
+        for name, values in self._places.items():
+            if (values[row] != some[name]).any():
+                self._odd.add(f"have another {name} than their avalanche")
 
     def problems(self) -> Iterator[str]:
         """Say what does not agree with the table of avalanches."""
-        if self._odd:
-            yield "events: are of more avalanches than there are"
-        events, steps = self._events, self._steps
-        ours = {"events": events, "duration": steps, "slip": self._slip, "strain": self._strain}
-        for name, values in ours.items():
+        yield from (f"events: {said}" for said in sorted(self._odd))
+        sums = {"events": self._events, "duration": self._steps, "slip": self._slip}
+        for name, values in sums.items():
             bad = ~np.isclose(values, self._table[name][()], rtol=CLOSE, atol=CLOSE)
             if bad.any():
                 yield f"events: have not the {name} of avalanche {int(bad.argmax())}"

@@ -100,6 +100,13 @@ FAULTS: list[Fault] = [
         lambda x: x + 1e-3,
         "epsilon_p does not come to the plastic",
     ),
+    ("events/avalanche", (7,), lambda x: x + 10**6, "events: avalanche goes back"),
+    ("events/avalanche", (-1,), lambda x: x + 2, "events: are of more avalanches than there are"),
+    ("events/slip", (-1,), lambda x: x * 1.1, "events: have not the slip of avalanche"),
+    ("events/strain", (0,), lambda x: 0.05, "events: have another strain than their avalanche"),
+    ("events/step", (-1,), lambda x: x + 1, "events: have not the duration of avalanche"),
+    ("events/x", (5,), lambda x: 12, "events: x is one that there is not"),
+    ("events/slip", (5,), lambda x: np.nan, "events: slip is not a number"),
     ("fields/n_events", (1, 3, 3, 4), lambda x: x + 1, "n_events does not come to the events"),
 ]
 

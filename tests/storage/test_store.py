@@ -12,13 +12,13 @@ import xarray as xr
 
 from hpcepm.identity import Identity
 from hpcepm.input import ReadInput, read_input
-from hpcepm.layout import AVALANCHE_COLUMNS
+from hpcepm.layout import AVALANCHE_COLUMNS, LISTS
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.run.run import Run
 from hpcepm.run.save_points import save_points
 from hpcepm.schedule import strains_of
 from hpcepm.storage.directory import RunDirectory
-from hpcepm.storage.plan import Plan, Progress, Rows
+from hpcepm.storage.plan import Lists, Plan, Progress, Rows
 from hpcepm.storage.store import Store
 from hpcepm.storage.tables import LargeRows, PieceTable
 from hpcepm.storage.view import Shown, show_virtual
@@ -155,6 +155,7 @@ def test_xarray_shows_named_dimensions_and_coordinates(
     expected: dict[str, dict[str, tuple[str, ...]]] = {
         "observables": {"stress": ("realization", "record")},
         "avalanches": {"slip": ("avalanche",)},
+        "events": {"slip": ("event",)},
         "fields": {"sigma": ("realization", "snapshot", "x", "y")},
         "profiles": {
             "along_x": ("realization", "record", "x"),
@@ -166,7 +167,7 @@ def test_xarray_shows_named_dimensions_and_coordinates(
             for name, dimensions in variables.items():
                 assert dataset[name].dims == dimensions
                 assert not np.isnan(dataset[name].values).any()
-            assert group == "avalanches" or "strain" in dataset.coords
+            assert group in LISTS or "strain" in dataset.coords
 
 
 def test_run_file_can_be_opened_from_anywhere(
@@ -352,6 +353,6 @@ def test_later_realizations_wait_for_earlier_ones() -> None:
     store.add(1, of(1, 1), finished=True)
     assert store.progress == Progress()
     store.add(0, of(0, 2), finished=True)
-    assert store.n_done == 3 and store.avalanches_of_done == 6
+    assert store.n_done == 3 and store.of_done == Lists(6, 0)
     assert store.tables["avalanches"].read()["realization"].tolist() == [0, 0, 1, 2, 2, 2]
     assert store.tables["observables"].read()["stress"].tolist() == [0, 0, 1, 1, 2, 2]
