@@ -59,10 +59,11 @@ def test_a_packed_run_is_the_run(
 
 
 def test_what_is_chosen_is_what_lies_between_two_strains(many: Path, tmp_path: Path) -> None:
-    choice = Choice(("fields", "avalanches"), (0.02, 0.055), float32=True)
+    choice = Choice(("fields", "avalanches", "events"), (0.02, 0.055), float32=True)
     export(str(many), "netcdf", str(tmp_path / "part.h5"), choice, gzip=True)
     whole, part = columns(many), columns(tmp_path / "part.h5")
-    assert {name.partition("/")[0] for name in part} == {"observables", "fields", "avalanches"}
+    groups = {name.partition("/")[0] for name in part}
+    assert groups == {"observables", "fields", "avalanches", "events"}
     assert part["observables/strain"].tolist() == [0.02, 0.03, 0.04, 0.05]
     np.testing.assert_array_equal(part["observables/stress"], whole["observables/stress"][:, 2:6])
     sigma = whole["fields/sigma"][:, 1:2].astype(np.float32)
@@ -71,6 +72,7 @@ def test_what_is_chosen_is_what_lies_between_two_strains(many: Path, tmp_path: P
     kept = np.abs(whole["avalanches/strain"] - 0.0375) <= 0.0175
     assert 0 < kept.sum() < kept.size
     np.testing.assert_array_equal(part["avalanches/slip"], whole["avalanches/slip"][kept])
+    assert part["events/slip"].size == part["avalanches/events"].sum()
     said: list[str] = []
     assert report(str(tmp_path / "part.h5"), said.append) and "a part of a run" in "".join(said)
     draw_summary(str(tmp_path / "part.h5"))

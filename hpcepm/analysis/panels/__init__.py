@@ -5,7 +5,7 @@ To add one, write a function of ``(axes, run)`` under `panel`, or of ``(axes, ru
 order of the definitions.
 """
 
-from . import curves, clock, avalanches, branches, cycles, extremal, maps, profiles  # isort: skip
+from . import curves, clock, avalanches, events, branches, cycles, extremal, maps, profiles  # isort: skip
 from .base import ALONE, BANDS, CURVES, MAPS, MOST_CURVES, PANELS, Line, Panel, panels_of
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "clock",
     "curves",
     "cycles",
+    "events",
     "extremal",
     "maps",
     "panels_of",
