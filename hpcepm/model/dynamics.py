@@ -15,7 +15,7 @@ from .clock.timing import Timing
 from .consistency import check_state
 from .engines import ENGINES, Engine
 from .engines.base import Ways
-from .finite import NotFinite, check_finite, told_of_slip
+from .finite import NotFinite, check_finite, told_of_load, told_of_slip
 from .glass import Glass, equilibrated_stress, prepare, stress_scale, thresholds_of_well_0
 from .loading import Loading, Strain
 from .loop import (
@@ -124,6 +124,7 @@ class Dynamics:
         engine.load(self.state)
         self._finished[0] = self._kept.used[0] = 0
         self._buffers.search_stress[0] = engine.scale * FIRST_SEARCH
+        self._buffers.stays[:] = np.nan, 0.0
         self._parameters = LoopParameters(
             np.uint64(glass.seed),
             np.uint64(glass.realization),
@@ -231,6 +232,10 @@ class Dynamics:
             softening = glass.kernel.softening(self.lattice.shape, self._for_loop.stiffness)
         mean_slip, mu_star = glass.slip.mean(glass.renewal), glass.kernel.mu_star
         self._rule = numbers_of(glass.yielding, softening, mu_star, mean_slip, self._well_0)
+        most = np.inf
+        if glass.yielding.two_sides and not self.one_by_one and self.timing.clock is None:
+            most = float(glass.yielding.most_events_per_site + 2 * self.lattice.n_sites)
+        self._parameters = self._parameters._replace(most_at_load=most)
 
     def shear(self, stop: float, steps: int = 2**62) -> LoopExit:
         """Move the load to a value, on the elastic branch, or for a number of synchronous steps.
@@ -271,6 +276,8 @@ class Dynamics:
                     raise NotFinite(f"{few}: the glass is not stable")
                 self._buffers = self._buffers.larger()
                 self._kept = self._kept.larger(self._buffers.events.size)
+            elif why == LoopExit.ENDLESS:
+                raise NotFinite(told_of_load(self.state))
             elif why == LoopExit.BAD_SLIP:
                 raise NotFinite(
                     told_of_slip(self._buffers.events, self.lattice, self.glass, self.state)

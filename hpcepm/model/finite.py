@@ -61,3 +61,13 @@ def told_of_slip(events: NDArray[Any], lattice: Lattice, glass: Glass, state: St
             "Set yielding.order: weakest, or raise yielding.most_events_per_site"
         )
     return f"{where}: its slip is not a number"
+
+
+def told_of_load(state: State) -> str:
+    """Say where avalanches follow each other without end, and the load stays."""
+    macro, row = state.macro[0], state.avalanche[0]
+    return (
+        f"site ({row.x}, {row.y}) begins avalanche {macro.avalanches} at strain {row.strain:.9g}: "
+        "sites flip to and fro, each avalanche ends where it began, and the load never goes on. "
+        "Slips are too large against thresholds: make thresholds higher, or slips smaller"
+    )

@@ -59,6 +59,7 @@ class LoopParameters(NamedTuple):
     renewal: NDArray[np.float64]
     slip_kind: int
     slip: NDArray[np.float64]
+    most_at_load: float = np.inf  # more avalanches one after the other at a load never end
 
 
 class Buffers(NamedTuple):
@@ -67,17 +68,19 @@ class Buffers(NamedTuple):
     drawn: Drawn  # for the sites of this rank that yield
     events: NDArray[Any]  # the events of all ranks
     search_stress: NDArray[np.float64]  # (1,): how far above Σ the weakest site is sought first
+    stays: NDArray[np.float64]  # (2,): the load of the last avalanche, how many before it had it
 
     @classmethod
     def of_capacity(cls, capacity: int) -> "Buffers":
         """Return buffers for so many events in a step."""
         events = np.zeros(capacity, EVENT)
         drawn = Drawn(np.zeros(capacity, np.int64), np.zeros(capacity), np.zeros(capacity), events)
-        return cls(drawn, events.copy(), np.full(1, np.inf))
+        return cls(drawn, events.copy(), np.full(1, np.inf), np.zeros(2))
 
     def larger(self) -> "Buffers":
         """Return buffers for four times as many events."""
-        return Buffers.of_capacity(4 * self.events.size)._replace(search_stress=self.search_stress)
+        larger = Buffers.of_capacity(4 * self.events.size)
+        return larger._replace(search_stress=self.search_stress, stays=self.stays)
 
     @property
     def nbytes(self) -> int:
@@ -117,10 +120,11 @@ class LoopExit(IntEnum):
     NOT_FINITE = 5  # a NaN came up in the search for the weakest site
     BAD_SLIP = 6  # a slip is NaN
     PASSED = 7  # a bound that is watched, inside an avalanche
+    ENDLESS = 8  # avalanches that leave the load where it is
 
 
 # numba takes plain integers for constants.
-_REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE, _BAD_SLIP, _PASSED = (
+_REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE, _BAD_SLIP, _PASSED, _ENDLESS = (
     int(why) for why in LoopExit
 )
 
@@ -177,6 +181,8 @@ def advance(
             )
             if why != OPENED:
                 return _NOT_FINITE if why == NAN_FOUND else _REACHED
+            if _stays(buffers.stays, macro.load) > parameters.most_at_load:
+                return _ENDLESS
         n_drawn = min(n_own, drawn.found.size)
         draw_events(rule, fields, stress, drawn, n_drawn, parameters, macro.avalanches)
         n = exchange_events(exchange, drawn.own, n_own, buffers.events)
@@ -255,6 +261,14 @@ def _open_next(
     site = site_of(rule, number)
     open_avalanche(macro, avalanche, parameters.realization, strain, stress, site, ny)
     return why, stress, put_alone(rule, number, buffers.drawn.found, parameters)
+
+
+@inlined
+def _stays(stays: NDArray[np.float64], load: float) -> float:
+    """Note at which load an avalanche begins; return how many did there before it."""
+    stays[1] = stays[1] + 1.0 if load == stays[0] else 0.0
+    stays[0] = load
+    return float(stays[1])
 
 
 @inlined

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+import hpcepm
 from hpcepm.model import slip
 from hpcepm.model.distributions import Constant, Uniform, Weibull
 from hpcepm.model.dynamics import Dynamics
@@ -291,3 +292,19 @@ def test_extremal_where_a_rank_has_no_rows(tmp_path: Path) -> None:
         done = run_python(command, ranks, tmp_path, NUMBA_DISABLE_JIT="1")
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert_same_bits(tmp_path / "three", tmp_path / "one")
+
+
+def test_avalanches_that_end_where_they_began_are_an_error() -> None:
+    """Each leaves the load where it is, and all sites as they were: none has too many events."""
+    exponential = {"distribution": "exponential", "mean": 0.3}
+    settings: dict[str, Any] = {
+        "lattice": {"shape": [5, 3]},
+        "kernel": {"type": "uniform"},
+        "thresholds": {"initial": exponential, "renewal": exponential},
+        "yielding": {"sides": "two", "landscape": "quenched", "most_events_per_site": 100},
+        "engine": "spectral",  # others have other last bits, which decide
+        "loading": {"cycle": [0.02, -0.02], "cycles": 3},
+        "seed": 6,
+    }
+    with pytest.raises(hpcepm.RunFailed, match=r"at strain 0\.008764\d+: sites flip to and fro"):
+        hpcepm.simulate(settings)
