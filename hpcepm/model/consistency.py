@@ -80,7 +80,7 @@ def _out_of_range(state: State, lattice: Lattice, loading: Loading) -> str | Non
         "n_events": int(fields.n_events.min(initial=0)) >= 0,
         "last_avalanche": macro["avalanches"] >= 2**31  # they are counted in 32 bits
         or (
-            fields.last_avalanche.min(initial=0) >= 0
+            fields.last_avalanche.min(initial=0) >= -macro["avalanches"]
             and fields.last_avalanche.max(initial=0)
             <= (macro["segment"] + 1 if flows else macro["avalanches"])
         ),

@@ -212,11 +212,14 @@ class Dynamics:
             plastic_strain = self.state.plastic_strain(self.lattice)
             macro.load = self.segment.load(stress, plastic_strain, 2 * self.glass.shear_modulus)
         self.timing.turn()
-        if self.loading.begins_anew:  # the last bits of a running sum tell what was before
+        # The last bits of a running sum tell what was before; and sites may be unstable where the
+        # load went to the weakest, down as well as up.
+        anew = self.loading.begins_anew or self.one_by_one
+        if anew:
             macro.total_slip = self.lattice.total(self.state.fields.epsilon_p)
             self.engine.synchronize(self.state)
         self._begin_loading()
-        if self.loading.begins_anew:
+        if anew:
             self._open_if_unstable()
 
     def _begin_loading(self) -> None:

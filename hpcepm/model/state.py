@@ -141,7 +141,9 @@ class Fields(NamedTuple):
     epsilon_p: LocalField
     n_events: LocalField  # int32
     last_avalanche: (
-        LocalField  # int32: the avalanche in which the site last yielded, from 1; 0 is never
+        # int32: the avalanche in which the site last yielded, from 1; 0 is never. Below 0, with a
+        # clock, if a segment of the loading began later in that avalanche.
+        LocalField
     )
     evaluated: LocalField  # uint16: how many of the pending events yields_at has in it
     # Of two sides only; without rows if there is one (`hpcepm.model.yielding`):

@@ -76,10 +76,7 @@ class Cadences:
         timing.stop_at(stop)
 
     def is_over(self, dynamics: Dynamics) -> bool:
-        """Return whether a rule holds at a stop: where a segment begins, it may already.
-
-        At the time of a rule the loop stops by itself.
-        """
+        """Return whether a rule holds at a stop: where a segment begins, it may already."""
         macro = dynamics.state.macro[0]
         rules = dynamics.loading.rules(int(macro.segment))
         if not rules.any:
@@ -88,6 +85,7 @@ class Cadences:
             "strain": abs(dynamics.strain_at(float(macro.load))),
             "plastic_strain": abs(dynamics.state.plastic_strain(dynamics.lattice)),
             "events_per_site": int(macro.events - macro.events_begun) / dynamics.lattice.n_sites,
+            "time": dynamics.timing.now,
         }
         return rules.that_holds(sizes) > 0
 

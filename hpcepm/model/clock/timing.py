@@ -80,7 +80,10 @@ class Timing:
         if earlier(*last, *begun):  # points before are those of another load
             now.whole, now.fraction, now.site = *begun, -1
         now.begun_whole, now.begun_fraction = begun
-        now.begun_load, now.begun_avalanches = macro.load, macro.avalanches
+        now.begun_load, now.begun_avalanches = macro.load, macro.avalanches - macro.in_avalanche
+        if macro.in_avalanche:  # its events so far are of the segment before
+            of = self._state.fields.last_avalanche
+            of[of == macro.avalanches] *= -1
         self._stopped_at(*begun)
 
     @property

@@ -124,7 +124,7 @@ def _draw_events(
             fields.sigma_c[i, j] - fields.yields_at[i, j] + stress,
             rule.softening,
         )
-        drawn.own[k].first = fields.last_avalanche[i, j] != np.int32(avalanche)
+        drawn.own[k].first = abs(fields.last_avalanche[i, j]) != np.int32(avalanche)
 
 
 @bind(slip_sites, OneSide)

@@ -139,7 +139,7 @@ def _draw_events(
         local = drawn.found[k] if way > 0.0 else -1 - drawn.found[k]
         i, j = local // parameters.ny, local % parameters.ny
         drawn.own[k].site = global_site(parameters, local)
-        drawn.own[k].first = fields.last_avalanche[i, j] != np.int32(avalanche)
+        drawn.own[k].first = abs(fields.last_avalanche[i, j]) != np.int32(avalanche)
         if rule.quenched:
             _hop(rule, fields, drawn, k, i, j, way, parameters)
         else:
