@@ -218,3 +218,33 @@ def test_a_machine_as_stiff_as_the_sample_is_refused(
     )
     assert main([str(path), "--output", str(tmp_path / "out")]) == 2
     assert "stiffness" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("engine", ["direct", "lazy", "spectral"])
+def test_sites_that_extremal_loading_leaves_unstable_yield_before_the_load_moves(
+    engine: str,
+) -> None:
+    """By all loadings that can follow: the next avalanche begins where the load stands."""
+    followed: list[dict[str, Any]] = [
+        {"target": 0.25},
+        {"control": "stress", "target": 1.5, "until": {"strain": 0.25}},
+        {"control": "stress", "target": 0.0},
+        {"control": "machine", "stiffness": 5.0, "target": 0.3},
+    ]
+    for after in followed:
+        tree = hpcepm.simulate(
+            {"lattice": {"shape": [8, 12]}, "initial_stress": {"std": 0.3}, "engine": engine},
+            loading=[{"control": "extremal", "until": {"plastic_strain": 0.1}}, after],
+            output={"observables": {"every": 0.01}},
+        )
+        assert tree is not None
+        records, avalanches = tree["observables"].dataset.isel(realization=0), tree["avalanches"]
+        begun = int(np.flatnonzero(records.plastic_strain.values >= 0.1)[0])
+        first = int(records.avalanches.values[begun]) + 1  # the last event was under way
+        assert first > 100 and (avalanches.events.values[:first] == 1).all()
+        strain = records.strain.values
+        assert avalanches.strain.values[first] == pytest.approx(strain[begun], abs=1e-9)
+        assert records.x_min.values[begun] < 0
+        assert "until" in after or records.x_min.values[-1] >= 0, "a rule ends an avalanche, too"
+        if after["target"]:
+            assert (np.diff(strain[begun:]) >= -1e-12).all(), "the load went back"
