@@ -293,6 +293,7 @@ def test_a_rule_ends_a_segment_when_it_is_met_whatever_is_kept(name: str, engine
             output={"observables": cadence},
         )
         assert tree is not None
+        assert (np.diff(tree["observables"].time.values.ravel()) >= 0).all(), "time went back"
         last = [tree["observables"][one].values.ravel()[-1] for one in ("time", "events", "stress")]
         found.add(tuple(map(float, last)))
     assert len(found) == 1 and next(iter(found))[0] == pytest.approx(end, abs=1e-12)
