@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hpcepm.analysis.tree import open_tree as open
     from hpcepm.input.plugins import load_plugin
     from hpcepm.input.problems import InputError
+    from hpcepm.layout import NoRun
     from hpcepm.model.distributions import distribution
     from hpcepm.model.kernel import kernel
     from hpcepm.model.loading import loading
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from hpcepm.model.registry import FileName, Fraction, NotNegative, Number, Positive
     from hpcepm.model.slip import slip
     from hpcepm.run.api import simulate, steps
-    from hpcepm.run.run import RunFailed
+    from hpcepm.run.run import RunFailed, RunStopped
     from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable
 
 _PLACES: Final = {
@@ -32,10 +33,12 @@ _PLACES: Final = {
     "FileName": "hpcepm.model.registry:FileName",
     "Fraction": "hpcepm.model.registry:Fraction",
     "InputError": "hpcepm.input.problems:InputError",
+    "NoRun": "hpcepm.layout:NoRun",
     "NotNegative": "hpcepm.model.registry:NotNegative",
     "Number": "hpcepm.model.registry:Number",
     "Positive": "hpcepm.model.registry:Positive",
     "RunFailed": "hpcepm.run.run:RunFailed",
+    "RunStopped": "hpcepm.run.run:RunStopped",
     "distribution": "hpcepm.model.distributions:distribution",
     "kernel": "hpcepm.model.kernel:kernel",
     "load_plugin": "hpcepm.input.plugins:load_plugin",
@@ -52,10 +55,12 @@ __all__ = [
     "FileName",
     "Fraction",
     "InputError",
+    "NoRun",
     "NotNegative",
     "Number",
     "Positive",
     "RunFailed",
+    "RunStopped",
     "__version__",
     "distribution",
     "kernel",

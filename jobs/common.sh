@@ -60,11 +60,20 @@ newest_checkpoint() { # its name
     echo "${names[-1]}"
 }
 
+stop_asked() { [ -e "$directory/STOP" ] || [ -L "$directory/STOP" ]; }
+
 # Run one part of a chain, and start the next if there is more to do. Returns 0 at the target or if the chain goes on. A part that failed,
 # as ranks do that hang (stall in the input), is gone on from too, as long as each part gets further than the one before.
 part() { # part COMMAND INPUT [options]: COMMAND starts the next part
     local next=$1 code=0
     shift
+    if [ "${SLURM_RESTART_COUNT:-0}" != 0 ]; then # the job has waited, and so may a STOP
+        directory=$("$python" "$root/jobs/run_directory.py" "$@")
+        if stop_asked; then
+            echo "the chain ended while it waited, as $directory/STOP asks; submit again to go on" >&2
+            return "$STOPPED"
+        fi
+    fi
     hpcepm "$@" || code=$?
     case "$code" in
         "$STOPPED") ;;
@@ -72,7 +81,7 @@ part() { # part COMMAND INPUT [options]: COMMAND starts the next part
         *) return "$code" ;;
     esac
 
-    if [ -e "$directory/STOP" ] || [ -L "$directory/STOP" ]; then
+    if stop_asked; then
         echo "the chain ends here, as $directory/STOP asks; submit again to go on" >&2
     elif $cancelled; then
         echo "the chain ends here, for the job was cancelled; submit again to go on" >&2

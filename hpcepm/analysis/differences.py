@@ -83,6 +83,9 @@ def place_of(run: Results) -> Path:
 def directories(runs: Sequence[Results]) -> list[str]:
     """Return the names of `place_of` runs, with as much of their paths as tells them apart."""
     paths = [place_of(run) for run in runs]
+    if len(set(paths)) < len(paths):  # a run, and the same one packed beside it
+        files = [Path(run.file.filename).absolute() for run in runs]
+        paths = [file if is_packed(file) else file.parent for file in files]
     for depth in range(1, max(len(path.parts) for path in paths)):
         found = [str(Path(*path.parts[-depth:])) for path in paths]
         if len(set(found)) == len(set(paths)):

@@ -51,7 +51,7 @@ def over_strain(run: Results, name: str) -> Ensemble | None:
 
     Of a load that goes backward first, both change sign: what a glass does is the same.
     """
-    if is_extremal(run) or is_held(run) or (run.counted and turns_back(run)):
+    if is_extremal(run) or is_held(run) or ((run.counted or run.is_cut) and turns_back(run)):
         return None
     curves = list(run.curves(name))
     if run.has_clock:  # aged first

@@ -1,14 +1,15 @@
 """The numbers that a run comes to: what ``compare`` compares, and ``summarize`` begins with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import PIECE_NAME, SAME_STRAIN, STRESS_UNIT, TIME_UNIT, NoRun
-from hpcepm.reading import own_names
+from hpcepm.layout import PACKED, PIECE_NAME, SAME_STRAIN, STRESS_UNIT, TIME_UNIT, NoRun
+from hpcepm.reading import BadFile, open_hdf5, own_names
 
 from .ensembles import Ensemble, over_strain
 from .missing import run_file_of
@@ -53,8 +54,16 @@ def open_for_numbers(path: str) -> AbstractContextManager[Results]:
     NoRun
         As `open_run`.
     """
-    alone = not own_names(run_file_of(path).parent / "pieces", PIECE_NAME)
+    file = run_file_of(path)
+    alone = not own_names(file.parent / "pieces", PIECE_NAME) and not _is_packed(file)
     return open_run(path, *(GROUPS[:1] if alone else GROUPS))
+
+
+def _is_packed(path: Path) -> bool:
+    """Return whether a file holds its tables itself; of what is no run, `open_run` tells."""
+    with suppress(BadFile), open_hdf5(path) as file:
+        return PACKED in file.attrs
+    return False
 
 
 class Quantity(NamedTuple):
@@ -155,6 +164,10 @@ def _of_curve(
     value, note = (level.value, where + blocks) if level.is_stationary else (UNKNOWN, level.why_not)
     turn = ", before the load turns" if turns_back(run) else ""
     yield Quantity("plateau", STRESS_UNIT, value, level.freedom, f"{note}{turn}")
+    if run.is_cut:
+        for name in ("peak stress", "peak strain", "shear modulus"):
+            yield Quantity(name, "", UNKNOWN, 0, "not known of a run between two strains")
+        return
     top, none = estimate_peak(*over), ""
     if top is None:
         none = "none: the mean stress is highest at the first or the last record"

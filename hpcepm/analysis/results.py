@@ -73,6 +73,11 @@ class Results(NamedTuple):
         """Whether all rows of the run are there."""
         return not any(one["only"] or one["strain"] for one in self.chosen)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether what is there lies between two strains."""
+        return any(one["strain"] for one in self.chosen)
+
     def beside(self, name: str) -> Path:
         """Return the path of what is made of the run: in its directory, or beside a packed run."""
         path = Path(self.file.filename)  # absolute; the directory is as it was named

@@ -14,6 +14,7 @@ from typing import Any, Final
 import h5py
 import numpy as np
 
+from hpcepm.files import told
 from hpcepm.identity import Identity, require_run
 from hpcepm.layout import FIELDS, HARMONICS, LAYOUT_VERSION, LISTS, PACKED, PIECE_NAME
 from hpcepm.reading import (
@@ -225,7 +226,7 @@ def _check_sources(
     """Check what a dataset shows: pieces of the same run, and all of its values."""
     folder, (table, column) = Path(shown.file.filename).parent, shown.name.strip("/").split("/")
     parts: list[tuple[int, int]] = []
-    for source in shown.virtual_sources():
+    for source in list(shown.virtual_sources()):  # an iterator would outlive its file in an error
         name = source.file_name
         if not re.fullmatch(f"pieces/(?:{PIECE_NAME})", name, re.ASCII):
             raise BadFile(f"{shown.file.filename}: {shown.name} shows a file that is none of a run")
@@ -269,7 +270,11 @@ def _row(
 
 def _columns_in(path: Path, run: str, table: str, first: int) -> Columns:
     """Return the columns of a piece of a run, which must begin with a row of a table."""
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise BadFile(told(path, error)) from None
+    if not there:
         raise BadFile(f"{path}: is missing: copy the whole directory")
     with open_hdf5(path) as file:
         require_run(file, run)

@@ -194,7 +194,8 @@ def peak(
     strain, curves
         Shapes (record,) and (..., record).
     top
-        Which record is the highest, (...,), if this was decided elsewhere (`pseudo_values`).
+        Which record is the highest, (...,), if this was decided elsewhere (`pseudo_values`). A
+        curve may be almost straight there: no vertex is beyond the neighbours.
     """
     top = highest(curves) if top is None else top
     middle = np.clip(top, 1, strain.size - 2)
@@ -205,7 +206,7 @@ def peak(
     bend = (rise - fall) / (right - left)
     slope = rise - bend * right
     to_top = np.divide(-slope, 2 * bend, out=np.zeros_like(slope), where=bend < 0)
-    to_top = np.select([top < middle, top > middle], [left, right], to_top)
+    to_top = np.select([top < middle, top > middle], [left, right], np.clip(to_top, left, right))
     return y[..., 1] + (slope + bend * to_top) * to_top, x[..., 1] + to_top
 
 
@@ -285,7 +286,7 @@ def estimate_peak(strain: Floats, curves: Floats) -> tuple[Estimate, Estimate] |
     of_strain = np.nan
     if n > 1:  # means of n drawn of n scatter too little, by this factor
         low, high = np.quantile(peak(strain, bootstrap(curves))[1], ONE_ERROR)
-        of_strain = float(high - low) / 2 * np.sqrt(n / (n - 1))
+        of_strain = float((high - low) / 2 * np.sqrt(n / (n - 1)))
     return Estimate(height.value, error), Estimate(float(peak(strain, whole)[1]), of_strain)
 
 

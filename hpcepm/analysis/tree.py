@@ -8,8 +8,10 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from hpcepm.input.names import place_of
 from hpcepm.layout import NoRun
 from hpcepm.reading import reading
+from hpcepm.text import shorten
 
 from .results import open_run
 from .shape import PLACES
@@ -32,6 +34,10 @@ def open_tree(path: str | os.PathLike[str]) -> "DataTree":
     require_xarray()
     from .lazy import Source, lazy
 
+    try:
+        path = place_of(path)
+    except ValueError as error:
+        raise NoRun(f"{shorten(repr(path))}: {error}") from None
     with open_run(path) as run:
         name, source = run.file.filename, Source(run.file)
     with reading(Path(name)):

@@ -59,7 +59,10 @@ class Parser(argparse.ArgumentParser):
             It is wrong; the message says what was meant, if that can be seen.
         """
         arguments = list(sys.argv[1:] if args is None else args)
-        options, extras = self.parse_known_intermixed_args(arguments, namespace)
+        parse = self.parse_known_intermixed_args
+        if "--" in arguments:  # which that drops
+            parse = self.parse_known_args
+        options, extras = parse(arguments, namespace)
         if extras:
             said = self.meant(options, extras, arguments)
             self.error("\n".join([f"unrecognized arguments: {' '.join(extras)}", *said]))

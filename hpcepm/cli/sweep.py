@@ -5,6 +5,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from hpcepm.files import told
 from hpcepm.input import InputError, ReadInput
 from hpcepm.input.plugins import load_plugin
 from hpcepm.layout import NoRun
@@ -295,13 +296,15 @@ class Job:
         # Before the look at what is left: a point may be finished meanwhile.
         at_work = any(self.sweep.in_use(point) for point in self.to_do)
         n, left = len(self.points), to_do(self.points, self.reads)
+        made = REACHED
         if len(left) < n:
             try:
                 self.progress.say(_results(self.sweep, left))
             except OSError as error:
-                return complain(0, f"hpcepm: the results cannot be written: {error}", FAILED)
+                said = f"the results cannot be written: {told(self.sweep.folder, error)}"
+                made = complain(0, f"hpcepm: {said}", FAILED)
         if not left:
-            return REACHED
+            return made
         said, again = f"{n - len(left)} of {n} points are finished", command()
         failed = [one.name for one in left if self.codes.get(one.number) not in WAITING]
         if self.urgency() or STOPPED in self.codes.values():

@@ -31,6 +31,20 @@ def expanded(name: str) -> str:
     return _VARIABLE.sub(_value_of, home)
 
 
+def place_of(path: str | os.PathLike[str]) -> str:
+    """Return the name of a file or directory that a script wrote: as it is, or else `expanded`.
+
+    Raises
+    ------
+    ValueError
+        It can be none.
+    """
+    name = os.fsdecode(path)
+    if "\0" in name:
+        raise ValueError("holds a null character, as no name can")
+    return name if os.path.lexists(name) else expanded(name)
+
+
 def _value_of(found: re.Match[str]) -> str:
     variable = found[1] or found[2]
     value = os.environ.get(variable)

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from hpcepm.files import open_regular
 
+from .names import place_of
 from .problems import InputError, shorten
 from .read import ReadInput
 from .typed import typed_in
@@ -47,7 +48,7 @@ def resolved(read: ReadInput) -> str:
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
-def load_plugin(path: str) -> Plugin:
+def load_plugin(path: str | os.PathLike[str]) -> Plugin:
     """Run a Python file, whose decorators then have added to the model. On each rank.
 
     Raises
@@ -55,6 +56,10 @@ def load_plugin(path: str) -> Plugin:
     InputError
         It cannot be read, or an error came up in it: the message says in which line.
     """
+    try:
+        path = place_of(path)
+    except ValueError as error:
+        raise InputError([f"{shorten(repr(path))}: {error}"]) from None
     text = _text_of(path)
     # Other ranks find its classes by the name of the module, which must be one and no path.
     name = f"hpcepm_plugin_{hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:16]}"

@@ -18,7 +18,7 @@ from hpcepm.model.distributions import Distribution, GivenField, Samples, preset
 from hpcepm.model.registry import with_data
 
 from .named_files import NamedFiles, Statistics
-from .names import expanded
+from .names import expanded, place_of
 from .plain import plain
 from .problems import InputError, Path, dotted, nearest, shorten
 from .schema import Input
@@ -115,7 +115,10 @@ def read_mapping(
         document, path = Document("input", {}, {(): "input"}), "input"
         source = plain(source, path)
     else:
-        path = os.fsdecode(source)
+        try:
+            path = place_of(source)
+        except ValueError as error:
+            raise InputError([f"{shorten(repr(source))}: {error}"]) from None
         document = parse(bytes_of(path), path)
         source = document.content
     changes = {key: plain(value, f"{shorten(key)}=…", (key,)) for key, value in changes.items()}

@@ -21,11 +21,11 @@ from hpcepm.model.clock import clock as clocks
 from hpcepm.model.distributions import PRESETS, GivenField
 from hpcepm.model.distributions import distribution as distributions
 from hpcepm.model.engines import ENGINES
-from hpcepm.model.kernel import NoCoupling, Shuffled
+from hpcepm.model.kernel import NoCoupling, Shuffled, try_on
 from hpcepm.model.kernel import kernel as kernels
 from hpcepm.model.loading import Cycles, Machine, Sine
 from hpcepm.model.loading import loading as loadings
-from hpcepm.model.registry import FileName, NotNegative, Positive
+from hpcepm.model.registry import FileName, NotNegative, Positive, is_built_in
 from hpcepm.model.slip import ToStress
 from hpcepm.model.slip import slip as slips
 from hpcepm.model.yielding.rule import Damage, Yielding
@@ -37,7 +37,7 @@ from .maxwell import check_maxwell
 from .output import CadenceInput, OutputInput
 from .problems import shown
 from .regions import RegionInput, problems_of
-from .seconds import SECONDS
+from .seconds import SECONDS, SECONDS_OR_0
 from .sections import Choice, Section, keys_of, problem_at
 from .values import whole_meant
 
@@ -220,7 +220,7 @@ class Input(Section):
     ] = "auto"
     output: OutputInput = OutputInput()
     checkpoint: CheckpointInput = CheckpointInput()
-    stall: Annotated[NotNegative, *SECONDS] = 600.0
+    stall: Annotated[NotNegative, *SECONDS_OR_0] = 600.0
 
     @property
     def state_fields(self) -> tuple[str, ...]:
@@ -292,6 +292,17 @@ class Input(Section):
             wrong.append(problem_at(("thresholds", "initial", "file_backward"), said))
         if wrong:
             raise ValidationError.from_exception_data("Input", wrong)
+        return self
+
+    @model_validator(mode="after")
+    def _kernel_fits_the_lattice(self) -> "Input":
+        kind = type(self.kernel)
+        if not is_built_in(kind) and not hasattr(kind, "read_files"):
+            try:
+                try_on(self.kernel, (self.lattice.shape[0], self.lattice.shape[1]))
+            except ValueError as error:
+                wrong = [problem_at(("kernel",), str(error))]
+                raise ValidationError.from_exception_data("Input", wrong) from None
         return self
 
     @model_validator(mode="after")

@@ -33,12 +33,13 @@ def _with_unit(seconds: float) -> str:
     return f"{seconds:.9f}".rstrip("0").rstrip(".") + " s"
 
 
-_AS_WRITTEN: Final = WithJsonSchema(
-    {"anyOf": [{"const": 0}, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}]}
-)
-SECONDS: Final = (
+_TEXT: Final = {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
+_READ_AND_WRITTEN: Final = (
     BeforeValidator(_duration),
     PlainSerializer(_with_unit, when_used="json"),
-    _AS_WRITTEN,
 )
+SECONDS: Final = (*_READ_AND_WRITTEN, WithJsonSchema(_TEXT))
 """Of a time: seconds once it is read, and a text with its unit where it is written again."""
+
+SECONDS_OR_0: Final = (*_READ_AND_WRITTEN, WithJsonSchema({"anyOf": [{"const": 0}, _TEXT]}))
+"""The same, or 0."""

@@ -4,10 +4,12 @@ Numbers follow from it, so a run that goes on must find the same: it is told by 
 source, and of what that names.
 """
 
+import dis
 import hashlib
 import inspect
 import types
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +21,7 @@ from hpcepm.model.loading.base import loading
 from hpcepm.model.observables import OBSERVABLES
 from hpcepm.model.slip import slip
 
+_LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME")
 REGISTRIES: Final = (distribution, slip, kernel, loading, clock)
 
 
@@ -32,19 +35,25 @@ def typed_in(told: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, str
     files
         The modules of plug-ins that are files.
     """
-    kinds: dict[str, Any] = {one.name: one.measure for one in OBSERVABLES}
+    kinds: dict[str, list[Any]] = {one.name: [one.measure] for one in OBSERVABLES}
     for key, value in _pairs(told):
         for registry in REGISTRIES:
             if key == registry.key and isinstance(value, str) and value in registry:
                 decorated = vars(registry[value]).get("of")  # a function, as of a kernel
                 is_function = isinstance(decorated, staticmethod)
-                kinds[value] = decorated.__func__ if is_function else registry[value]
+                kind = decorated.__func__ if is_function else registry[value]
+                kinds.setdefault(value, []).append(kind)
     own = {__package__.partition(".")[0], *files}
-    return {
-        name: _digest(kind)
-        for name, kind in sorted(kinds.items())
-        if not {kind.__module__, kind.__module__.partition(".")[0]} & own
+    typed = {
+        name: [one for one in those if not {one.__module__, _package_of(one)} & own]
+        for name, those in sorted(kinds.items())
     }
+    return {name: _digest(those) for name, those in typed.items() if those}
+
+
+def _package_of(kind: Any) -> str:
+    package, _, _ = kind.__module__.partition(".")
+    return str(package)
 
 
 def _pairs(told: Any) -> Iterator[tuple[str, Any]]:
@@ -56,11 +65,12 @@ def _pairs(told: Any) -> Iterator[tuple[str, Any]]:
             yield from _pairs(value)
 
 
-def _digest(kind: Any) -> str:
-    """Return a digest of a class or a function."""
-    found = hashlib.sha256()
-    for text in _texts(kind, set()):
-        found.update(f"{text}\n".encode())
+def _digest(kinds: list[Any]) -> str:
+    """Return a digest of classes and functions."""
+    found, seen = hashlib.sha256(), set[int]()
+    for kind in kinds:
+        for text in _texts(kind, seen):
+            found.update(f"{text}\n".encode())
     return found.hexdigest()
 
 
@@ -91,11 +101,24 @@ def _texts(thing: Any, seen: set[int]) -> Iterator[str]:
         seen.add(id(thing))
         yield _source(thing.__code__)
         yield from _texts((thing.__defaults__, thing.__kwdefaults__), seen)
-        named = inspect.getclosurevars(thing)
-        for name, value in sorted({**named.globals, **named.nonlocals}.items()):
+        for name, value in sorted(_named_by(thing).items()):
             yield name
             if getattr(value, "__module__", thing.__module__) == thing.__module__:
                 yield from _texts(value, seen)
+
+
+def _named_by(function: types.FunctionType) -> dict[str, Any]:
+    """Return what a function names outside itself, as it is now; attributes are no such names."""
+    codes, names = [function.__code__], set()
+    for code in codes:
+        codes += [one for one in code.co_consts if inspect.iscode(one)]
+        names |= {one.argval for one in dis.get_instructions(code) if one.opname in _LOADS}
+    found = {name: function.__globals__[name] for name in names & {*function.__globals__}}
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    for name, cell in cells:
+        with suppress(ValueError):  # nothing is in it yet
+            found[name] = cell.cell_contents
+    return found
 
 
 def _members(kind: type) -> Iterator[tuple[str, Any]]:

@@ -28,6 +28,9 @@ from .table import Table, mirrored
 
 Array = NDArray[np.float64]
 
+MOST_TRIED: Final = 2048
+"""Wavevectors along each axis with which a plug-in is tried out."""
+
 SAME: Final = 1e-9
 """Of a kernel's largest value: what rounding makes of equal ones."""
 
@@ -54,17 +57,31 @@ class Oriented:
 
 
 def _try_out(section: Any) -> None:
-    """See that a kernel of a plug-in is what the loop takes it to be, on 8 × 6 wavevectors."""
-    qx, qy = wavevectors((8, 6))
+    """See that a kernel of a plug-in is what the loop takes it to be, on a small lattice."""
+    try_on(section, (8, 6))
+
+
+def try_on(section: Any, shape: tuple[int, int]) -> None:
+    """See that a kernel of a plug-in is what the loop takes it to be.
+
+    On a lattice of this shape, or as much of it as is looked at in a second.
+
+    Raises
+    ------
+    ValueError
+        It fails, or is not even, negative somewhere, or not 0 at q = 0.
+    """
+    qx, qy = wavevectors((min(shape[0], MOST_TRIED), min(shape[1], MOST_TRIED)))
     qx, qy = qx[:, None], qy[None, :]
     try:
         with np.errstate(all="ignore"):
             found = np.asarray(section.relaxation(qx, qy), np.float64)
     except Exception as error:
         raise ValueError(f"the kernel of the plug-in: {type(error).__name__}: {error}") from None
-    if found.shape != (8, 6):
-        said = f"of shape {found.shape} for wavevectors of shapes (8, 1) and (1, 6)"
-        raise ValueError(f"the kernel of the plug-in is {said}: it must be (8, 6)")
+    wanted = (qx.size, qy.size)
+    if found.shape != wanted:
+        said = f"of shape {found.shape} for wavevectors of shapes {qx.shape} and {qy.shape}"
+        raise ValueError(f"the kernel of the plug-in is {said}: it must be {wanted}")
     if not np.isfinite(found).all():
         raise ValueError("the kernel of the plug-in has NaN or infinity; it must be 0 at q = 0")
     small = SAME * np.abs(found).max()
@@ -78,7 +95,7 @@ def _try_out(section: Any) -> None:
             raise ValueError(f"the kernel of the plug-in must be the same at q{way} and −q{way}")
 
 
-kernel: Final = Registry("type", "continuum", Oriented, object, try_out=_try_out)
+kernel: Final = Registry("type", "continuum", Oriented, object, try_out=_try_out, functions=True)
 """The kernels, by name; ``@kernel`` adds one, and makes a function of wavevectors a class."""
 
 

@@ -263,7 +263,7 @@ def observable(
         The name is taken, or is none; or units or description are no text.
     """
     for what, text in (("units", units), ("description", description)):
-        if not isinstance(text, str):
+        if not isinstance(text, str) or "\0" in text or _is_broken(text):
             raise ValueError(f"{what}: must be text, not {text!r}")
     if dtype not in ("f8", "i8"):
         raise ValueError(f'dtype: must be "f8" or "i8", not {dtype!r}')
@@ -279,6 +279,11 @@ def observable(
         return measure
 
     return add
+
+
+def _is_broken(text: str) -> bool:
+    """Whether a text has no UTF-8, as HDF5 wants it."""
+    return text.encode(errors="ignore").decode() != text
 
 
 def record_dtype() -> np.dtype:
@@ -321,10 +326,12 @@ def _measure_of_plugin(one: Observable, series: Series) -> Values:
         field.flags.writeable = False
     try:
         given = np.asarray(one.measure(series))
-        if given.dtype.kind in "buif" and given.shape in ((), (1,), (n,)):
+        whole = one.dtype == "f8" or (np.isfinite(given) & (given == np.round(given))).all()
+        if given.dtype.kind in "buif" and given.shape in ((), (1,), (n,)) and whole:
             found = np.broadcast_to(given, n).astype(one.dtype)
         else:
-            problem = f"gives {given.dtype} of shape {given.shape}, not a number for each snapshot"
+            a = "a number" if one.dtype == "f8" else "a whole number"
+            problem = f"gives {given.dtype} of shape {given.shape}, not {a} for each snapshot"
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"
     finally:

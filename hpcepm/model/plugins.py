@@ -8,7 +8,8 @@ cache on disk, and a class that is typed into a notebook works as one in a file.
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, Final, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import numba
 import numpy as np
@@ -54,8 +55,13 @@ def numbers_of(section: Any) -> NDArray[np.float64]:
 
 def _numeric(kind: type) -> list[str]:
     hints = get_type_hints(kind)
-    numeric = (float, int, bool)
-    return [f.name for f in fields(kind) if {hints[f.name], *get_args(hints[f.name])} & {*numeric}]
+    return [f.name for f in fields(kind) if _is_number(hints[f.name])]
+
+
+def _is_number(hint: Any) -> bool:
+    """Whether a type is that of a number, or of one among others."""
+    ones = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return bool({*ones} & {float, int, bool})
 
 
 def address_of(kind: type, name: str, n_arguments: int) -> int:
@@ -99,8 +105,9 @@ def address_of(kind: type, name: str, n_arguments: int) -> int:
     number = types.float64
     try:
         entry = numba.cfunc(number(types.CPointer(number), number, number, number))(call_it)
-    except numba.core.errors.NumbaError as error:
-        said = next(line for line in str(error).splitlines() if line[:6] not in ("", "Failed"))
+    except Exception as error:  # numba's own, or whatever it stumbles over
+        lines = [line for line in str(error).splitlines() if line[:6] not in ("", "Failed")]
+        said = lines[0] if lines else type(error).__name__
         raise TypeError(f"{kind.__name__}.{name} cannot be compiled: {said}") from None
     _methods[entry.address] = entry
     return int(entry.address)

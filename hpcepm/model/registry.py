@@ -15,9 +15,9 @@ begins.
 import copy
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, get_origin, get_type_hints
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PydanticSchemaGenerationError, TypeAdapter
 
 from .plugins import address_of
 
@@ -55,6 +55,8 @@ class Registry(dict[str, Any]):
         Methods of theirs that are compiled, and how many numbers each takes.
     try_out
         Tries out a section of a plug-in, and raises `ValueError` if it does not do what it must.
+    functions
+        Whether a function can be a kind.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class Registry(dict[str, Any]):
         of_plugin: type,
         methods: Mapping[str, int] | None = None,
         try_out: Callable[[Any], None] | None = None,
+        functions: bool = False,
     ) -> None:
         super().__init__()
+        self._functions = functions
         self.key, self.default, self._try_out = key, default, try_out
         self._base, self._of_plugin, self._methods = base, of_plugin, methods or {}
 
@@ -94,28 +98,46 @@ class Registry(dict[str, Any]):
         ValueError
             It cannot be, or does not do what it must.
         """
-        of_plugin = kind.__module__.partition(".")[0] != __package__.partition(".")[0]
         try:
             made = kind(**keys)
         except Exception as error:
-            if not of_plugin or isinstance(error, ValueError):
+            if is_built_in(kind) or isinstance(error, ValueError):
                 raise
             raise ValueError(f"{kind.__name__}: {type(error).__name__}: {error}") from None
-        if of_plugin and self._try_out is not None and not hasattr(kind, "read_files"):
+        if self._try_out is not None and not is_built_in(kind) and not hasattr(kind, "read_files"):
             self._try_out(made)
         return made
 
     def _class_of(self, kind: Any) -> type:
         """Return the class of a kind. It keeps its name, so that it can be pickled."""
         attributes = {key: getattr(kind, key) for key in ("__module__", "__qualname__", "__doc__")}
-        if not isinstance(kind, type):
+        if not isinstance(kind, type) and self._functions:
             return type(kind.__name__, (self._base,), {**attributes, "of": staticmethod(kind)})
         if not getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
-            raise TypeError(f"{kind.__name__}: write @dataclass(frozen=True) below the decorator")
+            below = "a class with @dataclass(frozen=True) below the decorator"
+            raise TypeError(f"{kind.__name__}: write {below}")
+        _refuse_odd_fields(kind)
         if issubclass(kind, self._base):
             return kind
         attributes["addresses"] = [address_of(kind, *one) for one in self._methods.items()]
         return type(kind.__name__, (kind, self._of_plugin), attributes)
+
+
+def is_built_in(kind: type) -> bool:
+    """Whether a kind is hpcepm's own."""
+    return kind.__module__.partition(".")[0] == __package__.partition(".")[0]
+
+
+def _refuse_odd_fields(kind: type) -> None:
+    """Refuse a dataclass with a field that no key of an input can be."""
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if name not in kind.__dataclass_fields__ or get_origin(hint) is ClassVar:  # type: ignore[attr-defined]
+            continue
+        try:
+            TypeAdapter(hint)
+        except PydanticSchemaGenerationError:
+            said = "write float, int, bool or str, or one of hpcepm's, such as hpcepm.Positive"
+            raise TypeError(f"{kind.__name__}.{name}: no key can be {hint}; {said}") from None
 
 
 def with_data(section: Any, data: Any) -> Any:

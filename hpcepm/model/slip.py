@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpcepm.parallel.compiled import compiled
 
-from .distributions import Distribution, normal_deviate, quantile
+from .distributions import Distribution, normal_deviate, preset, quantile
 from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation, numbers_of, tried
 from .registry import NotNegative, Number, Registry
 
@@ -88,6 +88,8 @@ def _try_out(section: Any) -> None:
     if not mean > 0:
         said = f"slips of the plug-in are {mean:.3g} on average, where they were tried"
         raise ValueError(f"{said}: sites must slip forward, or avalanches never end")
+    if type(section).mean is not _OfPlugin.mean:
+        tried("mean", lambda: section.mean(preset("ESL")))
 
 
 slip: Final = Registry("distribution", "exponential", SlipLaw, _OfPlugin, {"slip": 2}, _try_out)

@@ -1,7 +1,8 @@
 """The ranks that compute a realization together, and what they tell each other."""
 
 import os
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -21,6 +22,15 @@ Thing = TypeVar("Thing")
 
 class ProblemOnRank(Exception):
     """One rank has a problem, and all ranks must stop."""
+
+
+def _that_can_be_sent(error: Exception) -> Exception:
+    """Return an exception, or one that says the same."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 class Ranks:
@@ -57,6 +67,20 @@ class Ranks:
     def bcast(self, thing: Thing) -> Thing:
         """Return the argument of rank 0. Collective."""
         result: Thing = thing if self.size == 1 else self.comm.bcast(thing, root=0)
+        return result
+
+    def on_root(self, function: Callable[[], Thing]) -> Thing:
+        """Return what a function gives on rank 0. An exception there is one of all. Collective."""
+        found: tuple[Any, Exception | None] = None, None
+        if self.is_root:
+            try:
+                found = function(), None
+            except Exception as error:
+                found = None, error if self.size == 1 else _that_can_be_sent(error)
+        given, problem = self.bcast(found)
+        if problem is not None:
+            raise problem
+        result: Thing = given
         return result
 
     def allgather(self, thing: Thing) -> list[Thing]:

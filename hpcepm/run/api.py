@@ -1,7 +1,12 @@
 """Runs from Python: in a notebook on one rank, or under mpiexec with ``comm``."""
 
 import os
+import signal
+import threading
+import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from mpi4py import MPI
@@ -12,11 +17,12 @@ from hpcepm.input.read import read_mapping
 from hpcepm.model.snapshot import Snapshot
 from hpcepm.parallel.launch import initialize
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
-from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, RunDirectory
+from hpcepm.storage.directory import RunDirectory
 
 from .journal import Journal
 from .resources import refuse_too_much
-from .run import Run, RunFailed
+from .run import Run, RunFailed, RunStopped
+from .stopping import Stopped, StopRequest
 from .terminal import Progress
 
 if TYPE_CHECKING:
@@ -67,6 +73,10 @@ def simulate(
         The directory holds another or a finished run, or cannot be used.
     RunFailed
         The run cannot go on.
+    RunStopped
+        It was asked to stop, by a file ``STOP`` in its directory.
+    KeyboardInterrupt
+        By Ctrl-C. A run in a directory writes a checkpoint first, unless a second one comes.
     """
     from hpcepm.analysis.tree import open_tree, tree_in_memory
 
@@ -75,9 +85,10 @@ def simulate(
     journal = Journal(held.path, held.claim.check) if held else None
     progress = Progress(None, quiet=True, journal=journal) if held else None
     try:
-        run = Run(world, read, held, resume, progress)
-        for _ in _shear(run):
-            pass
+        with _interrupted(held is not None) as request:
+            run = Run(world, read, held, resume, progress, request)
+            for _ in _shear(run):
+                pass
     finally:
         if held is not None:
             held.release()
@@ -113,7 +124,11 @@ def steps(
     if read.settings.realizations > 1:
         said = "steps shears one; write a loop over seeds, or use simulate"
         raise InputError([f"realizations: {read.settings.realizations}: {said}"])
-    return _shear(Run(world, read))
+    run = Run(world, read)
+    shearing = _shear(run)
+    # One that never begins has nothing to end.
+    weakref.finalize(shearing, run.watchdog.stop).atexit = False
+    return shearing
 
 
 def _shear(run: Run) -> Iterator[Snapshot]:
@@ -122,10 +137,41 @@ def _shear(run: Run) -> Iterator[Snapshot]:
         yield from run.run()
     except ProblemOnRank as problem:
         raise RunFailed(str(problem)) from problem
+    except Stopped as stop:
+        said = str(stop).replace("--continue", "resume=True")
+        if run.stop_request.name == "SIGINT":
+            raise KeyboardInterrupt(said) from None
+        raise RunStopped(said) from None
+
+
+@contextmanager
+def _interrupted(is_kept: bool) -> Iterator[StopRequest]:
+    """Let the first Ctrl-C end a run that is kept by a checkpoint; a second one interrupts it.
+
+    Python hears signals in the main thread alone, and a handler of somebody else's stays.
+    """
+    request, before = StopRequest(), signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if not (is_kept and in_main and before is signal.default_int_handler):
+        yield request
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if request.name is not None:
+            raise KeyboardInterrupt
+        request.note(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _ranks(comm: MPI.Intracomm | None) -> Ranks:
     initialize()
+    if comm is not None and (not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL):
+        raise TypeError(f"comm: give a communicator, such as MPI.COMM_WORLD, not {comm!r}")
     return Ranks(MPI.COMM_SELF if comm is None else comm)
 
 
@@ -148,22 +194,19 @@ def _prepare(
     resume: bool,
 ) -> tuple[ReadInput, RunDirectory | None]:
     """Return a valid input on all ranks, and the directory on rank 0. Collective."""
-    read = held = refused = None
+    held: RunDirectory | None = None
     memory = world.memory()
-    if world.is_root:
-        try:
-            read = read_mapping(source, changes)
-            refuse_too_large(read, memory)
-            if directory is not None:
-                named = {"directory": _name_of(directory)}
-                output = read.settings.output.model_copy(update=named)
-                read.settings = read.settings.model_copy(update={"output": output})
-                refuse_too_much(read.settings)
-                held = RunDirectory(named["directory"], resume, BY_ARGUMENTS)
-        except (InputError, DirectoryTaken, DirectoryUnusable) as error:
-            refused = error
-    read, refused = world.bcast((read, refused))
-    if refused is not None:
-        raise refused
-    assert read is not None
-    return read, held
+
+    def prepare() -> ReadInput:
+        nonlocal held
+        read = read_mapping(source, changes)
+        refuse_too_large(read, memory)
+        if directory is not None:
+            named = {"directory": _name_of(directory)}
+            output = read.settings.output.model_copy(update=named)
+            read.settings = read.settings.model_copy(update={"output": output})
+            refuse_too_much(read.settings)
+            held = RunDirectory(named["directory"], resume, BY_ARGUMENTS)
+        return read
+
+    return world.on_root(prepare), held

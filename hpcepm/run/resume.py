@@ -2,10 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -37,21 +36,11 @@ from hpcepm.storage.plan import (
 )
 from hpcepm.storage.store import Store
 from hpcepm.storage.tables import check_snapshot
-from hpcepm.text import shorten
 
+from .changes import FREE_TO_CHANGE, differences
 from .provenance import changed
 from .salvage import Found, found_in, pieces_of, settings_of, written
 from .save_points import plan_of
-
-FREE_TO_CHANGE: Final = (
-    "checkpoint",
-    "output.directory",
-    "realizations",
-    "ranks_per_realization",
-    "loading.target",
-    "stall",
-)
-"""Keys that touch no number that is there already; the target of a single realization alone."""
 
 
 class Resume:
@@ -193,6 +182,9 @@ class Resume:
             told += f" by {n} realizations" if n > 1 else ""
             further = "loading.target to go further"
             more = "realizations for more" if n > 1 or self._plan.counted else further
+            if found is None:
+                directory = self._read.settings.output.directory
+                told += f"; its run.h5 cannot be used: hpcepm verify {directory} --repair mends it"
             return f"holds a finished run ({told}), and it was not touched. Raise {more}."
         if abs(target - before) > SAME_STRAIN:
             if done and (header is None or not header.begun):
@@ -390,19 +382,3 @@ class Resume:
 
 def _target(one: Found | CheckpointHeader) -> float:
     return settings_of(one.identity).loading.target
-
-
-def differences(before: Any, now: Any, free: tuple[str, ...], path: str = "") -> Iterator[str]:
-    """Say in which keys two resolved inputs differ, but for those that are free to change."""
-    if path in free:
-        return
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*before, *now]):
-            inside = f"{path}.{key}" if path else key
-            yield from differences(before.get(key), now.get(key), free, inside)
-    elif type(before) is type(now) is list and all(type(x) is dict for x in before + now):
-        for k, (one, other) in enumerate(zip_longest(before, now)):
-            yield from differences(one, other, free, f"{path}.{k}")
-    elif before != now:
-        was, is_now = (shorten(json.dumps(value), 80) for value in (before, now))
-        yield f"{path}: was {was}, is now {is_now}"

@@ -53,6 +53,10 @@ class RunFailed(Exception):
     """The run cannot go on; the last checkpoint stands."""
 
 
+class RunStopped(RunFailed):
+    """The run was asked to stop before its target."""
+
+
 class Run:
     """One run of one or many realizations, shared by all ranks.
 
@@ -115,9 +119,9 @@ class Run:
         self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
         self.choice = choose_engine(settings.engine, (nx, ny), settings.kernel)
         self.plan = plan_of(settings)
-        self.versions = provenance.versions() if world.is_root else {}
+        self.versions = world.on_root(provenance.versions)
         self.resume = Resume(world, read, directory, self.plan, self.versions, wanted=resume)
-        self.attributes = world.bcast(self._attributes() if world.is_root else {})
+        self.attributes = world.on_root(self._attributes)
         claim, points = world.bcast(directory.claim if directory else None), save_points(settings)
         folder = self.path / "pieces" if self.path else None
         place = Destination(folder, self.attributes, claim) if folder and claim else None

@@ -75,10 +75,11 @@ class StopRequest:
         """
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._note)
+                signal.signal(number, self.note)
         return self
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def note(self, number: int, _: FrameType | None) -> None:
+        """Note a signal."""
         now = time.monotonic()
         repeated = number == signal.SIGXCPU and self.urgency > 0
         if repeated or now - self._last < ONE_REQUEST:

@@ -185,7 +185,7 @@ def holder_of(path: Path) -> Holder | None:
     if (holder.get("host"), holder.get("boot")) == (socket.gethostname(), _boot()):
         locked = _is_running(holder) and (untouched < PATIENCE or _kernel_locks(status.st_ino))
     else:
-        locked = untouched < CLOCKS_APART
+        locked = abs(untouched) < CLOCKS_APART
     return Holder(_told(holder), locked, holder.get("host"), holder.get("pid"))
 
 

@@ -10,7 +10,7 @@ from hpcepm.input import InputError, ReadInput, read_input
 from hpcepm.input.plugins import resolved
 from hpcepm.input.strict_yaml import words_of
 from hpcepm.reading import BadFile
-from hpcepm.run.resume import FREE_TO_CHANGE, differences
+from hpcepm.run.changes import FREE_TO_CHANGE, differences
 from hpcepm.run.salvage import written
 from hpcepm.run.status import is_finished, is_run
 from hpcepm.storage.directory import DirectoryTaken, read_shown
@@ -129,7 +129,19 @@ def read_all(
                 found.setdefault(told.partition(": ")[2], told)
     if found:
         raise InputError(found.values())
+    _refuse_the_same(points, reads)
     return reads
+
+
+def _refuse_the_same(points: Sequence[Point], reads: Sequence[ReadInput]) -> None:
+    """Refuse points of one input: they would count as samples of their own."""
+    seen: dict[str, Point] = {}
+    for point, read in zip(points, reads, strict=True):
+        settings = json.loads(resolved(read))
+        del settings["output"]["directory"]
+        before = seen.setdefault(json.dumps(settings), point)
+        if before is not point:
+            raise InputError([f"{before.name} and {point.name} are one point: leave one out"])
 
 
 def _overridden(keys: Sequence[str], assignments: Sequence[str]) -> list[str]:

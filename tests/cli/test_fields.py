@@ -7,7 +7,7 @@ import pytest
 
 from hpcepm.identity import Identity
 from hpcepm.input.plugins import resolved
-from hpcepm.run.resume import differences
+from hpcepm.run.changes import differences
 from hpcepm.run.salvage import written
 from hpcepm.run.save_points import plan_of
 from tests.cli.test_input import MINIMAL, problems, read

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hpcepm.run.resume import differences
+from hpcepm.run.changes import differences
 from tests.conftest import assert_same_bits, datasets, end, run_python, settings_for, start
 from tests.faults.harness import wait_until
 

@@ -93,22 +93,24 @@ def _numbers(run: Results) -> dict[str, Any]:
     strain, n = run.strains, run.realizations
     wanted = run.settings["realizations"]
     furthest = max(float(strain[k, : run.records_of(k)].max()) for k in range(n))
+    known = {one.name: one for one in found.quantities if one.known}
     first = {
         "lattice": "{} × {} sites".format(*run.shape),
         "realizations": str(n) if n == wanted else f"{n} of {wanted}",
         "progress": _progress(run),
         "ended by": _ending(run),
         "largest strain": f"{furthest:.6g}",
-        **{one.name: str(one.value) for one in found.quantities if one.known},
+        **{name: f"{one.value} {one.unit}".rstrip() for name, one in known.items()},
         "events": count(_in_all(run, "events")),
         "avalanches": count(_in_all(run, "avalanches")),
     }
+    notes = {name: one.note for name, one in known.items()}
     head = ["mean", "error", "5 %", "median", "95 %"] if n > 1 else ["value"]
     rows = []
     for name, one in found.bands.items():
         values = [one.mean[-1], one.error[-1], *one.quantiles[[0, 2, 4], -1]]
         rows.append([name, *map(float, values[: len(head)])])
-    shown = [[name, value] for name, value in first.items() if value]
+    shown = [[name, value, notes.get(name, "")] for name, value in first.items() if value]
     return {"first": shown, "head": head, "last": rows}
 
 

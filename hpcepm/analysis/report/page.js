@@ -87,7 +87,7 @@ class Page {
   }
 
   numbers({ first, head, last }) {
-    byId("first").replaceChildren(...first.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+    byId("first").replaceChildren(...first.map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, value), ...(note ? [element("dd", { class: "note" }, note)] : []))));
     const table = byId("last");
     rows(table, last, (line) => line.slice(1).map((value, k) => (value === null ? "–" : written(value, k === 1 ? 2 : 4))));
     table.className = "of-numbers";
