@@ -114,8 +114,9 @@ class Registry(dict[str, Any]):
         if not isinstance(kind, type) and self._functions:
             return type(kind.__name__, (self._base,), {**attributes, "of": staticmethod(kind)})
         if not getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
-            below = "a class with @dataclass(frozen=True) below the decorator"
-            raise TypeError(f"{kind.__name__}: write {below}")
+            a = "" if isinstance(kind, type) else "a class with "
+            said = f"write {a}@dataclass(frozen=True) below the decorator"
+            raise TypeError(f"{kind.__name__}: {said}")
         _refuse_odd_fields(kind)
         if issubclass(kind, self._base):
             return kind

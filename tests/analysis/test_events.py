@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from hpcepm.analysis.export.source import Choice
 from hpcepm.analysis.export.write import export
@@ -22,6 +24,11 @@ LOADINGS: dict[str, dict[str, Any]] = {
 }
 
 
+def dots_of(axes: Axes) -> NDArray[Any]:
+    """Return the places of all dots, (events, 2)."""
+    return np.concatenate([np.array(line.get_xydata()) for line in axes.lines])
+
+
 @pytest.mark.parametrize("when", LOADINGS)
 def test_each_event_is_a_dot(tmp_path: Path, when: str) -> None:
     directory = simulated(tmp_path, realizations=2, **LOADINGS[when])
@@ -31,7 +38,7 @@ def test_each_event_is_a_dot(tmp_path: Path, when: str) -> None:
         events.events(axes, run)
         first = table["realization"][()] == 0
         wanted = table[when][first], table[axes.get_ylabel()[0]][first] + 0.5
-    dots = np.concatenate([line.get_xydata() for line in axes.lines])
+    dots = dots_of(axes)
     assert 10 < len(dots) == first.sum() < first.size
     assert sorted(map(tuple, dots)) == sorted(map(tuple, np.transpose(wanted)))
     assert axes.get_xlabel().startswith(when) and axes.get_title() == "all events, realization 0"
@@ -43,8 +50,7 @@ def test_only_the_last_of_many_are_drawn(single: Path, monkeypatch: pytest.Monke
         axes, n = Figure().subplots(), run.file["events/strain"].size
         events.events(axes, run)
         latest = run.file["events/strain"][n - 20]
-    assert sum(len(line.get_xdata()) for line in axes.lines) == 20
-    assert min(min(line.get_xdata()) for line in axes.lines) == latest
+    assert len(dots_of(axes)) == 20 and dots_of(axes)[:, 0].min() == latest
     assert axes.get_title() == "the last 20 events"
 
 
@@ -57,4 +63,4 @@ def test_a_part_of_a_run_is_drawn(many: Path, tmp_path: Path) -> None:
         strain = run.file["events/strain"][()]
         of_first = int((run.file["events/realization"][()] == 0).sum())
     assert axes.get_ylabel() == "y (cells)" and 0.02 <= strain.min() < strain.max() <= 0.055
-    assert sum(len(line.get_xdata()) for line in axes.lines) == of_first > 5
+    assert len(dots_of(axes)) == of_first > 5

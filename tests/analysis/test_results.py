@@ -31,6 +31,7 @@ def test_a_tree_shows_what_the_file_holds(many: Path) -> None:
     assert tree.attrs["finished"] and set(tree) == {
         "observables",
         "avalanches",
+        "events",
         "fields",
         "profiles",
     }

@@ -60,7 +60,7 @@ def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
 def test_the_kernel_repeats_xcpu_and_means_it_once() -> None:
     request = StopRequest()
     for _ in range(4):
-        request._note(signal.SIGXCPU, None)
+        request.note(signal.SIGXCPU, None)
         request._last -= 1.0
     assert (request.name, request.urgency) == ("SIGXCPU", 1)
 

@@ -18,6 +18,7 @@ from hpcepm.input.schema import Input
 from hpcepm.model.distributions import Exponential, Uniform, distribution, quantile
 from hpcepm.model.kernel import Kernel, kernel
 from hpcepm.model.loading import loading
+from hpcepm.model.observables import OBSERVABLES
 from hpcepm.model.plugins import expectation
 from hpcepm.model.registry import Positive
 from hpcepm.model.slip import slip, slip_at
@@ -89,8 +90,9 @@ def test_a_weight_and_a_soft_spring_make_larger_avalanches(tmp_path: Path) -> No
 def _restored() -> Any:
     """Let what a test adds be gone after it."""
     registries = (distribution, kernel, slip, loading)
-    before = [dict(registry) for registry in registries]
+    before, observables = [dict(registry) for registry in registries], [*OBSERVABLES]
     yield
+    OBSERVABLES[:] = observables
     for registry, kinds in zip(registries, before, strict=True):
         registry.clear()
         registry.update(kinds)

@@ -197,3 +197,107 @@ def test_an_observable_that_fails_ends_the_run_in_a_line(tmp_path: Path, ranks: 
         done = run_python(command, ranks, tmp_path, PYTHONPATH=str(ROOT))
         assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
         assert "the observable mine of a plug-in: " in done.stderr and said in done.stderr
+
+
+@pytest.mark.parametrize("decorator", [distribution, slip, loading])
+def test_a_function_is_a_kernel_and_nothing_else(decorator: Any) -> None:
+    with pytest.raises(TypeError, match=r"triangle: write a class with @dataclass\(frozen=True\)"):
+
+        @decorator
+        def triangle(u: float) -> float:
+            return u
+
+    assert "triangle" not in decorator
+
+
+def test_a_field_that_no_key_can_be_is_named() -> None:
+    with pytest.raises(TypeError, match=r"Odd\.values: no key can be .*ndarray.*; write float"):
+
+        @distribution
+        @dataclass(frozen=True)
+        class Odd:
+            values: np.ndarray[Any, Any]
+
+            def quantile(self, u: float) -> float:
+                return u
+
+    assert "odd" not in distribution
+
+
+def test_a_list_is_a_key_and_no_number_of_compiled_methods() -> None:
+    @distribution
+    @dataclass(frozen=True)
+    class Listed:
+        names: list[float]
+        scale: Positive = 1.0
+
+        def quantile(self, u: float) -> float:
+            return self.scale * u
+
+    made = Listed([1.0, 2.0], 3.0)
+    assert made.parameters.tolist() == [3.0]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("mean", "said"),
+    [
+        (lambda self: 1.0, "mean() of the plug-in: TypeError"),
+        (lambda self, thresholds: 1 / 0, "mean() of the plug-in: ZeroDivisionError"),
+        (lambda self, thresholds: math.nan, "mean() of the plug-in is nan"),
+    ],
+)
+def test_a_mean_slip_is_tried_out(tmp_path: Path, mean: Any, said: str) -> None:
+    @slip(name="mine")
+    @dataclass(frozen=True)
+    class Mine:
+        def slip(self, sigma_c: float, u: float) -> float:
+            return 0.03
+
+    Mine.mean = mean  # type: ignore[attr-defined]
+    with pytest.raises(InputError) as wrong:
+        read(tmp_path, "loading: {target: 0.1}\nslip: {distribution: mine}\n")
+    assert said in str(wrong.value)
+
+
+def test_a_kernel_is_tried_on_the_lattice_of_the_input(tmp_path: Path) -> None:
+    """8 × 6 wavevectors, with which a plug-in is tried first, do not show all."""
+
+    @kernel
+    def steep(qx: Any, qy: Any) -> Any:
+        q2 = qx**2 + qy**2
+        return np.where((q2 > 0) & (q2 < 0.2), -1.0, np.where(q2 > 0, 1.0, 0.0))
+
+    settings = {"lattice": {"shape": [32, 32]}, "loading": {"target": 0.1}}
+    with pytest.raises(
+        InputError, match="kernel: the kernel of the plug-in is -1 somewhere: slips"
+    ):
+        hpcepm.simulate(settings, kernel={"type": "steep"}, directory=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_numba_may_stumble_over_a_method() -> None:
+    with pytest.raises(TypeError, match=r"Texts\.quantile cannot be compiled: "):
+
+        @distribution
+        @dataclass(frozen=True)
+        class Texts:
+            def quantile(self, u: float) -> float:
+                return float(str(u))
+
+
+@pytest.mark.parametrize("given", [np.nan, 1.7, np.inf])
+def test_a_whole_number_is_one(given: float) -> None:
+    @hpcepm.observable(units="1", description="no whole number", dtype="i8")
+    def odd(series: Any) -> Any:
+        return given
+
+    with pytest.raises(hpcepm.RunFailed, match=r"odd .*, not a whole number for each snapshot"):
+        hpcepm.simulate({"lattice": {"shape": [8, 8]}, "loading": {"target": 0.01}})
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800"])
+def test_texts_that_hdf5_cannot_hold(text: str) -> None:
+    with pytest.raises(ValueError, match="units: must be text"):
+        hpcepm.observable(units=text, description="one")
+    with pytest.raises(ValueError, match="description: must be text"):
+        hpcepm.observable(units="1", description=text)

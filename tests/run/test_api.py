@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from mpi4py import MPI
 
 import hpcepm
 from hpcepm.input.plain import plain
 from hpcepm.input.read import read_mapping
 from hpcepm.layout import NoRun
+from hpcepm.model.observables import OBSERVABLES
 from hpcepm.storage.directory import DirectoryTaken
 from tests.conftest import assert_on_ranks, datasets, run_python, settings_for
 
@@ -185,3 +187,89 @@ def test_a_loop_may_be_left_early() -> None:
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_under_mpiexec_rank_0_has_the_tree(tmp_path: Path, ranks: int) -> None:
     assert_on_ranks("api_on_ranks", ranks, tmp_path, str(tmp_path / "kept"))
+
+
+def test_a_request_to_stop_is_an_error_of_its_own(tmp_path: Path) -> None:
+    """A file STOP, made while it runs: a checkpoint is written, and ``resume`` goes on from it."""
+    directory = tmp_path / "run"
+
+    @hpcepm.observable(units="1", description="stops")
+    def stopping(series: Any) -> Any:
+        if series.numbers["strain"].max() > 0.5:
+            (directory / "STOP").touch()
+        return 0.0
+
+    settings = {"lattice": {"shape": [64, 64]}, "loading": {"target": 50.0}}
+    try:
+        with pytest.raises(hpcepm.RunStopped, match="resume=True goes on from it") as told:
+            hpcepm.simulate(settings, directory=directory)
+    finally:
+        OBSERVABLES.pop()
+    assert isinstance(told.value, hpcepm.RunFailed) and "--continue" not in str(told.value)
+    assert len([*(directory / "checkpoints").glob("0*.h5")]) > 0
+
+
+INTERRUPTED = """
+import signal, sys, threading, time, hpcepm
+settings = {"lattice": {"shape": [64, 64]}, "loading": {"target": 500.0}}
+def interrupt():
+    while not hpcepm_began():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    for _ in range(int(sys.argv[1])):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.6)
+def hpcepm_began():
+    from pathlib import Path
+    return Path("run/run.h5").exists()
+before = signal.getsignal(signal.SIGINT)
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    hpcepm.simulate(settings, directory="run")
+except KeyboardInterrupt as interrupted:
+    print("interrupted", interrupted)
+assert signal.getsignal(signal.SIGINT) is before
+"""
+
+
+def test_ctrl_c_leaves_a_checkpoint(tmp_path: Path) -> None:
+    done = run_python(["-c", INTERRUPTED, "1"], None, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "a checkpoint was written, resume=True goes on from it" in done.stdout
+    tree = hpcepm.open(tmp_path / "run")
+    assert len([*(tmp_path / "run" / "checkpoints").glob("0*.h5")]) == 1
+    assert tree["observables"].strain.size > 1
+
+
+def test_steps_that_are_never_taken_leave_no_thread(tmp_path: Path) -> None:
+    assert_on_ranks("steps_not_taken", 2, tmp_path)
+
+
+def test_what_is_no_communicator() -> None:
+    several: list[Any] = ["world", 2, MPI, MPI.COMM_NULL]
+    for wrong in several:
+        with pytest.raises(TypeError, match=r"comm: give a communicator, such as MPI\.COMM_WORLD"):
+            hpcepm.simulate(SETTINGS, comm=wrong)
+
+
+def test_names_are_written_out_wherever_they_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FOLDER", str(tmp_path))
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(SETTINGS))
+    (tmp_path / "plugin.py").write_text("import hpcepm\n")
+    tree = hpcepm.simulate("~/input.yaml", directory="$FOLDER/kept")
+    assert tree is not None
+    assert hpcepm.open("~/kept")["observables"].equals(tree["observables"])
+    assert hpcepm.load_plugin("${FOLDER}/plugin.py").name == "plugin.py"
+    (tmp_path / "kept").rename(tmp_path / "$FOLDER")
+    monkeypatch.chdir(tmp_path)
+    assert hpcepm.open("$FOLDER")["observables"].strain.size == tree["observables"].strain.size
+    for bad in ("$NOTHING/x", "a\0b"):
+        with pytest.raises(hpcepm.NoRun, match=r"is not set|null character"):
+            hpcepm.open(bad)
+        with pytest.raises(hpcepm.InputError, match=r"is not set|null character"):
+            hpcepm.simulate(bad)
+        with pytest.raises(hpcepm.InputError, match=r"is not set|null character"):
+            hpcepm.load_plugin(bad)

@@ -15,6 +15,7 @@ import pytest
 import xarray as xr
 import yaml
 
+from hpcepm.layout import LISTS
 from tests.conftest import assert_same_bits, datasets, end, run_python, settings_for, start
 
 SETTINGS: dict[str, Any] = settings_for((9, 8), loading={"target": 0.1}, realizations=7)
@@ -50,17 +51,16 @@ def test_realization_0_is_what_a_single_run_gives(tmp_path: Path) -> None:
         datasets(tmp_path / "ensemble" / "run.h5"),
     )
     assert single.keys() == ensemble.keys()
-    first = ensemble["avalanches/realization"] == 0
     for name, values in single.items():
         group, _, column = name.partition("/")
         other = ensemble[name]
-        if column in ("realization", "avalanche") and group != "avalanches":
+        if column in ("realization", *LISTS.values()) and group not in LISTS:
             continue
-        if group == "avalanches" and column != "avalanche":
-            other = other[first]
+        if group in LISTS and column != LISTS[group]:
+            other = other[ensemble[f"{group}/realization"] == 0]
         elif values.shape[:1] == (1,) and other.shape[:1] == (3,):
             other = other[:1]
-        assert column == "avalanche" or other.tobytes() == values.tobytes(), name
+        assert column == LISTS.get(group) or other.tobytes() == values.tobytes(), name
 
 
 def test_stopped_and_gone_on_with(tmp_path: Path) -> None:

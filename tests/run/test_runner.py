@@ -50,7 +50,7 @@ GLASSES: dict[str, tuple[tuple[int, int], str, dict[str, Any]]] = {
 
 def runner(lattice: Lattice, some_glass: Glass, engine: str) -> Runner:
     """Return what shears realizations of a glass, with a record at each of `STRAINS`."""
-    plan = Plan(lattice.shape, tuple(STRAINS), (), (), True)
+    plan = Plan(lattice.shape, tuple(STRAINS), (), (), True, events=True)
     return Runner(lattice, some_glass, engine, POINTS, plan)
 
 
@@ -114,9 +114,11 @@ def plain_profiles(dynamics: Dynamics) -> NDArray[Any]:
 def alone(lattice: Lattice, some_glass: Glass, engine: str) -> Rows:
     """Return a realization sheared by a `Dynamics` of its own, and measured plainly."""
     dynamics = Dynamics(lattice, some_glass, engine)
-    records, profiles, avalanches = [], [], [np.zeros(0, AVALANCHE)]
+    dynamics.keep_events()
+    records, profiles, avalanches, events = [], [], [np.zeros(0, AVALANCHE)], []
     for strain in STRAINS:
         while dynamics.shear(strain) is not LoopExit.REACHED:
+            events.append(dynamics.take_events())
             avalanches.append(dynamics.take_avalanches())
         records.append(plain_record(dynamics, strain))
         profiles.append(plain_profiles(dynamics))
@@ -126,11 +128,13 @@ def alone(lattice: Lattice, some_glass: Glass, engine: str) -> Rows:
         np.concatenate([*avalanches, dynamics.take_avalanches()]),
         np.zeros(0, np.dtype([])),
         np.zeros(0, np.dtype([])),
+        np.concatenate([*events, dynamics.take_events()]),
     )
 
 
 def assert_same(one: Rows, other: Rows) -> None:
-    for name, a, b in zip(Rows._fields[:3], one[:3], other[:3], strict=True):
+    for name in ("observables", "profiles", "avalanches", "events"):
+        a, b = getattr(one, name), getattr(other, name)
         assert a.dtype == b.dtype and a.shape == b.shape, name
         for column in a.dtype.names or ():
             assert a[column].tobytes() == b[column].tobytes(), f"{name}/{column}"

@@ -11,6 +11,7 @@ import hpcepm
 from hpcepm.input.typed import typed_in
 from hpcepm.model.distributions import distribution
 from hpcepm.model.observables import OBSERVABLES
+from hpcepm.model.slip import slip
 from hpcepm.storage.directory import DirectoryTaken
 from tests.conftest import run_python, settings_for
 
@@ -22,10 +23,11 @@ SETTINGS = settings_for((8, 8), thresholds={"initial": TRI, "renewal": TRI})
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     """Forget what a test has added to the model."""
-    kinds, observables = dict(distribution), [*OBSERVABLES]
+    kinds, laws, observables = dict(distribution), dict(slip), [*OBSERVABLES]
     yield
-    distribution.clear()
-    distribution.update(kinds)
+    for registry, before in ((distribution, kinds), (slip, laws)):
+        registry.clear()
+        registry.update(before)
     OBSERVABLES[:] = observables
 
 
@@ -78,6 +80,40 @@ def test_another_distribution_of_the_same_name_is_another_input(
         go_on(tmp_path / "run", 0.07)
 
 
+def test_a_variable_with_the_name_of_an_attribute_is_another_thing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    type_in()
+    go_on(tmp_path / "run", 0.05)
+    monkeypatch.setitem(globals(), "highest", 7)
+    monkeypatch.setitem(globals(), "renewal", 7)
+    assert go_on(tmp_path / "run", 0.06)["observables"].strain.values[-1] == 0.06
+
+
+@pytest.mark.parametrize("changed", ["distribution", "law"])
+def test_a_distribution_and_a_law_of_one_name_are_both_told(tmp_path: Path, changed: str) -> None:
+    def both(factor: float, amount: float) -> None:
+        @hpcepm.distribution(name="mine")
+        @dataclass(frozen=True)
+        class Thresholds:
+            def quantile(self, u: float) -> float:
+                return 0.1 + factor * u
+
+        @hpcepm.slip(name="mine")
+        @dataclass(frozen=True)
+        class Law:
+            def slip(self, sigma_c: float, u: float) -> float:
+                return amount
+
+    mine = {"distribution": "mine"}
+    settings = settings_for((8, 8), thresholds={"initial": mine, "renewal": mine}, slip=mine)
+    both(1.0, 0.02)
+    hpcepm.simulate(settings, directory=tmp_path / "run")
+    both(3.0, 0.02) if changed == "distribution" else both(1.0, 0.03)
+    with pytest.raises(DirectoryTaken, match=r"plugins\.mine: was"):
+        hpcepm.simulate(settings, directory=tmp_path / "run", resume=True, loading={"target": 0.2})
+
+
 def test_an_observable_that_is_not_there_any_more_is_missed(tmp_path: Path) -> None:
     type_in()
 
@@ -115,7 +151,7 @@ WAYS = [power, {{"a": (power, 1)}}, None, object()]
 def quantile(u, way=power, other={2}):
     return WAYS[0](u) + LIMITS[1]
 
-print(_digest(quantile))
+print(_digest([quantile]))
 """
 
 
