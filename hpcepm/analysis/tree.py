@@ -8,8 +8,8 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from hpcepm.input.names import place_of
 from hpcepm.layout import NoRun
+from hpcepm.names import place_of
 from hpcepm.reading import reading
 from hpcepm.text import shorten
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from hpcepm.input import Input, InputError, ReadInput, read_input
-from hpcepm.input.names import expanded
 from hpcepm.input.problems import Path, did_you_mean, dotted
 from hpcepm.input.read import bytes_of, validated
 from hpcepm.input.strict_yaml import Document, parse
 from hpcepm.input.wording import reason_of
 from hpcepm.layout import SAME_STRAIN
 from hpcepm.model.observables import OBSERVABLES
+from hpcepm.names import expanded
 
 from .curve_file import read_curve
 from .emulator import Box

@@ -3,10 +3,9 @@
 import unicodedata
 from typing import Final
 
+from hpcepm.names import QUOTES
+
 DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
-QUOTES: Final = (
-    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb\uff02\uff07"
-)
 WIDE: Final = {chr(0xFEE0 + ord(c)): c for c in "#,.:=@[]{}"}
 """Full-width forms, as an input method for Chinese or Japanese types them."""
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from hpcepm.files import open_regular
 from hpcepm.model.registry import FileName
+from hpcepm.names import expanded
 from hpcepm.parallel.rows import Lattice, LocalField
 
 from .arrays import opened
-from .names import expanded
 from .problems import shorten
 from .tables import MOST_SAMPLES, BadFile, read_column
 

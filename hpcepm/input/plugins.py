@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from hpcepm.files import open_regular
+from hpcepm.names import place_of
 
-from .names import place_of
 from .problems import InputError, shorten
 from .read import ReadInput
 from .typed import typed_in

@@ -16,9 +16,9 @@ from pydantic_core import ErrorDetails
 from hpcepm.files import open_regular, told
 from hpcepm.model.distributions import Distribution, GivenField, Samples, preset
 from hpcepm.model.registry import with_data
+from hpcepm.names import expanded, place_of
 
 from .named_files import NamedFiles, Statistics
-from .names import expanded, place_of
 from .plain import plain
 from .problems import InputError, Path, dotted, nearest, shorten
 from .schema import Input

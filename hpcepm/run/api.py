@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from mpi4py import MPI
 
 from hpcepm.input import InputError, ReadInput, refuse_too_large
-from hpcepm.input.names import expanded
 from hpcepm.input.read import read_mapping
 from hpcepm.model.snapshot import Snapshot
+from hpcepm.names import expanded
 from hpcepm.parallel.launch import initialize
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.storage.directory import RunDirectory

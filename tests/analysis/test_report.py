@@ -258,7 +258,10 @@ def test_a_report_follows_a_run_until_it_ends(
     records = [len(one["curves"]["lines"][0]["records"]) for one in seen]
     assert len(records) == 3 and records == sorted(set(records))
     assert all(one["state"] == "running" and one["reload"] == 0.1 for one in seen)
-    assert re.fullmatch(r"\d+ of 501 records", dict(seen[0]["numbers"]["first"])["progress"])
+    assert re.fullmatch(
+        r"\d+ of 501 records",
+        {name: value for name, value, _ in seen[0]["numbers"]["first"]}["progress"],
+    )
     follow.join(30)
     last = content(live / "report.html")
     assert not follow.is_alive() and (live / "run.lock").exists()

@@ -4,8 +4,11 @@ import os
 import re
 from typing import Final
 
-from .characters import QUOTES
-from .problems import shorten
+from .text import shorten
+
+QUOTES: Final = (
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb\uff02\uff07"
+)
 
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
