@@ -171,3 +171,19 @@ def test_digits_follow_the_error() -> None:
     assert str(Estimate(0.0426, 0.000071)) == "0.042600 ± 0.000071"
     assert str(Estimate(123.4, 56)) == "123 ± 56"
     assert str(Estimate(0.5, 0.0)) == "0.5"
+
+
+def test_the_vertex_of_an_almost_straight_curve_lies_between_its_neighbours() -> None:
+    """A mean without one realization may be almost straight where that of all is highest."""
+    strain, top = np.linspace(0, 1, 11), np.array([5])
+    straight = 0.3 + strain * (1 + 1e-16)
+    straight[5] += 1e-16
+    bent = straight - 1e-9 * (strain - 0.5) ** 2
+    for curve in (straight, bent):
+        height, at = st.peak(strain, curve[None], top)
+        assert 0.4 - 1e-9 <= at[0] <= 0.6 + 1e-9 and curve[4] - 1e-9 <= height[0] <= curve[6] + 1e-9
+    bump = 0.8 + 0.3 * np.exp(-1000 * (strain - 0.5) ** 2)
+    curves = np.stack([0.3 + strain, 1.3 - strain + 1e-12 * strain**3, bump])
+    found = st.estimate_peak(strain, curves)
+    assert found is not None and found[0].error < 1
+    assert type(found[1].error) is float

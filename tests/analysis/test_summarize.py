@@ -1,6 +1,7 @@
 """Means over realizations: what is printed, and the table."""
 
 import json
+import shutil
 from pathlib import Path
 
 import h5py
@@ -8,11 +9,15 @@ import numpy as np
 import pytest
 
 from hpcepm.analysis import statistics
-from hpcepm.analysis.quantities import _before_the_turn
+from hpcepm.analysis.differences import directories
+from hpcepm.analysis.export.source import Choice
+from hpcepm.analysis.export.write import export
+from hpcepm.analysis.quantities import _before_the_turn, open_for_numbers, quantities
 from hpcepm.analysis.results import open_run
 from hpcepm.analysis.summarize import lines, summarize, summary
 from hpcepm.cli import main
 from hpcepm.layout import NoRun
+from tests.conftest import run_python
 
 from .conftest import replace, rewritten
 
@@ -128,3 +133,57 @@ def test_what_cannot_be_summarized_is_told(
     assert main(["summarize", str(whole), "--out", str(elsewhere)]) == 0
     assert f"every record: {elsewhere}" in capfd.readouterr().out
     assert elsewhere.read_text().startswith("strain,")
+
+
+def test_a_packed_run_has_all_its_numbers(many: Path, tmp_path: Path) -> None:
+    """Also under the name that a run.h5 copied alone has."""
+    for name in ("packed.h5", "run.h5"):
+        export(str(many), "netcdf", str(tmp_path / name))
+        with open_for_numbers(str(tmp_path / name)) as packed, open_for_numbers(str(many)) as run:
+            np.testing.assert_equal(quantities(packed), quantities(run))
+
+
+def test_a_part_between_two_strains_has_no_peak_and_no_modulus(many: Path, tmp_path: Path) -> None:
+    export(str(many), "netcdf", str(tmp_path / "part.h5"), Choice(strain=(0.03, 0.1)))
+    with open_for_numbers(str(tmp_path / "part.h5")) as part:
+        found = {one.name: one for one in quantities(part)}
+    for name in ("peak stress", "peak strain", "shear modulus"):
+        assert not found[name].known
+        assert found[name].note == "not known of a run between two strains"
+    assert found["events"].known
+
+
+def test_a_run_and_the_same_one_packed_have_names_of_their_own(many: Path, tmp_path: Path) -> None:
+    shutil.copytree(many, tmp_path / "cyc")
+    export(str(many), "netcdf", str(tmp_path / "cyc.h5"))
+    with open_run(tmp_path / "cyc") as one, open_run(tmp_path / "cyc.h5") as other:
+        assert directories([one, other]) == ["cyc", "cyc.h5"]
+
+
+FORBIDDEN = """
+import pathlib, sys
+from hpcepm.__main__ import main
+
+really = pathlib.Path.is_file
+
+def is_file(path):
+    if path.parent.name == "pieces":
+        raise PermissionError(13, "Permission denied")
+    return really(path)
+
+pathlib.Path.is_file = is_file
+sys.argv[0] = "hpcepm"
+main()
+"""
+
+
+@pytest.mark.parametrize("command", [["summarize"], ["report"], ["plot"], ["pack"], ["cite"]])
+def test_pieces_that_may_not_be_entered_are_told(
+    many: Path, tmp_path: Path, command: list[str]
+) -> None:
+    """And the process ends as others do; it died of a file that HDF5 closed twice."""
+    copy = tmp_path / "copy"
+    shutil.copytree(many, copy)
+    done = run_python(["-c", FORBIDDEN, *command, str(copy)], None, tmp_path)
+    assert done.returncode in (0, 1, 2), done.stderr
+    assert "Permission denied" in done.stdout + done.stderr or command == ["report"]

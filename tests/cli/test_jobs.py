@@ -163,6 +163,22 @@ def test_a_chain_ends(folder: Path, does: str, code: int, says: str) -> None:
     assert (ended, calls) == (code, "") and says in told
 
 
+@pytest.mark.parametrize(("restarts", "ends"), [("1", True), ("0", False), ("", False)])
+def test_a_stop_that_came_while_the_job_waited_ends_the_chain(
+    folder: Path, restarts: str, ends: bool
+) -> None:
+    """One of a new submission is left over from before, and the run takes it away."""
+    (folder / "run" / "STOP").touch()
+    stand_in(folder, "srun", f"rm run/STOP; echo srun >> calls; {NEW_CHECKPOINT}")
+    surroundings = {"SLURM_RESTART_COUNT": restarts} if restarts else {}
+    code, told, calls = run_template(folder, "requeue", "input.yaml", **surroundings)
+    if ends:
+        assert (code, calls) == (75, "") and "ended while it waited, as run/STOP asks" in told
+        assert (folder / "run" / "STOP").exists()
+    else:
+        assert (code, calls) == (0, "srun\nscontrol requeue 7\n")
+
+
 def test_a_copy_that_slurm_made_is_run_from_another_folder(folder: Path) -> None:
     """As slurmd does: a copy in its own folder is started in the one that was submitted from."""
     elsewhere = folder / "my data"

@@ -160,6 +160,17 @@ def test_tools_run_carries_out_any_command(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, f"{said}\n"), done
 
 
+def test_a_number_of_ranks_that_is_missing() -> None:
+    command = ["bash", str(ROOT / "tools" / "run"), "q.yaml", "-n"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (2, "tools/run: -n wants a number of ranks\n")
+
+
+def test_words_after_two_dashes_are_no_options(tmp_path: Path) -> None:
+    done = run_python(["-m", "hpcepm", "summarize", "--", "-dash"], None, tmp_path)
+    assert done.returncode == 2 and "-dash/run.h5: No such file" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["one-node", "several-nodes", "requeue", "mpiexec"])
 def test_a_job_script_that_no_job_started(tmp_path: Path, name: str) -> None:
     shutil.copytree(ROOT / "jobs", tmp_path / "jobs")

@@ -148,6 +148,9 @@ def test_a_holder_of_another_machine_lives_as_long_as_it_touches(tmp_path: Path)
     os.utime(path, (time.time() - 300,) * 2)
     silent = holder_of(path)
     assert alive is not None and alive.alive and silent is not None and not silent.alive
+    os.utime(path, (time.time() + 7200,) * 2)  # by a clock that is wrong
+    ahead = holder_of(path)
+    assert ahead is not None and not ahead.alive
 
 
 @pytest.mark.parametrize("command", ["status --help", "status ."])

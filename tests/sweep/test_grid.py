@@ -1,9 +1,12 @@
 """What is typed after hpcepm sweep INPUT: values, combinations, names."""
 
+from pathlib import Path
+
 import pytest
 
 from hpcepm.input import InputError
 from hpcepm.sweep.grid import axis_of, points_of
+from hpcepm.sweep.plan import read_all, sweep_of
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,21 @@ def test_no_name_leaves_the_folder() -> None:
         (point,) = points_of([axis_of(word)])
         assert "/" not in point.name and point.name not in (".", "..") and point.name.isascii()
         assert point.name.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("seed=1,0x1", "seed=1 and seed=0x1"),
+        ("loading.target=0.02,2e-2,0.03", "target=0.02 and target=2e-2"),
+        ("output.directory=a,b", "directory=a and directory=b"),
+    ],
+)
+def test_one_point_under_two_names(tmp_path: Path, word: str, told: str) -> None:
+    (tmp_path / "input.yaml").write_text("lattice: {shape: [8, 8]}\nloading: {target: 0.1}\n")
+    sweep, problems = sweep_of(str(tmp_path / "input.yaml"), [word], str(tmp_path / "sw"), [])
+    with pytest.raises(InputError, match=f"{told} are one point: leave one out"):
+        read_all(sweep, [], sweep.points, problems)
 
 
 def test_a_key_twice_and_too_many() -> None:

@@ -45,6 +45,8 @@ def test_every_point_is_the_run_that_it_is_alone(folder: Path) -> None:
         ("0.03", "2"),
     ]
     assert all(float(row["final_stress_error"]) > 0 for row in rows(folder))
+    for row in rows(folder):
+        assert [float(value) for value in row.values() if value], row
     alone = ["-m", "hpcepm", "input.yaml", "--output", "alone", "--set", "seed=2"]
     assert run_python([*alone, "--set", "slip.c0=0.03"], None, folder).returncode == 0
     assert_same_bits(folder / "alone", folder / "sw" / "seed=2_c0=0.03")
