@@ -285,7 +285,7 @@ class Job:
             if not self.options.quiet:
                 say(f"  {point.name}: {WORDS.get(code, f'failed with exit code {code}')}")
 
-        at_a_time = ranks.size // self.options.ranks
+        at_a_time = min(ranks.size // self.options.ranks, len(self.to_do))
         self.progress.say([f"  {at_a_time} at a time, in one MPI job of {ranks.size} ranks"])
         how = self.options.ranks, run_point, self.urgency, ended
         self.codes = run_in_job(ranks.comm, self.sweep, self.to_do, *how)

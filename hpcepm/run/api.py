@@ -126,7 +126,7 @@ def steps(
         raise InputError([f"realizations: {read.settings.realizations}: {said}"])
     run = Run(world, read)
     shearing = _shear(run)
-    # One that never begins has nothing to end.
+    # A generator that never begins never comes to its ``finally``.
     weakref.finalize(shearing, run.watchdog.stop).atexit = False
     return shearing
 

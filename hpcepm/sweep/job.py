@@ -43,7 +43,7 @@ def run_in_job(
     sweep, points
         Which; the same on all ranks, whatever comes on the disk meanwhile.
     ranks
-        Of each point. Ranks that make no whole group have nothing to do.
+        Of each point. Ranks that make no whole group, or find no point, have nothing to do.
     run_point
         See `RunPoint`.
     urgency
@@ -54,7 +54,8 @@ def run_in_job(
     An exception on a rank of a group of several is raised: the others wait, so all ranks must end.
     """
     began = comm.bcast(time.time())
-    groups, mine = max(1, comm.size // ranks), comm.rank // ranks
+    groups = max(1, min(comm.size // ranks, len(points)))
+    mine = comm.rank // ranks
     group = Ranks(comm.Split(mine, comm.rank))
     codes: dict[int, int] = {}
     if mine < groups:
