@@ -223,6 +223,15 @@ CASES: Final[Mapping[str, Settings]] = {
         loading={"target": 0.03, "rate": 1e-3, "hold": 20.0},
         ranks_per_realization=2,
     ),
+    "extremal, then strained, extremal, unloaded": case(
+        (24, 17),
+        loading=[
+            {"control": "extremal", "until": {"plastic_strain": 0.015}},
+            {"target": 0.05},
+            {"control": "extremal", "until": {"plastic_strain": 0.045}},
+            {"control": "stress", "target": 0.0},
+        ],
+    ),
     "ensemble": case((16, 16), realizations=5),
     "ensemble without maps": case(
         (9, 8), realizations=9, initial_stress={"std": 0.0}, output={"observables": {"every": 0.01}}
@@ -245,6 +254,7 @@ CHAINS: Final = (
     "thermal, wells, lazy",
     "rate, direct",
     "Maxwell sites, a sine of stress",
+    "extremal, then strained, extremal, unloaded",
 )
 """These are also stopped after each 64 steps and continued: the same datasets."""
 
