@@ -87,7 +87,6 @@ class Dynamics:
         self._table = np.zeros(ROWS_OF_TABLE, AVALANCHE)
         self._finished = np.zeros(1, np.int64)
         self._buffers = Buffers.of_capacity(EVENTS_AT_FIRST)
-        self._kept = EventTable.of_capacity(0)
         self._step_loops: dict[type, Callable[..., Any]] = {}
         self.begin(glass, state)
 
@@ -122,7 +121,7 @@ class Dynamics:
         self._well_0 = thresholds_of_well_0(lattice, glass)
         self.timing.begin(self.state)
         engine.load(self.state)
-        self._finished[0] = self._kept.used[0] = 0
+        self._finished[0] = self._buffers.kept.used[0] = 0
         self._buffers.search_stress[0] = engine.scale * FIRST_SEARCH
         self._buffers.stays[:] = np.nan, 0.0
         self._parameters = LoopParameters(
@@ -268,9 +267,10 @@ class Dynamics:
         """
         check_finite(self.lattice, self.state)
         self.lattice.ranks.node.settle()
-        pause_at = int(self.state.macro["steps"][0]) + steps
+        self.watch["until"] = stop
+        self.watch["pause_at"] = self.state.macro["steps"][0] + steps
         while True:
-            why = self._advance(stop, pause_at)
+            why = self._advance()
             if why == LoopExit.SYNCHRONIZE:
                 self.engine.synchronize(self.state)
             elif why == LoopExit.GROW:
@@ -278,7 +278,6 @@ class Dynamics:
                     few = f"more than {MOST_EVENTS // 4} sites yield in one step"
                     raise NotFinite(f"{few}: the glass is not stable")
                 self._buffers = self._buffers.larger()
-                self._kept = self._kept.larger(self._buffers.events.size)
             elif why == LoopExit.ENDLESS:
                 raise NotFinite(told_of_load(self.state))
             elif why == LoopExit.BAD_SLIP:
@@ -289,10 +288,9 @@ class Dynamics:
                 check_finite(self.lattice, self.state)
                 return LoopExit(why)
 
-    def _advance(self, stop: float, pause_at: int) -> int:
+    def _advance(self) -> int:
         """Run the compiled loop; return a `LoopExit`."""
         state = self.state
-        self.watch["until"] = stop
         arguments = (
             self.timing.arrays,
             self.engine.arrays,
@@ -303,12 +301,10 @@ class Dynamics:
             state.avalanche[0],
             self._table,
             self._finished,
-            self._kept,
             self._buffers,
             self._parameters,
             self.lattice.ranks.exchange,
             self.watch[0],
-            pause_at,
         )
         kind = type(self._for_loop)
         if kind not in self._step_loops:
@@ -327,8 +323,9 @@ class Dynamics:
 
     def keep_events(self) -> None:
         """Keep each event from now on, for `take_events`."""
-        if self._kept.rows.size == 0:
-            self._kept = EventTable.of_capacity(ROWS_OF_TABLE)
+        if self._buffers.kept.rows.size == 0:
+            kept = EventTable.of_capacity(max(ROWS_OF_TABLE, self._buffers.events.size))
+            self._buffers = self._buffers._replace(kept=kept)
 
     def take_events(self) -> NDArray[Any]:
         """Return the rows, dtype `EVENT_ROW`, of the events since the last call, if they are kept.
@@ -336,8 +333,9 @@ class Dynamics:
         With a clock those have their time, too; `take_avalanches` is to be called after this. The
         same on all ranks.
         """
-        rows = self._kept.rows[: self._kept.used[0]].copy()
-        self._kept.used[0] = 0
+        kept = self._buffers.kept
+        rows = kept.rows[: kept.used[0]].copy()
+        kept.used[0] = 0
         n_finished, macro = int(self._finished[0]), self.state.macro[0]
         first = int(macro.avalanches) - int(macro.in_avalanche) - n_finished
         return self.timing.with_times_of(rows, rows["avalanche"] - first, n_finished)
@@ -392,5 +390,5 @@ class Dynamics:
         """Memory of state, engine and buffers on this rank, in bytes."""
         given = self.glass.plastic_strain, *(self._well_0 if type(self._well_0) is tuple else ())
         fields = sum(field.nbytes for field in (*self.state.fields, *given) if field is not None)
-        tables = self._buffers.nbytes + self._table.nbytes + self._kept.rows.nbytes
-        return self.engine.nbytes + fields + tables + self.timing.nbytes
+        tables = self._buffers.nbytes + self._table.nbytes + self.timing.nbytes
+        return self.engine.nbytes + fields + tables

@@ -62,32 +62,6 @@ class LoopParameters(NamedTuple):
     most_at_load: float = np.inf  # more avalanches one after the other at a load never end
 
 
-class Buffers(NamedTuple):
-    """Scratch space of a step; all of one capacity."""
-
-    drawn: Drawn  # for the sites of this rank that yield
-    events: NDArray[Any]  # the events of all ranks
-    search_stress: NDArray[np.float64]  # (1,): how far above Σ the weakest site is sought first
-    stays: NDArray[np.float64]  # (2,): the load of the last avalanche, how many before it had it
-
-    @classmethod
-    def of_capacity(cls, capacity: int) -> "Buffers":
-        """Return buffers for so many events in a step."""
-        events = np.zeros(capacity, EVENT)
-        drawn = Drawn(np.zeros(capacity, np.int64), np.zeros(capacity), np.zeros(capacity), events)
-        return cls(drawn, events.copy(), np.full(1, np.inf), np.zeros(2))
-
-    def larger(self) -> "Buffers":
-        """Return buffers for four times as many events."""
-        larger = Buffers.of_capacity(4 * self.events.size)
-        return larger._replace(search_stress=self.search_stress, stays=self.stays)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory, in bytes."""
-        return sum(a.nbytes for a in (*self.drawn, self.events, self.search_stress))
-
-
 class EventTable(NamedTuple):
     """The events of all ranks, one by one, if they are wanted."""
 
@@ -107,6 +81,38 @@ class EventTable(NamedTuple):
         table.rows[: self.rows.size] = self.rows
         table.used[0] = self.used[0]
         return table
+
+
+class Buffers(NamedTuple):
+    """Scratch space of a step; all of one capacity."""
+
+    drawn: Drawn  # for the sites of this rank that yield
+    events: NDArray[Any]  # the events of all ranks
+    kept: EventTable
+    search_stress: NDArray[np.float64]  # (1,): how far above Σ the weakest site is sought first
+    stays: NDArray[np.float64]  # (2,): the load of the last avalanche, how many before it had it
+
+    @classmethod
+    def of_capacity(cls, capacity: int) -> "Buffers":
+        """Return buffers for so many events in a step."""
+        events = np.zeros(capacity, EVENT)
+        drawn = Drawn(np.zeros(capacity, np.int64), np.zeros(capacity), np.zeros(capacity), events)
+        kept = EventTable.of_capacity(0)
+        return cls(drawn, events.copy(), kept, np.full(1, np.inf), np.zeros(2))
+
+    def larger(self) -> "Buffers":
+        """Return buffers for four times as many events."""
+        larger = Buffers.of_capacity(4 * self.events.size)
+        return larger._replace(
+            kept=self.kept.larger(larger.events.size),
+            search_stress=self.search_stress,
+            stays=self.stays,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Memory, in bytes."""
+        return sum(a.nbytes for a in (*self.drawn, self.events, *self.kept, self.search_stress))
 
 
 class LoopExit(IntEnum):
@@ -129,6 +135,17 @@ _REACHED, _PAUSED, _SYNCHRONIZE, _TABLE_FULL, _GROW, _NOT_FINITE, _BAD_SLIP, _PA
 )
 
 
+_STAYS = -1  # an avalanche is to begin, and none of many has moved the load
+
+
+@inlined
+def _exit_of(why: int) -> int:
+    """Return the `LoopExit` where no avalanche begins."""
+    if why == _STAYS:
+        return _ENDLESS
+    return _NOT_FINITE if why == NAN_FOUND else _REACHED
+
+
 @compiled
 def advance(
     clock: Any,
@@ -140,12 +157,10 @@ def advance(
     avalanche: Any,
     table: NDArray[Any],
     finished: NDArray[np.int64],
-    kept: EventTable,
     buffers: Buffers,
     parameters: LoopParameters,
     exchange: EventExchange,
     watch: Any,
-    pause_at: int,
 ) -> int:
     """Load until a load, a number of steps, or something that needs Python. Collective.
 
@@ -154,7 +169,7 @@ def advance(
     this left off: all that matters is in the fields and the records.
     """
     n_sites, drawn = parameters.nx * parameters.ny, buffers.drawn
-    while macro.steps < pause_at:
+    while macro.steps < watch.pause_at:
         stress = stress_of(loading, macro, n_sites)
         if macro.in_avalanche:
             if watch.active and passed(watch, loading, macro, stress, n_sites):
@@ -164,7 +179,7 @@ def advance(
                 continue
             n_own = _next(engine, rule, fields, stress, drawn, parameters, exchange)
         else:
-            if finished[0] == table.size or not has_room(kept, 1):
+            if finished[0] == table.size or not has_room(buffers.kept, 1):
                 return _TABLE_FULL
             why, stress, n_own = _open_next(
                 clock,
@@ -180,24 +195,19 @@ def advance(
                 watch,
             )
             if why != OPENED:
-                return _NOT_FINITE if why == NAN_FOUND else _REACHED
-            if _stays(buffers.stays, macro.load) > parameters.most_at_load:
-                return _ENDLESS
+                return _exit_of(why)
         n_drawn = min(n_own, drawn.found.size)
         draw_events(rule, fields, stress, drawn, n_drawn, parameters, macro.avalanches)
         n = exchange_events(exchange, drawn.own, n_own, buffers.events)
-        if n > buffers.events.size:
-            return _GROW
+        if n > buffers.events.size or not has_room(buffers.kept, n):
+            return _GROW if n > buffers.events.size else _TABLE_FULL
         if n == 0:
             close(clock, loading, macro, avalanche, table, finished, n_sites)
             continue
-        if not has_room(kept, n):
-            return _TABLE_FULL
         sort_by_site(buffers.events, n)
         slip_sites(rule, fields, drawn, n_own, parameters, macro.avalanches)
         note_events(clock, engine, fields, buffers.events, n, parameters)
-        keep_events(kept, macro, avalanche, buffers.events, n, parameters)
-        if not _count(macro, avalanche, buffers.events, n):
+        if not _count(macro, avalanche, buffers, n, parameters):
             return _BAD_SLIP
         if redistribute(engine, fields, macro, parameters.row_map, buffers.events, n):
             return _SYNCHRONIZE
@@ -239,7 +249,8 @@ def _open_next(
 ) -> tuple[int, float, int]:
     """Go to the next avalanche, and begin it. Collective.
 
-    Returns what `next_avalanche` does, the macroscopic stress, and how many sites slip here.
+    Returns what `next_avalanche` does, or `_STAYS`, the macroscopic stress, and how many sites slip
+    here.
     """
     n_sites, ny = parameters.nx * parameters.ny, parameters.ny
     why, number = next_avalanche(
@@ -255,6 +266,8 @@ def _open_next(
         watch,
     )
     stress = stress_of(loading, macro, n_sites)
+    if why == OPENED and _stays(buffers.stays, macro.load) > parameters.most_at_load:
+        why = _STAYS
     if why != OPENED:
         return why, stress, 0
     strain = strain_of(loading, macro, stress, n_sites)
@@ -338,11 +351,15 @@ def keep_events(
 
 
 @inlined
-def _count(macro: Any, avalanche: Any, events: NDArray[Any], n: int) -> bool:
+def _count(
+    macro: Any, avalanche: Any, buffers: Buffers, n: int, parameters: LoopParameters
+) -> bool:
     """Count a synchronous step; every rank adds the slips of all in the same order.
 
     Returns whether their sum is a number.
     """
+    events = buffers.events
+    keep_events(buffers.kept, macro, avalanche, events, n, parameters)
     macro.steps += 1
     macro.events += n
     avalanche.duration += 1

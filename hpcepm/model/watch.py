@@ -17,6 +17,7 @@ WATCH: Final = np.dtype(
         np.record,
         [
             ("until", "f8"),
+            ("pause_at", "i8"),
             ("active", "i8"),
             ("strain_low", "f8"),
             ("strain_high", "f8"),
@@ -29,7 +30,9 @@ WATCH: Final = np.dtype(
         ],
     )
 )
-"""The load to go to; the bounds; and where the loop stopped on an elastic branch."""
+"""The load to go to, the steps at which to pause; the bounds; and where the loop stopped on an
+elastic branch.
+"""
 
 
 def no_watch() -> Any:

@@ -39,12 +39,12 @@ def axes_of(figure: Figure) -> list[Any]:
 def test_a_run_at_a_glance(single: Path, many: Path) -> None:
     for run in (single, many):
         path = draw_summary(str(run))
-        assert path == run / "summary.png" and size(path) == (2, 3)
+        assert path == run / "summary.png" and size(path) == (3, 2)
     figure = figure_of([single])
     title = figure.get_suptitle()
     assert "ESL glass, renewed as MCT, 12 × 10 sites, continuum kernel, seed 3" in title
     assert [axes.get_title(loc="left")[:3] for axes in axes_of(figure)] == [
-        f"({letter})" for letter in "abcde"
+        f"({letter})" for letter in "abcdef"
     ]
     assert all("(LJ units)" in axes.get_ylabel() for axes in axes_of(figure)[:2])
     assert not figure_of([single], title=False).get_suptitle()
@@ -54,7 +54,7 @@ def test_a_run_without_fields_is_drawn_without_maps(many: Path, tmp_path: Path) 
     def drop(file: h5py.File) -> None:
         del file["fields"]
 
-    assert size(draw_summary(str(rewritten(many, tmp_path, drop)))) == (1, 3)
+    assert size(draw_summary(str(rewritten(many, tmp_path, drop)))) == (2, 2)
 
 
 def test_several_runs_are_called_by_what_differs(single: Path, many: Path, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
             "observables": {"every": 0.005, "of": "strain"},
             "fields": None,
             "avalanches": True,
+            "events": False,
         },
         "checkpoint": {"every": 1800.0, "keep": 2},
         "stall": 600.0,

@@ -370,35 +370,3 @@ def test_the_event_that_meets_a_rule_lowers_the_stress_by_its_own_segment() -> N
     stiffness = np.repeat([20.0, 0.0], 16)[: rows["slip"].size]  # 2 μ; the stress is held
     assert rows["slip"].size == 31  # the last is ended by what comes after
     assert rows["stress_drop"].values == pytest.approx(stiffness * rows["slip"].values / 64)
-
-
-def test_sites_that_yield_in_an_avalanche_that_goes_on_do_not_persist() -> None:
-    """A rule is met inside an avalanche, which goes on in the next segment; by the maps."""
-    tree = hpcepm.simulate(
-        {"lattice": {"shape": [8, 8]}, "thresholds": {"initial": "ESL", "renewal": "MCT"}},
-        clock={"thermal": {"temperature": 0.02, "unstable": "instant"}},
-        loading=[
-            {"control": "stress", "target": 1.5, "hold": 1.0, "until": {"strain": 0.1}},
-            {"control": "machine", "stiffness": 0.5, "target": 0.2, "rate": 0.01},
-        ],
-        output={
-            "fields": {"of": "time", "every": 1.0, "names": ["n_events"]},
-            "observables": {"of": "time", "every": 1.0},
-            "events": True,
-        },
-    )
-    assert tree is not None
-    persistence = tree["observables"].persistence.values[0]
-    events = tree["observables"].events.values[0]
-    maps = tree["fields"].n_events.values[0]
-    begun = 2  # the record at which the second segment begins
-    assert persistence[begun] == 1 > persistence[begun - 1] and events[begun] == events[begun - 1]
-    assert maps.shape[0] == persistence.size
-    rows = tree["events"].dataset
-    for k in range(begun, persistence.size):
-        since = slice(int(events[begun]), int(events[k]))
-        yielded = np.zeros((8, 8), bool)
-        yielded[rows.x.values[since], rows.y.values[since]] = True
-        assert (yielded == (maps[k] > maps[begun])).all()
-        assert persistence[k] == 1 - yielded.mean()
-    assert persistence[-1] < 0.2

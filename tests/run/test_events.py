@@ -133,3 +133,35 @@ def test_maxwell_sites_have_none() -> None:
 def test_progress_of_before_counts_no_events() -> None:
     before = '{"realizations": 1, "observables": 2, "profiles": 2, "avalanches": 9, "fields": 0, '
     assert Progress.parse(before + '"cycles": 0}') == Progress(1, 2, 2, 9)
+
+
+def test_sites_that_yield_in_an_avalanche_that_goes_on_do_not_persist() -> None:
+    """A rule is met inside an avalanche, which goes on in the next segment; by the maps."""
+    tree = hpcepm.simulate(
+        {"lattice": {"shape": [8, 8]}, "thresholds": {"initial": "ESL", "renewal": "MCT"}},
+        clock={"thermal": {"temperature": 0.02, "unstable": "instant"}},
+        loading=[
+            {"control": "stress", "target": 1.5, "hold": 1.0, "until": {"strain": 0.1}},
+            {"control": "machine", "stiffness": 0.5, "target": 0.2, "rate": 0.01},
+        ],
+        output={
+            "fields": {"of": "time", "every": 1.0, "names": ["n_events"]},
+            "observables": {"of": "time", "every": 1.0},
+            "events": True,
+        },
+    )
+    assert tree is not None
+    persistence = tree["observables"].persistence.values[0]
+    events = tree["observables"].events.values[0]
+    maps = tree["fields"].n_events.values[0]
+    begun = 2  # the record at which the second segment begins
+    assert persistence[begun] == 1 > persistence[begun - 1] and events[begun] == events[begun - 1]
+    assert maps.shape[0] == persistence.size
+    rows = tree["events"].dataset
+    for k in range(begun, persistence.size):
+        since = slice(int(events[begun]), int(events[k]))
+        yielded = np.zeros((8, 8), bool)
+        yielded[rows.x.values[since], rows.y.values[since]] = True
+        assert (yielded == (maps[k] > maps[begun])).all()
+        assert persistence[k] == 1 - yielded.mean()
+    assert persistence[-1] < 0.2
