@@ -54,15 +54,15 @@ def snapshots_of(run: Results, name: str, realization: int) -> NDArray[np.float6
             raise NoRun(f"there is no field {name!r}: {', '.join(FIELDS)}")
         has = f"only of {', '.join(there)}" if there else "and none of another field"
         hint = "output.fields: {every: …, names: [" + name + "]} in the input makes them"
-        raise NoRun(f"{run.directory}: has no maps of {name}, {has}; {hint}")
+        raise NoRun(f"{run.called}: has no maps of {name}, {has}; {hint}")
     fields = run.file["fields"]
     n = fields[name].shape[0]
     if not 0 <= realization < n:
-        raise NoRun(f"{run.directory}: has maps of realizations 0 to {n - 1}, not {realization}")
+        raise NoRun(f"{run.called}: has maps of realizations 0 to {n - 1}, not {realization}")
     strain = np.broadcast_to(fields["strain"][()], fields[name].shape[:2])[realization]
     strain = strain[: int(fields["snapshots"][realization])] if run.counted else strain
     if strain.size == 0:
-        raise NoRun(f"{run.directory}: realization {realization} has no map yet; wait a little")
+        raise NoRun(f"{run.called}: realization {realization} has no map yet; wait a little")
     return strain
 
 
@@ -79,7 +79,7 @@ def snapshot(run: Results, name: str, strain: float | None, realization: int) ->
     if strain is not None:
         if not there.min() - SAME_STRAIN <= strain <= there.max() + SAME_STRAIN:
             some = _few(sorted(set(np.round(there, 9))))
-            raise NoRun(f"{run.directory}: has no map at strain {strain:g}; there are: {some}")
+            raise NoRun(f"{run.called}: has no map at strain {strain:g}; there are: {some}")
         number -= int(np.argmin(np.round(np.abs(there - strain), 12)[::-1]))
     values = run.file["fields"][name][realization, number]
     return Snapshot(values, float(there[number]), number, there.size)
@@ -160,7 +160,7 @@ def film(runs: Sequence[Results], name: str, realization: int, path: Path) -> by
     (run,) = runs
     strains = snapshots_of(run, name, realization)
     if strains.size < 2:
-        raise NoRun(f"{run.directory}: has a single map of {name}: no movie")
+        raise NoRun(f"{run.called}: has a single map of {name}: no movie")
     with TemporaryDirectory() as folder:
         draft = Path(folder) / f"movie{path.suffix.lower()}"
         _shoot(run, name, realization, writer, draft)

@@ -112,10 +112,10 @@ def check_window(run: Results, window: tuple[float, float] | None) -> None:
     if window is None:
         return
     if (end := end_of(run)) is None:
-        raise NoRun(f"{run.directory}: its stress is no function of strain, so it has no window")
+        raise NoRun(f"{run.called}: its stress is no function of strain, so it has no window")
     if window[1] > end + SAME_STRAIN:
         said = f"the window {window[0]:g}:{window[1]:g} goes beyond strain {end:g}"
-        raise NoRun(f"{run.directory}: {said}, to which all realizations have come")
+        raise NoRun(f"{run.called}: {said}, to which all realizations have come")
 
 
 def quantities(

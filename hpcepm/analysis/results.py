@@ -19,7 +19,7 @@ from hpcepm.reading import BadFile, json_of, open_hdf5
 from hpcepm.schedule import is_known
 
 from .missing import no_run, run_file_of
-from .places import beside
+from .places import beside, is_packed
 from .shape import PLACES, check_run
 
 if TYPE_CHECKING:
@@ -77,6 +77,12 @@ class Results(NamedTuple):
     def is_cut(self) -> bool:
         """Whether what is there lies between two strains."""
         return any(one["strain"] for one in self.chosen)
+
+    @property
+    def called(self) -> Path:
+        """What messages call the run: its directory, or a packed run's file."""
+        path = self.directory / Path(self.file.filename).name
+        return path if is_packed(path) else self.directory
 
     def beside(self, name: str) -> Path:
         """Return the path of what is made of the run: in its directory, or beside a packed run."""

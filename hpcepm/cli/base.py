@@ -146,6 +146,13 @@ def draw(directory: str) -> Path:
         return draw_summary(directory)
 
 
+def needs_folder(file: str | os.PathLike[str]) -> None:
+    """Refuse a file that is to be written into a folder that is not there."""
+    folder = Path(file).parent
+    if not folder.is_dir():
+        raise UsageError(f"hpcepm: {folder}: no such directory; make it first")
+
+
 def window(text: str) -> tuple[float, float]:
     """Return a window of strain, as ``0.5:1``.
 

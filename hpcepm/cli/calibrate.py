@@ -3,6 +3,7 @@
 import argparse
 import os
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def _calibrate(
         seconds = max(time.monotonic() - since, 1e-9)
         progress.show(of_realizations(begun_with, done, most, seconds))
 
-    began, ended = time.monotonic(), ("", base.REACHED)
+    began, result, ended = time.monotonic(), None, ("", base.REACHED)
     try:
         result = calibrate(ranks, target, stop_request, lambda text: progress.say([text]), show)
     except Interrupted:
@@ -92,7 +93,11 @@ def _calibrate(
     except ProblemOnRank as error:
         return f"hpcepm: stopped: {error}", base.FAILED
     except NoPeak as error:
-        result, ended = None, (f"{options.target}: {error}", base.WRONG_INPUT)
+        ended = (f"{options.target}: {error}", base.WRONG_INPUT)
+    finally:
+        if result is None and ranks.is_root:
+            with suppress(OSError):  # not if something is in it
+                Path(target.settings.output).rmdir()
     if result is not None:
         from hpcepm.calibration.report import text_of, write_report
 

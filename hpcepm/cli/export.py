@@ -2,7 +2,7 @@
 
 import argparse
 
-from .base import REACHED, UsageError, say
+from .base import REACHED, UsageError, needs_folder, say
 
 DESCRIPTION = "Write a run for other programs; see docs/sharing.md."
 
@@ -44,6 +44,7 @@ def write(options: argparse.Namespace, kind: str, path: str) -> None:
     from hpcepm.analysis.export.source import Choice
     from hpcepm.analysis.export.write import export
 
+    needs_folder(path)
     choice = Choice(tuple(options.only), _strains(options.strain), options.float32)
     say("\n".join(export(options.run, kind, path, choice, options.gzip, options.force)))
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from .base import REACHED, UsageError, say
+from .base import REACHED, UsageError, needs_folder, say
 
 DESCRIPTION = "Write a commented input to begin with, and the JSON Schema of inputs for editors."
 
@@ -68,8 +68,7 @@ def carry_out(options: argparse.Namespace) -> int:
         raise UsageError(f"hpcepm: {path}: an input is a YAML file; name it {path}.yaml, say")
     if os.path.lexists(path):
         raise UsageError(f"hpcepm: {path}: is there already; nothing was written. Name another")
-    if not path.parent.is_dir():
-        raise UsageError(f"hpcepm: {path.parent}: no such directory; make it first")
+    needs_folder(path)
     schema = path.parent / SCHEMA
     for file, content in ((schema, text()), (path, TEXT)):
         if not os.path.lexists(file):

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .base import REACHED, UsageError, drawing, say, window
+from .base import REACHED, UsageError, drawing, needs_folder, say, window
 
 DESCRIPTION = """\
 Draw a run at a glance, RUN/summary.png; several runs in the same panels, comparison.png; chosen
@@ -35,11 +35,9 @@ def carry_out(options: argparse.Namespace) -> int:
         say(listed())
         return REACHED
     field = options.field or ("epsilon_p" if options.movie else "")
-    folder = (options.out or options.movie or Path()).parent
     before = ", before --panel" if options.panel else ""
     refused = {
         f"which run? Name its directory{before}": not options.runs,
-        f"{folder}: no such directory; make it first": not folder.is_dir(),
         "--strain goes with --field": options.strain is not None and not options.field,
         "--realization goes with --field or --movie": options.realization is not None and not field,
         "--panel and --field are two pictures": options.panel and field,
@@ -49,6 +47,7 @@ def carry_out(options: argparse.Namespace) -> int:
     }
     if wrong := [said for said, is_so in refused.items() if is_so]:
         raise UsageError("\n".join(f"hpcepm: {said}" for said in wrong))
+    needs_folder(options.out or options.movie or "")
     with drawing():
         from hpcepm.analysis.plot import Wanted, draw
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import Final
 
-from .base import REACHED, UsageError, say
+from .base import REACHED, UsageError, needs_folder, say
 
 DESCRIPTION = "Write one HTML file that shows a run: curves, maps, statistics and provenance."
 
@@ -25,6 +25,7 @@ def carry_out(options: argparse.Namespace) -> int:
     """Write the report; return the exit code."""
     from hpcepm.analysis.report.watch import report, watch
 
+    needs_folder(options.out or "")
     if options.watch is None:
         path = report(options.directory, options.out)
     else:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from .base import FAILED, REACHED, complain, say, say_json, window
+from .base import FAILED, REACHED, complain, needs_folder, say, say_json, window
 
 DESCRIPTION = "Print plateau, peak and means with errors, and write RUNDIR/summary.csv."
 
@@ -21,6 +21,7 @@ def carry_out(options: argparse.Namespace) -> int:
     """Summarize; return the exit code."""
     from hpcepm.analysis.summarize import lines, summarize
 
+    needs_folder(options.out or "")
     found, path, problem = summarize(options.directory, options.window, options.out)
     if options.json:
         say_json({**found.as_json(), "every_record": None if problem else str(path)})

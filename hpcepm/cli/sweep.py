@@ -262,6 +262,9 @@ class Job:
 
     def _ended(self, point: Point, code: int, errors: str = "") -> None:
         """Note how a point ended, and say so."""
+        if code == DIRECTORY_TAKEN and not to_do([point], [self.reads[point.number - 1]]):
+            self.progress.say([f"  {point.name}: finished by others"])
+            return
         if code != DIRECTORY_TAKEN or not self.sweep.in_use(point):  # else it is another's
             self.codes[point.number] = code
         said = f"{point.name}: {WORDS.get(code, f'failed with exit code {code}')}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hpcepm.cli import main
 from tests.conftest import run_python
 
 FORBIDDEN = "raise RuntimeError('MPI and numba are forbidden here')\n"
@@ -51,3 +52,38 @@ def test_a_run_that_is_not_sound_is_exit_1(single: Path, tmp_path: Path) -> None
     max((tmp_path / "run" / "pieces").glob("*.h5")).write_bytes(b"")
     done = run_python(LOOKS["verify"], None, tmp_path)
     assert done.returncode == 1 and not done.stderr and "run is NOT sound" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "RUN", "--out", "no/page.html"],
+        ["report", "RUN", "--watch", "--out", "no/page.html"],
+        ["plot", "RUN", "--out", "no/picture.png"],
+        ["plot", "RUN", "--movie", "no/film.mp4"],
+        ["summarize", "RUN", "--out", "no/table.csv"],
+        ["pack", "RUN", "--out", "no/one.h5"],
+        ["export", "RUN", "--zarr", "no/one.zarr"],
+        ["init", "no/input.yaml"],
+    ],
+)
+def test_a_folder_to_write_into_must_be_there(
+    single: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([word.replace("RUN", str(single)) for word in words]) == 2
+    assert capfd.readouterr() == ("", "hpcepm: no: no such directory; make it first\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_packed_run_is_called_by_its_name(
+    single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["pack", str(single), "--out", "one.h5"]) == 0
+    assert main(["plot", "one.h5", "--panel", "work"]) == 2
+    assert "hpcepm: one.h5: panel work does not apply" in capfd.readouterr().err

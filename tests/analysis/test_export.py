@@ -363,7 +363,10 @@ def test_what_is_wrong_with_a_packed_run(
         (["export", "RUN", "--csv", "v", "--only", "maps"], "has no maps (it has observables, "),
         (["export", "RUN", "--vtk", "v", "--strain", "0.01:0.02"], "none between these strains"),
         (["export", "nowhere", "--csv", "v"], "nowhere/run.h5: No such file or directory; name"),
-        (["pack", "RUN", "--out", "no/such/folder.h5"], "no/such/folder.h5: No such file"),
+        (
+            ["pack", "RUN", "--out", "no/such/folder.h5"],
+            "no/such: no such directory; make it first",
+        ),
         (["pack", "RUN/run.h5"], "is a file; name another with --out"),
     ],
 )

@@ -387,7 +387,7 @@ def test_a_signal_ends_it_cleanly(folder: Path) -> None:
     finally:
         end(process)
     assert process.returncode == 75 and "stopped on request" in err and "Traceback" not in err
-    assert not (folder / "out" / "calibration.json").exists()
+    assert not (folder / "out").exists()
 
 
 def test_the_examples_are_valid() -> None:

@@ -71,6 +71,18 @@ def test_a_point_in_use_is_waited_for(folder: Path, capfd: pytest.CaptureFixture
     assert "1 of 2 points are finished; others are at work on the rest" in said
 
 
+def test_a_point_that_others_finish_meanwhile(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert alone() == REACHED
+    capfd.readouterr()
+    looks = iter([lambda points, _: list(points)])  # as it was before the others came
+    monkeypatch.setattr(sweep, "to_do", lambda *asked: next(looks, plan.to_do)(*asked))
+    assert alone() == REACHED
+    said = capfd.readouterr()
+    assert said.out.count("finished by others") == 2 and not said.err
+
+
 def test_a_fault_on_one_rank_ends_all(folder: Path) -> None:
     done = on_two_ranks("one_rank_has_a_fault", "-n", "2")
     assert done.returncode == FAILED

@@ -190,5 +190,5 @@ def _said(run: Results, path: str, where: Path, groups: Groups) -> list[str]:
     of = f"{n} realizations" if n > 1 else "1 realization"
     lines = [f"{path}: {of} of {nx} × {ny} sites, {', '.join(groups)}; {size}"]
     if not run.finished:
-        lines.append(f"{run.directory}: the run is not finished: this is what it has so far")
+        lines.append(f"{run.called}: the run is not finished: this is what it has so far")
     return lines

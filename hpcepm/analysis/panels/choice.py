@@ -30,7 +30,7 @@ def chosen(runs: Sequence[Results], names: Sequence[str]) -> list[Panel]:
             if not by_name[name].can(run):
                 some = listed([one for one in PANELS if one.can(run)])
                 what = f"panel {name} does not apply to this run; these do:\n{some}"
-                raise NoRun(f"{run.directory}: {what}")
+                raise NoRun(f"{run.called}: {what}")
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
@@ -55,8 +55,7 @@ def shared(runs: Sequence[Results]) -> list[Panel]:
     if not found:
         said = "these runs were driven in ways that have no panel in common; choose by --panel"
         some = "\n".join(
-            f"{run.directory}: {', '.join(one.name for one in PANELS if one.can(run))}"
-            for run in runs
+            f"{run.called}: {', '.join(one.name for one in PANELS if one.can(run))}" for run in runs
         )
         raise NoRun(f"{said}:\n{some}")
     return found[:MOST_SHARED]
