@@ -11,7 +11,8 @@ import sys
 from hpcepm.cli.base import UsageError
 from hpcepm.cli.run import run_parser
 from hpcepm.cli.sweep import directory_of
-from hpcepm.input import InputError, read_input
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input
 
 with contextlib.suppress(UsageError, InputError):
     if sys.argv[1:2] == ["sweep"]:

@@ -8,10 +8,9 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from hpcepm.input import ReadInput
 from hpcepm.input.glass import glass_of, loading_of
+from hpcepm.input.read import ReadInput
 from hpcepm.model.dynamics import Dynamics
-from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.finite import NotFinite
 from hpcepm.model.loop import LoopExit
 from hpcepm.parallel.ranks import Ranks
@@ -47,7 +46,7 @@ def mean_curves(
     nx, ny = read.settings.lattice.shape
     lattice = Lattice((nx, ny), ranks)
     glass, settings = glass_of(read, lattice), read.settings
-    engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
+    engine = settings.choice.engine
     loading = loading_of(read)
     if list(observables) == [STRESS]:  # it needs no look at the fields, and so half the time
         return np.mean(

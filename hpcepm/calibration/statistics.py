@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.analysis.statistics import PLATEAU, has_peak, highest, peak, plateau, pseudo_values
-from hpcepm.input import Input
+from hpcepm.input.schema import Input
 from hpcepm.layout import SAME_STRAIN
 from hpcepm.schedule import strains_of
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from hpcepm.input import Input, InputError, ReadInput, read_input
-from hpcepm.input.problems import Path, did_you_mean, dotted
-from hpcepm.input.read import bytes_of, validated
-from hpcepm.input.strict_yaml import Document, parse
+from hpcepm.input.problems import InputError, Path, did_you_mean, dotted
+from hpcepm.input.read import ReadInput, read_input, validated
+from hpcepm.input.schema import Input
+from hpcepm.input.source import bytes_of, read_document
+from hpcepm.input.strict_yaml import Document
 from hpcepm.input.wording import reason_of
 from hpcepm.layout import SAME_STRAIN
 from hpcepm.model.observables import OBSERVABLES
@@ -104,9 +105,7 @@ def read_target(path: str, assignments: list[str], directory: str | None) -> Tar
     InputError
         With what is wrong, in the target file or in the files that it names.
     """
-    document = parse(bytes_of(path), path)
-    for assignment in assignments:
-        document.set(assignment)
+    _, document = read_document(path, assignments)
     settings = validated(document, TargetInput)
     if directory is not None:
         settings = settings.model_copy(update={"output": directory})

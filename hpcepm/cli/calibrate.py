@@ -62,7 +62,7 @@ def _calibrate(
     """Return what to tell at the end, and the exit code. Collective."""
     from hpcepm.calibration.calibrate import NoPeak, calibrate
     from hpcepm.calibration.ensemble import Interrupted
-    from hpcepm.input import InputError
+    from hpcepm.input.problems import InputError
     from hpcepm.parallel.ranks import ProblemOnRank
     from hpcepm.run.standing import of_realizations
     from hpcepm.run.terminal import Progress
@@ -114,7 +114,8 @@ def _calibrate(
 def _read(options: argparse.Namespace, memory: int) -> tuple["Target | None", tuple[str, int]]:
     """Return a target whose output folder was made; or None, what is wrong and the exit code."""
     from hpcepm.calibration.target import read_target
-    from hpcepm.input import InputError, refuse_too_large
+    from hpcepm.input.problems import InputError
+    from hpcepm.input.read import refuse_too_large
 
     try:
         target = read_target(options.target, options.set, options.output)

@@ -11,7 +11,7 @@ from .base import COMPILING, REACHED, WRONG_INPUT, UsageError, complain, say
 from .explain import add_plugins, load_plugins
 
 if TYPE_CHECKING:
-    from hpcepm.input import ReadInput
+    from hpcepm.input.read import ReadInput
 
 DESCRIPTION = (
     "Say what a run of INPUT will take: events, time, memory and disk; the resolved input, the "
@@ -51,7 +51,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Check; return the exit code."""
-    from hpcepm.input import InputError, read_input
+    from hpcepm.input.problems import InputError
+    from hpcepm.input.read import read_input
 
     load_plugins(options)
     _refuse(options)

@@ -1,27 +1,59 @@
-"""On how many ranks `tools/run` runs an input, and why: the fastest on the idle processors."""
+"""On how many ranks `tools/run` runs an input, and why: the fastest on the idle processors.
+
+An input is looked at without the model, which takes a second to load: what is wrong with it is
+left for the run to say.
+"""
 
 import sys
+from typing import Any
 
-from hpcepm.input import Input, InputError, read_input
-from hpcepm.input.plugins import load_plugin
+from hpcepm.input.problems import InputError
+from hpcepm.input.source import read_document
+from hpcepm.model.choice import choose_engine
 from hpcepm.model.cost import event_us
-from hpcepm.model.engines import choose_engine
 from hpcepm.parallel.processors import IdleProcessors, allowed_processors
-from hpcepm.run.sharing import fastest_for
+from hpcepm.run.sharing import Work, fastest_ranks
 from hpcepm.text import write
 
 from .base import UsageError
 from .options import run_parser
 
 
-def why(settings: Input, engine: str, ranks: int, idle: int) -> str:
+def work_in(content: dict[str, Any]) -> Work:
+    """Return what an input asks for, of which it is not known whether it is valid.
+
+    Raises
+    ------
+    AttributeError, KeyError, TypeError, ValueError
+        It is not.
+    """
+    defaults = {"kernel": {}, "engine": "auto", "realizations": 1, "ranks_per_realization": "auto"}
+    asks: dict[str, Any] = defaults | content
+    nx, ny = (_whole(n) for n in asks["lattice"]["shape"])
+    clock, engine = asks.get("clock"), asks["engine"]
+    if clock is not None and "maxwell" in (clock.get("type"), *clock):
+        engine = "spectral"
+    shuffled = asks["kernel"].get("type") == "shuffled"
+    engine = choose_engine(engine, (nx, ny), shuffled).engine
+    asked = asks["ranks_per_realization"]
+    asked = asked if asked == "auto" else _whole(asked)
+    return Work((nx, ny), engine, _whole(asks["realizations"]), asked, clock is not None)
+
+
+def _whole(number: Any) -> int:
+    if isinstance(number, int) and number > 0:
+        return number
+    raise ValueError(number)
+
+
+def why(work: Work, ranks: int, idle: int) -> str:
     """Return in words why so many ranks are taken."""
-    (nx, ny), allowed = settings.lattice.shape, len(allowed_processors())
+    allowed = len(allowed_processors())
     of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}; {idle} of {allowed} processors are idle"
-    if settings.realizations > 1:
-        return f"{of_ranks}, for {settings.realizations} realizations. -n takes another"
-    clocked = settings.clock is not None
-    costs = {n: event_us((nx, ny), engine, n, clocked=clocked) for n in sorted({1, ranks, idle})}
+    if work.realizations > 1:
+        return f"{of_ranks}, for {work.realizations} realizations. -n takes another"
+    numbers = sorted({1, ranks, idle})
+    costs = {n: event_us(work.shape, work.engine, n, clocked=work.clocked) for n in numbers}
     told = ", ".join(f"{sum(us.values()):.2g} µs on {n}" for n, us in costs.items())
     return f"{of_ranks}. Estimated for an event, by number of ranks: {told}. -n takes another"
 
@@ -32,14 +64,12 @@ def choose(arguments: list[str], processors: IdleProcessors) -> int:
         options = run_parser().parse_args(arguments)
         if options.input is None:
             raise UsageError("no input")
-        for path in options.plugin:
-            load_plugin(path)
-        settings = read_input(options.input, options.set, options.output).settings
-    except (InputError, UsageError):
+        _, document = read_document(options.input, options.set)
+        work = work_in(document.content)
+        idle = processors.count()
+        ranks = fastest_ranks(work, idle)
+    except (InputError, UsageError, AttributeError, KeyError, TypeError, ValueError):
         return 1  # the run itself says what is wrong
-    (nx, ny), idle = settings.lattice.shape, processors.count()
-    engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
-    ranks = fastest_for(settings, engine, idle)
     if not options.quiet:
-        write(f"tools/run: {why(settings, engine, ranks, idle)}\n", sys.stderr)
+        write(f"tools/run: {why(work, ranks, idle)}\n", sys.stderr)
     return ranks

@@ -40,8 +40,8 @@ def add_plugins(parser: argparse.ArgumentParser) -> None:
 
 def load_plugins(options: argparse.Namespace) -> None:
     """Load the plug-ins of the command line, whose problems are wrong usage."""
-    from hpcepm.input import InputError
     from hpcepm.input.plugins import load_plugin
+    from hpcepm.input.problems import InputError
 
     try:
         for path in options.plugin:

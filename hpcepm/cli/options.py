@@ -25,8 +25,8 @@ class RunParser(Parser):
 
 
 def _whole_key(word: str) -> str | None:
-    from hpcepm.input import Input
     from hpcepm.input.misplaced import whole_key
+    from hpcepm.input.schema import Input
 
     return whole_key(Input, word)
 

@@ -4,8 +4,9 @@ import argparse
 import os
 from functools import partial
 
-from hpcepm.input import InputError, read_input, refuse_too_large
 from hpcepm.input.plugins import load_plugin
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input, refuse_too_large
 from hpcepm.layout import NoRun
 from hpcepm.parallel.compiled import tell_of_compiling
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks

@@ -6,8 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from hpcepm.files import told
-from hpcepm.input import InputError, ReadInput
 from hpcepm.input.plugins import load_plugin
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import ReadInput
 from hpcepm.layout import NoRun
 from hpcepm.parallel.mpiexec import mpiexec, not_launched, ranks_started
 from hpcepm.run.stopping import Deadline, StopRequest, seconds_of_walltime

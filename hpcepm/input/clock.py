@@ -9,7 +9,7 @@ from hpcepm.layout import SAME_STRAIN
 from hpcepm.model.loading import Extremal, Loading, Sine
 
 from .problems import Path, did_you_mean, shown
-from .sections import Choice, located, problem_at
+from .sections import Choice, located, problem_at, wrong_at
 from .values import NOTHING
 
 EXAMPLE: Final = "clock: {type: thermal, temperature: 0.05}"
@@ -57,7 +57,7 @@ class ClockChoice(Choice):
             inner = value[name]
             if not isinstance(inner, dict):
                 said = f"write {{{self.key}: {name}}}, or keys below '{name}'"
-                raise ValidationError.from_exception_data(self.key, [problem_at((name,), said)])
+                raise wrong_at((name,), said)
             try:
                 return super().read({**inner, self.key: name})
             except ValidationError as error:
@@ -72,7 +72,7 @@ class ClockChoice(Choice):
             raise ValueError(f"say of which type it is, as {EXAMPLE}")
         known = did_you_mean(name, self.kinds) or f" (known: {', '.join(self.kinds)})"
         said = f"there is no clock {shown(name)}{known}"
-        raise ValidationError.from_exception_data(self.key, [problem_at((self.key,), said)])
+        raise wrong_at((self.key,), said)
 
 
 def keys_of_time(value: Any, path: Path = ()) -> Iterator[Path]:

@@ -26,7 +26,7 @@ from hpcepm.schedule import MOST_TURNS
 
 from .clock import MOST_UNITS, check_time, check_whole, without_clock
 from .problems import shown
-from .sections import Choice, Section, keys_of, located, problem_at
+from .sections import Choice, Section, keys_of, located, problem_at, wrong_at
 
 MOST_EVENTS_PER_SITE: Final = 100.0
 """Where stress control ends that has no rule: above the flow stress its avalanche never does."""
@@ -188,7 +188,7 @@ class LoadingChoice(Choice):
             return Until()
         if not isinstance(rules, dict):
             said = "write what ends it, as {strain: 0.5} or {plastic_strain: 0.1}"
-            raise ValidationError.from_exception_data("until", [problem_at(("until",), said)])
+            raise wrong_at(("until",), said)
         try:
             return Until(**dict(UntilInput.model_validate(rules)))
         except ValidationError as error:
@@ -217,10 +217,10 @@ class LoadingChoice(Choice):
             return {"target": 0.0}
         if not before:
             said = "there is nothing before it to hold: write {target: 0, hold: …}"
-            raise ValidationError.from_exception_data(self.key, [problem_at(("hold",), said)])
+            raise wrong_at(("hold",), said)
         if before[-1].until.any:
             said = "the loading before it ends by a rule, wherever that is: give a target, too"
-            raise ValidationError.from_exception_data(self.key, [problem_at(("hold",), said)])
+            raise wrong_at(("hold",), said)
         keys = self.written(before[-1])
         return {key: one for key, one in keys.items() if key not in OF_TIME}
 

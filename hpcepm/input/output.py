@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
-from pydantic_core import ValidationError
 
 from hpcepm.layout import ALWAYS_THERE, FIELDS
 from hpcepm.model.loading import Loading, Sine
 from hpcepm.model.registry import FileName, Number, Positive
 
-from .sections import Section, problem_at
+from .sections import Section, wrong_at
 
 FIELD_NAMES = tuple(FIELDS)
 
@@ -126,8 +125,7 @@ class FieldsInput(CadenceInput):
     def _by_variable(cls, content: Any) -> Any:
         if isinstance(content, dict) and "compression" in content:
             said = "ranks write fields where they lie; pack the run later: hpcepm pack RUN --gzip"
-            wrong = [problem_at(("compression",), said)]
-            raise ValidationError.from_exception_data("FieldsInput", wrong)
+            raise wrong_at(("compression",), said)
         if isinstance(content, dict) and content.get("at") is not None:
             return {"every": None, **content}
         return _of_another(content, {"cycle": 1.0}, 1)

@@ -13,17 +13,17 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hpcepm.files import open_regular, told
 from hpcepm.model.distributions import Distribution, GivenField, Samples, preset
 from hpcepm.model.registry import with_data
 from hpcepm.names import expanded, place_of
 
 from .named_files import NamedFiles, Statistics
 from .plain import plain
-from .problems import InputError, Path, dotted, nearest, shorten
+from .problems import InputError, Path, dotted, shorten
 from .schema import Input
 from .sections import Section
-from .strict_yaml import MOST_BYTES, Document, parse
+from .source import read_document
+from .strict_yaml import Document
 from .wording import is_of_mapping, missing, said_of, unknown_key, wrapped
 
 Model = TypeVar("Model", bound=Section)
@@ -85,16 +85,7 @@ def read_input(path: str, assignments: list[str], directory: str | None = None) 
     InputError
         With all that is wrong.
     """
-    raw = bytes_of(path)
-    document = parse(raw, path)
-    problems: list[str] = []
-    for assignment in assignments:
-        try:
-            document.set(assignment)
-        except InputError as error:
-            problems += error.problems
-    if problems:
-        raise InputError(problems)
+    raw, document = read_document(path, assignments)
     return _read(document, raw.decode("utf-8-sig"), path, directory)
 
 
@@ -119,7 +110,7 @@ def read_mapping(
             path = place_of(source)
         except ValueError as error:
             raise InputError([f"{shorten(repr(source))}: {error}"]) from None
-        document = parse(bytes_of(path), path)
+        _, document = read_document(path)
         source = document.content
     changes = {key: plain(value, f"{shorten(key)}=…", (key,)) for key, value in changes.items()}
     document.content = _merged(source, changes)
@@ -187,36 +178,6 @@ def _writable(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def bytes_of(path: str) -> bytes:
-    """Return the content of a file that the user named, cut off where no input goes on."""
-    name = shorten(path, 500)
-    try:
-        with open_regular(path) as file:
-            return file.read(MOST_BYTES + 1) or b""  # None: a file of /proc without an end
-    except IsADirectoryError:
-        said = "is a directory; name the file in it"
-        if os.path.exists(os.path.join(path, "run.h5")):
-            said = f"is a directory of a run; name its input, or see it by: hpcepm plot {name}"
-        raise InputError([f"{name}: {said}"]) from None
-    except FileNotFoundError:
-        raise InputError([f"{name}: no such file{_like(path)}"]) from None
-    except OSError as error:
-        raise InputError([told(name, error)]) from None
-    except ValueError:
-        raise InputError([f"{name}: is a name that no file can have"]) from None
-
-
-def _like(path: str) -> str:
-    """Suggest a file of a similar name, or say where none is."""
-    folder, name = os.path.split(path)
-    try:
-        files = [one for one in sorted(os.listdir(folder or "."))[:10_000] if "." in one]
-    except OSError:
-        return f"; there is no folder {shorten(folder, 200)}" if folder else ""
-    close = nearest(name, files)
-    return f"; did you mean {shorten(os.path.join(folder, close), 200)}?" if close else ""
 
 
 def validated(document: Document, model: type[Model]) -> Model:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
-from pydantic_core import InitErrorDetails, ValidationError
+from pydantic_core import InitErrorDetails
 
 from hpcepm.model.distributions import PRESETS, Distribution
 from hpcepm.model.distributions import distribution as distributions
@@ -12,7 +12,7 @@ from hpcepm.model.regions import Change, Region
 from hpcepm.model.registry import Number, Positive
 
 from .problems import shown
-from .sections import Choice, Section, problem_at
+from .sections import Choice, Section, problem_at, wrong_at
 
 
 class ChangeInput(Section):
@@ -84,7 +84,7 @@ class RegionInput(Section):
     def _has_a_meaning(self) -> "RegionInput":
         wrong = [f"must be above 0, not {one:g}; give cells" for one in self.size if one <= 0]
         if wrong:
-            raise ValidationError.from_exception_data("size", [problem_at(("size",), wrong[0])])
+            raise wrong_at(("size",), wrong[0])
         self.region(None)
         return self
 

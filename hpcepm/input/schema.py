@@ -16,6 +16,8 @@ from pydantic import (
 from pydantic_core import ValidationError
 
 from hpcepm.layout import ALWAYS_THERE, SAME_STRAIN
+from hpcepm.model.choice import Choice as EngineChoice
+from hpcepm.model.choice import choose_engine
 from hpcepm.model.clock import Maxwell
 from hpcepm.model.clock import clock as clocks
 from hpcepm.model.distributions import PRESETS, GivenField
@@ -38,7 +40,7 @@ from .output import CadenceInput, OutputInput
 from .problems import shown
 from .regions import RegionInput, problems_of
 from .seconds import SECONDS, SECONDS_OR_0
-from .sections import Choice, Section, keys_of, problem_at
+from .sections import Choice, Section, keys_of, problem_at, wrong_at
 from .values import whole_meant
 
 MOST_RECORDS = 10_000_000
@@ -223,6 +225,12 @@ class Input(Section):
     stall: Annotated[NotNegative, *SECONDS_OR_0] = 600.0
 
     @property
+    def choice(self) -> EngineChoice:
+        """The engine that the run has, and why."""
+        nx, ny = self.lattice.shape
+        return choose_engine(self.engine, (nx, ny), isinstance(self.kernel, Shuffled))
+
+    @property
     def state_fields(self) -> tuple[str, ...]:
         """Names of the fields that the state of a realization has."""
         of_clock = self.clock.more_fields if self.clock is not None else ()
@@ -252,8 +260,7 @@ class Input(Section):
             self.__dict__["engine"] = "spectral"
         elif any(isinstance(segment, Sine) for segment in self.loading.segments):
             said = f"is of Maxwell sites: write {MAXWELL}, or a list of targets"
-            wrong = [problem_at(("loading", "waveform"), said)]
-            raise ValidationError.from_exception_data("Input", wrong)
+            raise wrong_at(("loading", "waveform"), said)
         if self.yielding.order == "weakest" and not self.clock.instant:
             raise ValueError(
                 "yielding.order: weakest says nothing with this clock, by which one site yields at "
@@ -301,16 +308,14 @@ class Input(Section):
             try:
                 try_on(self.kernel, (self.lattice.shape[0], self.lattice.shape[1]))
             except ValueError as error:
-                wrong = [problem_at(("kernel",), str(error))]
-                raise ValidationError.from_exception_data("Input", wrong) from None
+                raise wrong_at(("kernel",), str(error)) from None
         return self
 
     @model_validator(mode="after")
     def _has_a_stress(self) -> "Input":
         if isinstance(self.kernel, NoCoupling) and self.initial_stress.std > 0:
             said = "of kernel.type: none no stress is in equilibrium; write std: 0"
-            wrong = [problem_at(("initial_stress", "std"), said)]
-            raise ValidationError.from_exception_data("Input", wrong)
+            raise wrong_at(("initial_stress", "std"), said)
         return self
 
     @model_validator(mode="after")
@@ -361,8 +366,7 @@ class Input(Section):
             said = f"is never reached: the load goes from {low:g} to {high:g}"
             wrong += [f"{strain:g} {said}" for strain in beyond]
         if wrong:
-            told = [problem_at(("output", "fields", "at"), said) for said in wrong]
-            raise ValidationError.from_exception_data("Input", told)
+            raise wrong_at(("output", "fields", "at"), *wrong)
         return self
 
     @model_validator(mode="after")

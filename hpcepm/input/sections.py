@@ -165,6 +165,11 @@ def problem_at(place: tuple[str | int, ...], said: str) -> InitErrorDetails:
     return InitErrorDetails(type=kind, loc=place, input=None)
 
 
+def wrong_at(place: tuple[str | int, ...], *said: str) -> ValidationError:
+    """Return the exception that says what is wrong at a place of the input."""
+    return ValidationError.from_exception_data("input", [problem_at(place, one) for one in said])
+
+
 def accepting(section: type[Section], value: Any) -> str | None:
     """Return the first key of a section that takes a value."""
     for name, field in section.model_fields.items():

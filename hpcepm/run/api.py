@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mpi4py import MPI
 
-from hpcepm.input import InputError, ReadInput, refuse_too_large
-from hpcepm.input.read import read_mapping
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import ReadInput, read_mapping, refuse_too_large
 from hpcepm.model.snapshot import Snapshot
 from hpcepm.names import expanded
 from hpcepm.parallel.launch import initialize

@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 from mpi4py import MPI
 
-from hpcepm.input import Input, InputError, ReadInput
-from hpcepm.model.engines import choose_engine
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import ReadInput
+from hpcepm.input.schema import Input
 from hpcepm.parallel.processors import allowed_processors
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.text import count, duration, memory
@@ -24,9 +25,7 @@ from .warnings import threshold_files, warnings_of
 
 def fastest(settings: Input) -> int:
     """Return on how many ranks a run ends first, on the processors that are here."""
-    (nx, ny), cores = settings.lattice.shape, len(allowed_processors())
-    engine = choose_engine(settings.engine, (nx, ny), settings.kernel).engine
-    return sharing.fastest_for(settings, engine, cores)
+    return sharing.fastest_ranks(sharing.work_of(settings), len(allowed_processors()))
 
 
 def report(read: ReadInput, found: Forecast) -> list[str]:

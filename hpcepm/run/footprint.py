@@ -9,8 +9,8 @@ import numpy as np
 
 from hpcepm.files import CHECKSUM_BYTES, hdf5_image
 from hpcepm.identity import Identity
-from hpcepm.input import ReadInput
 from hpcepm.input.plugins import resolved
+from hpcepm.input.read import ReadInput
 from hpcepm.layout import TARGET
 from hpcepm.storage.fields import PAGE
 from hpcepm.storage.plan import End, Lists, Plan, snapshots_are_large

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from math import ceil, inf, log
 from typing import Final, NamedTuple
 
-from hpcepm.input import Input, ReadInput
 from hpcepm.input.glass import mean_slip
 from hpcepm.input.output import FieldsInput, ObservablesInput
+from hpcepm.input.read import ReadInput
+from hpcepm.input.schema import Input
+from hpcepm.model.choice import Choice
 from hpcepm.model.cost import event_us
-from hpcepm.model.engines import Choice, choose_engine
 from hpcepm.parallel.ranks import Ranks
 
 from .footprint import Counts, bytes_by_part
@@ -155,8 +156,8 @@ def forecast(read: ReadInput, own: Ranks, ranks: int, nodes: int, seconds: float
     seconds
         How long to rehearse.
     """
-    settings, (nx, ny) = read.settings, read.settings.lattice.shape
-    engine = choose_engine(settings.engine, (nx, ny), settings.kernel)
+    settings = read.settings
+    engine = settings.choice
     team = Team.of(settings, ranks, nodes)
     started = seconds_of_this_process()
     trials = try_out(read, own, seconds)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from mpi4py import MPI
 
-from hpcepm.input import Input
+from hpcepm.input.schema import Input
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.storage.plan import Rows
 

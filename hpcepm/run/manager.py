@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from hpcepm.input import Input
+from hpcepm.input.schema import Input
 from hpcepm.storage.store import Store
 
 from .groups import Groups, Order, Result, Task

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from hpcepm.input import ReadInput
+from hpcepm.input.read import ReadInput
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.reading import BadFile
 from hpcepm.storage.directory import DirectoryTaken, Folder

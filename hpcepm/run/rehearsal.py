@@ -11,13 +11,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from hpcepm.input import Input, ReadInput
 from hpcepm.input.glass import glass_of, loading_of
+from hpcepm.input.read import ReadInput
 from hpcepm.input.regions import RegionInput
-from hpcepm.input.schema import LatticeInput
+from hpcepm.input.schema import Input, LatticeInput
+from hpcepm.model.choice import choose_engine
 from hpcepm.model.distributions import GivenField
 from hpcepm.model.dynamics import Dynamics
-from hpcepm.model.engines import choose_engine
+from hpcepm.model.kernel import Shuffled
 from hpcepm.model.observables import Series, measure, measure_profiles
 from hpcepm.model.snapshot import Snapshot
 from hpcepm.model.table import Table
@@ -219,7 +220,7 @@ def _load(read: ReadInput, own: Ranks, shapes: Sequence[Shape]) -> tuple[Program
 
 
 def _engine(settings: Input, shape: Shape) -> str:
-    return choose_engine(settings.engine, shape, settings.kernel).engine
+    return choose_engine(settings.engine, shape, isinstance(settings.kernel, Shuffled)).engine
 
 
 def _shapes(read: ReadInput, shape: Shape) -> Iterator[Shape]:

@@ -4,7 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from hpcepm.input import Input, InputError
+from hpcepm.input.problems import InputError
+from hpcepm.input.schema import Input
 from hpcepm.model.state import KINDS
 from hpcepm.storage.plan import snapshots_are_large
 from hpcepm.text import memory

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from hpcepm.identity import Identity
-from hpcepm.input import ReadInput
 from hpcepm.input.plugins import resolved
+from hpcepm.input.read import ReadInput
 from hpcepm.layout import SAME_STRAIN, snapshot_name
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.parallel.rows import Lattice

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from hpcepm.files import no_check
-from hpcepm.input import ReadInput
 from hpcepm.input.glass import glass_of, loading_of
+from hpcepm.input.read import ReadInput
 from hpcepm.model.consistency import ImpossibleState
-from hpcepm.model.engines import choose_engine
 from hpcepm.model.finite import NotFinite
 from hpcepm.model.glass import mean_initial_threshold
 from hpcepm.model.snapshot import Snapshot
@@ -117,7 +116,7 @@ class Run:
         self.lattice = Lattice((nx, ny), self.group)
         self.glass = glass_of(read, self.lattice)
         self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
-        self.choice = choose_engine(settings.engine, (nx, ny), settings.kernel)
+        self.choice = settings.choice
         self.plan = plan_of(settings)
         self.versions = world.on_root(provenance.versions)
         self.resume = Resume(world, read, directory, self.plan, self.versions, wanted=resume)

@@ -3,9 +3,9 @@
 from math import log10
 
 from hpcepm import schedule
-from hpcepm.input import Input
 from hpcepm.input.clock import times_of
 from hpcepm.input.output import CadenceInput
+from hpcepm.input.schema import Input
 from hpcepm.model.loading import Cycles, Loading, Sine
 from hpcepm.schedule import Cadence, SavePoint
 from hpcepm.storage.plan import Plan

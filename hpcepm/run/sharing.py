@@ -1,13 +1,13 @@
 """How many ranks to take, which of them share a realization, and which could only hinder."""
 
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hpcepm.model.cost import Shape, event_us
 from hpcepm.parallel.strips import strip_height
 
 if TYPE_CHECKING:
-    from hpcepm.input import Input
+    from hpcepm.input.schema import Input
 
 SMALL: Final = 256**2
 """Sites up to which the ranks of an ensemble take a realization each."""
@@ -97,27 +97,32 @@ def warnings(
     return said
 
 
-def fastest_ranks(
-    shape: Shape,
-    engine: str,
-    cores: int,
-    realizations: int = 1,
-    asked: int | str = "auto",
-    clocked: bool = False,
-) -> int:
+class Work(NamedTuple):
+    """What an input asks for, as far as the number of ranks depends on it."""
+
+    shape: Shape
+    engine: str
+    realizations: int = 1
+    asked: int | str = "auto"
+    """The input's ``ranks_per_realization``."""
+
+    clocked: bool = False
+    """Whether there is a clock."""
+
+
+def work_of(settings: "Input") -> Work:
+    """Return what an input asks for."""
+    (nx, ny), asked = settings.lattice.shape, settings.ranks_per_realization
+    clocked = settings.clock is not None
+    return Work((nx, ny), settings.choice.engine, settings.realizations, asked, clocked)
+
+
+def fastest_ranks(work: Work, cores: int) -> int:
     """Return on how many ranks a run ends first, by the model of `hpcepm.model.cost`.
 
-    Parameters
-    ----------
-    shape, engine
-        The lattice (nx, ny), and what `hpcepm.model.engines.choose_engine` says.
-    cores
-        How many idle cores one machine has.
-    realizations, asked
-        How many there are, and the input's ``ranks_per_realization``.
-    clocked
-        Whether there is a clock.
+    ``cores`` is how many idle cores one machine has.
     """
+    shape, engine, realizations, asked, clocked = work
 
     def duration(ranks: int) -> float:
         groups, n_working = groups_of_ranks([False] * ranks, asked, realizations, shape)
@@ -129,10 +134,3 @@ def fastest_ranks(
     durations = {ranks: duration(ranks) for ranks in range(1, cores + 1)}
     near = NEAR * min(durations.values())
     return next(ranks for ranks, lasts in durations.items() if lasts <= near)
-
-
-def fastest_for(settings: "Input", engine: str, cores: int) -> int:
-    """Return on how many ranks the run of an input ends first, on so many idle cores."""
-    (nx, ny), asked = settings.lattice.shape, settings.ranks_per_realization
-    clocked = settings.clock is not None
-    return fastest_ranks((nx, ny), engine, cores, settings.realizations, asked, clocked)

@@ -6,11 +6,11 @@ Each line has the place, the value and a remedy.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from hpcepm.input import Input, ReadInput
 from hpcepm.input.clock import time_of
 from hpcepm.input.glass import mean_slip, mu_star
 from hpcepm.input.named_files import Statistics
-from hpcepm.input.read import filled
+from hpcepm.input.read import ReadInput, filled
+from hpcepm.input.schema import Input
 from hpcepm.model.clock import Rate
 from hpcepm.model.clock.points import LOWEST, power
 from hpcepm.model.distributions import Distribution, GivenField, Samples

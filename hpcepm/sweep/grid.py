@@ -13,7 +13,7 @@ from itertools import product
 from math import prod
 from typing import Final, NamedTuple
 
-from hpcepm.input import InputError
+from hpcepm.input.problems import InputError
 from hpcepm.input.strict_yaml import words_of
 from hpcepm.text import shorten
 

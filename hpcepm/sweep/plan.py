@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcepm.input import InputError, ReadInput, read_input
 from hpcepm.input.plugins import resolved
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import ReadInput, read_input
 from hpcepm.input.strict_yaml import words_of
 from hpcepm.reading import BadFile
 from hpcepm.run.changes import FREE_TO_CHANGE, differences

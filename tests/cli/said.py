@@ -6,7 +6,8 @@ from typing import Final
 
 import pytest
 
-from hpcepm.input import InputError, read_input
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input
 
 MINIMAL: Final = "lattice: {shape: [8, 6]}\nloading: {target: 0.1}\n"
 LATTICE: Final = "lattice: {shape: [8, 6]}\n"

@@ -15,7 +15,7 @@ from hpcepm.calibration.emulator import Box, fit_emulator, monomials
 from hpcepm.calibration.search import search
 from hpcepm.calibration.statistics import Goal, Statistics
 from hpcepm.calibration.target import read_target
-from hpcepm.input import InputError
+from hpcepm.input.problems import InputError
 from tests.conftest import end, run_python, start
 
 Floats = NDArray[np.float64]

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from hpcepm.input import Input
 from hpcepm.input.clock import times_of
 from hpcepm.input.read import read_mapping
+from hpcepm.input.schema import Input
 from hpcepm.model.clock import Rate, Thermal
 from hpcepm.model.loading import Path as Several
 from hpcepm.model.loading import Strain, Stress

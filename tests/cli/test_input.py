@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from hpcepm.input import InputError, ReadInput, read_input, refuse_too_large
 from hpcepm.input.named_files import read_field_rows
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import ReadInput, read_input, refuse_too_large
 from hpcepm.input.schema import Input
 from hpcepm.parallel.rows import Lattice
 from tests.parallel.test_rows import OneOfMany

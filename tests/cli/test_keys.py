@@ -13,9 +13,10 @@ from jsonschema import Draft202012Validator
 
 from hpcepm.cli import WRONG_INPUT, main
 from hpcepm.cli.terms import TERMS
-from hpcepm.input import InputError, read_input
 from hpcepm.input.keys import all_keys, found, more_of, near
 from hpcepm.input.meanings import UNITS, meanings_of
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input
 from hpcepm.input.schema import ElasticityInput
 from hpcepm.input.strict_yaml import parse
 from tools.key_reference import PAGE, page

@@ -13,7 +13,8 @@ from hpcepm.cli import look
 from hpcepm.cli.base import UsageError
 from hpcepm.cli.calibrate import calibrate_parser
 from hpcepm.cli.options import run_parser
-from hpcepm.input import InputError, read_input
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input
 from hpcepm.run.stopping import Deadline, seconds_of_walltime
 from hpcepm.storage.lock import Lock
 from tests.analysis.conftest import many, replace, rewritten

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hpcepm.input import InputError
 from hpcepm.input.keys import all_keys
+from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_mapping
 from tests.cli.said import (
     LATTICE,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcepm.input import read_input
+from hpcepm.input.read import read_input
 from tests.cli.said import LATTICE, LOADING, MINIMAL, assert_said, problems_of
 
 SLIPS = [

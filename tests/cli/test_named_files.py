@@ -13,10 +13,10 @@ import yaml
 
 from hpcepm.calibration.curve_file import read_curve
 from hpcepm.calibration.target import read_target
-from hpcepm.input import InputError, read_input
 from hpcepm.input.named_files import NamedFiles
 from hpcepm.input.plugins import load_plugin, resolved
-from hpcepm.input.read import read_mapping
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input, read_mapping
 from hpcepm.input.tables import MOST_LINE
 from tests.conftest import run_python, settings_for
 
@@ -101,7 +101,7 @@ class OfFile:
 def test_every_file_that_an_input_names_is_part_of_what_is_compared(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(PLUGIN)
     command = (
-        "from hpcepm.input import read_input; from hpcepm.input.plugins import *;"
+        "from hpcepm.input.read import read_input; from hpcepm.input.plugins import *;"
         "load_plugin('own.py'); print(resolved(read_input('input.yaml', [])))"
     )
     for name, text in (("a.csv", EDGE), ("b.csv", EDGE), ("slip.txt", "0.1")):

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from hpcepm.cli.choice import choose
+from hpcepm.cli.choice import choose, work_in
+from hpcepm.input.read import read_input
+from hpcepm.input.source import read_document
 from hpcepm.parallel.processors import IdleProcessors, allowed_processors
-from tests.conftest import run_python, settings_for
+from hpcepm.run.sharing import work_of
+from tests.conftest import ROOT, run_python, settings_for
 
 
 def write(folder: Path, settings: dict[str, Any]) -> str:
@@ -73,6 +76,52 @@ def test_the_fastest_number_is_taken_and_why_is_said(
     assert capfd.readouterr() == ("", "")
 
 
+APART = ("calibrate", "plugins")
+INPUTS = [one for one in (ROOT / "inputs").rglob("*.yaml") if one.parent.name not in APART]
+MORE: list[list[str]] = [
+    ["engine=spectral", "realizations=7", "ranks_per_realization=2", "lattice.shape=[48, 20]"],
+    ["engine=lazy", "kernel={type: shuffled}", "engine=auto", "lattice.shape=[512, 512]"],
+    ["clock={thermal: {temperature: 0.1}}", "loading.rate=0.1", "loading.target=0.01"],
+]
+
+
+def test_an_input_is_looked_at_as_it_is_read() -> None:
+    """Without its schema, which would take longer than some runs gain by a second rank."""
+    asked: list[tuple[str, list[str]]] = [(str(path), []) for path in INPUTS]
+    asked += [(str(ROOT / "inputs" / "quickstart.yaml"), one) for one in MORE]
+    maxwell = str(ROOT / "inputs" / "protocols" / "maxwell_flow.yaml")
+    asked += [(maxwell, ["clock={maxwell: {tau: 2}}"]), (maxwell, ["engine=spectral"])]
+    assert len(asked) > 25
+    for path, assignments in asked:
+        _, document = read_document(path, assignments)
+        read = read_input(path, assignments)
+        assert work_in(document.content) == work_of(read.settings), (path, assignments)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"lattice": [8, 8]},
+        {"lattice": {"shape": 8}},
+        {"lattice": {"shape": [8, 8, 8]}},
+        {"lattice": {"shape": [8, -8]}},
+        {"lattice": {"shape": [8, "8"]}},
+        {"realizations": "two"},
+        {"realizations": 0},
+        {"ranks_per_realization": 0.5},
+        {"kernel": "shuffled"},
+        {"clock": "thermal"},
+    ],
+)
+def test_what_is_no_input_is_one_rank(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], settings: dict[str, Any]
+) -> None:
+    whole = settings_for((64, 64)) | settings if settings else {"seed": 1}
+    assert choose([write(tmp_path, whole)], IdleProcessors()) == 1
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("wrong", [["no-such.yaml"], [], ["--sset", "a=1"], ["x", "--set", "y"]])
 def test_what_is_wrong_is_left_to_the_run(
     wrong: list[str], capfd: pytest.CaptureFixture[str]
@@ -81,8 +130,13 @@ def test_what_is_wrong_is_left_to_the_run(
     assert capfd.readouterr() == ("", "")
 
 
-def test_processors_are_looked_at_and_signals_heard_while_the_rest_loads(tmp_path: Path) -> None:
-    program = "import hpcepm.cli.ranks, sys; print({'numba', 'pydantic', 'h5py'} & {*sys.modules})"
+@pytest.mark.parametrize("module", ["hpcepm.cli.ranks", "hpcepm.cli.choice"])
+def test_processors_are_looked_at_and_signals_heard_while_the_rest_loads(
+    tmp_path: Path, module: str
+) -> None:
+    """Nor is the model loaded to choose: where mpiexec is started, it would be in vain."""
+    late = {"numba", "pydantic", "h5py"} if module.endswith("ranks") else {"numba", "pydantic"}
+    program = f"import {module}, sys; print({late} & {{*sys.modules}})"
     assert run_python(["-c", program], None, tmp_path).stdout == "set()\n"
 
 

@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from hpcepm.calibration.target import read_target
-from hpcepm.input import read_input
+from hpcepm.input.read import read_input
 from hpcepm.parallel.mpiexec import mpiexec
 from tests.conftest import QUICK_START, end
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hpcepm.cli import STOPPED, main
-from hpcepm.input import InputError, read_input
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input
 from tests.cli.said import is_in_plain_words
 from tests.conftest import Count
 

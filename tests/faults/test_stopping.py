@@ -43,7 +43,7 @@ def stopped_at_pauses(
 
     Return how many stops and pauses there were.
     """
-    from hpcepm.input import read_input
+    from hpcepm.input.read import read_input
     from hpcepm.run.run import Run
     from hpcepm.run.stopping import SIGNALS, Stopped, StopRequest
     from hpcepm.storage.directory import RunDirectory

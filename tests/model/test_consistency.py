@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import yaml
 
-from hpcepm.input import read_input
 from hpcepm.input.glass import glass_of
 from hpcepm.input.plugins import load_plugin
+from hpcepm.input.read import read_input
 from hpcepm.model.consistency import ImpossibleState, check_state
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.parallel.ranks import Ranks

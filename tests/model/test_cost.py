@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from hpcepm.model import cost
+from hpcepm.model.choice import choose_engine
 from hpcepm.model.cost import busiest, event_us
 from hpcepm.model.dynamics import Dynamics
-from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.state import MOST_PENDING
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.run.sharing import fastest_ranks
+from hpcepm.run.sharing import Work, fastest_ranks
 from tests.model.test_dynamics import glass
 
 SHAPES = [(2, 2), (3, 50), (64, 64), (31, 200), (1024, 512), (16, 4096), (16384, 16384)]
@@ -59,32 +59,32 @@ def test_two_ranks_against_one_with_a_clock_as_measured(n: int, least: float, mo
 
 def test_with_a_clock_other_numbers_of_ranks_are_the_fastest() -> None:
     """Ranks share the points that are tried, which cost more than a small lattice does."""
-    assert fastest_ranks((32, 32), "direct", 2) == 1
-    assert fastest_ranks((32, 32), "direct", 2, clocked=True) == 2
-    assert [fastest_ranks((n, n), "lazy", 2, clocked=True) for n in (72, 256)] == [1, 2]
+    assert fastest_ranks(Work((32, 32), "direct"), 2) == 1
+    assert fastest_ranks(Work((32, 32), "direct", clocked=True), 2) == 2
+    assert [fastest_ranks(Work((n, n), "lazy", clocked=True), 2) for n in (72, 256)] == [1, 2]
 
 
 def test_where_a_second_rank_gains() -> None:
     for n in (2, 16, 32):
-        assert fastest_ranks((n, n), "direct", 2) == 1
+        assert fastest_ranks(Work((n, n), "direct"), 2) == 1
     for n in (68, 80, 96):
-        assert fastest_ranks((n, n), "lazy", 2) == 1
+        assert fastest_ranks(Work((n, n), "lazy"), 2) == 1
     for n, engine in ((64, "direct"), (192, "lazy"), (256, "lazy"), (1024, "lazy")):
-        assert fastest_ranks((n, n), engine, 2) == 2
-        assert fastest_ranks((n, n), engine, 1) == 1
+        assert fastest_ranks(Work((n, n), engine), 2) == 2
+        assert fastest_ranks(Work((n, n), engine), 1) == 1
 
 
 def test_more_cores_are_taken_by_larger_lattices() -> None:
-    taken = [fastest_ranks((n, n), "lazy", 64) for n in (64, 256, 1024, 4096, 16384)]
+    taken = [fastest_ranks(Work((n, n), "lazy"), 64) for n in (64, 256, 1024, 4096, 16384)]
     assert taken == sorted(taken)
     assert taken[0] < 4 and taken[-1] > 48
 
 
 def test_an_ensemble_takes_a_rank_for_each_small_realization() -> None:
-    assert fastest_ranks((32, 32), "direct", 8, realizations=500) == 8
-    assert fastest_ranks((32, 32), "direct", 8, realizations=3) == 3
-    assert fastest_ranks((16, 16), "direct", 8, realizations=4, asked=2) == 7  # 2, 2, 2 and 1
-    assert fastest_ranks((1024, 1024), "lazy", 8, realizations=2) == 8
+    assert fastest_ranks(Work((32, 32), "direct", realizations=500), 8) == 8
+    assert fastest_ranks(Work((32, 32), "direct", realizations=3), 8) == 3
+    assert fastest_ranks(Work((16, 16), "direct", realizations=4, asked=2), 8) == 7  # 2, 2, 2 and 1
+    assert fastest_ranks(Work((1024, 1024), "lazy", realizations=2), 8) == 8
 
 
 def test_it_knows_the_sizes_of_the_lazy_engine(one_rank: Ranks) -> None:

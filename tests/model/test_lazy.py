@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from mpi4py import MPI
 
 from hpcepm.model import slip
+from hpcepm.model.choice import choose_engine
 from hpcepm.model.distributions import Constant, Lognormal, preset
 from hpcepm.model.dynamics import Dynamics
-from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.engines.lazy import engine as lazy
 from hpcepm.model.engines.lazy.engine import LazyEngine, quantum_of
 from hpcepm.model.engines.lazy.sums import evaluate

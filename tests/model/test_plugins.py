@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
-from hpcepm.input import InputError, read_input
 from hpcepm.input.plugins import load_plugin
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input
 from hpcepm.input.schema import Input
 from hpcepm.model.distributions import Exponential, Uniform, distribution, quantile
 from hpcepm.model.kernel import Kernel, kernel

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hpcepm
-from hpcepm.input import InputError
+from hpcepm.input.problems import InputError
 from hpcepm.model.distributions import distribution, quantile
 from hpcepm.model.kernel import kernel
 from hpcepm.model.loading import loading

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from hpcepm.input import InputError
+from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_mapping
+from hpcepm.model.choice import choose_engine
 from hpcepm.model.consistency import ImpossibleState
 from hpcepm.model.dynamics import Dynamics
-from hpcepm.model.engines.choice import choose_engine
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel, Shuffled
 from hpcepm.model.loading import Loading, Strain, Stress
@@ -237,5 +237,5 @@ def test_what_cannot_be_is_refused(what: str) -> None:
 
 
 def test_auto_takes_direct_however_large() -> None:
-    assert choose_engine("auto", (512, 512), Shuffled()).engine == "direct"
+    assert choose_engine("auto", (512, 512), shuffled=True).engine == "direct"
     assert choose_engine("auto", (512, 512)).engine == "lazy"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import hpcepm
-from hpcepm.input import InputError
 from hpcepm.input.glass import glass_of
+from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_mapping
 from hpcepm.model.consistency import ImpossibleState
 from hpcepm.model.dynamics import Dynamics

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hpcepm.cli import main
-from hpcepm.input import InputError, read_input
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input
 from tests.model.plain_protocols import PlainProtocol
 from tests.run.test_paths import WELLS, run
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from hpcepm.input import read_input
+from hpcepm.input.read import read_input
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.run.run import Run
 from hpcepm.storage.directory import RunDirectory

@@ -11,7 +11,8 @@ import yaml
 import hpcepm
 from hpcepm.analysis.statistics import first_branch
 from hpcepm.cli import main
-from hpcepm.input import InputError, read_input
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input
 from hpcepm.schedule import Cadence, SavePoint, save_points, turns_of
 
 WELLS = {"sides": "two", "landscape": "quenched", "order": "weakest"}

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from hpcepm.analysis.verify import report
 from hpcepm.cli import main
-from hpcepm.input import Input, InputError, read_input
+from hpcepm.input.problems import InputError
+from hpcepm.input.read import read_input
+from hpcepm.input.schema import Input
 from tests.analysis.conftest import rewritten
 from tests.conftest import Run, assert_same_bits, settings_for
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from hpcepm.cli import main
-from hpcepm.input import ReadInput
 from hpcepm.input.named_files import Statistics
-from hpcepm.input.read import read_input, read_mapping
+from hpcepm.input.read import ReadInput, read_input, read_mapping
 from hpcepm.run.warnings import threshold_files, warnings_of
 
 ROOT: Final = Path(__file__).parents[2]

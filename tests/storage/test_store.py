@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from hpcepm.identity import Identity
-from hpcepm.input import ReadInput, read_input
+from hpcepm.input.read import ReadInput, read_input
 from hpcepm.layout import AVALANCHE_COLUMNS, LISTS
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.run.run import Run

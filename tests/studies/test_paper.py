@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hpcepm.analysis.statistics import Estimate
-from hpcepm.input import read_input
+from hpcepm.input.read import read_input
 from tools.studies.ensemble import Ensemble, peak_of
 from tools.studies.paper import statistics as st
 from tools.studies.paper.sets import INPUTS, NAMES, SCANNED, SUSPECT, runs_in, scanned

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcepm.input import InputError
+from hpcepm.input.problems import InputError
 from hpcepm.sweep.grid import axis_of, points_of
 from hpcepm.sweep.plan import read_all, sweep_of
 

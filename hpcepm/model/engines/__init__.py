@@ -6,12 +6,11 @@ of `hpcepm.model.loop` calls it through the functions of `hpcepm.model.engines.b
 * a ``NamedTuple`` of its arrays, for the compiled loop, and compiled functions bound to that type;
 * an `Engine`, which makes those arrays and does what needs Python, such as a distributed FFT.
 
-To add one: write a module like ``direct.py``, and add a line to `ENGINES`. `choose_engine` decides
-what ``engine: auto`` means.
+To add one: write a module like ``direct.py``, and add a line to `ENGINES`. `hpcepm.model.choice`
+decides what ``engine: auto`` means.
 """
 
 from .base import Engine
-from .choice import Choice, choose_engine
 from .direct import DirectEngine
 from .lazy.engine import LazyEngine
 from .spectral import SpectralEngine
@@ -24,10 +23,8 @@ ENGINES: dict[str, type[Engine]] = {
 
 __all__ = [
     "ENGINES",
-    "Choice",
     "DirectEngine",
     "Engine",
     "LazyEngine",
     "SpectralEngine",
-    "choose_engine",
 ]

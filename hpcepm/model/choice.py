@@ -2,14 +2,13 @@
 
 It follows from the lattice and from counts of operations; the clock and the number of ranks must
 not change it. An engine has bits of its own, so neither may a new measurement: these coefficients
-are none of `hpcepm.model.cost`.
+are none of `hpcepm.model.cost`. Nothing here needs MPI or the compiler.
 """
 
 from math import log2
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from hpcepm.model.cost import events_per_step
-from hpcepm.model.kernel import Shuffled
+from .cost import events_per_step
 
 # Measured once on one core (tools/bench), nanoseconds. For each site: an event of direct adds the
 # table to the lattice; a step of spectral is an FFT pair, whose cost grows with the logarithm, and
@@ -30,7 +29,7 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose_engine(requested: str, shape: tuple[int, int], kernel: Any = None) -> Choice:
+def choose_engine(requested: str, shape: tuple[int, int], shuffled: bool = False) -> Choice:
     """Return the engine for a lattice, and why.
 
     Parameters
@@ -39,10 +38,10 @@ def choose_engine(requested: str, shape: tuple[int, int], kernel: Any = None) ->
         The ``engine`` of the input: a name, or ``"auto"``.
     shape
         (nx, ny).
-    kernel
-        The ``kernel`` of the input.
+    shuffled
+        Whether the kernel is `hpcepm.model.kernel.Shuffled`.
     """
-    if isinstance(kernel, Shuffled):
+    if shuffled:
         return Choice("direct", "the only one that can shuffle")
     n_sites = shape[0] * shape[1]
     if requested == "lazy" and max(shape) < LEAST_SIDE_FOR_LAZY:
