@@ -98,9 +98,13 @@ def stress_in_time(axes: "Axes", run: Results, line: Line) -> None:
 def persistence(axes: "Axes", run: Results, line: Line) -> None:
     """Draw which part of the sites has not yielded since the segment began, against time."""
     curves = _in_time(run, "persistence")
-    gaps = [np.where(np.diff(y, prepend=1) > 0, np.nan, y) for _, y in curves]  # a segment begins
-    _draw(axes, run, [(x, y) for (x, _), y in zip(curves, gaps, strict=True)], line, GREEN)
+    _draw(axes, run, [(x, np.where(_begins(y), np.nan, y)) for x, y in curves], line, GREEN)
     axes.set(ylabel="persistence", ylim=(0, 1.02))
+
+
+def _begins(persistence: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return at which records a segment begins: there lines are broken."""
+    return np.diff(persistence, prepend=1) > 0
 
 
 @curves_panel(
@@ -112,6 +116,7 @@ def heterogeneity(axes: "Axes", run: Results, line: Line) -> None:
     found = susceptibility(run)
     assert found is not None
     time, chi = found
+    chi = np.where(_begins(run.observable("persistence")[0, : chi.size]), np.nan, chi)
     shown = time > 0 if by_decades(run) else np.full(time.shape, True)
     axes.plot(time[shown], chi[shown], label=line.label, **line.style(ORANGE))
     axes.set(xlabel=TIME, ylabel="χ$_4$ = N² var(persistence)")
