@@ -187,7 +187,7 @@ def _judged(found: Comparison) -> str:
     known = [row for row in found.rows if row.agree is not None and row.verdict != "same"]
     apart = [row.name for row in known if not row.agree]
     if not known and any(row.verdict == "same" for row in found.rows):
-        return "all numbers that two runs have are the same"
+        return "all numbers above that two runs have are the same"
     if not known:
         return "no number has errors in two runs, so nothing is said of their agreement"
     chance = f"{1 - CONFIDENCE:.0%} of equal numbers would, too"

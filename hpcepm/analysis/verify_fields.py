@@ -49,6 +49,7 @@ def _counted_fields(run: Results) -> Iterator[str]:
     Inside an avalanche sites may be beyond their thresholds.
     """
     fields = run.file["fields"]
+    quenched = run.settings["yielding"]["landscape"] == "quenched"  # where all may come back
     for k in range(run.realizations):
         for snapshot in range(int(fields["snapshots"][k])):
             maps = {n: fields[n][k : k + 1, snapshot] for n in FIELDS if n in fields}
@@ -59,7 +60,7 @@ def _counted_fields(run: Results) -> Iterator[str]:
                 same &= np.isclose(plastic, mean, rtol=1e-12, atol=1e-12 + close)
             if "n_events" in maps:  # and it tells the periods of a limit cycle
                 counted = same & (run.observable("events")[k] == maps["n_events"].sum())
-                same = counted if counted.any() else same
+                same = counted if counted.any() or quenched else same
             record = np.flatnonzero(same & ("epsilon_p" in maps))[:1]
             for problem in _of_maps(run, maps, slice(k, k + 1), record):
                 yield f"fields: snapshot {snapshot} of realization {k}: {problem}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hpcepm.run.stopping import StopRequest
 
 from . import base
+from .plugins import add_plugins, load_on_all
 
 if TYPE_CHECKING:
     from hpcepm.calibration.target import Target
@@ -33,6 +34,7 @@ def calibrate_parser() -> base.Parser:
     add("target", nargs="?", help="the YAML target file")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="override a key of it")
     add("--output", metavar="DIR", help="where results go, instead of output")
+    add_plugins(parser)
     add("--quiet", action="store_true", help="say nothing but what is wrong")
     add("-h", "--help", action="store_true", help="print this")
     return parser
@@ -67,6 +69,8 @@ def _calibrate(
     from hpcepm.run.standing import of_realizations
     from hpcepm.run.terminal import Progress
 
+    if (wrong := load_on_all(options.plugin, ranks)) is not None:
+        return wrong, base.WRONG_INPUT
     memory = ranks.memory()
     target, problem = ranks.bcast(
         _read(options, memory) if ranks.is_root else (None, ("", base.FAILED))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from hpcepm.text import write
 
-from .base import COMPILING, REACHED, WRONG_INPUT, UsageError, complain, say
-from .explain import add_plugins, load_plugins
+from .base import COMPILING, FAILED, REACHED, WRONG_INPUT, UsageError, complain, say
+from .plugins import add_plugins, load_plugins
 
 if TYPE_CHECKING:
     from hpcepm.input.read import ReadInput
@@ -85,9 +85,10 @@ def _check(read: "ReadInput", options: argparse.Namespace) -> int:
     """Rehearse, and print what follows."""
     from mpi4py import MPI
 
+    from hpcepm.model.finite import NotFinite
     from hpcepm.parallel.compiled import tell_of_compiling
     from hpcepm.parallel.launch import initialize
-    from hpcepm.parallel.ranks import Ranks
+    from hpcepm.parallel.ranks import ProblemOnRank, Ranks
     from hpcepm.run import check
     from hpcepm.run.forecast import forecast
     from hpcepm.run.job_script import job_script
@@ -95,7 +96,10 @@ def _check(read: "ReadInput", options: argparse.Namespace) -> int:
     initialize()
     tell_of_compiling(partial(write, f"{COMPILING}\n", sys.stderr))
     ranks = options.ranks or max(options.nodes, check.fastest(read.settings))
-    found = forecast(read, Ranks(MPI.COMM_SELF), ranks, options.nodes, options.seconds)
+    try:
+        found = forecast(read, Ranks(MPI.COMM_SELF), ranks, options.nodes, options.seconds)
+    except (NotFinite, ProblemOnRank) as error:
+        return complain(0, f"hpcepm: {options.input}: the run would end soon: {error}", FAILED)
     if options.json:
         say(check.as_json(read, found))
     elif options.slurm:

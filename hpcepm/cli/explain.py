@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hpcepm.text import shorten
 
 from .base import REACHED, UsageError, say
+from .plugins import add_plugins, load_plugins
 from .terms import term
 
 if TYPE_CHECKING:
@@ -30,24 +31,6 @@ def keys_of_inputs(**_: Any) -> list[str]:
     from hpcepm.input.keys import all_keys
 
     return list(all_keys())
-
-
-def add_plugins(parser: argparse.ArgumentParser) -> None:
-    """Add the option that loads plug-ins."""
-    said = "a Python file that adds to the model; may be repeated"
-    parser.add_argument("--plugin", metavar="FILE", action="append", default=[], help=said)
-
-
-def load_plugins(options: argparse.Namespace) -> None:
-    """Load the plug-ins of the command line, whose problems are wrong usage."""
-    from hpcepm.input.plugins import load_plugin
-    from hpcepm.input.problems import InputError
-
-    try:
-        for path in options.plugin:
-            load_plugin(path)
-    except InputError as error:
-        raise UsageError(str(error)) from None
 
 
 def carry_out(options: argparse.Namespace) -> int:

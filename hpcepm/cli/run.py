@@ -4,7 +4,6 @@ import argparse
 import os
 from functools import partial
 
-from hpcepm.input.plugins import load_plugin
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_input, refuse_too_large
 from hpcepm.layout import NoRun
@@ -32,6 +31,7 @@ from .base import (
 )
 from .hints import no_command
 from .options import ALL_COMMANDS, run_parser
+from .plugins import load_on_all
 from .typed import command
 
 
@@ -64,7 +64,7 @@ def run_on(
     """
     read = directory = progress = deadline = refused = None
     memory = world.memory()
-    if (problem := _load(options.plugin, world)) is not None:
+    if (problem := load_on_all(options.plugin, world)) is not None:
         return complain(world.rank, f"{problem}\nhpcepm: nothing was written", WRONG_INPUT)
     if world.is_root:
         try:
@@ -111,17 +111,6 @@ def run_on(
     if options.plot and progress is not None:
         progress.say([f"  picture   {_picture_of(read.settings.output.directory)}"])
     return REACHED
-
-
-def _load(plugins: list[str], world: Ranks) -> str | None:
-    """Load plug-ins; return what is wrong with one, on any rank. Collective."""
-    problem = None
-    try:
-        for path in plugins:
-            load_plugin(path)
-    except InputError as error:
-        problem = str(error)
-    return world.first_not_none(problem)
 
 
 def _meant(name: str) -> str | None:

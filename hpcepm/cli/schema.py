@@ -4,7 +4,7 @@ import argparse
 import json
 
 from .base import REACHED, say
-from .explain import add_plugins, load_plugins
+from .plugins import add_plugins, load_plugins
 
 DESCRIPTION = "Print the JSON Schema of an input; editors check and complete by it."
 

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import fields
-from math import inf
+from math import inf, isnan
 from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationInfo
@@ -283,3 +283,26 @@ def _is_hold(one: Any) -> bool:
 
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def check_segments(loading: Loading, two_mu: float, to_stress: bool, uncoupled: bool) -> None:
+    """Refuse what a sample of a stiffness 2μ cannot be driven by.
+
+    Parameters
+    ----------
+    loading, two_mu
+        That of the input, and 2μ.
+    to_stress, uncoupled
+        Whether sites slip to a stress, and whether no site feels another.
+    """
+    for segment in loading.segments:
+        try:
+            stiffness = segment.for_loop(two_mu).stiffness
+        except ValueError as error:
+            key, _, said = str(error).partition(" ")
+            if hasattr(segment, key):
+                raise wrong_at(("loading", key), said) from None
+            raise wrong_at(("loading",), str(error)) from None
+        if to_stress and (isnan(stiffness) or (uncoupled and stiffness == 0)):
+            said = "to_stress wants a loading under which a slip lowers the stress in proportion"
+            raise wrong_at(("slip", "distribution"), said)

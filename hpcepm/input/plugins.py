@@ -9,20 +9,23 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from io import TextIOWrapper
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from hpcepm.files import open_regular
+from hpcepm.model.observables import OBSERVABLES
 from hpcepm.names import place_of
 
 from .problems import InputError, shorten
 from .read import ReadInput
-from .typed import typed_in
+from .typed import REGISTRIES, typed_in
 
 
 class Plugin(NamedTuple):
-    """A file that was loaded: its name, its text, and the SHA-256 of the text."""
+    """A file that was loaded: its name, its text, and a SHA-256 of it and of what it imports."""
 
     name: str
     text: str
@@ -31,6 +34,8 @@ class Plugin(NamedTuple):
 
 LOADED: Final[dict[str, Plugin]] = {}
 """The plug-ins of this process, by their paths: one that was edited replaces itself."""
+
+OWN: Final = __name__.partition(".")[0]
 
 MOST_BYTES: Final = 50_000  # HDF5 holds 64 kB in an attribute
 
@@ -65,19 +70,71 @@ def load_plugin(path: str | os.PathLike[str]) -> Plugin:
     name = f"hpcepm_plugin_{hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:16]}"
     module = ModuleType(name)
     module.__file__ = path
+    put_back = forget(name)
     sys.modules[name] = module
     try:
         exec(compile(text, path, "exec"), module.__dict__)
-    except SyntaxError as error:
-        raise InputError([f"{error.filename or path}:{error.lineno or 1}: {error.msg}"]) from None
     except (Exception, SystemExit) as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
-        place = f"{path}:{lines[-1]}" if lines else path  # no line: it cannot be compiled
-        said = f"{type(error).__name__}: {shorten(str(error), 300)}"
-        raise InputError([f"{place}: {said}"]) from None
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    LOADED[name] = Plugin(os.path.basename(path), text, digest)
+        forget(name)
+        put_back()
+        raise InputError([_said_of(error, path)]) from None
+    LOADED[name] = Plugin(os.path.basename(path), text, _digest(text, module))
     return LOADED[name]
+
+
+def _said_of(error: BaseException, path: str) -> str:
+    """Return what went wrong in a plug-in, and in which line."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename or path}:{error.lineno or 1}: {error.msg}"
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+    place = f"{path}:{lines[-1]}" if lines else path  # no line: it cannot be compiled
+    return f"{place}: {type(error).__name__}: {shorten(str(error), 300)}"
+
+
+def forget(module: str) -> Callable[[], None]:
+    """Take what a module added to the model out of it; return what puts it back."""
+    kinds = [
+        (registry, name, kind)
+        for registry in REGISTRIES
+        for name, kind in registry.items()
+        if kind.__module__ == module
+    ]
+    before = OBSERVABLES[:]
+    for registry, name, _ in kinds:
+        del registry[name]
+    OBSERVABLES[:] = [one for one in OBSERVABLES if one.measure.__module__ != module]
+
+    def put_back() -> None:
+        for registry, name, kind in kinds:
+            registry[name] = kind
+        OBSERVABLES[:] = before
+
+    return put_back
+
+
+def _digest(text: str, module: ModuleType) -> str:
+    """Return the SHA-256 of a plug-in, and of the files in its folder that it imports."""
+    found = hashlib.sha256(text.encode())
+    folder = os.path.dirname(os.path.abspath(str(module.__file__)))
+    for file in sorted(_helpers(module, folder + os.sep, set())):
+        with suppress(OSError), open(file, "rb") as source:
+            found.update(source.read())
+    return found.hexdigest()
+
+
+def _helpers(module: ModuleType, folder: str, found: set[str]) -> set[str]:
+    """Return the files below a folder that a module, or one of those, takes something from."""
+    for value in vars(module).values():
+        named = value if isinstance(value, ModuleType) else None
+        named = named or sys.modules.get(getattr(value, "__module__", None) or "")
+        if named is None or named is module or named.__name__.partition(".")[0] == OWN:
+            continue
+        file = os.path.abspath(getattr(named, "__file__", None) or os.sep)
+        of_others = f"{os.sep}site-packages{os.sep}" in file or not file.startswith(folder)
+        if not of_others and file not in found:
+            found.add(file)
+            _helpers(named, folder, found)
+    return found
 
 
 def _text_of(path: str) -> str:

@@ -25,7 +25,7 @@ from hpcepm.model.distributions import distribution as distributions
 from hpcepm.model.engines import ENGINES
 from hpcepm.model.kernel import NoCoupling, Shuffled, try_on
 from hpcepm.model.kernel import kernel as kernels
-from hpcepm.model.loading import Cycles, Machine, Sine
+from hpcepm.model.loading import Cycles, Sine
 from hpcepm.model.loading import loading as loadings
 from hpcepm.model.registry import FileName, NotNegative, Positive, is_built_in
 from hpcepm.model.slip import ToStress
@@ -34,7 +34,7 @@ from hpcepm.model.yielding.rule import Damage, Yielding
 from hpcepm.schedule import Cadence, is_known, travelled, turns_of
 
 from .clock import EXAMPLE, MAXWELL, ClockChoice, time_of
-from .loading import LoadingChoice
+from .loading import LoadingChoice, check_segments
 from .maxwell import check_maxwell
 from .output import CadenceInput, OutputInput
 from .problems import shown
@@ -340,14 +340,9 @@ class Input(Section):
         return self
 
     @model_validator(mode="after")
-    def _machines_are_softer_than_the_sample(self) -> "Input":
-        for segment in self.loading.segments:
-            if isinstance(segment, Machine):
-                try:
-                    segment.for_loop(2 * self.elasticity.shear_modulus)
-                except ValueError as error:
-                    said = str(error).removeprefix("stiffness ")
-                    raise ValueError(f"loading.stiffness: {said}") from None
+    def _loadings_fit_the_sample(self) -> "Input":
+        to_stress, uncoupled = isinstance(self.slip, ToStress), isinstance(self.kernel, NoCoupling)
+        check_segments(self.loading, 2 * self.elasticity.shear_modulus, to_stress, uncoupled)
         return self
 
     @model_validator(mode="after")

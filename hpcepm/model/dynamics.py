@@ -216,7 +216,8 @@ class Dynamics:
         anew = self.loading.begins_anew or self.one_by_one
         if anew:
             macro.total_slip = self.lattice.total(self.state.fields.epsilon_p)
-            self.engine.synchronize(self.state)
+            if not self.glass.kernel.shuffled:  # else it is as it was left: it follows from no sum
+                self.engine.synchronize(self.state)
         self._begin_loading()
         if anew:
             self._open_if_unstable()
@@ -232,6 +233,8 @@ class Dynamics:
         softening = 1.0
         if isinstance(glass.slip, ToStress):
             softening = glass.kernel.softening(self.lattice.shape, self._for_loop.stiffness)
+            if not softening > 0:
+                raise NotFinite("slip to_stress: no slip would come to a stress under this loading")
         mean_slip, mu_star = glass.slip.mean(glass.renewal), glass.kernel.mu_star
         self._rule = numbers_of(glass.yielding, softening, mu_star, mean_slip, self._well_0)
         most = np.inf
@@ -286,6 +289,9 @@ class Dynamics:
                 )
             else:
                 check_finite(self.lattice, self.state)
+                load = float(self.state.macro[0].load)
+                if np.isnan(self.stress_at(load)):
+                    raise NotFinite(f"the stress of this loading is no number at load {load:g}")
                 return LoopExit(why)
 
     def _advance(self) -> int:

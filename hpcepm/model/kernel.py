@@ -23,6 +23,8 @@ from typing import Any, ClassVar, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.parallel.rows import read_only
+
 from .registry import Registry
 from .table import Table, mirrored
 
@@ -72,7 +74,7 @@ def try_on(section: Any, shape: tuple[int, int]) -> None:
         It fails, or is not even, negative somewhere, or not 0 at q = 0.
     """
     qx, qy = wavevectors((min(shape[0], MOST_TRIED), min(shape[1], MOST_TRIED)))
-    qx, qy = qx[:, None], qy[None, :]
+    qx, qy = read_only(qx[:, None]), read_only(qy[None, :])
     try:
         with np.errstate(all="ignore"):
             found = np.asarray(section.relaxation(qx, qy), np.float64)
@@ -229,6 +231,7 @@ class Kernel:
 
         Real, even in qx and in qy, ≤ 0, and 0 at q = 0.
         """
+        qx, qy = read_only(qx), read_only(qy)
         if isinstance(self.kind, Table):
             return self.kind.fourier(qx, qy)
         return -2 * self.mu_star * np.asarray(self.kind.relaxation(qx, qy))

@@ -33,7 +33,7 @@ from hpcepm.parallel.rows import RowMap
 
 from .clock.trigger import NAN_FOUND, OPENED, next_avalanche, note_end, note_events
 from .engines.base import redistribute
-from .loading import strain_of, stress_of
+from .loading import drop_of, strain_of, stress_of
 from .state import Fields
 from .watch import passed
 from .yielding.base import (
@@ -296,7 +296,7 @@ def close(
 ) -> None:
     """End the avalanche, and put it into the table."""
     note_end(clock, finished[0])
-    avalanche.stress_drop = loading.stiffness * avalanche.slip / n_sites
+    avalanche.stress_drop = drop_of(loading, macro, avalanche.slip, n_sites)
     table[finished[0]] = avalanche
     finished[0] += 1
     macro.in_avalanche = 0

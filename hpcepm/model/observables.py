@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hpcepm.layout import NO_UNIT, STRESS_UNIT, TIMED_OBSERVABLES
 from hpcepm.parallel.compiled import compiled
-from hpcepm.parallel.rows import NO_POWERS, Lattice, add_powers
+from hpcepm.parallel.rows import NO_POWERS, Lattice, add_powers, read_only
 
 from .snapshot import NUMBERS, Snapshot
 
@@ -33,8 +33,8 @@ class Series:
 
     One of a large lattice, or hundreds of a small one, where calls are what costs.
 
-    What it is asked for is computed once, has shape (snapshots, ...), and is the same on all ranks.
-    All of it is Collective.
+    What it is asked for has shape (snapshots, ...). Fields are those of the rows of this rank; all
+    else is the same on all ranks, is Collective, and most of it is computed once.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Series:
 
     def moments(self, name: str) -> NDArray[np.float64]:
         """Return mean and 2nd to 4th central moments of what is `AVERAGED`, (4, snapshots)."""
-        return self._moments[:, AVERAGED.index(name)].T
+        return read_only(self._moments[:, AVERAGED.index(name)].T)
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -318,10 +318,12 @@ def _measure_of_plugin(one: Observable, series: Series) -> Values:
     Raises
     ------
     ProblemOnRank
-        It fails on a rank, or gives no number for each snapshot.
+        It fails on a rank, or gives no number for each snapshot, the same on all ranks.
     """
     fields = (series.numbers, series.sigma, series.epsilon_p, series.sigma_c)
     n, problem, found = len(series.numbers), None, np.zeros(0)
+    ranks = series.lattice.ranks
+    ranks.meet()
     for field in fields:
         field.flags.writeable = False
     try:
@@ -332,13 +334,15 @@ def _measure_of_plugin(one: Observable, series: Series) -> Values:
         else:
             a = "a number" if one.dtype == "f8" else "a whole number"
             problem = f"gives {given.dtype} of shape {given.shape}, not {a} for each snapshot"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         problem = f"{type(error).__name__}: {error}"
     finally:
         for field in fields:
             field.flags.writeable = True
     said = f"the observable {one.name} of a plug-in"
-    series.lattice.ranks.raise_together(problem and f"{said}: {problem}")
+    same = "series.mean(…) is the same on all ranks, series.x is of the rows of one"
+    differs = f"{said}: is not the same on all ranks: {same}"
+    ranks.agree(problem and f"{said}: {problem}", found.tobytes(), differs)
     return found
 
 

@@ -5,10 +5,11 @@ half a minute to compile, is not compiled anew for a plug-in, nothing of a plug-
 cache on disk, and a class that is typed into a notebook works as one in a file.
 """
 
+import ctypes
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import numba
@@ -23,6 +24,11 @@ from hpcepm.parallel.compiled import IN_PYTHON, generated
 FIRST_ADDRESS: Final = 4096
 """Addresses are larger than the number of any kind that is built in."""
 
+SAME: Final = 1e-9
+"""How far a method that is compiled may be from what Python makes of it, of 1 or of the number."""
+
+_NUMBERS: Final = ctypes.POINTER(ctypes.c_double)
+
 _methods: dict[int, Any] = {}  # kept alive; in Python they are called from here
 
 
@@ -32,10 +38,13 @@ class OfPlugin:
     Attributes
     ----------
     addresses
-        Of the methods, for `call`.
+        Of the methods, for `call`, in the order of their registry.
+    methods
+        The same by their names.
     """
 
-    addresses: list[int]
+    addresses: Sequence[int] = ()
+    methods: Mapping[str, int] = MappingProxyType({})
 
     @property
     def kind(self) -> int:
@@ -49,8 +58,12 @@ class OfPlugin:
 
 
 def numbers_of(section: Any) -> NDArray[np.float64]:
-    """Return the fields of a dataclass that are numbers, as its compiled methods get them."""
-    return np.array([float(getattr(section, name)) for name in _numeric(type(section))])
+    """Return the fields of a dataclass that are numbers, as its compiled methods get them.
+
+    One that is None is NaN there.
+    """
+    numbers = (getattr(section, name) for name in _numeric(type(section)))
+    return np.array([np.nan if number is None else float(number) for number in numbers])
 
 
 def _numeric(kind: type) -> list[str]:
@@ -138,18 +151,38 @@ def tried(what: str, method: Callable[..., Any], *numbers: float) -> float:
     Raises
     ------
     ValueError
-        It fails, or gives anything but a finite number.
+        It fails, gives anything but a finite number, or not the same each time; or what the loop
+        calls, which was compiled when the class was decorated, gives another.
     """
-    called = f"{what}({', '.join(f'{x:.3g}' for x in numbers)})"
+    called = f"{what}({', '.join(f'{x:.3g}' for x in numbers)}) of the plug-in"
     try:
         with np.errstate(all="ignore"):
-            given = method(*numbers)
-            found = float(given)
+            found, again = float(method(*numbers)), float(method(*numbers))
     except Exception as error:
-        raise ValueError(f"{called} of the plug-in: {type(error).__name__}: {error}") from None
+        raise ValueError(f"{called}: {type(error).__name__}: {error}") from None
     if not np.isfinite(found):
-        raise ValueError(f"{called} of the plug-in is {found}: it must be a finite number")
+        raise ValueError(f"{called} is {found}: it must be a finite number")
+    if found != again:
+        said = "a number that is drawn comes as an argument, and nothing else may change"
+        raise ValueError(f"{called} is {found:.6g}, and {again:.6g} when asked again: {said}")
+    section: Any = getattr(method, "__self__", None)
+    address = getattr(section, "methods", {}).get(what)
+    if address is not None:
+        compiled = _call_directly(address, section.parameters, *numbers)
+        if not abs(compiled - found) <= SAME * max(1.0, abs(found)):
+            said = (
+                "what it names must stay as it was when it was decorated; fields are floats there"
+            )
+            raise ValueError(f"{called} is {found:.6g}, and {compiled:.6g} compiled: {said}")
     return found
+
+
+def _call_directly(address: int, p: NDArray[np.float64], *numbers: float) -> float:
+    """Return what the loop gets of a method; without the loop."""
+    a, b, c = (*numbers, 0.0, 0.0, 0.0)[:3]
+    if IN_PYTHON:
+        return _call_in_python(address, p, a, b, c)
+    return float(_methods[address].ctypes(p.ctypes.data_as(_NUMBERS), a, b, c))
 
 
 def expectation(of: Callable[[float], float]) -> float:

@@ -13,11 +13,18 @@ begins.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING
 from functools import partial
 from typing import Annotated, Any, ClassVar, get_origin, get_type_hints
 
-from pydantic import AfterValidator, Field, PydanticSchemaGenerationError, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    Field,
+    PydanticSchemaGenerationError,
+    TypeAdapter,
+    ValidationError,
+)
 
 from .plugins import address_of
 
@@ -84,6 +91,8 @@ class Registry(dict[str, Any]):
         """
         if kind is None:
             return partial(self, name=name)
+        if name is not None and not (isinstance(name, str) and name.isprintable()):
+            raise ValueError(f"{kind.__name__}: name={name!r}: write a text")
         name, made = name or kind.__name__.lower(), self._class_of(kind)
         if name in self and self[name].__module__ != made.__module__:
             raise ValueError(f"{kind.__name__}: the name {name!r} is taken; give another by name=")
@@ -117,10 +126,12 @@ class Registry(dict[str, Any]):
             a = "" if isinstance(kind, type) else "a class with "
             said = f"write {a}@dataclass(frozen=True) below the decorator"
             raise TypeError(f"{kind.__name__}: {said}")
-        _refuse_odd_fields(kind)
         if issubclass(kind, self._base):
             return kind
-        attributes["addresses"] = [address_of(kind, *one) for one in self._methods.items()]
+        taken = {self.key, "data", *self._methods, *dir(self._of_plugin)}
+        _refuse_odd_fields(kind, taken)
+        of = {name: address_of(kind, name, n) for name, n in self._methods.items()}
+        attributes |= {"addresses": [*of.values()], "methods": of}
         return type(kind.__name__, (kind, self._of_plugin), attributes)
 
 
@@ -129,16 +140,26 @@ def is_built_in(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == __package__.partition(".")[0]
 
 
-def _refuse_odd_fields(kind: type) -> None:
-    """Refuse a dataclass with a field that no key of an input can be."""
+def _refuse_odd_fields(kind: type, taken: Collection[str]) -> None:
+    """Refuse a dataclass with a field that no key of an input can be, or that is something else."""
+    fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
     for name, hint in get_type_hints(kind, include_extras=True).items():
-        if name not in kind.__dataclass_fields__ or get_origin(hint) is ClassVar:  # type: ignore[attr-defined]
+        if name not in fields or get_origin(hint) is ClassVar:
             continue
+        if name in taken:
+            said = "hpcepm has this name for something else here; take another"
+            raise TypeError(f"{kind.__name__}.{name}: {said}")
+        default = fields[name].default
         try:
-            TypeAdapter(hint)
+            key = TypeAdapter(hint)
+            if default is not MISSING:
+                key.validate_python(default)
         except PydanticSchemaGenerationError:
             said = "write float, int, bool or str, or one of hpcepm's, such as hpcepm.Positive"
             raise TypeError(f"{kind.__name__}.{name}: no key can be {hint}; {said}") from None
+        except ValidationError as error:
+            said = error.errors(include_url=False)[0]["msg"]
+            raise TypeError(f"{kind.__name__}.{name}: its default {default!r}: {said}") from None
 
 
 def with_data(section: Any, data: Any) -> Any:

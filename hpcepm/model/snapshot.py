@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from hpcepm.parallel.rows import Lattice, LocalField
+from hpcepm.parallel.rows import Lattice, LocalField, read_only
 
 from .dynamics import Dynamics
 
@@ -87,39 +87,45 @@ class Snapshot:
     @property
     def sigma(self) -> LocalField:
         """Local stress on the rows of this rank."""
-        return _read_only(self.own_sigma)
+        return read_only(self.own_sigma)
 
     @property
     def sigma_c(self) -> LocalField:
         """Local thresholds on the rows of this rank."""
-        return _read_only(self.dynamics.state.fields.sigma_c)
+        return read_only(self.dynamics.state.fields.sigma_c)
 
     @property
     def epsilon_p(self) -> LocalField:
         """Local plastic strain on the rows of this rank."""
-        return _read_only(self.dynamics.state.fields.epsilon_p)
+        return read_only(self.dynamics.state.fields.epsilon_p)
 
     @property
     def n_events(self) -> LocalField:
         """How many times each site of this rank has yielded."""
-        return _read_only(self.dynamics.state.fields.n_events)
+        return read_only(self.dynamics.state.fields.n_events)
 
     @property
     def sigma_c_backward(self) -> LocalField:
         """Local thresholds backward, of two sides, on the rows of this rank."""
-        return _read_only(self.dynamics.state.fields.sigma_c_backward)
+        return read_only(self.dynamics.state.fields.sigma_c_backward)
 
     @property
     def well(self) -> LocalField:
         """The wells that sites are in, of a quenched landscape, on the rows of this rank."""
-        return _read_only(self.dynamics.state.fields.well)
+        return read_only(self.dynamics.state.fields.well)
 
     def release(self) -> None:
-        """Give back the memory of the stress."""
+        """Give back the memory of the stress; nothing can be asked for any more."""
         self.__dict__.pop("own_sigma", None)
+        self.dynamics = _GONE_ON
 
 
-def _read_only(field: LocalField) -> LocalField:
-    view = field.view()
-    view.flags.writeable = False
-    return view
+class _GoneOn:
+    """What a snapshot has when its run has gone on."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        said = "the run has gone on: a snapshot holds until the next; keep numbers, or copies"
+        raise RuntimeError(said)
+
+
+_GONE_ON: Final[Any] = _GoneOn()

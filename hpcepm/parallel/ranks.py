@@ -2,17 +2,22 @@
 
 import os
 import pickle
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
 from hpcepm.reading import BadFile
+from hpcepm.text import write
 
 from .exchange import make_exchange
+from .launch import end_at_once
 from .node import Node
 from .waiting import IN_MPI, NOBODY
 from .watched import watched
@@ -22,6 +27,31 @@ Thing = TypeVar("Thing")
 
 class ProblemOnRank(Exception):
     """One rank has a problem, and all ranks must stop."""
+
+
+SECONDS_ALONE: Final = 5.0, 60.0
+"""After which a problem is told, and all ranks end, if the others do not come to hear of it."""
+
+
+@contextmanager
+def _told_if_alone(problem: str | None) -> Iterator[None]:
+    """Tell of a problem, and end the ranks, if the block lasts: others may wait for this rank."""
+    over = threading.Event()
+
+    def watch() -> None:
+        tell, end = SECONDS_ALONE
+        if not over.wait(tell):
+            said = "the others do something else: they are waited for, then ended"
+            write(f"hpcepm: {problem}; {said}\n", sys.stderr)
+            if not over.wait(end - tell):
+                end_at_once()
+
+    if problem is not None:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _that_can_be_sent(error: Exception) -> Exception:
@@ -106,9 +136,46 @@ class Ranks:
         """
         if problem is not None and self.size > 1:
             problem = f"rank {self.rank}: {problem}"
-        found = self.first_not_none(problem)
+        with _told_if_alone(problem if self.size > 1 else None):
+            found = self.first_not_none(problem)
         if found is not None:
             raise ProblemOnRank(found)
+
+    @cached_property
+    def _apart(self) -> Any:
+        """A communicator of these ranks. Collective at first."""
+        return self.comm.Dup()
+
+    def agree(self, problem: str | None, value: bytes, differs: str) -> None:
+        """Raise `ProblemOnRank` on all ranks if one has a problem, or not the value of the others.
+
+        Its messages mix with no others: it may be told what a plug-in has done, with this or that
+        collective in it, or none where it failed. Collective.
+
+        Parameters
+        ----------
+        problem, value
+            Of this rank.
+        differs
+            What to say if values differ.
+        """
+        if self.size == 1:
+            return self.raise_together(problem)
+        if problem is not None:
+            problem = f"rank {self.rank}: {problem}"
+        with _told_if_alone(problem):
+            found = self._apart.allgather((problem, value))
+        told = next((one for one, _ in found if one is not None), None)
+        if told is None and len({of for _, of in found}) > 1:
+            told = differs
+        if told is not None:
+            raise ProblemOnRank(told)
+        return None
+
+    def meet(self) -> None:
+        """Make what `agree` needs, if it is not there. Collective."""
+        if self.size > 1:
+            _ = self._apart
 
     @contextmanager
     def collective_errors(self, failure: str) -> Iterator[None]:

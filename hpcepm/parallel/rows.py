@@ -225,3 +225,10 @@ def all_finite(*fields: LocalField) -> bool:
         if largest == _EXPONENT:
             return False
     return True
+
+
+def read_only(values: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that cannot be written to, of the same memory."""
+    view = values.view()
+    view.flags.writeable = False
+    return view

@@ -94,7 +94,7 @@ def test_without_errors_nothing_is_said() -> None:
 
 def test_runs_of_the_same_numbers_are_said_to_be_the_same(many: Path) -> None:
     assert lines(compare([str(many), str(many)]))[-1] == (
-        "all numbers that two runs have are the same"
+        "all numbers above that two runs have are the same"
     )
 
 

@@ -1,6 +1,6 @@
 """Loadings: what the outside does to a glass. One file each; to add one, a line here too."""
 
-from .base import Loading, load_at, loading, strain_of, stress_of, trigger
+from .base import Loading, drop_of, load_at, loading, strain_of, stress_of, trigger
 from .extremal import Extremal
 from .machine import Machine
 from .path import Cycles, Path
@@ -22,6 +22,7 @@ __all__ = [
     "Strain",
     "Stress",
     "Until",
+    "drop_of",
     "load_at",
     "loading",
     "strain_of",

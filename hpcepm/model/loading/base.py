@@ -135,6 +135,12 @@ def strain_of(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
 
 
 @singledispatch
+def drop_of(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
+    """Return by how much the last slips, ``slip`` in all, lowered Σ, the load being held."""
+    raise NotImplementedError
+
+
+@singledispatch
 def load_at(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
     """Return the load at a stress, nothing slipping on the way."""
     raise NotImplementedError
@@ -168,6 +174,12 @@ def _strain_by_formula(loading: Any, macro: Any, stress: float, n_sites: int) ->
     return stress / loading.two_mu + macro.total_slip / n_sites
 
 
+@bind(drop_of, Numbers)
+@compiled
+def _drop_by_formula(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
+    return loading.stiffness * slip / n_sites
+
+
 @bind(load_at, Numbers)
 @compiled
 def _load_by_formula(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
@@ -194,7 +206,7 @@ def _trigger_by_formula(
 class _ForLoop(NamedTuple):
     """A loading of a plug-in: its numbers, and the addresses of its methods."""
 
-    stiffness: float
+    stiffness: float  # NaN where slips do not lower Σ in proportion
     direction: float
     one_by_one: bool
     load_is_strain: bool
@@ -208,10 +220,21 @@ class _OfPlugin(OfPlugin, Loading):
     """A class of a plug-in with the methods ``stress`` and ``load``, each the other's inverse."""
 
     def for_loop(self, two_mu: float, direction: float = 1.0) -> Any:
-        stiffness = self.stress(0.0, 0.0, two_mu) - self.stress(0.0, 1.0, two_mu)
+        _try_out(self, two_mu)
         stress, load = self.addresses
-        numbers = self.parameters
+        numbers, stiffness = self.parameters, _stiffness(self, two_mu)
         return _ForLoop(stiffness, direction, False, False, stress, load, numbers, two_mu)
+
+
+def _stiffness(section: Any, two_mu: float) -> float:
+    """Return by how much slips of mean 1 lower Σ; NaN if that depends on load and slips."""
+    found = [
+        (section.stress(load, slips, two_mu) - section.stress(load, slips + more, two_mu)) / more
+        for load in LOADS
+        for slips, more in ((0.0, 1.0), (0.1, 0.02))
+    ]
+    same = np.ptp(found) <= SAME_LOAD * max(1.0, abs(found[0]))
+    return float(found[0]) if same else np.nan
 
 
 @bind(stress_of, _ForLoop)
@@ -225,6 +248,18 @@ def _stress_of(loading: Any, macro: Any, n_sites: int) -> float:
 @compiled
 def _strain_of(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
     return stress / loading.two_mu + macro.total_slip / n_sites
+
+
+@bind(drop_of, _ForLoop)
+@compiled
+def _drop_of(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
+    if not np.isnan(loading.stiffness):
+        return loading.stiffness * slip / n_sites
+    numbers, load, after = loading.numbers, macro.load, macro.total_slip / n_sites
+    before = after - slip / n_sites
+    return call(loading.stress, numbers, load, before, loading.two_mu) - call(
+        loading.stress, numbers, load, after, loading.two_mu
+    )
 
 
 @bind(load_at, _ForLoop)
@@ -251,13 +286,23 @@ SAME_LOAD: Final = 1e-9
 """What rounding makes of equal loads."""
 
 
-def _try_out(section: Any) -> None:
-    """See that load and stress of a plug-in are inverse to each other, and rise together."""
+LOADS: Final = (0.05, 0.2, 0.7)
+"""At which a loading of a plug-in is tried."""
+
+
+def _try_out(section: Any, two_mu: float = 2.0) -> None:
+    """See that load and stress of a plug-in are inverse to each other, and rise together.
+
+    A `Loading` is tried again with the 2μ of its input.
+    """
     for plastic_strain in (0.0, 0.1):
         last = -np.inf
-        for load in (0.05, 0.2, 0.7):
-            stress = tried("stress", section.stress, load, plastic_strain, 2.0)
-            back = tried("load", section.load, stress, plastic_strain, 2.0)
+        for load in LOADS:
+            stress = tried("stress", section.stress, load, plastic_strain, two_mu)
+            back = tried("load", section.load, stress, plastic_strain, two_mu)
+            more = tried("stress", section.stress, load, plastic_strain + 0.1, two_mu)
+            if more > stress + SAME_LOAD * max(1.0, abs(stress)):
+                raise ValueError("stress of the plug-in must not rise with plastic strain")
             if abs(back - load) > SAME_LOAD:
                 said = f"load(stress({load:g}, …), …) of the plug-in is {back:g}"
                 raise ValueError(f"{said}: the one must be the inverse of the other")
