@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from .faults import NoRun as NoRun
+
 LAYOUT_VERSION: Final = 2
 
 STRESS_UNIT: Final = "Lennard-Jones stress"
@@ -179,10 +181,6 @@ ENDINGS: Final = {
 
 PACKED: Final = "packed"
 """The attribute of a file that holds all of a run, or what was chosen of it."""
-
-
-class NoRun(Exception):
-    """There is no run that could be looked at; the message says where, and why not."""
 
 
 CHECKPOINT_NAME: Final = r"\d{8}\.h5"

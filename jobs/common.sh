@@ -56,7 +56,7 @@ hpcepm() { # hpcepm INPUT [options]
 }
 
 newest_checkpoint() { # its name
-    local names=("$directory"/checkpoints/[0-9]*.h5)
+    local names=("$directory"/checkpoints/[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].h5)
     echo "${names[-1]}"
 }
 

@@ -5,6 +5,7 @@
 #SBATCH --job-name=hpcepm
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=64    # as many as a node has cores
+#SBATCH --distribution=cyclic   # neighbouring rows on different nodes: an avalanche is in a part of them (docs/performance.md)
 #SBATCH --exclusive             # the ranks wait for the slowest: keep others off these nodes
 #SBATCH --time=24:00:00         # hours:minutes:seconds
 #SBATCH --signal=USR1@300       # this long before the end the ranks are told to write a checkpoint and stop

@@ -6,12 +6,13 @@ import gc
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from hpcepm.run.stopping import ignore_requests
 from hpcepm.text import flush_streams, open_streams, report_fault, write
 
@@ -130,7 +131,9 @@ def drawing() -> Iterator[None]:
     """
     os.environ["MPLBACKEND"] = "agg"  # that of a notebook could not be had here
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # a name with letters that no font here has
+            yield
     except NoRun:
         raise
     except Exception as error:  # matplotlib fails in many ways

@@ -18,7 +18,7 @@ SECTIONS: Final = {
     "slip": 2,
     "initial_stress": 2,
     "yielding": 8,
-    "clock": 12,
+    "clock": 11,
     "loading": 9,
     "output": 5,
 }

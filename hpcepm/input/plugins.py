@@ -4,12 +4,13 @@ They are named on the command line or from Python, never in an input: an input i
 stranger's.
 """
 
+import ast
 import hashlib
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import TextIOWrapper
 from types import ModuleType
@@ -36,6 +37,8 @@ LOADED: Final[dict[str, Plugin]] = {}
 """The plug-ins of this process, by their paths: one that was edited replaces itself."""
 
 OWN: Final = __name__.partition(".")[0]
+OTHERS: Final = f"{os.sep}site-packages{os.sep}"
+"""What the plug-in's own files do not have in their paths."""
 
 MOST_BYTES: Final = 50_000  # HDF5 holds 64 kB in an attribute
 
@@ -78,7 +81,7 @@ def load_plugin(path: str | os.PathLike[str]) -> Plugin:
         forget(name)
         put_back()
         raise InputError([_said_of(error, path)]) from None
-    LOADED[name] = Plugin(os.path.basename(path), text, _digest(text, module))
+    LOADED[name] = Plugin(os.path.basename(path), text, _digest(text, path))
     return LOADED[name]
 
 
@@ -112,29 +115,33 @@ def forget(module: str) -> Callable[[], None]:
     return put_back
 
 
-def _digest(text: str, module: ModuleType) -> str:
+def _digest(text: str, path: str) -> str:
     """Return the SHA-256 of a plug-in, and of the files in its folder that it imports."""
-    found = hashlib.sha256(text.encode())
-    folder = os.path.dirname(os.path.abspath(str(module.__file__)))
-    for file in sorted(_helpers(module, folder + os.sep, set())):
-        with suppress(OSError), open(file, "rb") as source:
-            found.update(source.read())
+    found, folder = hashlib.sha256(text.encode()), os.path.dirname(os.path.abspath(path)) + os.sep
+    helpers: dict[str, str] = {}
+    texts = [text]
+    while texts:
+        for name in _imported(texts.pop()):
+            file = os.path.abspath(getattr(sys.modules.get(name), "__file__", None) or os.sep)
+            of_others = OTHERS in file or name.partition(".")[0] == OWN
+            if file.startswith(folder) and file not in helpers and not of_others:
+                with suppress(OSError, ValueError), open(file, encoding="utf-8") as source:
+                    helpers[file] = source.read()
+                    texts.append(helpers[file])
+    for file in sorted(helpers):
+        found.update(helpers[file].encode())
     return found.hexdigest()
 
 
-def _helpers(module: ModuleType, folder: str, found: set[str]) -> set[str]:
-    """Return the files below a folder that a module, or one of those, takes something from."""
-    for value in vars(module).values():
-        named = value if isinstance(value, ModuleType) else None
-        named = named or sys.modules.get(getattr(value, "__module__", None) or "")
-        if named is None or named is module or named.__name__.partition(".")[0] == OWN:
-            continue
-        file = os.path.abspath(getattr(named, "__file__", None) or os.sep)
-        of_others = f"{os.sep}site-packages{os.sep}" in file or not file.startswith(folder)
-        if not of_others and file not in found:
-            found.add(file)
-            _helpers(named, folder, found)
-    return found
+def _imported(text: str) -> Iterator[str]:
+    """Yield the names of modules that a program may import."""
+    with suppress(SyntaxError, ValueError):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                yield from (one.name for one in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module
+                yield from (f"{node.module}.{one.name}" for one in node.names)
 
 
 def _text_of(path: str) -> str:

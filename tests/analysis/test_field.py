@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ from PIL import Image, ImageSequence
 
 from hpcepm.analysis.field import _common_scale, _records_at, _spread, draw_fields, snapshot
 from hpcepm.analysis.panels.base import minus
-from hpcepm.analysis.panels.maps import scale_of
+from hpcepm.analysis.panels.maps import draw_map, scale_of, thinned
 from hpcepm.analysis.results import open_run
 from hpcepm.analysis.style import SEQUENTIAL, SIGNED, styled
 from hpcepm.cli import main
@@ -158,3 +159,20 @@ def test_a_run_at_work_may_have_no_map_yet(tmp_path: Path) -> None:
         with pytest.raises(NoRun, match="realization 1 has no map yet"):
             snapshot(opened, "sigma", None, 1)
     assert _spread(5, 12) == [0, 1, 2, 3, 4] and _spread(1000, 3) == [0, 499, 999]
+
+
+@pytest.mark.parametrize(
+    ("shape", "aspect"), [((60, 10), 1.0), ((64, 8), "auto"), ((8, 64), "auto")]
+)
+def test_long_lattices_are_drawn_wider_than_they_are(shape: tuple[int, int], aspect: Any) -> None:
+    with styled():
+        figure, axes = plt.subplots()
+        field = np.random.default_rng(0).random(shape)
+        draw_map(axes, field, scale_of("epsilon_p", field), shape)
+        assert axes.get_aspect() == aspect
+        plt.close(figure)
+
+
+def test_few_pixels_are_left_out_along_the_long_side_alone() -> None:
+    assert thinned(np.zeros((4096, 8))).shape == (1024, 8)
+    assert thinned(np.zeros((1500, 1024))).shape == (750, 1024)

@@ -246,12 +246,29 @@ def test_pbs_says_when_the_end_is_and_submits_the_next_part(folder: Path) -> Non
     assert calls.splitlines() == [
         f"mpiexec {folder}/.venv/bin/python -m hpcepm input.yaml --max-walltime 03:58:00 "
         "--set seed=3 --continue",
-        f"qsub -v INPUT=input.yaml,HPCEPM={folder},OPTIONS=--set seed=3 {folder}/jobs/pbs.sh",
+        f"qsub -v INPUT=input.yaml,HPCEPM={folder},OPTIONS=--set seed=3 jobs/pbs.sh",
     ]
 
 
+def test_pbs_submits_the_script_that_was_submitted(folder: Path) -> None:
+    """PBS runs a copy of it, in which are the resources and the account that were asked for."""
+    (folder / "jobs" / "own.sh").write_text((folder / "jobs" / "pbs.sh").read_text())
+    stand_in(folder, "mpiexec", "touch run/checkpoints/00000002.h5; exit 75")
+    asked = {"INPUT": "input.yaml", "PBS_O_WORKDIR": str(folder)}
+    code, told, calls = run_template(folder, "own", **asked)
+    assert code == 0 and calls.endswith("OPTIONS= jobs/own.sh\n"), told
+    code, told, _ = run_template(folder, "own", **{**asked, "HPCEPM": "elsewhere"})
+    assert code == 2 and "where is hpcepm? qsub -v INPUT=input.yaml,HPCEPM=/path" in told
+
+
+def test_files_that_are_no_checkpoints_are_not_looked_at(folder: Path) -> None:
+    (folder / "run" / "checkpoints" / "2024-before-the-peak.h5").touch()
+    stand_in(folder, "srun", NEW_CHECKPOINT.replace("exit 75", "exit 0"))
+    assert run_template(folder, "one-node", "input.yaml")[:2] == (0, "")
+
+
 def test_every_run_of_an_array_has_its_own_seed_and_directory(folder: Path) -> None:
-    new = "mkdir -p runs/input-seed5/checkpoints; touch runs/input-seed5/checkpoints/1.h5"
+    new = "mkdir -p runs/input-seed5/checkpoints; touch runs/input-seed5/checkpoints/00000001.h5"
     stand_in(folder, "srun", f'echo "$@" >> calls; {new}')
     code, _, calls = run_template(folder, "array", "input.yaml", "--quiet", SLURM_ARRAY_TASK_ID="5")
     assert code == 0

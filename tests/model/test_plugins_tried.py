@@ -150,10 +150,11 @@ def test_a_loading_is_tried_out(tmp_path: Path, factor: float, said: str) -> Non
         target: Positive
 
         def stress(self, load: float, plastic_strain: float, two_mu: float) -> float:
-            return (-two_mu if factor < 0 else two_mu) * (load - plastic_strain)
+            return two_mu * ((-load if factor < 0 else load) - plastic_strain)
 
         def load(self, stress: float, plastic_strain: float, two_mu: float) -> float:
-            return stress / (factor * two_mu if factor < 0 else 3.0) + plastic_strain
+            back = stress / (two_mu if factor < 0 else 3.0) + plastic_strain
+            return -back if factor < 0 else back
 
     with pytest.raises(InputError) as wrong:
         read(tmp_path, "loading: {control: mine, target: 0.1}\n")

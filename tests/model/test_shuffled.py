@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+import hpcepm
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_mapping
 from hpcepm.model.choice import choose_engine
@@ -239,3 +240,14 @@ def test_what_cannot_be_is_refused(what: str) -> None:
 def test_auto_takes_direct_however_large() -> None:
     assert choose_engine("auto", (512, 512), shuffled=True).engine == "direct"
     assert choose_engine("auto", (512, 512)).engine == "lazy"
+
+
+@pytest.mark.parametrize("after", [{"target": 0.08}, {"control": "stress", "target": 0.3}])
+def test_a_load_goes_on_from_extremal_dynamics(after: dict[str, Any]) -> None:
+    """There the stress is found anew from plastic strain, which a shuffled one does not follow."""
+    first = {"control": "extremal", "until": {"strain": 0.05}}
+    settings = {"lattice": {"shape": [8, 8]}, "kernel": {"type": "shuffled"}}
+    tree = hpcepm.simulate({**settings, "loading": [first, after]})
+    assert tree is not None
+    last = tree["observables"].isel(record=-1, realization=0)
+    assert float(last[after.get("control", "strain")]) == pytest.approx(after["target"])

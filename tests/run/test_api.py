@@ -273,3 +273,11 @@ def test_names_are_written_out_wherever_they_are_taken(
             hpcepm.simulate(bad)
         with pytest.raises(hpcepm.InputError, match=r"is not set|null character"):
             hpcepm.load_plugin(bad)
+
+
+def test_a_snapshot_does_not_outlive_its_moment() -> None:
+    """Its fields are those of the run, so it would have numbers that no state had."""
+    snapshots = list(hpcepm.steps(settings_for((8, 8))))
+    for name in ("stress", "sigma", "epsilon_p", "strain"):
+        with pytest.raises(RuntimeError, match="the run has gone on: a snapshot holds until"):
+            getattr(snapshots[0], name)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 import hpcepm
-from hpcepm.cli import WRONG_INPUT, main
+from hpcepm.cli import FAILED, WRONG_INPUT, main
 from hpcepm.input.plugins import LOADED, Plugin
 from hpcepm.input.read import ReadInput, read_input, read_mapping
 from hpcepm.parallel.ranks import Ranks
@@ -288,3 +288,15 @@ def test_what_is_wrong_is_told(
 
 def test_the_resolved_input_has_units_of_time() -> None:
     assert "every: 1800 s" in resolved_yaml(read().settings)
+
+
+def test_a_run_that_would_fail_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "in.yaml"
+    path.write_text(
+        "lattice: {shape: [6, 5]}\nslip: {distribution: to_stress, noise: 0.6}\n"
+        "loading: {control: stress, target: 0.6}\n"
+    )
+    assert main(["check", str(path), "--seconds", "1"]) == FAILED
+    told = capfd.readouterr()
+    assert "the run would end soon: site (" in told.err and "would not be positive" in told.err
+    assert not told.out and "Traceback" not in told.err

@@ -107,6 +107,11 @@ def test_a_signal_while_modules_load_ends_in_75(tmp_path: Path) -> None:
         )
 
 
+def test_signals_are_heard_before_anything_large_is_loaded(tmp_path: Path) -> None:
+    program = "import hpcepm.cli, sys; print({'numpy', 'h5py', 'numba', 'yaml'} & {*sys.modules})"
+    assert run_python(["-c", program], None, tmp_path).stdout == "set()\n"
+
+
 def test_extended_from_a_checkpoint_before_the_end(tmp_path: Path) -> None:
     """The end was reached and saved, but its checkpoint is lost: an older one is gone on from."""
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))

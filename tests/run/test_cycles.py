@@ -7,9 +7,12 @@ import h5py
 import numpy as np
 import pytest
 
+import hpcepm
+from hpcepm.analysis.verify import report
 from hpcepm.cli import main
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_input
+from tests.conftest import settings_for
 from tests.model.plain_protocols import PlainProtocol
 from tests.run.test_paths import WELLS, run
 
@@ -111,3 +114,19 @@ def test_cycles_need_wells(tmp_path: Path) -> None:
     path.write_text("lattice: {shape: [8, 8]}\nloading: {cycle: [0.1, -0.1], cycles: 3}\n")
     with pytest.raises(InputError, match="landscape: quenched"):
         read_input(str(path), [])
+
+
+def test_maps_of_cycles_that_no_record_is_of(tmp_path: Path) -> None:
+    """A limit cycle comes back to strain and plastic strain, not to the count of events."""
+    settings = settings_for(
+        (6, 5),
+        yielding={"sides": "two", "landscape": "quenched"},
+        loading={"cycle": [0.04, -0.02, 0.01], "cycles": 8, "until": {"recurrence": True}},
+        output={
+            "observables": {"of": "cycle", "every": 2},
+            "fields": {"of": "cycle", "every": 3},
+        },
+    )
+    hpcepm.simulate(settings, directory=tmp_path / "run")
+    told: list[str] = []
+    assert report(str(tmp_path / "run"), told.append), told

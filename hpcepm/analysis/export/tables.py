@@ -60,10 +60,10 @@ def _rows(
         inner = tuple(slice(0, n) for n in one.shape[len(one.axes[:2]) :])
         part = one.read((*(of_axis[axis] for axis in one.axes[:2]), *inner))
         n = of_axis[axes[-1]]
-        values.append(part.reshape(n.stop - n.start, -1))
+        values.append(part.reshape(n.stop - n.start, -1).tolist())
     firsts = numbers if outer else ([] for _ in values[0])
     for first, *row in zip(firsts, *values, strict=True):
-        flat = [x.item() for part in row for x in part]
+        flat = [x for part in row for x in part]
         if not all(_is_missing(x) for x in flat):
             yield [*map(str, first), *map(repr, flat)]
 

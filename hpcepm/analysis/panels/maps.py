@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MOST_PIXELS: Final = 1024
 
+LONGEST: Final = 6
+"""A lattice that is so many times as long as wide is drawn wider than it is, or it were a line."""
+
 CUT_OFF: Final = 0.5
 """So many percent of the values, at each end, are as dark or bright as the colours go."""
 
@@ -103,8 +106,8 @@ def _last(axes: "Axes", run: Results, name: str, what: str) -> None:
 
 def thinned(field: NDArray[Any]) -> NDArray[Any]:
     """Return every so manieth value of a field, for the pixels that a picture has."""
-    step = max(1, -(-max(field.shape) // MOST_PIXELS))
-    return field[::step, ::step]
+    steps = (max(1, -(-n // MOST_PIXELS)) for n in field.shape)
+    return field[tuple(slice(None, None, step) for step in steps)]
 
 
 def draw_map(
@@ -122,6 +125,7 @@ def draw_map(
         cmap=scale.colours,
         norm=norm,
         interpolation="nearest",
+        aspect="equal" if max(shape) <= LONGEST * min(shape) else "auto",
     )
     axes.set(xlabel="x (cells)", ylabel="y (cells)")
     axes.locator_params(integer=True)

@@ -1,6 +1,6 @@
 """What a clock is, for the input: a law that says at which rate a site yields.
 
-docs/model.md, section 12. x = σ_c − σ is the strength of a site; the rate at which it yields is
+docs/model.md, section 11. x = σ_c − σ is the strength of a site; the rate at which it yields is
 λ(x)/unit.
 """
 

@@ -1,4 +1,4 @@
-"""Poisson points: what decides when a site yields (docs/model.md, section 12).
+"""Poisson points: what decides when a site yields (docs/model.md, section 11).
 
 A site owns points (t, u) of unit density in the strip of all times t and heights u > 0. It yields
 at the first point under the curve of its rate, u < λ(x(t)). Which points it owns depends on seed,
