@@ -147,7 +147,7 @@ def _imported(text: str) -> Iterator[str]:
 def _text_of(path: str) -> str:
     """Return the text of a plug-in."""
     try:
-        with TextIOWrapper(open_regular(path), "utf-8") as file:
+        with TextIOWrapper(open_regular(path), "utf-8-sig") as file:
             text = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have, or no UTF-8
         said = getattr(error, "strerror", None) or error

@@ -5,7 +5,7 @@ event adds its slip to it. Avalanches a site do, by a power of it. What an event
 `hpcepm.model.cost` on this many ranks, times what the rehearsals took by the same model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, inf, log
 from typing import Final, NamedTuple
 
@@ -16,6 +16,7 @@ from hpcepm.input.schema import Input
 from hpcepm.model.choice import Choice
 from hpcepm.model.cost import event_us
 from hpcepm.parallel.ranks import Ranks
+from hpcepm.storage.tables import PIECE_BYTES
 
 from .footprint import Counts, bytes_by_part
 from .rehearsal import Rehearsal, Trials, seconds_of_this_process, try_out
@@ -170,7 +171,7 @@ def forecast(read: ReadInput, own: Ranks, ranks: int, nodes: int, seconds: float
     written = 1 + int(stepping / settings.checkpoint.every)
     disk = bytes_by_part(read, counts, written, team.groups)
     took["files"] = Range.about(sum(disk.values()) / BYTES_A_SECOND, 1.0)
-    return Forecast(engine, team, trials, events, us, took, _memory(trials, team), disk)
+    return Forecast(engine, team, trials, events, us, took, _memory(trials, team, disk), disk)
 
 
 def events_of(read: ReadInput, trials: Trials) -> Range | None:
@@ -317,9 +318,15 @@ def _seconds(trials: Trials, team: Team, counts: Counts, started: float) -> dict
     }
 
 
-def _memory(trials: Trials, team: Team) -> dict[str, int]:
-    """Return the bytes of a node."""
+COPIES: Final = 4
+"""Of rows that are in no piece yet: they, their bytes in HDF5, and both while they are saved."""
+
+
+def _memory(trials: Trials, team: Team, disk: Mapping[str, int]) -> dict[str, int]:
+    """Return the bytes of a node; of the one with rank 0, which has the tables."""
     here, program = ceil(team.ranks / team.nodes), trials.program
     of_ranks = here * (program.own + (BYTES_OF_MPI if team.ranks > 1 else 0))
     lattices = trials.lattice_bytes * team.groups // team.nodes
-    return {"programs": of_ranks + program.of_files, "lattices": lattices}
+    parts = (size for name, size in disk.items() if name not in ("checkpoints", "run.h5"))
+    tables = COPIES * sum(min(size, PIECE_BYTES) for size in parts)
+    return {"programs": of_ranks + program.of_files, "lattices": lattices, "tables": tables}
