@@ -1,6 +1,7 @@
 """How many bytes a run will have on the disk: its files, laid out in memory and thrown away."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -72,6 +73,18 @@ def bytes_by_part(
         "checkpoints": kept * CHECKPOINT_BYTES + in_states,
         "run.h5": run_file,
     }
+
+
+COPIES: Final = 4
+"""Of rows that are in no piece yet: they, their bytes in HDF5, and both while they are saved."""
+
+
+def bytes_in_memory(read: ReadInput, parts: Mapping[str, int]) -> int:
+    """Return what rows of tables that are in no piece yet take in memory, of `bytes_by_part`."""
+    large = snapshots_are_large(plan_of(read.settings))  # they are written as they come
+    elsewhere = {"checkpoints", "run.h5", *(["fields"] if large else [])}
+    rows = (size for name, size in parts.items() if name not in elsewhere)
+    return COPIES * sum(min(size, PIECE_BYTES) for size in rows)
 
 
 def _attributes(read: ReadInput) -> dict[str, Any]:

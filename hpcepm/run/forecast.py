@@ -5,7 +5,7 @@ event adds its slip to it. Avalanches a site do, by a power of it. What an event
 `hpcepm.model.cost` on this many ranks, times what the rehearsals took by the same model.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import ceil, inf, log
 from typing import Final, NamedTuple
 
@@ -16,9 +16,8 @@ from hpcepm.input.schema import Input
 from hpcepm.model.choice import Choice
 from hpcepm.model.cost import event_us
 from hpcepm.parallel.ranks import Ranks
-from hpcepm.storage.tables import PIECE_BYTES
 
-from .footprint import Counts, bytes_by_part
+from .footprint import Counts, bytes_by_part, bytes_in_memory
 from .rehearsal import Rehearsal, Trials, seconds_of_this_process, try_out
 from .sharing import groups_of_ranks
 
@@ -170,8 +169,9 @@ def forecast(read: ReadInput, own: Ranks, ranks: int, nodes: int, seconds: float
     stepping = took.get("events", Range(0.0, 0.0, 0.0)).value
     written = 1 + int(stepping / settings.checkpoint.every)
     disk = bytes_by_part(read, counts, written, team.groups)
+    tables = bytes_in_memory(read, disk)
     took["files"] = Range.about(sum(disk.values()) / BYTES_A_SECOND, 1.0)
-    return Forecast(engine, team, trials, events, us, took, _memory(trials, team, disk), disk)
+    return Forecast(engine, team, trials, events, us, took, _memory(trials, team, tables), disk)
 
 
 def events_of(read: ReadInput, trials: Trials) -> Range | None:
@@ -318,15 +318,9 @@ def _seconds(trials: Trials, team: Team, counts: Counts, started: float) -> dict
     }
 
 
-COPIES: Final = 4
-"""Of rows that are in no piece yet: they, their bytes in HDF5, and both while they are saved."""
-
-
-def _memory(trials: Trials, team: Team, disk: Mapping[str, int]) -> dict[str, int]:
+def _memory(trials: Trials, team: Team, tables: int) -> dict[str, int]:
     """Return the bytes of a node; of the one with rank 0, which has the tables."""
     here, program = ceil(team.ranks / team.nodes), trials.program
     of_ranks = here * (program.own + (BYTES_OF_MPI if team.ranks > 1 else 0))
     lattices = trials.lattice_bytes * team.groups // team.nodes
-    parts = (size for name, size in disk.items() if name not in ("checkpoints", "run.h5"))
-    tables = COPIES * sum(min(size, PIECE_BYTES) for size in parts)
     return {"programs": of_ranks + program.of_files, "lattices": lattices, "tables": tables}
