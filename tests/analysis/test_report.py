@@ -288,7 +288,7 @@ def test_wrong_command_lines(single: Path, tmp_path: Path, capfd: pytest.Capture
         (str(tmp_path / "none"),): "No such file",
         ("--watch", str(single)): "after RUNDIR",
         (str(single), "--watch", "0.1"): "give seconds from 1 to 86400",
-        (str(single), "--out", str(tmp_path / "no" / "a.html")): "No such file or directory",
+        (str(single), "--out", str(tmp_path / "no" / "a.html")): "no such directory; make it",
     }.items():
         assert main(["report", *arguments]) in (1, 2)
         assert message in capfd.readouterr().err
