@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from hpcepm.cli import main
-from hpcepm.model.slip import slip
 from tests.cli.test_calibration import TARGET, folder
+from tests.model.test_plugins import _restored
 
-__all__ = ["folder"]
+__all__ = ["_restored", "folder"]
 
 
 def test_a_plugin_has_keys_that_can_be_fitted(
@@ -29,8 +29,5 @@ def test_a_plugin_has_keys_that_can_be_fitted(
     assert main(command) == 2 and "mine_too" in capfd.readouterr().err
     assert main([*command, "--plugin", "no.py"]) == 2
     assert "no.py: the plug-in cannot be read: No such file" in capfd.readouterr().err
-    try:
-        assert main([*command, "--plugin", "mine.py"]) == 0, capfd.readouterr().err
-    finally:
-        slip.pop("mine_too", None)
+    assert main([*command, "--plugin", "mine.py"]) == 0, capfd.readouterr().err
     assert (folder / "out" / "calibration.json").exists()

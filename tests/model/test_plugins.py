@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hpcepm.input.plugins import load_plugin
+from hpcepm.input.plugins import LOADED, load_plugin
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_input
 from hpcepm.input.schema import Input
@@ -92,8 +92,11 @@ def _restored() -> Any:
     """Let what a test adds be gone after it."""
     registries = (distribution, kernel, slip, loading)
     before, observables = [dict(registry) for registry in registries], [*OBSERVABLES]
+    loaded = dict(LOADED)
     yield
     OBSERVABLES[:] = observables
+    LOADED.clear()
+    LOADED.update(loaded)
     for registry, kinds in zip(registries, before, strict=True):
         registry.clear()
         registry.update(kinds)
