@@ -73,10 +73,8 @@ def read_input(path: str, assignments: list[str], directory: str | None = None) 
 
     Parameters
     ----------
-    path
-        The YAML file.
-    assignments
-        ``key.path=value``, from ``--set``.
+    path, assignments
+        As `read_document` takes them.
     directory
         Overrides ``output.directory``, from ``--output``.
 
