@@ -5,7 +5,7 @@ left for the run to say.
 """
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 from hpcepm.input.problems import InputError
 from hpcepm.input.source import read_document
@@ -18,14 +18,14 @@ from hpcepm.text import write
 from .base import UsageError
 from .options import run_parser
 
+NO_INPUT: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What comes of keys that no input has: texts for mappings, numbers that are none or too large."""
+
 
 def work_in(content: dict[str, Any]) -> Work:
     """Return what an input asks for, of which it is not known whether it is valid.
 
-    Raises
-    ------
-    AttributeError, KeyError, TypeError, ValueError
-        It is not.
+    Raises one of `NO_INPUT`, if it is not.
     """
     defaults = {"kernel": {}, "engine": "auto", "realizations": 1, "ranks_per_realization": "auto"}
     asks: dict[str, Any] = defaults | content
@@ -68,7 +68,7 @@ def choose(arguments: list[str], processors: IdleProcessors) -> int:
         work = work_in(document.content)
         idle = processors.count()
         ranks = fastest_ranks(work, idle)
-    except (InputError, UsageError, AttributeError, KeyError, TypeError, ValueError):
+    except (InputError, UsageError, *NO_INPUT):
         return 1  # the run itself says what is wrong
     if not options.quiet:
         write(f"tools/run: {why(work, ranks, idle)}\n", sys.stderr)

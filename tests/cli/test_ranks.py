@@ -112,6 +112,8 @@ def test_an_input_is_looked_at_as_it_is_read() -> None:
         {"ranks_per_realization": 0.5},
         {"kernel": "shuffled"},
         {"clock": "thermal"},
+        {"lattice": {"shape": [10**400, 10**400]}},
+        {"realizations": 10**400},
     ],
 )
 def test_what_is_no_input_is_one_rank(
