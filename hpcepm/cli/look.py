@@ -4,6 +4,7 @@ Such a file has ``DESCRIPTION``, ``add_options(parser)`` and ``carry_out(options
 the exit code. It imports what it needs in ``carry_out``: MPI and a compiler only if it computes.
 """
 
+import signal
 from importlib import import_module
 from typing import Final
 
@@ -24,6 +25,8 @@ def main(name: str, arguments: list[str]) -> int:
     command = import_module(f"hpcepm.cli.{name}")
     parser = Parser(prog=f"hpcepm {name}", description=command.DESCRIPTION)
     command.add_options(parser)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # by hpcepm.__main__
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return command.carry_out(parser.parse_args(arguments))
     except UsageError as error:

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from mpi4py import MPI
 
-from hpcepm.parallel.launch import end_at_once
+from hpcepm.parallel.launch import end_at_once, end_launcher
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.waiting import IN_MPI, NOBODY
 from hpcepm.text import duration, write
@@ -40,6 +40,10 @@ NOT_HEARD: Final = 10
 
 SECONDS_TO_LOG: Final = 1.0
 """How long the log may take: its disk may be what hangs. Others end by themselves a bit later."""
+
+SECONDS_TO_BE_ENDED: Final = 2.0
+"""How long a rank that is told waits to be ended by the launcher, which rank 0 has asked before. If
+ranks end while it is asked, Open MPI's launcher begins to end all by itself, and may crash."""
 
 _LOOPBACK: Final = "127.0.0.1"
 _SIOCGIFADDR: Final = 0x8915
@@ -182,7 +186,8 @@ class Watchdog:
             self._tell([address], self._silence.lasts(now), "")
         else:
             self._addresses = {0: address}
-            if says:  # it has ended the run, and told why
+            if says:  # it ends the run, and has told why
+                self._ended.wait(SECONDS_TO_BE_ENDED)
                 end_at_once()
 
     def _tell(self, addresses: Iterable[Any], lasts: float, says: str) -> None:
@@ -208,12 +213,13 @@ class Watchdog:
             log = threading.Thread(target=self.journal.break_off, args=(said,), daemon=True)
             log.start()
             log.join(SECONDS_TO_LOG)
-        if self._world.is_root:
-            self._tell(self._addresses.values(), lasts, "ended")
         write("\n".join(said) + "\n", sys.stderr)
         with suppress(OSError, ValueError):
             sys.stderr.flush()
-        end_at_once()
+        end_launcher()  # while all ranks are there
+        if self._world.is_root:
+            self._tell(self._addresses.values(), lasts, "ended")
+        os._exit(1)
 
     def report(self, lasts: float, now: float) -> list[str]:
         """Return where each rank is, as far as this one knows, in lines."""

@@ -112,6 +112,19 @@ def test_signals_are_heard_before_anything_large_is_loaded(tmp_path: Path) -> No
     assert run_python(["-c", program], None, tmp_path).stdout == "set()\n"
 
 
+@pytest.mark.parametrize("arguments", [["input.yaml"], ["plot", "run"]])
+def test_ctrl_c_at_once_ends_without_a_traceback(tmp_path: Path, arguments: list[str]) -> None:
+    """Python itself has its traceback for one that comes before it has begun with this program."""
+    program = (
+        "import os, runpy, signal, sys, hpcepm; "
+        "sys.meta_path.insert(0, type('Late', (), {'find_spec': staticmethod(lambda name, *_: "
+        "os.kill(os.getpid(), signal.SIGINT) if name == 'hpcepm.cli' else None)})); "
+        f"sys.argv[1:] = {arguments}; runpy.run_module('hpcepm', run_name='__main__')"
+    )
+    done = run_python(["-c", program], None, tmp_path)
+    assert done.returncode == -signal.SIGINT and done.stderr == ""
+
+
 def test_extended_from_a_checkpoint_before_the_end(tmp_path: Path) -> None:
     """The end was reached and saved, but its checkpoint is lost: an older one is gone on from."""
     (tmp_path / "input.yaml").write_text(yaml.safe_dump(EXTENDED))

@@ -59,7 +59,8 @@ def test_a_log_whose_disk_hangs_keeps_no_run_from_ending(
     one_rank: Ranks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ended, hangs = threading.Event(), threading.Event()
-    monkeypatch.setattr("hpcepm.run.watchdog.end_at_once", ended.set)
+    monkeypatch.setattr("hpcepm.run.watchdog.end_launcher", lambda: None)
+    monkeypatch.setattr("os._exit", lambda _: ended.set())
     watchdog = Watchdog(one_rank, 0.0)
     monkeypatch.setattr(watchdog, "_tell", lambda *_: None)  # nobody else is there
     watchdog.journal = Journal(tmp_path, lambda: None)
