@@ -22,12 +22,12 @@ from mpi4py_fft import PFFT
 from numpy.typing import NDArray
 
 from hpcepm.identity import Identity
-from hpcepm.model.distributions import preset
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel, continuum, wavevectors
 from hpcepm.model.loop import LoopExit
 from hpcepm.model.slip import Exponential
+from hpcepm.model.thresholds import preset
 from hpcepm.parallel import launch
 from hpcepm.parallel.compiled import compiled
 from hpcepm.parallel.exchange import EVENT, exchange_events

@@ -15,8 +15,6 @@ Columns = dict[str, NDArray[Any]]
 
 def events_against_others(run: Results) -> Iterator[str]:
     """Check that events are in order, and add up to the avalanches and to the last records."""
-    if "events" not in run.file:
-        return
     begin = np.searchsorted(run.file["events/realization"], np.arange(run.realizations + 1))
     counted = run.observable("events")
     for k in range(run.realizations):

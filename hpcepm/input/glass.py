@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from hpcepm.model.distributions import GivenField
 from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.loading import Loading
 from hpcepm.model.regions import Region
 from hpcepm.model.registry import with_data
 from hpcepm.model.slip import SlipLaw, ToStress
+from hpcepm.model.thresholds import GivenField
 from hpcepm.parallel.rows import Lattice, LocalField
 
 from .named_files import read_field_rows

@@ -13,8 +13,9 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hpcepm.model.distributions import Distribution, GivenField, Samples, preset
+from hpcepm.model.distributions import Distribution, Samples
 from hpcepm.model.registry import with_data
+from hpcepm.model.thresholds import GivenField, preset
 from hpcepm.names import expanded, place_of
 
 from .named_files import NamedFiles, Statistics

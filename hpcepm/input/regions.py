@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails
 
-from hpcepm.model.distributions import PRESETS, Distribution
+from hpcepm.model.distributions import Distribution
 from hpcepm.model.distributions import distribution as distributions
 from hpcepm.model.regions import Change, Region
 from hpcepm.model.registry import Number, Positive
+from hpcepm.model.thresholds import PRESETS
 
 from .problems import shown
 from .sections import Choice, Section, problem_at, wrong_at

@@ -20,7 +20,6 @@ from hpcepm.model.choice import Choice as EngineChoice
 from hpcepm.model.choice import choose_engine
 from hpcepm.model.clock import Maxwell
 from hpcepm.model.clock import clock as clocks
-from hpcepm.model.distributions import PRESETS, GivenField
 from hpcepm.model.distributions import distribution as distributions
 from hpcepm.model.engines import ENGINES
 from hpcepm.model.kernel import NoCoupling, Shuffled, try_on
@@ -30,6 +29,7 @@ from hpcepm.model.loading import loading as loadings
 from hpcepm.model.registry import FileName, NotNegative, Positive, is_built_in
 from hpcepm.model.slip import ToStress
 from hpcepm.model.slip import slip as slips
+from hpcepm.model.thresholds import PRESETS, GivenField
 from hpcepm.model.yielding.rule import Damage, Yielding
 from hpcepm.schedule import Cadence, is_known, travelled, turns_of
 

@@ -116,7 +116,9 @@ def event_us(
         return parts | {"direct": rows * (DIRECT_NS * shape[1] + DIRECT_ROW_NS) / 1000}
     if engine == "spectral":
         return parts | {"convolution": convolution_us(shape, ranks, nodes) / events}
-    return parts | _lazy_us(shape, ranks, nodes, events)
+    if engine == "lazy":
+        return parts | _lazy_us(shape, ranks, nodes, events)
+    raise ValueError(f"engine {engine!r}: what an event takes is not known")
 
 
 def _lazy_us(shape: Shape, ranks: int, nodes: int, events: float) -> dict[str, float]:

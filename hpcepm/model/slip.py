@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from hpcepm.parallel.compiled import compiled
 
-from .distributions import Distribution, normal_deviate, preset, quantile
+from .distributions import Distribution, normal_deviate, quantile
 from .plugins import FIRST_ADDRESS, OfPlugin, call, expectation, numbers_of, tried
 from .registry import NotNegative, Number, Registry
+from .thresholds import preset
 
 EXPONENTIAL, CONSTANT, TO_STRESS = range(3)
 

@@ -16,12 +16,12 @@ from hpcepm.input.read import ReadInput
 from hpcepm.input.regions import RegionInput
 from hpcepm.input.schema import Input, LatticeInput
 from hpcepm.model.choice import choose_engine
-from hpcepm.model.distributions import GivenField
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.kernel import Shuffled
 from hpcepm.model.observables import Series, measure, measure_profiles
 from hpcepm.model.snapshot import Snapshot
 from hpcepm.model.table import Table
+from hpcepm.model.thresholds import GivenField
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.storage.plan import snapshots_are_large

@@ -14,11 +14,11 @@ from hpcepm.input.output import CadenceInput
 from hpcepm.input.schema import Input
 from hpcepm.layout import NoRun
 from hpcepm.model.clock import Clock
-from hpcepm.model.distributions import preset
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.ending import sure_to_end
 from hpcepm.model.glass import Glass, age, disorder_strength
 from hpcepm.model.loading import Cycles, Loading, Path, Sine, Strain
+from hpcepm.model.thresholds import preset
 from hpcepm.model.yielding.rule import Yielding
 from hpcepm.schedule import travelled
 from hpcepm.text import count, duration, memory

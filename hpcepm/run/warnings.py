@@ -13,8 +13,9 @@ from hpcepm.input.read import ReadInput, filled
 from hpcepm.input.schema import Input
 from hpcepm.model.clock import Rate
 from hpcepm.model.clock.points import LOWEST, power
-from hpcepm.model.distributions import Distribution, GivenField, Samples
+from hpcepm.model.distributions import Distribution, Samples
 from hpcepm.model.loading import Extremal, Loading, Path
+from hpcepm.model.thresholds import GivenField
 
 FEW_SAMPLES: Final = 100
 LARGE_STRAIN: Final = 10.0

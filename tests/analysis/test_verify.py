@@ -22,7 +22,7 @@ def verdict(run: Path) -> str:
     said: list[str] = []
     sound = report(str(run), said.append)
     assert said[-1] == f"verdict: {run} is {'sound' if sound else 'NOT sound'}"
-    assert sound == all(line.startswith("ok  ") for line in said[:-1])
+    assert sound == all(line.startswith(("ok  ", "–  ")) for line in said[:-1])
     return "\n".join(said)
 
 
@@ -53,8 +53,16 @@ def at_work(realizations: int, records: int, snapshots: int) -> Change:
 def test_runs_are_sound(single: Path, many: Path, tmp_path: Path) -> None:
     for run in (single, many, many / "run.h5"):
         assert "is sound" in verdict(run)
+        assert "\nok   stress drops of avalanches\n" in verdict(run)
+
+
+def test_what_is_not_kept_is_not_called_ok(tmp_path: Path) -> None:
     output = {"directory": "run", "avalanches": False}
-    assert "is sound" in verdict(simulated(tmp_path, realizations=2, output=output))
+    said = verdict(simulated(tmp_path, realizations=2, output=output))
+    assert "is sound" in said
+    for what in ("stress drops of avalanches", "avalanches against records", "fields against"):
+        assert f"\n–    {what}" in said and f"ok   {what}" not in said
+    assert "\n–    events against avalanches: not kept\n" in said
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from scipy.stats import kstest
 
 from hpcepm.input.glass import glass_of
 from hpcepm.input.read import read_mapping
-from hpcepm.model.clock import Clock, Rate, Thermal
+from hpcepm.model.clock import Clock, Maxwell, Rate, Thermal, clock
+from hpcepm.model.clock.law import rate_at
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.loading import Loading, Path, Strain, Stress
 from hpcepm.model.loop import LoopExit
@@ -42,6 +43,23 @@ CASES: Final = {
 """The oracle evaluates every site at every point."""
 
 ONE_SIDE: Final = [name for name, case in CASES.items() if case.sides == "one"]
+
+
+LAWS: Final = (Thermal(0.1, 1.0), Thermal(0.02, 2.0), Rate(), Rate(law="sqrt", scale=0.3))
+
+
+def test_every_clock_with_points_has_its_law_here() -> None:
+    assert {type(law) for law in LAWS} == {*clock.values()} - {Maxwell}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("rate", [0.9, 0.5, 2.0**-20])
+def test_below_a_strength_the_rate_is_higher(law: Clock, rate: float) -> None:
+    x = law.strength_of(rate)
+    just = 1e-9 * max(abs(x), 1e-3)
+    below, above = (rate_at(law.kind, law.numbers, at) for at in (x - just, x + just))
+    assert above <= rate <= below
+    assert law.strength_of(0.0) >= x
 
 
 @cache

@@ -21,12 +21,12 @@ from hpcepm.model.distributions import (
     TwoWays,
     Uniform,
     Weibull,
-    preset,
     quantile,
 )
 from hpcepm.model.glass import age, disorder_strength
 from hpcepm.model.registry import with_data
 from hpcepm.model.slip import slip_at
+from hpcepm.model.thresholds import preset
 from tests.conftest import run_python
 from tests.model.test_dynamics import glass
 
@@ -129,7 +129,8 @@ def test_special_functions_are_looked_up_when_they_are_called(tmp_path: Path) ->
     """They take long to load. Most runs call none."""
     program = """
 import sys
-from hpcepm.model.distributions import Gamma, normal_deviate, preset
+from hpcepm.model.distributions import Gamma, normal_deviate
+from hpcepm.model.thresholds import preset
 preset("GQ").moments()
 print("scipy.special" in sys.modules)
 gamma = Gamma(shape=2.5, scale=0.7)

@@ -8,7 +8,7 @@ import pytest
 
 from hpcepm.layout import AVALANCHE
 from hpcepm.model import slip
-from hpcepm.model.distributions import PRESETS, Constant, Normal, preset
+from hpcepm.model.distributions import Constant, Normal
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.engines import ENGINES
 from hpcepm.model.finite import NotFinite
@@ -16,6 +16,7 @@ from hpcepm.model.glass import Glass
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.kernel import kernel as kernels
 from hpcepm.model.loop import LoopExit
+from hpcepm.model.thresholds import PRESETS, preset
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from tests.model.plain_model import PlainModel

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hpcepm import simulate
-from hpcepm.model.distributions import PRESETS
+from hpcepm.model.thresholds import PRESETS
 from tests.model.test_dynamics import BULK, MU
 from tools.studies.independent.second_model import Glass, kernel_hat, shear
 

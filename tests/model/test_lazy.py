@@ -15,13 +15,14 @@ from mpi4py import MPI
 
 from hpcepm.model import slip
 from hpcepm.model.choice import choose_engine
-from hpcepm.model.distributions import Constant, Lognormal, preset
+from hpcepm.model.distributions import Constant, Lognormal
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.engines.lazy import engine as lazy
 from hpcepm.model.engines.lazy.engine import LazyEngine, quantum_of
 from hpcepm.model.engines.lazy.sums import evaluate
 from hpcepm.model.engines.lazy.tables import Tiles, largest_between_blocks, largest_in_cells
 from hpcepm.model.kernel import Array, Kernel
+from hpcepm.model.thresholds import preset
 from hpcepm.parallel.compiled import IN_PYTHON
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice

@@ -12,7 +12,7 @@ from hpcepm.analysis.panels.cycles import recurrence
 from hpcepm.analysis.protocol import controls, cycles_of, is_cyclic, read_out
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.summarize import summary
-from hpcepm.analysis.verify import verify
+from hpcepm.analysis.verify import Finding, verify
 from hpcepm.identity import Identity
 from hpcepm.layout import CYCLES, NoRun
 from hpcepm.reading import BadFile, attribute
@@ -80,8 +80,8 @@ def _verified(directory: str) -> list[dict[str, Any]]:
     try:
         found = list(verify(directory))
     except NoRun as error:
-        return [{"what": "run.h5", "problems": [str(error)]}]
-    return [{"what": one.what, "problems": list(islice(one.problems, 20))} for one in found]
+        found = [Finding("run.h5", [str(error)])]
+    return [one._replace(problems=one.problems[:20])._asdict() for one in found]
 
 
 # Numbers

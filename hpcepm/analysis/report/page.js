@@ -83,7 +83,8 @@ class Page {
     const list = element("ul", {}, ...all.map((text) => element("li", {}, text)));
     byId("warnings").replaceChildren(element("h2", {}, "This run is damaged"), list);
     byId("of-checks").hidden = !checks;
-    notes(byId("checks"), (checks || []).map(({ what, problems }) => `${problems.length ? "BAD" : "ok"}: ${what}`));
+    notes(byId("checks"), (checks || []).map(({ what, problems, left_out }) =>
+      left_out ? `${what}: ${left_out}` : `${problems.length ? "BAD" : "ok"}: ${what}`));
   }
 
   numbers({ first, head, last }) {

@@ -22,7 +22,7 @@ class Clock:
     Attributes
     ----------
     kind
-        What `hpcepm.model.clock.law.rate_at` wants to know.
+        The number of its law in `hpcepm.model.clock.law.rate_at`.
     unit
         The unit of time of λ, in time.
     instant
@@ -46,7 +46,10 @@ class Clock:
         raise NotImplementedError
 
     def strength_of(self, rate: float) -> float:
-        """Return the x below which the rate is above λ = ``rate``; −inf if it never is."""
+        """Return the x below which the rate is above λ = ``rate``.
+
+        −inf if it never is. ``rate`` can be 0: +inf if all sites have a rate.
+        """
         raise NotImplementedError
 
 

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.distributions import PRESETS
+from hpcepm.model.thresholds import PRESETS
 
 from ..ensemble import Ensemble
 from ..harness import Run, run_of

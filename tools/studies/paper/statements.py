@@ -180,7 +180,7 @@ def nearest_scanned(plateau: Plateau) -> float:
 
 def mean_slip_of_twin() -> float:
     """Return c0 + c1 ⟨σ_c²⟩ of the correlated twin of the suspect."""
-    from hpcepm.model.distributions import preset
+    from hpcepm.model.thresholds import preset
 
     renewal = preset(inputs()[TWIN]["thresholds"]["renewal"])
     c0, c1 = slip_of(TWIN)

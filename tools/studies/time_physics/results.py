@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import gamma
 
 from hpcepm.analysis.statistics import Estimate, mean, plateau
-from hpcepm.model.distributions import PRESETS
+from hpcepm.model.thresholds import PRESETS
 
 from ..harness import Run
 from .fits import (
