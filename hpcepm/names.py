@@ -42,7 +42,11 @@ def place_of(path: str | os.PathLike[str]) -> str:
     ValueError
         It can be none.
     """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise TypeError(f"give the path of a file or directory, not {path!r}")
     name = os.fsdecode(path)
+    if not name:
+        raise ValueError("is empty: give the path of a file or directory")
     if "\0" in name:
         raise ValueError("holds a null character, as no name can")
     return name if os.path.lexists(name) else expanded(name)

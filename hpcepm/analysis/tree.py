@@ -25,11 +25,22 @@ def open_tree(path: str | os.PathLike[str]) -> "DataTree":
 
     Its arrays are read when they are used: of the run that was opened, or not at all.
 
+    Parameters
+    ----------
+    path
+        The directory of a run, its ``run.h5``, or a file that ``hpcepm pack`` made.
+
+    Returns
+    -------
+    xarray.DataTree
+        Observables and profiles, and as the run has them avalanches, events, fields and cycles,
+        with units (docs/model.md, section 5).
+
     Raises
     ------
     NoRun
-        As `open_run`; or xarray or h5netcdf is not installed. Also from an array that is used when
-        the directory is gone, or holds another run.
+        There is no run, or it cannot be used; or xarray or h5netcdf is not installed. Also from an
+        array that is used when the directory is gone, or holds another run.
     """
     require_xarray()
     from .lazy import Source, lazy

@@ -8,7 +8,7 @@ import signal
 from importlib import import_module
 from typing import Final
 
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from hpcepm.text import report_fault
 
 from .base import FAILED, INTERRUPTED, WRONG_INPUT, NoPicture, Parser, UsageError, complain

@@ -105,6 +105,8 @@ def read_mapping(
         document, path = Document("input", {}, {(): "input"}), "input"
         source = plain(source, path)
     else:
+        if not isinstance(source, str | bytes | os.PathLike):
+            raise TypeError(f"source: give the path of an input, or a mapping, not {source!r}")
         try:
             path = place_of(source)
         except ValueError as error:

@@ -127,7 +127,24 @@ def _try_out(section: Any) -> None:
 
 
 distribution: Final = Registry(
-    "distribution", None, Distribution, _OfPlugin, {"quantile": 1}, _try_out
+    "distribution",
+    None,
+    Distribution,
+    _OfPlugin,
+    {"quantile": 1},
+    _try_out,
+    doc="""Add a distribution of thresholds: decorate a frozen dataclass.
+
+    Its fields are keys of the input. Its method ``quantile(self, u)`` returns the threshold, in
+    units of stress, below which a fraction u of the sites lies; ``moments(self)``, mean and
+    standard deviation, if they are known. ``@distribution(name="two_kinds")`` gives it another
+    name than that of the class (docs/extending.md).
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no frozen dataclass, lacks the method, or its name is taken.
+    """,
 )
 """The distributions, by name; ``@distribution`` adds one."""
 

@@ -97,7 +97,25 @@ def try_on(section: Any, shape: tuple[int, int]) -> None:
             raise ValueError(f"the kernel of the plug-in must be the same at q{way} and −q{way}")
 
 
-kernel: Final = Registry("type", "continuum", Oriented, object, try_out=_try_out, functions=True)
+kernel: Final = Registry(
+    "type",
+    "continuum",
+    Oriented,
+    object,
+    try_out=_try_out,
+    functions="relaxation",
+    doc="""Add a kernel: decorate a function of wavevectors, or a frozen dataclass.
+
+    The function ``sin2_2theta(qx, qy)`` gets arrays that broadcast together, in 1/cells, and
+    returns sin²2θ, 0 at q = 0. Of a dataclass the fields are keys of the input, and its method
+    ``relaxation(self, qx, qy)`` returns S in Ĝ = −2μ*S (docs/extending.md).
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is neither, lacks the method, or its name is taken.
+    """,
+)
 """The kernels, by name; ``@kernel`` adds one, and makes a function of wavevectors a class."""
 
 

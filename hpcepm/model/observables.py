@@ -255,7 +255,14 @@ def observable(
 ) -> Callable[[Callable[[Series], Values]], Callable[[Series], Values]]:
     """Add an observable: the decorated function measures it, and its name is that of the function.
 
-    For the parameters see `Observable`.
+    Parameters
+    ----------
+    units
+        Of its values, written out; "" for none.
+    description
+        What it is, as readers of ``run.h5`` will see it.
+    dtype
+        ``"f8"``, or ``"i8"`` if it is a whole number.
 
     Raises
     ------
@@ -269,7 +276,7 @@ def observable(
         raise ValueError(f'dtype: must be "f8" or "i8", not {dtype!r}')
 
     def add(measure: Callable[[Series], Values]) -> Callable[[Series], Values]:
-        name = measure.__name__
+        name = getattr(measure, "__name__", repr(measure))
         if name in _BUILT_IN or name in TAKEN:
             raise ValueError(f"{name}: there is an observable of this name; give another")
         if not name.isidentifier():

@@ -95,7 +95,8 @@ def address_of(kind: type, name: str, n_arguments: int) -> int:
     method = getattr(kind, name, None)
     if method is None:
         raise TypeError(
-            f"{kind.__name__}: needs a method {name}, which takes {n_arguments} numbers"
+            f"{kind.__name__}: needs a method {name}, which takes "
+            f"{n_arguments} number{'s' * (n_arguments > 1)} besides self"
         )
     this: Any = namedtuple(kind.__name__, _numeric(kind))  # type: ignore[misc]
     n = len(this._fields)

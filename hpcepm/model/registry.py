@@ -62,7 +62,9 @@ class Registry(dict[str, Any]):
     try_out
         Tries out a section of a plug-in, and raises `ValueError` if it does not do what it must.
     functions
-        Whether a function can be a kind.
+        Of which method a function can stand for a kind; empty if it cannot.
+    doc
+        What ``help`` says of the decorator.
     """
 
     def __init__(
@@ -73,12 +75,16 @@ class Registry(dict[str, Any]):
         of_plugin: type,
         methods: Mapping[str, int] | None = None,
         try_out: Callable[[Any], None] | None = None,
-        functions: bool = False,
+        functions: str = "",
+        doc: str = "",
     ) -> None:
         super().__init__()
-        self._functions = functions
+        self._functions, self.__doc__ = functions, doc
         self.key, self.default, self._try_out = key, default, try_out
         self._base, self._of_plugin, self._methods = base, of_plugin, methods or {}
+
+    def __repr__(self) -> str:
+        return f"<kinds by {self.key}: {', '.join(self)}>"
 
     def __call__(self, kind: Any = None, *, name: str | None = None) -> Any:
         """Add a kind, called ``name`` or as its class in lower case; return its class.
@@ -90,9 +96,13 @@ class Registry(dict[str, Any]):
         """
         if kind is None:
             return partial(self, name=name)
+        if not hasattr(kind, "__name__"):
+            raise TypeError(f"{kind!r}: decorate a class, or a function where that can be")
         if name is not None and not (isinstance(name, str) and name.isprintable()):
             raise ValueError(f"{kind.__name__}: name={name!r}: write a text")
         name, made = name or kind.__name__.lower(), self._class_of(kind)
+        if name.startswith("<"):
+            raise ValueError(f"{name}: is no name; write name=, or decorate what has one")
         if name in self and self[name].__module__ != made.__module__:
             raise ValueError(f"{kind.__name__}: the name {name!r} is taken; give another by name=")
         self[name] = made
@@ -127,6 +137,8 @@ class Registry(dict[str, Any]):
             raise TypeError(f"{kind.__name__}: {said}")
         if issubclass(kind, self._base):
             return kind
+        if self._functions and not is_built_in(kind) and not hasattr(kind, self._functions):
+            raise TypeError(f"{kind.__name__}: needs a method {self._functions}")
         taken = {self.key, "data", *self._methods, *dir(self._of_plugin)}
         _refuse_odd_fields(kind, taken)
         of = {name: address_of(kind, name, n) for name, n in self._methods.items()}

@@ -93,7 +93,25 @@ def _try_out(section: Any) -> None:
         tried("mean", lambda: section.mean(preset("ESL")))
 
 
-slip: Final = Registry("distribution", "exponential", SlipLaw, _OfPlugin, {"slip": 2}, _try_out)
+slip: Final = Registry(
+    "distribution",
+    "exponential",
+    SlipLaw,
+    _OfPlugin,
+    {"slip": 2},
+    _try_out,
+    doc="""Add a slip law: decorate a frozen dataclass.
+
+    Its fields are keys of the input. Its method ``slip(self, sigma_c, u)`` returns how far a site
+    slips, a strain, whose threshold was ``sigma_c``, at a uniform number u; ``mean(self,
+    thresholds)`` the mean, if it is known (docs/extending.md).
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no frozen dataclass, lacks the method, or its name is taken.
+    """,
+)
 """The slip laws, by name; ``@slip`` adds one."""
 
 

@@ -27,15 +27,29 @@ NUMBERS: Final = np.dtype(
 class Snapshot:
     """A glass at a load; what it is asked for is computed once.
 
-    All of it is Collective.
+    All of it is Collective: if ranks share the glass, all of them ask. Its fields have shape (rows,
+    ny), the rows of this rank. They are those of the run, not copies: they hold until the run goes
+    on, which `release`s it, and cannot be written to.
 
-    Its fields are those of the run, not copies: they hold until the run goes on, which `release`s
-    it, and cannot be written to.
+    Attributes
+    ----------
+    dynamics
+        Of the run.
+    load
+        ε or Σ, whichever the loading drives, or the place of its spring; in its unit.
+    time
+        In units of time, of a run with a clock; else 0.
     """
 
     dynamics: Dynamics
     load: float
     time: float = 0.0
+
+    def __repr__(self) -> str:
+        if self.dynamics is _GONE_ON:
+            return "Snapshot(of a run that has gone on)"
+        shape = "{} × {} sites".format(*self.lattice.shape)
+        return f"Snapshot(strain {self.strain:.6g}, stress {self.stress:.6g}, {shape})"
 
     @property
     def lattice(self) -> Lattice:
@@ -44,17 +58,17 @@ class Snapshot:
 
     @property
     def strain(self) -> float:
-        """The macroscopic strain ε."""
+        """The macroscopic strain ε; none (a strain)."""
         return self.dynamics.strain_at(self.load)
 
     @property
     def stress(self) -> float:
-        """Σ."""
+        """The macroscopic stress Σ; in units of stress."""
         return self.dynamics.stress_at(self.load)
 
     @property
     def plastic_strain(self) -> float:
-        """⟨ε_p⟩."""
+        """The mean plastic strain ⟨ε_p⟩; none (a strain)."""
         return self.dynamics.state.plastic_strain(self.lattice)
 
     @property
@@ -86,38 +100,39 @@ class Snapshot:
 
     @property
     def sigma(self) -> LocalField:
-        """Local stress on the rows of this rank."""
+        """Local stress σ, shape (rows, ny); in units of stress."""
         return read_only(self.own_sigma)
 
     @property
     def sigma_c(self) -> LocalField:
-        """Local thresholds on the rows of this rank."""
+        """Local thresholds σ_c, shape (rows, ny); in units of stress."""
         return read_only(self.dynamics.state.fields.sigma_c)
 
     @property
     def epsilon_p(self) -> LocalField:
-        """Local plastic strain on the rows of this rank."""
+        """Local plastic strain ε_p, shape (rows, ny); none (a strain)."""
         return read_only(self.dynamics.state.fields.epsilon_p)
 
     @property
     def n_events(self) -> LocalField:
-        """How many times each site of this rank has yielded."""
+        """How many times each site has yielded, shape (rows, ny)."""
         return read_only(self.dynamics.state.fields.n_events)
 
     @property
     def sigma_c_backward(self) -> LocalField:
-        """Local thresholds backward, of two sides, on the rows of this rank."""
+        """Thresholds backward, of two sides, shape (rows, ny); in units of stress."""
         return read_only(self.dynamics.state.fields.sigma_c_backward)
 
     @property
     def well(self) -> LocalField:
-        """The wells that sites are in, of a quenched landscape, on the rows of this rank."""
+        """The wells that sites are in, of a quenched landscape, shape (rows, ny)."""
         return read_only(self.dynamics.state.fields.well)
 
-    def release(self) -> None:
-        """Give back the memory of the stress; nothing can be asked for any more."""
+    def release(self, goes_on: bool) -> None:
+        """Give back the memory of the stress; if the run goes on, nothing can be asked for then."""
         self.__dict__.pop("own_sigma", None)
-        self.dynamics = _GONE_ON
+        if goes_on:
+            self.dynamics = _GONE_ON
 
 
 class _GoneOn:

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from mpi4py import MPI
 
@@ -35,6 +35,24 @@ BY_ARGUMENTS: Final = ("Pass resume=True", "directory=…")
 """As `BY_OPTIONS` of the command line."""
 
 
+@overload
+def simulate(
+    source: Source,
+    *,
+    comm: None = None,
+    directory: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    **changes: Any,
+) -> "DataTree": ...
+@overload
+def simulate(
+    source: Source,
+    *,
+    comm: MPI.Intracomm,
+    directory: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    **changes: Any,
+) -> "DataTree | None": ...
 def simulate(
     source: Source,
     *,
@@ -62,13 +80,16 @@ def simulate(
     Returns
     -------
     xarray.DataTree
-        The groups of ``run.h5``: observables, profiles, avalanches, fields (docs/model.md, section
-        5), with units. On rank 0 of ``comm``; None on the others.
+        The groups of ``run.h5``, with units: observables and profiles, and as the input asks for
+        them avalanches, events, fields and cycles (docs/model.md, section 5). On rank 0 of
+        ``comm``; None on the others.
 
     Raises
     ------
     InputError
         The input is wrong; ``problems`` has a line for each thing, with its place.
+    TypeError
+        An argument is of no use, such as ``resume`` without a directory.
     DirectoryTaken, DirectoryUnusable
         The directory holds another or a finished run, or cannot be used.
     RunFailed
@@ -80,6 +101,10 @@ def simulate(
     """
     from hpcepm.analysis.tree import open_tree, tree_in_memory
 
+    if not isinstance(resume, bool):
+        raise TypeError(f"resume: must be True or False, not {resume!r}")
+    if resume and directory is None:
+        raise TypeError("resume=True: say where the run is kept, by directory=…")
     world = _ranks(comm)
     read, held = _prepare(world, source, changes, directory, resume)
     journal = Journal(held.path, held.claim.check) if held else None
@@ -105,12 +130,18 @@ def steps(
     """Shear one realization; yield the glass at each record, and go on when asked for the next.
 
     The state is complete at each yield: a `Snapshot` has ``strain``, ``stress``, and the local rows
-    of ``sigma``, ``sigma_c``, ``epsilon_p`` and ``n_events``, which hold until the next.
+    of ``sigma``, ``sigma_c``, ``epsilon_p`` and ``n_events``, which hold until the next. Nothing is
+    kept.
 
     Parameters
     ----------
     source, comm, **changes
         As for `simulate`.
+
+    Yields
+    ------
+    Snapshot
+        The glass at a record; the last one holds on.
 
     Raises
     ------
@@ -119,6 +150,8 @@ def steps(
     RunFailed
         The run cannot go on.
     """
+    if kept := {"directory", "resume"} & changes.keys():
+        raise TypeError(f"{min(kept)}: steps keeps nothing; use simulate to keep a run")
     world = _ranks(comm)
     read, _ = _prepare(world, source, changes, None, False)
     if read.settings.realizations > 1:

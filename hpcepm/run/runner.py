@@ -153,7 +153,7 @@ class Runner:
             steps = pause(False)
             if point.record:
                 yield snapshot
-            snapshot.release()
+            snapshot.release(goes_on=point is not points[-1])
 
     def _watch_on(self, pause: Pause, steps: int) -> Iterator[Snapshot]:
         """Shear until a target or a rule ends it, and save what comes due on the way."""
@@ -172,7 +172,7 @@ class Runner:
             if found.record:
                 self._add_record(snapshot, found.ended)
                 yield snapshot
-            snapshot.release()
+            snapshot.release(goes_on=not found.ended)
             if found.ended:
                 return
             if found.over:

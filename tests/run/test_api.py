@@ -1,6 +1,9 @@
 """The Python API: the same numbers and the same errors as the command line."""
 
 import json
+import pydoc
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +284,59 @@ def test_a_snapshot_does_not_outlive_its_moment() -> None:
     for name in ("stress", "sigma", "epsilon_p", "strain"):
         with pytest.raises(RuntimeError, match="the run has gone on: a snapshot holds until"):
             getattr(snapshots[0], name)
+        assert np.isfinite(getattr(snapshots[-1], name)).all()
+    assert repr(snapshots[0]) == "Snapshot(of a run that has gone on)"
+    assert repr(snapshots[-1]).startswith("Snapshot(strain 0.")
+
+
+AS_TYPED: Any = hpcepm
+"""Without types, as in a notebook."""
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: AS_TYPED.simulate(None), "the path of an input, or a mapping, not None"),
+        (lambda: AS_TYPED.simulate([1]), "source: give the path of an input, or a mapping"),
+        (lambda: AS_TYPED.open(5), "give the path of a file or directory, not 5"),
+        (lambda: AS_TYPED.load_plugin(None), "give the path of a file or directory, not None"),
+        (
+            lambda: AS_TYPED.simulate("x.yaml", resume=True),
+            "resume=True: say where the run is kept",
+        ),
+        (
+            lambda: AS_TYPED.simulate("x.yaml", resume="yes"),
+            "resume: must be True or False, not 'ye",
+        ),
+        (lambda: AS_TYPED.steps("x.yaml", directory="x"), "directory: steps keeps nothing"),
+        (lambda: AS_TYPED.distribution(3), "3: decorate a class"),
+        (lambda: AS_TYPED.kernel("x"), "'x': decorate a class"),
+        (lambda: AS_TYPED.kernel(type("Odd", (), {})), "Odd: write @dataclass"),
+    ],
+)
+def test_arguments_of_no_use_are_named(call: Callable[[], Any], said: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(said)):
+        call()
+
+
+def test_an_empty_name_is_none() -> None:
+    with pytest.raises(hpcepm.InputError, match="'': is empty"):
+        hpcepm.simulate("")
+    with pytest.raises(hpcepm.NoRun, match="'': is empty"):
+        hpcepm.open("")
+
+
+@pytest.mark.parametrize("name", ["distribution", "slip", "kernel", "loading", "observable"])
+def test_help_says_what_to_decorate(name: str) -> None:
+    told = pydoc.plain(pydoc.render_doc(getattr(hpcepm, name)))
+    assert "Raises" in told and len(told.splitlines()) < 45, told
+
+
+@pytest.mark.parametrize("clock", [{}, {"clock": {"type": "thermal", "temperature": 0.02}}])
+def test_the_last_snapshot_holds_on(clock: dict[str, Any]) -> None:
+    loading = {"target": 0.05} | ({"rate": 1e-3} if clock else {})
+    kept: list[tuple[float, float]] = []
+    for snapshot in hpcepm.steps(settings_for((8, 8), loading=loading, **clock)):
+        kept.append((snapshot.stress, float(snapshot.sigma.sum())))
+    assert (snapshot.stress, float(snapshot.sigma.sum())) == kept[-1]
+    assert snapshot.strain == pytest.approx(0.05)

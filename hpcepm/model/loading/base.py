@@ -312,6 +312,22 @@ def _try_out(section: Any, two_mu: float = 2.0) -> None:
 
 
 loading: Final = Registry(
-    "control", "strain", Loading, _OfPlugin, {"stress": 3, "load": 3}, _try_out
+    "control",
+    "strain",
+    Loading,
+    _OfPlugin,
+    {"stress": 3, "load": 3},
+    _try_out,
+    doc="""Add a loading: decorate a frozen dataclass.
+
+    Its fields are keys of the input; ``target`` must be one. Its method ``stress(self, load,
+    plastic_strain, two_mu)`` returns Σ, which rises with the load and never with the plastic
+    strain, and ``load(self, stress, plastic_strain, two_mu)`` is its inverse (docs/extending.md).
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no frozen dataclass, lacks a method, or its name is taken.
+    """,
 )
 """The loadings, by name; ``@loading`` adds one."""
