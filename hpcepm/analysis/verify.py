@@ -8,23 +8,16 @@ work too, at any moment.
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.files import damage
-from hpcepm.identity import require_run
-from hpcepm.layout import CHECKPOINT_NAME, LISTS, PIECE_NAME, piece_name
+from hpcepm.layout import CHECKPOINT_NAME, LISTS, PIECE_NAME
 from hpcepm.reading import (
     BadFile,
     attribute,
-    count,
-    dataset,
-    group,
-    names,
-    open_hdf5,
     own_names,
 )
 from hpcepm.schedule import SavePoint, common, save_points_of
@@ -33,6 +26,7 @@ from .missing import no_run, run_file_of
 from .results import LOOKS, Results, open_run, version_of
 from .verify_events import events_against_others
 from .verify_fields import AT_ONCE, CLOSE, fields_against_records
+from .verify_files import ahead, foreign, incomplete, not_of_a_run, problems
 
 MOST: Final = 2**62
 """More than all counts."""
@@ -66,7 +60,7 @@ def verify(path: str) -> Iterator[Finding]:
         folder / "checkpoints" / name for name in own_names(folder / "checkpoints", CHECKPOINT_NAME)
     ]
     files = [run_file, *pieces, *checkpoints]
-    checksums = Finding(f"checksums of {len(files)} files", _problems(files, damage))
+    checksums = Finding(f"checksums of {len(files)} files", problems(files, damage))
     yield checksums
     if checksums.problems:
         return
@@ -74,9 +68,12 @@ def verify(path: str) -> Iterator[Finding]:
         with open_run(run_file) as run:
             others = [path for path in (*pieces, *checkpoints) if path.exists()]
             identity = attribute(run.file, "run", str)
-            of_run = _problems(others, lambda path: _foreign(path, identity))
+            of_run = problems(others, lambda path: foreign(path, identity))
             yield Finding("all files are of this run", of_run)
-            yield Finding("checkpoints", _problems(checkpoints, _incomplete))
+            of_checkpoints = problems(checkpoints, incomplete)
+            if not of_checkpoints:
+                of_checkpoints = problems(checkpoints[-1:], lambda path: ahead(path, run.file))
+            yield Finding("checkpoints", of_checkpoints)
             if not run.is_whole:
                 yield Finding("a part of a run, whose tables cannot be compared", [])
             for what, check in (CHECKS if run.is_whole else CHECKS_OF_PARTS).items():
@@ -87,50 +84,8 @@ def verify(path: str) -> Iterator[Finding]:
                     yield Finding(what, list(check(run)))
     except BadFile as error:
         yield Finding("run.h5", [str(error)])
-    if strangers := ", ".join(_not_of_a_run(folder)):
+    if strangers := ", ".join(not_of_a_run(folder)):
         yield Finding(f"left alone, for they are not of a run: {strangers}", [])
-
-
-def _problems(files: list[Path], of: Callable[[Path], str | None]) -> list[str]:
-    """Return what is wrong with files that are still there: a run at work removes old ones."""
-    found = [(path, of(path)) for path in files]
-    return [problem for path, problem in found if problem is not None and path.exists()]
-
-
-def _foreign(path: Path, run: str) -> str | None:
-    """Say whether a file, whose checksum is right, is of another run."""
-    try:
-        with open_hdf5(path, checked=True) as file:
-            require_run(file, run)
-    except BadFile as error:
-        return str(error)
-    return None
-
-
-def _incomplete(checkpoint: Path) -> str | None:
-    """Say what a checkpoint counts on that is not there."""
-    pieces = checkpoint.parent.parent / "pieces"
-    try:
-        with open_hdf5(checkpoint, checked=True) as file:
-            count(file, "format_version")
-            tables = group(file, "pieces")
-            for table in names(tables, r"\w+"):
-                for _, serial in dataset(tables, table, np.int64, (None, 2)):
-                    piece = pieces / piece_name(table, serial)
-                    if not piece.exists():
-                        return f"{checkpoint}: counts on {piece.name}, which is missing"
-    except BadFile as error:
-        return str(error)
-    return None
-
-
-def _not_of_a_run(folder: Path) -> Iterator[str]:
-    """Name what lies in the folders of a run and is not its own."""
-    own = {"pieces": PIECE_NAME, "checkpoints": f"{CHECKPOINT_NAME}|newest"}
-    for name, pattern in own.items():
-        ours = own_names(folder / name, rf"(?:{pattern})(?:\.partial)?")
-        others = set(own_names(folder / name, r"(?s:.*)")) - set(ours)
-        yield from (f"{name}/{other}" for other in sorted(others))
 
 
 def _continuity(run: Results) -> Iterator[str]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from hpcepm.input.problems import InputError
 from hpcepm.input.schema import Input
+from hpcepm.layout import CHECKPOINT_NAME, PIECE_NAME
 from hpcepm.model.state import KINDS
+from hpcepm.reading import BadFile, own_names
 from hpcepm.storage.plan import snapshots_are_large
 from hpcepm.text import memory
 
@@ -56,15 +58,25 @@ def refuse_too_much(settings: Input) -> None:
         room = free_bytes(directory)
     except (OSError, ValueError):
         return  # whoever makes the directory will say what is wrong with it
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            with contextlib.suppress(OSError):
-                room += os.lstat(os.path.join(folder, name)).st_size
+    room += _bytes_of_run_in(directory)
     needed = bytes_of_run(settings)
     if needed > room:
         said = f"the run will write {memory(needed)}, and there is room for {memory(room)}"
         remedy = "take another disk, or fewer output.fields"
         raise InputError([f"output.directory: {directory}: {said}; {remedy}"])
+
+
+def _bytes_of_run_in(directory: Path) -> int:
+    """Return what the files of a run take on the disk. What others are there makes no room."""
+    files = [directory / "run.h5"]
+    for folder, pattern in (("pieces", PIECE_NAME), ("checkpoints", CHECKPOINT_NAME)):
+        with contextlib.suppress(BadFile):
+            files += [directory / folder / name for name in own_names(directory / folder, pattern)]
+    taken = 0
+    for file in files:
+        with contextlib.suppress(OSError):
+            taken += 512 * file.lstat().st_blocks  # POSIX counts so on any disk
+    return taken
 
 
 class DiskWatch:

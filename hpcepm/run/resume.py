@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,7 @@ class Resume:
         except ForeignCheckpoint as error:
             raise DirectoryTaken(str(error)) from None
         except BadFile as error:
+            self._refuse_foreign_output(folder, world, run)
             raise ProblemOnRank(str(error)) from None
         if unsound:
             self.warnings += [*unsound, "an older checkpoint is used"]
@@ -145,6 +147,16 @@ class Resume:
         self._check_snapshots(world, folder.parent / "pieces", found)
         known = self.header or found
         return known.identity if known else None
+
+    @staticmethod
+    def _refuse_foreign_output(folder: Path, world: Ranks, run: str | None) -> None:
+        """Raise `DirectoryTaken` if checkpoints are sound, and ``run.h5`` is of another run."""
+        with suppress(BadFile):
+            header, _ = newest_checkpoint(folder, world, None)
+            if header is not None and header.identity.run != run:
+                said = "is of another run than the checkpoints beside it, and nothing was touched"
+                remedy = "If they are what is to go on, move it away: it is made anew"
+                raise DirectoryTaken(f"{folder.parent / 'run.h5'}: {said}. {remedy}.")
 
     def _why_not(self, found: Found | None) -> str | None:
         """Return why what is there cannot be continued, if so."""
@@ -177,14 +189,13 @@ class Resume:
         )
         if done > n:
             return f"holds a run that has {done} realizations already; it was not touched."
-        if done == n and target <= before + SAME_STRAIN:
+        lower, further = target < before - SAME_STRAIN, target > before + SAME_STRAIN
+        shown = found is not None and found.finished and _target(found) == before
+        if done == n and (lower or (shown and not further)):  # else its run.h5 is brought up to it
             told = f"strain {before:g} was reached" if self._plan.records else "it ended"
             told += f" by {n} realizations" if n > 1 else ""
-            further = "loading.target to go further"
-            more = "realizations for more" if n > 1 or self._plan.counted else further
-            if found is None:
-                directory = self._read.settings.output.directory
-                told += f"; its run.h5 cannot be used: hpcepm verify {directory} --repair mends it"
+            several = n > 1 or self._plan.counted
+            more = "realizations for more" if several else "loading.target to go further"
             return f"holds a finished run ({told}), and it was not touched. Raise {more}."
         if abs(target - before) > SAME_STRAIN:
             if done and (header is None or not header.begun):
@@ -211,15 +222,16 @@ class Resume:
         """Return how far the tables have come, and note who is under way."""
         target, header = self._read.settings.loading.target, self.header
         same = found is not None and _target(found) == target
+        n = self._read.settings.realizations  # rows of one begun beyond these are not of this run
         start = Start(shown=self._shown(found) if found else Progress())
         done = found.whole if found and same else Progress()
         if header is not None:
             self.strain = max(header.strain.values(), default=None)
-            self._begun = dict(header.begun)
+            self._begun = {k: place for k, place in header.begun.items() if k < n}
             another = _target(header) != target
             if another or header.progress.realizations >= done.realizations:
                 start = start._replace(
-                    progress=header.progress,
+                    progress=header.whole if header.whole.realizations == n else header.progress,
                     of_done=header.whole.lists,
                     pieces=header.pieces,
                 )
@@ -236,6 +248,8 @@ class Resume:
     def _shown(self, found: Found) -> Progress:
         """Return the rows that ``run.h5`` shows, without those of another target alone."""
         before, rows = plan_of(settings_of(found.identity)), found.rows
+        if found.whole.realizations == self._read.settings.realizations:
+            rows = found.whole
         if before.record_strains == self._plan.record_strains:
             return rows
         records = min(rows.observables, common(before.records, self._plan.records))

@@ -44,6 +44,7 @@ from hpcepm.storage.store import FileStore
 from hpcepm.storage.tables import Piece, check_piece, check_snapshot
 
 from .save_points import plan_of
+from .status import is_finished
 
 Pieces = Mapping[str, Sequence[Piece]]
 
@@ -54,6 +55,7 @@ class Found(NamedTuple):
     identity: Identity
     whole: Progress  # of finished realizations alone
     rows: Progress  # all
+    finished: bool = False  # by its ``run.h5``
 
 
 class Lying(NamedTuple):
@@ -103,7 +105,8 @@ def found_in(directory: Folder, warnings: list[str]) -> Found | None:
             with reading(directory.run_file):
                 identity, *progress = read_shown(directory.run_file)
                 settings_of(identity)
-                return Found(identity, *map(Progress.parse, progress))
+                whole, rows = map(Progress.parse, progress)
+                return Found(identity, whole, rows, is_finished(directory.run_file))
         except BadFile as error:
             warnings.append(f"{error}; it will be made anew")
     if checkpoints_in(directory.checkpoints) or not own_names(directory.pieces, PIECE_NAME):
@@ -277,7 +280,7 @@ def pieces_of(folder: Path, identity: Identity) -> Pieces:
 
 
 def repair(path: str) -> str:
-    """Make ``run.h5`` anew from the pieces, if it is not sound; return what was done.
+    """Make ``run.h5`` anew from the pieces, if it is not sound or older; return what was done.
 
     Raises
     ------
@@ -292,13 +295,25 @@ def repair(path: str) -> str:
     except (DirectoryTaken, DirectoryUnusable) as error:
         raise NoRun(str(error)) from None
     try:
-        with suppress(NoRun), open_run(path):
+        if _is_sound(directory):
             return f"{directory.run_file}: is sound, and was left as it is"
         return f"{directory.run_file}: made anew from pieces: {_remake(directory)}"
     except OSError as error:
         raise NoRun(told(directory.run_file, error)) from None
     finally:
         directory.release()
+
+
+def _is_sound(directory: RunDirectory) -> bool:
+    """Return whether ``run.h5`` can be read, and shows all that the pieces have."""
+    try:
+        with open_run(directory.run_file):
+            shown = Progress.parse(read_shown(directory.run_file)[-1])
+    except NoRun:
+        return False
+    with suppress(BadFile):
+        return found_by_pieces(directory.pieces)[0].rows.observables <= shown.observables
+    return True
 
 
 def _remake(directory: RunDirectory) -> str:

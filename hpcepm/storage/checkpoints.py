@@ -62,7 +62,8 @@ def newest_checkpoint(
         problems.append(str(header))
     if problems:
         said = "\n  ".join(problems)
-        raise BadFile(f"no checkpoint can be used; begin anew in another directory:\n  {said}")
+        remedy = "mend that, or begin anew in another directory"
+        raise BadFile(f"no checkpoint can be used; {remedy}:\n  {said}")
     return None, []
 
 

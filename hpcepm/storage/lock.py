@@ -105,9 +105,11 @@ class Lock:
         """Let others have it; a lock that was lost is left to its new holder."""
         self._over.set()
         self._heart.join()
-        with contextlib.suppress(OSError):
-            self.claim.check()
-            self.path.unlink()
+        with contextlib.suppress(OSError):  # it opens nothing: there may be no descriptor left
+            said = _parsed(os.pread(self._descriptor, MOST_BYTES, 0))
+            there = os.path.samestat(os.fstat(self._descriptor), os.lstat(self.path))
+            if there and said.get("token") == self.claim.token:
+                self.path.unlink()
         os.close(self._descriptor)
 
     def _take(self) -> int:
@@ -204,11 +206,13 @@ def _opened(path: Path, flags: int) -> int:
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, f"{path.name} is a link") from None
+            raise OSError(errno.ELOOP, f"{path.name} is a link; remove it") from None
+        if error.errno == errno.EISDIR:
+            raise OSError(errno.EISDIR, f"{path.name} is a directory; remove it") from None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, f"{path.name} is no file")
+        raise OSError(errno.EINVAL, f"{path.name} is no file; remove it")
     return descriptor
 
 

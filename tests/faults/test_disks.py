@@ -177,10 +177,14 @@ def test_files_that_may_not_grow(tmp_path: Path, count: Count) -> None:
 
 def test_a_run_that_will_not_fit_is_refused(small_disk: Path) -> None:
     write_input(small_disk, {**SETTINGS, "lattice": {"shape": [500, 500]}})
+    (small_disk / "run").mkdir()
+    with (small_disk / "run" / "of others").open("w") as file:
+        file.truncate(10**9)  # it makes no room, and takes none
     done = run_python(COMMAND, None, small_disk)
     assert (
         done.returncode == 2
         and "the run will write" in done.stderr
         and "there is room for" in done.stderr
     )
-    assert sorted(path.name for path in small_disk.iterdir()) == ["input.yaml"]
+    assert sorted(path.name for path in small_disk.iterdir()) == ["input.yaml", "run"]
+    assert [path.name for path in (small_disk / "run").iterdir()] == ["of others"]

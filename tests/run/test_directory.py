@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import stat
 import time
@@ -101,17 +102,77 @@ def test_a_run_goes_on_without_a_part(
     assert "is sound" in hpcepm(folder, "-m", "hpcepm", "verify", "run").stdout
 
 
-def test_a_finished_run_without_run_file_is_finished(finished: Path, tmp_path: Path) -> None:
+VERIFY = ["-m", "hpcepm", "verify", "run"]
+REPAIR = [*VERIFY, "--repair"]
+
+
+@pytest.mark.parametrize("gone", [("run.h5",), ("run.h5", "checkpoints")], ids=" ".join)
+@pytest.mark.parametrize("command", [CONTINUE, REPAIR], ids=["continue", "repair"])
+def test_a_finished_run_without_run_file_has_it_made_anew(
+    finished: Path, tmp_path: Path, gone: tuple[str, ...], command: list[str]
+) -> None:
     folder = copy(finished, tmp_path)
     (folder / "run" / "run.h5").unlink()
-    shutil.rmtree(folder / "run" / "checkpoints")
-    before = contents(folder)
+    if "checkpoints" in gone:
+        shutil.rmtree(folder / "run" / "checkpoints")
+    assert hpcepm(folder, *command).returncode == 0
+    assert_same_bits(finished / "run", folder / "run")
     done = hpcepm(folder)
     assert done.returncode == 3 and "holds a finished run" in done.stderr
+
+
+@pytest.mark.parametrize("command", [CONTINUE, REPAIR], ids=["continue", "repair"])
+def test_a_run_file_that_is_older_than_the_rest_is_brought_up_to_it(
+    tmp_path: Path, command: list[str]
+) -> None:
+    """As when a directory is copied file by file, while its run is at work."""
+    write(tmp_path)
+    assert hpcepm(tmp_path, *CONTINUE, "--max-walltime", "0.001").returncode == 75
+    older, there = tmp_path / "older.h5", tmp_path / "run" / "run.h5"
+    shutil.copy(there, older)
+    assert hpcepm(tmp_path).returncode == 0
+    whole = copy(tmp_path / "run", tmp_path)
+    shutil.copy(older, there)
+    done = hpcepm(tmp_path, *VERIFY)
+    assert done.returncode == 1 and "has come further than run.h5 shows" in done.stdout
+    done = hpcepm(tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    assert_same_bits(whole, tmp_path / "run")
+    assert "is sound" in hpcepm(tmp_path, *VERIFY).stdout
+
+
+def test_as_many_realizations_as_are_finished_finish_a_run(stopped: Path, tmp_path: Path) -> None:
+    folder = copy(stopped, tmp_path)
+    write(folder)
+    assert hpcepm(folder).returncode == 0
+    single = tmp_path / "single"
+    single.mkdir()
+    made(single)
+    assert_same_bits(single / "run", folder / "run")
+
+
+def test_a_run_file_of_another_run_is_named(stopped: Path, tmp_path: Path) -> None:
+    folder, other = copy(stopped, tmp_path), tmp_path / "other"
+    other.mkdir()
+    made(other, realizations=3)
+    shutil.copy(other / "run" / "run.h5", folder / "run" / "run.h5")
+    before = contents(folder)
+    done = hpcepm(folder)
+    assert done.returncode == 3 and "run.h5: is of another run than the check" in done.stderr
     assert contents(folder) == before
-    done = hpcepm(folder, "-m", "hpcepm", "verify", "run", "--repair")
-    assert done.returncode == 0 and "made anew from pieces" in done.stdout
-    assert_same_bits(finished / "run", folder / "run")
+    (folder / "run" / "run.h5").unlink()
+    assert hpcepm(folder).returncode == 0
+
+
+def test_a_lock_is_released_without_a_descriptor(tmp_path: Path) -> None:
+    lock = Lock(tmp_path / "run.lock")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        lock.release()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert not (tmp_path / "run.lock").exists()
 
 
 def test_going_on_takes_nothing_away(
@@ -338,7 +399,7 @@ def test_a_lock_that_is_no_file(tmp_path: Path, make: Callable[[Path], None]) ->
     (tmp_path / "run").mkdir()
     make(tmp_path / "run" / "run.lock")
     done = hpcepm(tmp_path, *COMMAND)
-    assert done.returncode == 2 and "cannot be used for output" in done.stderr
+    assert done.returncode == 2 and "cannot be used for output: run.lock is" in done.stderr
 
 
 def test_a_holder_on_another_machine_lives_by_its_heartbeat_alone(tmp_path: Path) -> None:

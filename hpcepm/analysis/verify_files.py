@@ -1,0 +1,81 @@
+"""Whether the files of a run belong together: a part of ``hpcepm verify``."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from hpcepm.identity import require_run
+from hpcepm.layout import CHECKPOINT_NAME, PIECE_NAME, piece_name
+from hpcepm.reading import (
+    BadFile,
+    attribute,
+    count,
+    dataset,
+    group,
+    names,
+    open_hdf5,
+    own_names,
+    parse_json,
+)
+
+
+def problems(files: list[Path], of: Callable[[Path], str | None]) -> list[str]:
+    """Return what is wrong with files that are still there: a run at work removes old ones."""
+    found = [(path, of(path)) for path in files]
+    return [problem for path, problem in found if problem is not None and path.exists()]
+
+
+def foreign(path: Path, run: str) -> str | None:
+    """Say whether a file, whose checksum is right, is of another run."""
+    try:
+        with open_hdf5(path, checked=True) as file:
+            require_run(file, run)
+    except BadFile as error:
+        return str(error)
+    return None
+
+
+def incomplete(checkpoint: Path) -> str | None:
+    """Say what a checkpoint counts on that is not there."""
+    pieces = checkpoint.parent.parent / "pieces"
+    try:
+        with open_hdf5(checkpoint, checked=True) as file:
+            count(file, "format_version")
+            tables = group(file, "pieces")
+            for table in names(tables, r"\w+"):
+                for _, serial in dataset(tables, table, np.int64, (None, 2)):
+                    piece = pieces / piece_name(table, serial)
+                    if not piece.exists():
+                        return f"{checkpoint}: counts on {piece.name}, which is missing"
+    except BadFile as error:
+        return str(error)
+    return None
+
+
+def ahead(checkpoint: Path, shown: h5py.File) -> str | None:
+    """Say whether ``run.h5``, which is written before each checkpoint, is older than one."""
+    try:
+        with open_hdf5(checkpoint, checked=True) as file:
+            if _age(file, "progress") > _age(shown, "rows"):
+                said = "--repair makes it anew, and so does --continue"
+                return f"{checkpoint}: has come further than run.h5 shows: {said}"
+    except (BadFile, ValueError, TypeError, KeyError) as error:
+        return f"{checkpoint}: {error}"
+    return None
+
+
+def _age(file: h5py.File, rows: str) -> tuple[int, int]:
+    """Return how many parts a run has had, and how many records are there."""
+    parts, shown = (parse_json(attribute(file, name, str)) for name in ("parts", rows))
+    return len(parts), int(shown["observables"])
+
+
+def not_of_a_run(folder: Path) -> Iterator[str]:
+    """Name what lies in the folders of a run and is not its own."""
+    own = {"pieces": PIECE_NAME, "checkpoints": f"{CHECKPOINT_NAME}|newest"}
+    for name, pattern in own.items():
+        ours = own_names(folder / name, rf"(?:{pattern})(?:\.partial)?")
+        others = set(own_names(folder / name, r"(?s:.*)")) - set(ours)
+        yield from (f"{name}/{other}" for other in sorted(others))
