@@ -28,7 +28,11 @@ class Row(NamedTuple):
     def tested(self) -> dict[int, Quantity]:
         """Those with an error, by which run has them."""
         pairs = enumerate(self.values)
-        return {k: one for k, one in pairs if one is not None and one.known and one.value.error > 0}
+        return {
+            k: one
+            for k, one in pairs
+            if one is not None and one.known and one.value.error > 0 and not one.is_bound
+        }
 
     @property
     def other_strains(self) -> bool:
@@ -177,7 +181,8 @@ def _left_out(found: Comparison) -> list[str]:
         if without and row.agree is not None and row.verdict != "same":
             rows_without.setdefault(", ".join(without), []).append(row.name)
     return [
-        f"compared without {runs}, where they have no error: {', '.join(rows)}"
+        f"compared without {runs}, where they have no error, or a lower bound of it: "
+        + ", ".join(rows)
         for runs, rows in rows_without.items()
     ]
 

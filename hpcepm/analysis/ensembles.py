@@ -46,6 +46,12 @@ def _still(strain: Floats) -> int:
     return int(np.argmax(np.diff(strain) != 0)) if strain.size > 1 else 0
 
 
+def goes_backward(run: Results) -> bool:
+    """Whether the load goes backward first: what `over_strain` returns then counts along it."""
+    strain = next(iter(run.curves("stress")), (np.zeros(1),))[0]
+    return bool(strain[_still(strain) :][:2][-1] < strain[0])
+
+
 def over_strain(run: Results, name: str) -> Ensemble | None:
     """Return an observable over strain, until the load turns; None if it is no function of it.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hpcepm.layout import PACKED, PIECE_NAME, SAME_STRAIN, STRESS_UNIT, TIME_UNIT, NoRun
 from hpcepm.reading import BadFile, open_hdf5, own_names
 
-from .ensembles import Ensemble, over_strain
+from .ensembles import Ensemble, goes_backward, over_strain
 from .missing import run_file_of
 from .protocol import (
     controls,
@@ -75,6 +75,7 @@ class Quantity(NamedTuple):
     freedom: int  # degrees of freedom of the error
     note: str = ""  # where it was taken; or why there is none, if it is NaN
     window: tuple[float, float] | None = None  # of strain, if it depends on this
+    is_bound: bool = False  # whether the error is at least this, and so tests nothing
 
     @property
     def known(self) -> bool:
@@ -160,17 +161,19 @@ def _of_curve(
     """Yield what the curve of stress tells."""
     n, level = run.realizations, find_plateau(*over, window)
     where = "{:g} < strain < {:g}".format(*level.window)
-    blocks = f"; error from {BLOCKS} parts of it, as there is one realization" if n == 1 else ""
-    value, note = (level.value, where + blocks) if level.is_stationary else (UNKNOWN, level.why_not)
-    turn = ", before the load turns" if turns_back(run) else ""
-    yield Quantity("plateau", STRESS_UNIT, value, level.freedom, f"{note}{turn}")
+    blocks = f"; error at least, from {BLOCKS} parts of it: there is one realization"
+    where += blocks if n == 1 else ""
+    value, note = (level.value, where) if level.is_stationary else (UNKNOWN, level.why_not)
+    note += ", before the load turns" if turns_back(run) else ""
+    note += ", along the load, which goes backward" if goes_backward(run) else ""
+    yield Quantity("plateau", STRESS_UNIT, value, level.freedom, note, is_bound=n == 1)
     if run.is_cut:
         for name in ("peak stress", "peak strain", "shear modulus"):
             yield Quantity(name, "", UNKNOWN, 0, "not known of a run between two strains")
         return
     top, none = estimate_peak(*over), ""
     if top is None:
-        none = "none: the mean stress is highest at the first or the last record"
+        none = "none: the mean stress is highest at the first or the last record, or does not fall"
     elif level.is_stationary and not stands_out(*top, level):
         top, none = None, "none: before the plateau no record is higher"
     height, strain = top or (UNKNOWN, UNKNOWN)

@@ -213,10 +213,13 @@ def peak(
 def has_peak(strain: Floats, curves: Floats, before: float = np.inf) -> NDArray[np.bool_]:
     """Return which curves (..., record) have their highest record before a strain, (...,).
 
-    The first and the last record are no peak.
+    The first and the last record are no peak, nor is one after which the curve does not fall.
     """
     top = highest(curves)
-    return (top > 0) & (top < strain.size - 1) & (strain[top] < before)
+    height = np.take_along_axis(curves, top[..., None], axis=-1)
+    later = np.arange(strain.size) > top[..., None]
+    falls = (later & (curves < height - ROUNDING * np.abs(height))).any(axis=-1)
+    return (top > 0) & falls & (strain[top] < before)
 
 
 # Errors

@@ -1,5 +1,6 @@
 """The CSV file of a measured curve: strain, value and standard error of each point."""
 
+import re
 from typing import Final
 
 import numpy as np
@@ -32,11 +33,15 @@ def read_curve(name: str, observable: str) -> NDArray[np.float64]:
             rows.append(_point(cells, rows[-1][0] if rows else -1.0))
         except ValueError as error:
             said = f"{name}:{number}: {error}"
+            if re.search("[;\t]", ",".join(cells)):
+                said += "; columns are separated by ',', and numbers have a decimal point"
             raise ValueError(f"{said}; columns: {', '.join(columns)}") from None
         if len(rows) > MOST_ROWS:
             raise ValueError(f"{name}: has more than {MOST_ROWS} rows; thin it out")
     if not rows:
         raise ValueError(f"{name}: holds no rows; columns: {', '.join(columns)}")
+    if rows[-1][0] <= SAME_STRAIN:
+        raise ValueError(f"{name}: holds no point beyond strain 0, where nothing is to be fitted")
     return np.array(rows)
 
 

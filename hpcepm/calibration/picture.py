@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hpcepm.analysis.style import BLUE, ORANGE, VERMILION, save
+from hpcepm.input.keys import with_unit
 from hpcepm.model.observables import OBSERVABLES
 
 from .calibrate import Result
@@ -92,7 +93,7 @@ def _draw_line(axes: Axes, target: Target, result: Result) -> None:
     axes.axhspan(low, high, color=ORANGE, alpha=0.3, label="wanted")
     best, half = fit.best[0], fit.half_widths(target.settings.confidence)[0]
     axes.axvspan(best - half, best + half, color=VERMILION, alpha=0.2, label="best")
-    axes.set(xlabel=target.keys[0], ylabel=goal.names[0])
+    axes.set(xlabel=with_unit(target.keys[0]), ylabel=goal.names[0])
 
 
 def _draw_surface(figure: Figure, axes: Axes, target: Target, result: Result) -> None:
@@ -117,4 +118,6 @@ def _draw_surface(figure: Figure, axes: Axes, target: Target, result: Result) ->
     axes.plot(
         *found.fit.outline(confidence).T, color=VERMILION, lw=1.2, label=f"{confidence:.0%} region"
     )
-    axes.set(xlabel=target.keys[0], ylabel=target.keys[1], xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    names = map(with_unit, target.keys[:2])
+    axes.set(**dict(zip(("xlabel", "ylabel"), names, strict=True)))
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))

@@ -196,6 +196,12 @@ def _wrong_targets(document: Document, settings: TargetInput, read: ReadInput) -
         said = f"{settings.input} has a clock, and what is fitted is quasi-static: leave it out"
         yield _line(document, ("input",), said)
         return
+    loading = read.settings.model_dump()["loading"]
+    keys = loading.keys() if isinstance(loading, dict) else ()
+    if set(keys) != {"control", "target"} or loading["control"] != "strain":
+        said = f"{settings.input} has another loading than one strain, over which curves are fitted"
+        yield _line(document, ("input",), f"{said}: write loading: {{target: …}}, and no more")
+        return
     known = [observable.name for observable in OBSERVABLES]
     for name in settings.target.curves:
         if name not in known:

@@ -214,6 +214,15 @@ def found(keys: Keys, asked: str) -> str | None:
     return next((some[0] for some in (ends, begins) if len(some) == 1), None)
 
 
+def with_unit(asked: str) -> str:
+    """Return a key with its unit, for an axis; alone if it has none, or one that others decide."""
+    keys = all_keys()
+    key = found(keys, asked)
+    units = {entry.unit for entry in keys[key] if entry.unit} if key else set()
+    unit = units.pop() if len(units) == 1 else "none"
+    return asked if unit.startswith(("none", "that of")) else f"{asked} ({unit})"
+
+
 def near(keys: Keys, asked: str) -> list[str]:
     """Return the keys that a word may have meant, the likeliest first."""
     ends = [one for one in keys if one.endswith(f".{asked}")]

@@ -12,8 +12,9 @@ from hpcepm.analysis.panels.base import STRAIN, STRESS, UNITS
 from hpcepm.analysis.quantities import MODULI
 from hpcepm.analysis.statistics import Estimate, band, first_branch
 from hpcepm.analysis.style import DASHES, ORDERED, PALEST, plain, save, styled
+from hpcepm.input.keys import with_unit
 
-from .results import SEED, Row, estimates
+from .results import FINAL_STRAIN, SEED, Row, estimates, numbers_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -164,7 +165,7 @@ def _against(
                 **look,
             )
     scale = "log" if spans_decades(numbers) else "linear"
-    axes.set(xlabel=plain(shown[0]), ylabel=label, xscale=scale)
+    axes.set(xlabel=plain(with_unit(shown[0])), ylabel=label, xscale=scale)
     axes.grid(alpha=0.3)
     shapes = [
         Line2D([], [], marker="o", markerfacecolor=fill, label=name.replace("_", " "), **look)
@@ -179,6 +180,8 @@ def _what_they_come_to(rows: Sequence[Row]) -> tuple[dict[str, str], str]:
         return dict(zip(MODULI, FILLS, strict=True)), f"moduli of the last cycle ({UNITS})"
     if any(row.plateau is not None for row in rows):
         return dict(zip(("plateau", "peak"), FILLS, strict=True)), STRESS
+    if FINAL_STRAIN in numbers_of(rows):
+        return {FINAL_STRAIN: FILLS[0]}, "strain ε at the end"
     return {"final_stress": FILLS[0]}, STRESS
 
 
@@ -215,7 +218,7 @@ def _explain(
         scale = ScalarMappable(norm(min(numbers), max(numbers)), cut)
         figure = axes.get_figure()
         assert figure is not None
-        figure.colorbar(scale, ax=axes, label=plain(shown[0]))
+        figure.colorbar(scale, ax=axes, label=plain(with_unit(shown[0])))
     others = {_others(row, shown): {**looks[k], "color": "0.3"} for k, row in enumerate(rows)}
     if len(shown) > 1 and len(others) <= len(SHAPES):
         handles += [

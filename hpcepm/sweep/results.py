@@ -22,7 +22,7 @@ from hpcepm.analysis.statistics import (
     mean,
 )
 from hpcepm.analysis.summarize import write_csv
-from hpcepm.layout import NoRun
+from hpcepm.layout import SAME_STRAIN, NoRun
 
 from .grid import Point
 from .plan import Sweep
@@ -123,19 +123,26 @@ MOST_REASONS: Final = 6
 """Of so many rows it is said why they have no plateau."""
 
 NUMBERS: Final = ("plateau", "peak", "peak_strain", "final_stress")
+FINAL_STRAIN: Final = "final_strain"
 
 
 def numbers_of(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return the names of the numbers of all rows: where loads go to and fro, moduli besides."""
-    return (*NUMBERS, *MODULI) if any(row.moduli.size for row in rows) else NUMBERS
+    """Return the names of the numbers of all rows.
+
+    Where loads go to and fro moduli besides, and where runs end at strains of their own these.
+    """
+    ends = np.array([x[-1] for row in rows for x, _ in row.paths])
+    strain = (FINAL_STRAIN,) if ends.size and np.ptp(ends) > SAME_STRAIN else ()
+    return (*NUMBERS, *strain, *(MODULI if any(row.moduli.size for row in rows) else ()))
 
 
 def estimates(row: Row) -> dict[str, Estimate | None]:
     """Return the numbers of a row, by the names of their columns."""
     height, where = row.peak or (None, None)
     moduli = [mean(values) if values.size else None for values in row.moduli]
-    found = row.plateau, height, where, mean(row.finals), *moduli
-    return dict(zip((*NUMBERS, *MODULI), found, strict=True))
+    strain = mean(np.array([x[-1] for x, _ in row.paths]))
+    found = row.plateau, height, where, mean(row.finals), strain, *moduli
+    return dict(zip((*NUMBERS, FINAL_STRAIN, *MODULI), found, strict=True))
 
 
 def write_table(rows: Sequence[Row], keys: Sequence[str], path: Path) -> None:
@@ -147,7 +154,7 @@ def write_table(rows: Sequence[Row], keys: Sequence[str], path: Path) -> None:
         It cannot be written; an older one is untouched.
     """
     shown = [key for key in keys if key != SEED]
-    names = [*shown, "realizations", "points", "points_asked_for"]
+    names = [*shown, _count(shown), "points", "points_asked_for"]
     numbers_there = numbers_of(rows)
     names += [column for name in numbers_there for column in (name, f"{name}_error")]
     table: list[Sequence[Any]] = []
@@ -159,6 +166,11 @@ def write_table(rows: Sequence[Row], keys: Sequence[str], path: Path) -> None:
         counts = [len(row.finals), row.points, row.of]
         table.append([*(_plain(row.values[key]) for key in shown), *counts, *numbers])
     write_csv((names, table), path)
+
+
+def _count(keys: Sequence[str]) -> str:
+    """Return what the column is called that says how many realizations a row has."""
+    return "realizations_in_all" if "realizations" in keys else "realizations"
 
 
 class _Text(str):
@@ -179,7 +191,7 @@ def lines(rows: Sequence[Row], keys: Sequence[str]) -> list[str]:
     shown = [key for key in keys if key != SEED]
     every = [estimates(row) for row in rows]
     numbers = [name for name in numbers_of(rows) if any(found[name] for found in every)]
-    head = [*shown, "realizations", *numbers]
+    head = [*shown, _count(shown), *numbers]
     table = [head]
     for row, found in zip(rows, every, strict=True):
         cells = [row.values[key] for key in shown] + [str(len(row.finals))]

@@ -53,14 +53,14 @@ def test_what_differs_and_what_agrees(three: list[str]) -> None:
     assert rows["plateau"].agree and rows["plateau"].verdict == "yes (0.2 errors apart)"
     assert rows["localization"].verdict == "same"
     text = "\n".join(lines(found))
-    assert "all 3 numbers with errors agree within them" in text
+    assert "all 2 numbers with errors agree within them" in text
     row = next(line for line in text.splitlines() if "plateau (Lennard-Jones stress)" in line)
     assert row.split(None, 3)[3] == "0.6050 ± 0.0029  0.6060 ± 0.0029  yes (0.2 errors apart)"
     found = compare(three)
     assert found.inputs == {"slip.c0": [0.0276, 0.0276, 0.05], "seed": [1, 2, 3]}
     rows = {row.name: row for row in found.rows}
     assert rows["plateau"].agree is False and rows["plateau"].verdict.startswith("NO (p = ")
-    assert lines(found)[-1].startswith("differ beyond their errors: plateau, peak stress,")
+    assert lines(found)[-1].startswith("differ beyond their errors: plateau, shear modulus (")
 
 
 def test_many_runs_go_below_one_another(three: list[str]) -> None:
@@ -113,10 +113,12 @@ def test_a_run_without_a_number_is_left_out_of_the_test() -> None:
     other = Row("peak", "", [a, a._replace(value=Estimate(0.501, 0.01)), a])
     found = Comparison(["a", "b", "c"], [""] * 3, {}, [row, other])
     assert lines(found)[-2:] == [
-        "compared without c, where they have no error: plateau",
+        "compared without c, where they have no error, or a lower bound of it: plateau",
         "differ beyond their errors: plateau (5% of equal numbers would, too)",
     ]
     assert found.as_json()["quantities"]["plateau"]["tested"] == ["a", "b"]
+    alone = Row("plateau", "", [a, b._replace(is_bound=True)])
+    assert alone.agree is None and alone.verdict == "–"
     assert "the one number that has errors agrees" in lines(found._replace(rows=[other]))[-1]
 
 

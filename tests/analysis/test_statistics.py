@@ -94,6 +94,8 @@ def test_whether_there_is_a_peak() -> None:
     assert st.has_peak(STRAIN, curves, 0.5).tolist() == [True, False, False, False]
     assert st.has_peak(STRAIN, curves).tolist() == [True, True, False, False]
     assert st.estimate_peak(STRAIN, curves[2:3]) is None
+    held = np.minimum(STRAIN, 0.3)[None]  # as where a stress is raised, then held
+    assert not st.has_peak(STRAIN, held).any() and st.estimate_peak(STRAIN, held) is None
 
 
 def test_a_peak_is_not_known_better_than_the_curve_there() -> None:

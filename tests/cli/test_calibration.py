@@ -313,8 +313,18 @@ BAD = [
         changed("target/curves", {"stres": {"file": "nix.csv"}}),
         "curves.stres: unknown observable (did you mean 'stress'?)",
     ),
+    *((changed("input", f"of {k}.yaml"), "has another loading than one strain") for k in range(6)),
     ("- 1", "expected keys and values"),
 ]
+OTHER_LOADINGS: tuple[Any, ...] = (
+    {"control": "stress", "target": 0.5},
+    {"control": "extremal", "until": {"events_per_site": 3}},
+    {"control": "machine", "stiffness": 5, "target": 0.2},
+    [{"target": 0.4}, {"target": 0.1}],
+    [{"target": -0.4}],
+    {"target": 0.4, "until": {"plastic_strain": 0.1}},
+)
+"""Of which stress is no function of the strain that a target has."""
 
 
 def test_wrong_targets_are_told_with_their_place(folder: Path) -> None:
@@ -325,6 +335,9 @@ arguments = [["calibrate", f"{k}.yaml", "--output", "out"] for k in range(int(sy
 print(list(map(main, arguments)))
 """
     (folder / "all_bad.py").write_text(program)
+    glass = yaml.safe_load((folder / "glass.yaml").read_text())
+    for k, loading in enumerate(OTHER_LOADINGS):
+        (folder / f"of {k}.yaml").write_text(yaml.safe_dump({**glass, "loading": loading}))
     for k, (target, _) in enumerate(BAD):
         (folder / f"{k}.yaml").write_text(
             target if isinstance(target, str) else yaml.safe_dump(target, sort_keys=False)
@@ -345,6 +358,9 @@ print(list(map(main, arguments)))
         ("", "holds no rows"),
         ("0.1,0.5\n", "stress.csv:1: has 2 columns; three are expected"),
         ("strain,stress,error\n0.1,x,0.1\n", "stress.csv:2: '0.1,x,0.1' are not three numbers"),
+        ("0.0,0.0,0.1\n", "holds no point beyond strain 0"),
+        ("strain;stress\n", "columns are separated by ',', and numbers have a decimal point"),
+        ("0,1;0,55;0,01\n", "columns are separated by ',', and numbers have a decimal point"),
         ("0.1,nan,0.1\n", "stress.csv:1: numbers must be finite"),
         ("0.2,0.5,0.1\n0.1,0.5,0.1\n", "stress.csv:2: strain 0.1 is not above the one before"),
         ("0,0,0\n", "stress.csv:1: the error is 0; it must be above 1e-09"),

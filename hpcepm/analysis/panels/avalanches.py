@@ -128,6 +128,7 @@ def distances_to_yield(axes: "Axes", run: Results, line: Line) -> None:
     taken = [fields["sigma_c"][r, k] - fields["sigma"][r, k] for r, k in wanted]
     x = np.concatenate([one.ravel() for one in taken]) if taken else np.empty(0)
     _draw_density(axes, x[x > 0], line, BLUE)
-    axes.set(xlabel=f"distance to yield x = σ$_c$ − σ ({UNITS})", ylabel="density P(x)")
+    axes.set(xlabel=f"distance to yield x = σ$_c$ − σ ({UNITS})")
+    axes.set(ylabel=f"density P(x) (1/{UNITS})")
     maps = f"{len(wanted)} map{'s' * (len(wanted) != 1)}, " if line.alone else ""
     axes.set_title(f"{maps}{_said_of(window)}")

@@ -24,8 +24,8 @@ def chosen(runs: Sequence[Results], names: Sequence[str]) -> list[Panel]:
     for name in names:
         if name not in by_name:
             near = get_close_matches(name, by_name, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise NoRun(f"there is no panel {name!r}; {hint}There are:\n{listed()}")
+            hint = f"did you mean {near[0]}? There are" if near else "there are"
+            raise NoRun(f"there is no panel {name!r}; {hint}:\n{listed()}")
         for run in runs:
             if not by_name[name].can(run):
                 some = listed([one for one in PANELS if one.can(run)])

@@ -12,7 +12,7 @@ from hpcepm.analysis.quantities import susceptibility
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import BLUE, GREEN, ORANGE, PURPLE
 
-from .base import MOST_CURVES, STRAIN, STRESS, Line, curves_panel, draw_curves
+from .base import MOST_CURVES, STRAIN, STRESS, UNITS, Line, curves_panel, draw_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,7 @@ def strain_in_time(axes: "Axes", run: Results, line: Line) -> None:
 def strain_rate(axes: "Axes", run: Results, line: Line) -> None:
     """Draw how fast the strain grows, against time."""
     _draw(axes, run, [_rate(*curve) for curve in _in_time(run, "strain")], line, PURPLE)
-    axes.set(ylabel="strain rate dε/dt", yscale="log")
+    axes.set(ylabel=f"strain rate dε/dt (1/{UNITS})", yscale="log")
 
 
 def _rate(time: NDArray[np.float64], strain: NDArray[np.float64]) -> Curve:
