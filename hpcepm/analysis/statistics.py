@@ -32,6 +32,10 @@ SMALL: Final = 1e-4
 """Smaller numbers are written with a power of ten."""
 
 
+LARGEST_COUNT: Final = 1e12
+"""Up to here whole numbers without an error are written whole."""
+
+
 class Estimate(NamedTuple):
     """A number and its standard error; NaN if one realization tells no error."""
 
@@ -41,7 +45,8 @@ class Estimate(NamedTuple):
     def __str__(self) -> str:
         """Write as many digits as the error allows: two of its own."""
         if not ROUNDING * abs(self.value) < self.error < np.inf:
-            return f"{self.value:.4g}"
+            is_count = float(self.value).is_integer() and abs(self.value) < LARGEST_COUNT
+            return f"{self.value:.0f}" if is_count else f"{self.value:.4g}"
         if 0 < abs(self.value) < SMALL:
             power = floor(log10(abs(self.value)))
             return f"({Estimate(*(10.0**-power * np.array(self)))})e{power}"

@@ -169,6 +169,7 @@ def test_one_realization_tells_no_error() -> None:
 
 
 def test_digits_follow_the_error() -> None:
+    assert str(Estimate(23018.0, np.nan)) == "23018" and str(Estimate(23018.4, 0.0)) == "2.302e+04"
     assert str(Estimate(1.23456, 0.0123)) == "1.235 ± 0.012"
     assert str(Estimate(0.0426, 0.000071)) == "0.042600 ± 0.000071"
     assert str(Estimate(123.4, 56)) == "123 ± 56"
