@@ -19,6 +19,7 @@ from .protocol import (
     is_cyclic,
     is_extremal,
     is_oscillation,
+    is_under_stress,
     turns_back,
 )
 from .results import Results, open_run
@@ -158,7 +159,23 @@ def _mean(name: str, unit: str, values: Floats, note: str = "") -> Quantity:
 def _of_curve(
     run: Results, over: Ensemble, window: tuple[float, float] | None
 ) -> Iterator[Quantity]:
-    """Yield what the curve of stress tells."""
+    """Yield what the curve of stress tells: of a stress that is steered, how stiff the glass is."""
+    if not is_under_stress(run):
+        yield from _of_flow(run, over, window)
+    if run.is_cut:
+        said = "not known of a run between two strains"
+        yield Quantity("shear modulus", STRESS_UNIT, UNKNOWN, 0, said)
+        return
+    until = min(max(EARLY, float(over.x[1])), float(over.x[-1]))
+    ends = interpolate(over.x, over.values, np.array([over.x[0], until]))
+    modulus = (ends[:, 1] - ends[:, 0]) / (2 * (until - over.x[0]))
+    yield _mean("shear modulus", STRESS_UNIT, modulus, f"secant to strain {until:g}")
+
+
+def _of_flow(
+    run: Results, over: Ensemble, window: tuple[float, float] | None
+) -> Iterator[Quantity]:
+    """Yield what the stress comes to, and how high it was before."""
     n, level = run.realizations, find_plateau(*over, window)
     where = "{:g} < strain < {:g}".format(*level.window)
     blocks = f"; error at least, from {BLOCKS} parts of it: there is one realization"
@@ -168,7 +185,7 @@ def _of_curve(
     note += ", along the load, which goes backward" if goes_backward(run) else ""
     yield Quantity("plateau", STRESS_UNIT, value, level.freedom, note, is_bound=n == 1)
     if run.is_cut:
-        for name in ("peak stress", "peak strain", "shear modulus"):
+        for name in ("peak stress", "peak strain"):
             yield Quantity(name, "", UNKNOWN, 0, "not known of a run between two strains")
         return
     top, none = estimate_peak(*over), ""
@@ -179,10 +196,6 @@ def _of_curve(
     height, strain = top or (UNKNOWN, UNKNOWN)
     yield Quantity("peak stress", STRESS_UNIT, height, n - 1, none)
     yield Quantity("peak strain", "", strain, n - 1, none)
-    until = min(max(EARLY, float(over.x[1])), float(over.x[-1]))
-    ends = interpolate(over.x, over.values, np.array([over.x[0], until]))
-    modulus = (ends[:, 1] - ends[:, 0]) / (2 * (until - over.x[0]))
-    yield _mean("shear modulus", STRESS_UNIT, modulus, f"secant to strain {until:g}")
 
 
 def stands_out(height: Estimate, strain: Estimate, level: Plateau) -> bool:

@@ -62,5 +62,10 @@ def carry_out(options: argparse.Namespace) -> int:
             options.out,
             options.movie,
         )
-        say(str(draw(options.runs, wanted)))
+        try:
+            say(str(draw(options.runs, wanted)))
+        except OSError as error:
+            if options.out or options.movie:
+                raise
+            raise OSError(f"{error}; --out FILE draws it elsewhere") from None
     return REACHED

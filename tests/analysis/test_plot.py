@@ -175,7 +175,10 @@ def test_wrong_options_are_told(
 
 
 def test_what_cannot_be_drawn_is_told(
-    single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    single: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(NoRun, match="No such file"):
         draw_summary(str(tmp_path))
@@ -183,6 +186,8 @@ def test_what_cannot_be_drawn_is_told(
     (whole / "summary.png").mkdir()
     with pytest.raises(OSError, match=r"summary\.png: Is a directory"):
         draw_summary(str(whole))
+    assert main(["plot", str(whole)]) == 1
+    assert "Is a directory; --out FILE draws it elsewhere" in capfd.readouterr().err
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     with pytest.raises(NoRun, match=r"pip install 'hpcepm\[plot\]'"):
         draw_summary(str(single))

@@ -19,7 +19,7 @@ from hpcepm.cli import main
 from hpcepm.layout import NoRun
 from tests.conftest import run_python
 
-from .conftest import replace, rewritten
+from .conftest import replace, rewritten, simulated
 
 
 def test_what_is_printed_is_what_numpy_says(many: Path) -> None:
@@ -187,3 +187,9 @@ def test_pieces_that_may_not_be_entered_are_told(
     done = run_python(["-c", FORBIDDEN, *command, str(copy)], None, tmp_path)
     assert done.returncode in (0, 1, 2), done.stderr
     assert "Permission denied" in done.stdout + done.stderr or command == ["report"]
+
+
+def test_a_stress_that_is_steered_is_no_plateau_and_has_no_peak(tmp_path: Path) -> None:
+    run = simulated(tmp_path, realizations=2, loading={"control": "stress", "target": 0.4})
+    names = {one.name for one in summarize(str(run))[0].quantities}
+    assert "shear modulus" in names and not names & {"plateau", "peak stress", "peak strain"}
