@@ -190,7 +190,7 @@ class Resume:
         if done > n:
             return f"holds a run that has {done} realizations already; it was not touched."
         lower, further = target < before - SAME_STRAIN, target > before + SAME_STRAIN
-        shown = found is not None and found.finished and _target(found) == before
+        shown = found is not None and found.shows_the_end(n) and _target(found) == before
         if done == n and (lower or (shown and not further)):  # else its run.h5 is brought up to it
             told = f"strain {before:g} was reached" if self._plan.records else "it ended"
             told += f" by {n} realizations" if n > 1 else ""

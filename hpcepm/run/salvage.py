@@ -57,6 +57,10 @@ class Found(NamedTuple):
     rows: Progress  # all
     finished: bool = False  # by its ``run.h5``
 
+    def shows_the_end(self, realizations: int) -> bool:
+        """Return whether ``run.h5`` is that of a finished run of so many realizations."""
+        return self.finished and self.whole.realizations == realizations
+
 
 class Lying(NamedTuple):
     """A sound piece that lies in a folder."""

@@ -149,6 +149,19 @@ def test_as_many_realizations_as_are_finished_finish_a_run(stopped: Path, tmp_pa
     assert_same_bits(single / "run", folder / "run")
 
 
+def test_a_run_file_of_fewer_realizations_is_brought_up_to_all(tmp_path: Path) -> None:
+    made(tmp_path)
+    older, there = tmp_path / "older.h5", tmp_path / "run" / "run.h5"
+    shutil.copy(there, older)
+    write(tmp_path, realizations=2)
+    assert hpcepm(tmp_path).returncode == 0
+    whole = copy(tmp_path / "run", tmp_path)
+    shutil.copy(older, there)
+    assert "further than run.h5 shows" in hpcepm(tmp_path, *VERIFY).stdout
+    assert hpcepm(tmp_path).returncode == 0
+    assert_same_bits(whole, tmp_path / "run")
+
+
 def test_a_run_file_of_another_run_is_named(stopped: Path, tmp_path: Path) -> None:
     folder, other = copy(stopped, tmp_path), tmp_path / "other"
     other.mkdir()
