@@ -58,7 +58,7 @@ def ahead(checkpoint: Path, shown: h5py.File) -> str | None:
     """Say whether ``run.h5``, which is written before each checkpoint, is older than one."""
     try:
         with open_hdf5(checkpoint, checked=True) as file:
-            if _age(file, "progress") > _age(shown, "rows"):
+            if _has_more(file, shown):
                 said = "--repair makes it anew, and so does --continue"
                 return f"{checkpoint}: has come further than run.h5 shows: {said}"
     except (BadFile, ValueError, TypeError, KeyError) as error:
@@ -66,10 +66,21 @@ def ahead(checkpoint: Path, shown: h5py.File) -> str | None:
     return None
 
 
-def _age(file: h5py.File, rows: str) -> tuple[int, int]:
-    """Return how many parts a run has had, and how many records are there."""
-    parts, shown = (parse_json(attribute(file, name, str)) for name in ("parts", rows))
-    return len(parts), int(shown["observables"])
+def _has_more(checkpoint: h5py.File, shown: h5py.File) -> bool:
+    """Whether a checkpoint of the same loading counts on more than ``run.h5`` shows.
+
+    Of another target or other realizations, records of the one need not be those of the other.
+    """
+    theirs, ours = (
+        parse_json(attribute(one, "input_resolved", str)) for one in (checkpoint, shown)
+    )
+    counted = parse_json(attribute(checkpoint, "progress", str))
+    rows = parse_json(attribute(shown, "rows", str))
+    if theirs["loading"] != ours["loading"]:
+        return False
+    same = theirs["realizations"] == ours["realizations"]
+    more = [name for name in ("realizations", "observables") if counted[name] > rows[name]]
+    return bool(more) and (same or "realizations" in more)
 
 
 def not_of_a_run(folder: Path) -> Iterator[str]:

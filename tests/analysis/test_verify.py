@@ -1,5 +1,6 @@
 """The verdict on a run: sound at any moment of its life, and not sound with one number changed."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hpcepm.analysis import verify_files
 from hpcepm.analysis.verify import report
 from hpcepm.files import write_hdf5
 from hpcepm.layout import NoRun
@@ -171,3 +173,42 @@ def test_a_run_at_work_may_remove_files_meanwhile(many: Path, tmp_path: Path) ->
     shutil.copytree(many, copy)
     (copy / "checkpoints" / "00000009.h5").symlink_to("gone")  # listed, and not there when read
     assert "is sound" in verdict(copy)
+
+
+@pytest.mark.parametrize(
+    ("target", "realizations", "of_checkpoint", "ahead"),
+    [
+        (0.5, 1, (0, 4), True),
+        (0.5, 1, (0, 3), False),
+        (0.26, 1, (1, 4), False),  # extended: its last record is not one of the run to 0.5
+        (0.5, 2, (0, 4), False),  # the second of two was begun, of which one is left
+        (0.5, 2, (1, 9), True),
+    ],
+)
+def test_which_checkpoint_is_ahead_of_run_h5(
+    tmp_path: Path,
+    target: float,
+    realizations: int,
+    of_checkpoint: tuple[int, int],
+    ahead: bool,
+) -> None:
+    def written(name: str, attribute: str, rows: tuple[int, int], **settings: Any) -> Path:
+        def build(file: h5py.File) -> None:
+            file.attrs["input_resolved"] = json.dumps(settings)
+            counts = dict(zip(("realizations", "observables"), rows, strict=True))
+            file.attrs[attribute] = json.dumps(counts)
+
+        write_hdf5(tmp_path / name, build)
+        return tmp_path / name
+
+    shown = written("run.h5", "rows", (0, 3), loading={"target": 0.5}, realizations=1)
+    checkpoint = written(
+        "00000001.h5",
+        "progress",
+        of_checkpoint,
+        loading={"target": target},
+        realizations=realizations,
+    )
+    with h5py.File(shown, "r") as file:
+        said = verify_files.ahead(checkpoint, file)
+    assert (said is not None and "has come further" in said) if ahead else said is None
