@@ -63,6 +63,17 @@ def test_a_lock_that_is_no_file(tmp_path: Path, make: Callable[[Path], None]) ->
     assert done.returncode == 2 and "cannot be used for output: run.lock is" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["run", "run/pieces"])
+def test_a_file_in_place_of_a_directory_is_named(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    done = hpcepm(tmp_path, *COMMAND)
+    assert done.returncode in (2, 3) and f"{name}" in done.stderr
+    assert (tmp_path / name).read_text() == "mine"
+    assert name != "run" or "run is a file; name another with --output DIR" in done.stderr
+
+
 def test_a_holder_on_another_machine_lives_by_its_heartbeat_alone(tmp_path: Path) -> None:
     """Not by a clock: that of the other machine may be hours away, and a process id used twice."""
     path = tmp_path / "run.lock"
