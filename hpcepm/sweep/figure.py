@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpcepm.analysis.ensembles import Ensemble
+from hpcepm.analysis.ensembles import Ensemble, ensemble_of
 from hpcepm.analysis.panels.base import STRAIN, STRESS, UNITS
+from hpcepm.analysis.panels.clock import TIME
 from hpcepm.analysis.quantities import MODULI
 from hpcepm.analysis.statistics import Estimate, band, first_branch
 from hpcepm.analysis.style import DASHES, ORDERED, PALEST, plain, save, styled
@@ -108,13 +109,18 @@ def _others(row: Row, shown: Sequence[str]) -> str:
 
 
 def _curves(axes: "Axes", rows: Sequence[Row], looks: Sequence[dict[str, Any]]) -> None:
-    """Draw the stress against strain; the shape of a row is at the end of its curves."""
+    """Draw stress against strain, or what answers to a load that is held against time.
+
+    The shape of a row is at the end of its curves.
+    """
+    answers = {row.answers for row in rows}
+    held = answers.pop() if len(answers) == 1 else ""
     for row, own in zip(rows, looks, strict=True):
         look = {**own, "markevery": [-1], "markersize": 4}
-        whole = _on_one_axis(row)
+        whole = ensemble_of(row.in_time) if held else _on_one_axis(row)
         if whole is None:
-            for strain, stress in row.paths[:MOST_PATHS]:
-                axes.plot(strain, stress, linewidth=0.8, **look)
+            for x, y in (row.in_time if held else row.paths)[:MOST_PATHS]:
+                axes.plot(x, y, linewidth=0.8, **look)
             continue
         one = band(whole.values)
         axes.plot(whole.x, one.mean, linewidth=1.3, **look)
@@ -122,7 +128,9 @@ def _curves(axes: "Axes", rows: Sequence[Row], looks: Sequence[dict[str, Any]]) 
         if plain and np.isfinite(one.error).all():
             low, high = one.mean - one.error, one.mean + one.error
             axes.fill_between(whole.x, low, high, color=look["color"], alpha=0.25, linewidth=0)
-    axes.set(xlabel=STRAIN, ylabel=STRESS)
+    axes.set(xlabel=TIME if held else STRAIN, ylabel=STRAIN if held == "strain" else STRESS)
+    if held and spans_decades([t for row in rows for x, _ in row.in_time for t in x if t > 0]):
+        axes.set_xscale("log")
     axes.grid(alpha=0.3)
 
 

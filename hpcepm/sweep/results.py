@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.analysis.ensembles import Curve, Ensemble, ensemble_of, over_strain
+from hpcepm.analysis.protocol import controls, is_held
 from hpcepm.analysis.quantities import MODULI, last_moduli, stands_out
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.statistics import (
@@ -44,6 +45,8 @@ class Row(NamedTuple):
     paths: list[Curve]  # strain and stress of each realization
     over: Ensemble | None  # stress until the load turns; None if it is no function of strain
     moduli: Floats  # storage and loss, of the last cycle of each realization: (2, realization)
+    answers: str = ""  # under a load that is held all the time: strain, or stress
+    in_time: Sequence[Curve] = ()  # time and the answer of each realization, then
 
     @property
     def level(self) -> Plateau | None:
@@ -73,6 +76,8 @@ class Read(NamedTuple):
     paths: list[Curve]
     over: Ensemble | None
     moduli: Floats
+    answers: str
+    in_time: list[Curve]
 
 
 def rows_of(sweep: Sweep, unfinished: Collection[Point]) -> tuple[list[Row], list[str]]:
@@ -101,7 +106,15 @@ def rows_of(sweep: Sweep, unfinished: Collection[Point]) -> tuple[list[Row], lis
 def _curves(run: Results) -> Read:
     paths = [(x.astype(np.float64), y.astype(np.float64)) for x, y in run.curves("stress")]
     strain = None if run.counted else run.strain
-    return Read(strain, paths, over_strain(run, "stress"), last_moduli(run))
+    answers, in_time = "", list[Curve]()
+    if is_held(run):
+        answers = "strain" if "stress" in controls(run) else "stress"
+        in_time = [
+            (time[: x.size], x if answers == "strain" else y)
+            for time, (x, y) in zip(run.times, paths, strict=True)
+        ]
+    over, moduli = over_strain(run, "stress"), last_moduli(run)
+    return Read(strain, paths, over, moduli, answers, in_time)
 
 
 def _row(values: dict[str, str], read: Sequence[Read], of_all: int) -> Row:
@@ -116,7 +129,12 @@ def _row(values: dict[str, str], read: Sequence[Read], of_all: int) -> Row:
     branches = [(of.x, y) for one in read if (of := one.over) is not None for y in of.values]
     over = ensemble_of(branches) if len(branches) == len(paths) else None
     moduli = np.concatenate([one.moduli for one in read], axis=1)
-    return Row(values, len(read), of_all, finals, strain, stress, paths, over, moduli)
+    answers = {one.answers for one in read}
+    held = answers.pop() if len(answers) == 1 else ""
+    in_time = [curve for one in read for curve in one.in_time]
+    return Row(
+        values, len(read), of_all, finals, strain, stress, paths, over, moduli, held, in_time
+    )
 
 
 MOST_REASONS: Final = 6

@@ -2,10 +2,12 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 import hpcepm
 from hpcepm.analysis.ensembles import ensemble_of
@@ -78,3 +80,37 @@ def test_a_sweep_of_amplitudes_comes_to_moduli(tmp_path: Path) -> None:
             assert float(row[modulus]) == pytest.approx(last.mean())
             assert float(row[f"{modulus}_error"]) == pytest.approx(error)
     assert float(found[0]["storage_modulus"]) > float(found[1]["storage_modulus"])
+
+
+@pytest.mark.parametrize(
+    ("loading", "answers"),
+    [
+        ({"control": "stress", "target": 0.3, "hold": 100.0}, "strain ε"),
+        ({"target": 0.02, "hold": 100.0}, "stress Σ (LJ units)"),
+    ],
+)
+def test_a_load_that_is_held_is_drawn_in_time(
+    tmp_path: Path, loading: dict[str, Any], answers: str
+) -> None:
+    settings = {
+        "lattice": {"shape": [8, 8]},
+        "clock": {"type": "thermal", "temperature": 0.05},
+        "loading": loading,
+        "realizations": 2,
+        "output": {"observables": {"of": "time", "per_decade": 4}},
+    }
+    name, runs = str(tmp_path / "in.yaml"), str(tmp_path / "runs")
+    Path(name).write_text(yaml.safe_dump(settings))
+    drawn: list[Figure] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figure, "save", lambda one, path: drawn.append(one))
+        keys = ["clock.temperature=0.02,0.05"]
+        assert main(["sweep", name, *keys, "--output", runs, "-j", "1"]) == 0
+    curves, against = drawn[0].axes[:2]
+    assert curves.get_xlabel() == "time t (LJ units)" and curves.get_xscale() == "log"
+    assert curves.get_ylabel() == answers
+    assert against.get_xlabel() == "clock.temperature ((Lennard-Jones stress)^α)"
+    found = list(csv.DictReader((tmp_path / "runs" / "sweep.csv").open()))
+    for row, line in zip(found, curves.lines, strict=True):
+        name = "final_strain" if answers == "strain ε" else "final_stress"
+        assert float(row[name]) == pytest.approx(float(np.asarray(line.get_ydata())[-1]))
