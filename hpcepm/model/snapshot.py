@@ -33,8 +33,6 @@ class Snapshot:
 
     Attributes
     ----------
-    dynamics
-        Of the run.
     load
         ε or Σ, whichever the loading drives, or the place of its spring; in its unit.
     time
