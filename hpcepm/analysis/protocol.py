@@ -40,6 +40,13 @@ def is_held_after(run: Results) -> bool:
     return bool(moved) and any(part.get("hold") for part in parts[moved[0] :])
 
 
+def moves_after_a_hold(run: Results) -> bool:
+    """Whether a load that was held goes on, as that of a glass which is aged first."""
+    loading = run.settings["loading"]
+    parts = [loading] if isinstance(loading, Mapping) else loading
+    return any(part.get("hold") for part in parts[:-1])
+
+
 def by_decades(run: Results) -> bool:
     """Whether records are so many per decade of time: then it has a logarithmic axis."""
     return bool(Cadence.parse(run.settings["output"]["observables"]).per_decade)

@@ -69,7 +69,8 @@ def ahead(checkpoint: Path, shown: h5py.File) -> str | None:
 def _has_more(checkpoint: h5py.File, shown: h5py.File) -> bool:
     """Whether a checkpoint of the same loading counts on more than ``run.h5`` shows.
 
-    Of another target or other realizations, records of the one need not be those of the other.
+    Of another target or other realizations, records of the one need not be those of the other. A
+    ``run.h5`` that was made anew from pieces shows finished realizations alone, if there are any.
     """
     theirs, ours = (
         parse_json(attribute(one, "input_resolved", str)) for one in (checkpoint, shown)
@@ -78,9 +79,11 @@ def _has_more(checkpoint: h5py.File, shown: h5py.File) -> bool:
     rows = parse_json(attribute(shown, "rows", str))
     if theirs["loading"] != ours["loading"]:
         return False
-    same = theirs["realizations"] == ours["realizations"]
-    more = [name for name in ("realizations", "observables") if counted[name] > rows[name]]
-    return bool(more) and (same or "realizations" in more)
+    alike = theirs["realizations"] == ours["realizations"] and counted["realizations"] == 0
+    return bool(
+        counted["realizations"] > rows["realizations"]
+        or (alike and counted["observables"] > rows["observables"])
+    )
 
 
 def not_of_a_run(folder: Path) -> Iterator[str]:

@@ -197,8 +197,9 @@ def _wrong_targets(document: Document, settings: TargetInput, read: ReadInput) -
         yield _line(document, ("input",), said)
         return
     loading = read.settings.model_dump()["loading"]
-    keys = loading.keys() if isinstance(loading, dict) else ()
-    if set(keys) != {"control", "target"} or loading["control"] != "strain":
+    parts = [loading] if isinstance(loading, dict) else loading
+    one = {**parts[0], "target": parts[0].get("target", 0.0) > 0}
+    if len(parts) > 1 or one != {"control": "strain", "target": True}:
         said = f"{settings.input} has another loading than one strain, over which curves are fitted"
         yield _line(document, ("input",), f"{said}: write loading: {{target: …}}, and no more")
         return

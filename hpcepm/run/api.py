@@ -101,7 +101,7 @@ def simulate(
     """
     from hpcepm.analysis.tree import open_tree, tree_in_memory
 
-    if not isinstance(resume, bool):
+    if resume not in (True, False):  # of numpy, too
         raise TypeError(f"resume: must be True or False, not {resume!r}")
     if resume and directory is None:
         raise TypeError("resume=True: say where the run is kept, by directory=…")

@@ -67,7 +67,7 @@ def refuse_too_much(settings: Input) -> None:
 
 
 def _bytes_of_run_in(directory: Path) -> int:
-    """Return what the files of a run take on the disk. What others are there makes no room."""
+    """Return how long the files of a run are. What others are there makes no room."""
     files = [directory / "run.h5"]
     for folder, pattern in (("pieces", PIECE_NAME), ("checkpoints", CHECKPOINT_NAME)):
         with contextlib.suppress(BadFile):
@@ -75,7 +75,7 @@ def _bytes_of_run_in(directory: Path) -> int:
     taken = 0
     for file in files:
         with contextlib.suppress(OSError):
-            taken += 512 * file.lstat().st_blocks  # POSIX counts so on any disk
+            taken += file.lstat().st_size  # not its blocks: some file systems compress
     return taken
 
 

@@ -228,6 +228,8 @@ class Resume:
         if header is not None:
             self.strain = max(header.strain.values(), default=None)
             self._begun = {k: place for k, place in header.begun.items() if k < n}
+            if beyond := sorted(k for k in {*header.begun, *header.early} if k >= n):
+                self.warnings.append(f"what was done of realizations {beyond} is left out")
             another = _target(header) != target
             if another or header.progress.realizations >= done.realizations:
                 start = start._replace(

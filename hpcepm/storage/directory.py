@@ -110,7 +110,7 @@ class RunDirectory(Folder):
                 f"{self.path}: is in use by another run ({error}); it was not touched."
             ) from None
         except FileExistsError as error:
-            said = f"{error.filename} is a file; name another with {ways[1]}"
+            said = f"{error.filename} is no directory; name another with {ways[1]}"
             raise DirectoryUnusable(f"{self.path}: cannot be used for output: {said}") from None
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             raise DirectoryUnusable(

@@ -105,12 +105,22 @@ class Lock:
         """Let others have it; a lock that was lost is left to its new holder."""
         self._over.set()
         self._heart.join()
-        with contextlib.suppress(OSError):  # it opens nothing: there may be no descriptor left
-            said = _parsed(os.pread(self._descriptor, MOST_BYTES, 0))
-            there = os.path.samestat(os.fstat(self._descriptor), os.lstat(self.path))
-            if there and said.get("token") == self.claim.token:
+        with contextlib.suppress(OSError):
+            if self._is_ours():
                 self.path.unlink()
         os.close(self._descriptor)
+
+    def _is_ours(self) -> bool:
+        """Return whether the lock file says so, read anew if a descriptor is left for that."""
+        try:
+            self.claim.check()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                return False
+            holder = _parsed(os.pread(self._descriptor, MOST_BYTES, 0))
+            there = os.path.samestat(os.fstat(self._descriptor), os.lstat(self.path))
+            return there and holder.get("token") == self.claim.token
+        return True
 
     def _take(self) -> int:
         """Return the descriptor of the locked file, which says from now on that it is ours."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.analysis.ensembles import Curve, Ensemble, ensemble_of, over_strain
-from hpcepm.analysis.protocol import controls, is_held
+from hpcepm.analysis.protocol import controls, is_held, moves_after_a_hold
 from hpcepm.analysis.quantities import MODULI, last_moduli, stands_out
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.statistics import (
@@ -45,7 +45,8 @@ class Row(NamedTuple):
     paths: list[Curve]  # strain and stress of each realization
     over: Ensemble | None  # stress until the load turns; None if it is no function of strain
     moduli: Floats  # storage and loss, of the last cycle of each realization: (2, realization)
-    answers: str = ""  # under a load that is held all the time: strain, or stress
+    steered: bool = False  # whether something else than the strain is
+    answers: str = ""  # under a load that is held at last: strain, or stress
     in_time: Sequence[Curve] = ()  # time and the answer of each realization, then
 
     @property
@@ -76,6 +77,7 @@ class Read(NamedTuple):
     paths: list[Curve]
     over: Ensemble | None
     moduli: Floats
+    steered: bool
     answers: str
     in_time: list[Curve]
 
@@ -107,14 +109,15 @@ def _curves(run: Results) -> Read:
     paths = [(x.astype(np.float64), y.astype(np.float64)) for x, y in run.curves("stress")]
     strain = None if run.counted else run.strain
     answers, in_time = "", list[Curve]()
-    if is_held(run):
+    if is_held(run) and not moves_after_a_hold(run):
         answers = "strain" if "stress" in controls(run) else "stress"
         in_time = [
             (time[: x.size], x if answers == "strain" else y)
             for time, (x, y) in zip(run.times, paths, strict=True)
         ]
     over, moduli = over_strain(run, "stress"), last_moduli(run)
-    return Read(strain, paths, over, moduli, answers, in_time)
+    steered = controls(run) != {"strain"}
+    return Read(strain, paths, over, moduli, steered, answers, in_time)
 
 
 def _row(values: dict[str, str], read: Sequence[Read], of_all: int) -> Row:
@@ -132,9 +135,8 @@ def _row(values: dict[str, str], read: Sequence[Read], of_all: int) -> Row:
     answers = {one.answers for one in read}
     held = answers.pop() if len(answers) == 1 else ""
     in_time = [curve for one in read for curve in one.in_time]
-    return Row(
-        values, len(read), of_all, finals, strain, stress, paths, over, moduli, held, in_time
-    )
+    in_all = values, len(read), of_all, finals, strain, stress, paths, over, moduli
+    return Row(*in_all, any(one.steered for one in read), held, in_time)
 
 
 MOST_REASONS: Final = 6
@@ -147,9 +149,9 @@ FINAL_STRAIN: Final = "final_strain"
 def numbers_of(rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the names of the numbers of all rows.
 
-    Where loads go to and fro moduli besides, and where runs end at strains of their own these.
+    Where loads go to and fro moduli besides, and where another load is steered the last strains.
     """
-    ends = np.array([x[-1] for row in rows for x, _ in row.paths])
+    ends = np.array([x[-1] for row in rows if row.steered for x, _ in row.paths])
     strain = (FINAL_STRAIN,) if ends.size and np.ptp(ends) > SAME_STRAIN else ()
     return (*NUMBERS, *strain, *(MODULI if any(row.moduli.size for row in rows) else ()))
 

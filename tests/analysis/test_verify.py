@@ -183,6 +183,7 @@ def test_a_run_at_work_may_remove_files_meanwhile(many: Path, tmp_path: Path) ->
         (0.26, 1, (1, 4), False),  # extended: its last record is not one of the run to 0.5
         (0.5, 2, (0, 4), False),  # the second of two was begun, of which one is left
         (0.5, 2, (1, 9), True),
+        (0.5, 1, (1, 9), True),
     ],
 )
 def test_which_checkpoint_is_ahead_of_run_h5(

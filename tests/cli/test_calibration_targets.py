@@ -105,6 +105,14 @@ print(list(map(main, arguments)))
         ), said
 
 
+def test_a_list_of_one_strain_is_one(folder: Path) -> None:
+    glass = yaml.safe_load((folder / "glass.yaml").read_text())
+    listed = {**glass, "loading": [glass["loading"]]}
+    (folder / "glass.yaml").write_text(yaml.safe_dump(listed))
+    (folder / "target.yaml").write_text(yaml.safe_dump(changed("realizations", 20)))
+    assert read_target(str(folder / "target.yaml"), [], None).keys == ("slip.c0",)
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [

@@ -142,7 +142,8 @@ def test_a_run_file_that_is_older_than_the_rest_is_brought_up_to_it(
 def test_as_many_realizations_as_are_finished_finish_a_run(stopped: Path, tmp_path: Path) -> None:
     folder = copy(stopped, tmp_path)
     write(folder)
-    assert hpcepm(folder).returncode == 0
+    done = hpcepm(folder)
+    assert done.returncode == 0 and "done of realizations [1] is left out" in done.stderr
     single = tmp_path / "single"
     single.mkdir()
     made(single)
@@ -160,6 +161,14 @@ def test_a_run_file_of_fewer_realizations_is_brought_up_to_all(tmp_path: Path) -
     assert "further than run.h5 shows" in hpcepm(tmp_path, *VERIFY).stdout
     assert hpcepm(tmp_path).returncode == 0
     assert_same_bits(whole, tmp_path / "run")
+
+
+def test_a_run_file_from_pieces_alone_is_sound_for_verify(stopped: Path, tmp_path: Path) -> None:
+    """It shows the realization that is finished, and not the one that a checkpoint is in."""
+    folder = copy(stopped, tmp_path)
+    (folder / "run" / "run.h5").unlink()
+    done = hpcepm(folder, *REPAIR)
+    assert done.returncode == 0 and "is sound" in done.stdout, done.stdout
 
 
 def test_a_run_file_of_another_run_is_named(stopped: Path, tmp_path: Path) -> None:

@@ -15,6 +15,13 @@ from tests.conftest import end
 from .test_directory import COMMAND, contents, hpcepm, long_run, wait_for, write
 
 
+def test_a_lock_that_was_lost_is_left_to_its_new_holder(tmp_path: Path) -> None:
+    lock, path = Lock(tmp_path / "run.lock"), tmp_path / "run.lock"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "token": "0" * 32}))
+    lock.release()
+    assert path.exists()
+
+
 def test_a_lock_is_released_without_a_descriptor(tmp_path: Path) -> None:
     lock = Lock(tmp_path / "run.lock")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -71,7 +78,7 @@ def test_a_file_in_place_of_a_directory_is_named(tmp_path: Path, name: str) -> N
     done = hpcepm(tmp_path, *COMMAND)
     assert done.returncode in (2, 3) and f"{name}" in done.stderr
     assert (tmp_path / name).read_text() == "mine"
-    assert name != "run" or "run is a file; name another with --output DIR" in done.stderr
+    assert name != "run" or "run is no directory; name another with --output DIR" in done.stderr
 
 
 def test_a_holder_on_another_machine_lives_by_its_heartbeat_alone(tmp_path: Path) -> None:

@@ -87,11 +87,10 @@ def test_a_sweep_of_amplitudes_comes_to_moduli(tmp_path: Path) -> None:
     [
         ({"control": "stress", "target": 0.3, "hold": 100.0}, "strain ε"),
         ({"target": 0.02, "hold": 100.0}, "stress Σ (LJ units)"),
+        ([{"target": 0.01}, {"target": 0.02, "hold": 100.0}], "stress Σ (LJ units)"),
     ],
 )
-def test_a_load_that_is_held_is_drawn_in_time(
-    tmp_path: Path, loading: dict[str, Any], answers: str
-) -> None:
+def test_a_load_that_is_held_is_drawn_in_time(tmp_path: Path, loading: Any, answers: str) -> None:
     settings = {
         "lattice": {"shape": [8, 8]},
         "clock": {"type": "thermal", "temperature": 0.05},
