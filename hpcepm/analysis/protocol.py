@@ -1,6 +1,5 @@
 """How the glass of a run was driven: what the pictures of different loadings ask."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -19,32 +18,32 @@ ALONG_THE_LOAD: Final = ("strain", "cycle")
 """What snapshots may follow for their strains to be known beforehand."""
 
 
+def segments(run: Results) -> list[dict[str, Any]]:
+    """Return the segments of the loading, as the input has them."""
+    loading = run.settings["loading"]
+    return [loading] if isinstance(loading, dict) else loading
+
+
 def controls(run: Results) -> set[str]:
     """Return what is controlled, in any segment of the loading."""
-    loading = run.settings["loading"]
-    return {part["control"] for part in ([loading] if isinstance(loading, Mapping) else loading)}
+    return {part["control"] for part in segments(run)}
 
 
 def is_held(run: Results) -> bool:
     """Whether all time passed under a load that was held: what happens is a function of time."""
-    loading = run.settings["loading"]
-    parts = [loading] if isinstance(loading, Mapping) else loading
-    return run.has_clock and all(part.get("rate") is None for part in parts)
+    return run.has_clock and all(part.get("rate") is None for part in segments(run))
 
 
 def is_held_after(run: Results) -> bool:
     """Whether a load is held where one that moves at a rate has come to."""
-    loading = run.settings["loading"]
-    parts = [loading] if isinstance(loading, Mapping) else loading
+    parts = segments(run)
     moved = [k for k, part in enumerate(parts) if part.get("rate") is not None]
     return bool(moved) and any(part.get("hold") for part in parts[moved[0] :])
 
 
 def moves_after_a_hold(run: Results) -> bool:
     """Whether a load that was held goes on, as that of a glass which is aged first."""
-    loading = run.settings["loading"]
-    parts = [loading] if isinstance(loading, Mapping) else loading
-    return any(part.get("hold") for part in parts[:-1])
+    return any(part.get("hold") for part in segments(run)[:-1])
 
 
 def by_decades(run: Results) -> bool:

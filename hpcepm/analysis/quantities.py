@@ -1,6 +1,6 @@
 """The numbers that a run comes to: what ``compare`` compares, and ``summarize`` begins with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,6 +20,7 @@ from .protocol import (
     is_extremal,
     is_oscillation,
     is_under_stress,
+    segments,
     turns_back,
 )
 from .results import Results, open_run
@@ -288,9 +289,7 @@ def _of_time(run: Results) -> Iterator[Quantity]:
     if controls(run) != {"strain"}:
         yield _final_rate(every)
     halves = np.array([_half(t, p) for t, _, p, _ in every])
-    segments = run.settings["loading"]
-    several = not isinstance(segments, Mapping) and len(segments) > 1
-    where = " in the first segment" if several else ""
+    where = " in the first segment" if len(segments(run)) > 1 else ""
     name, note = "half-life", f"time by which half of the sites had yielded{where}"
     if np.isfinite(halves).all():
         yield _mean(name, TIME_UNIT, halves, note)

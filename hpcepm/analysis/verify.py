@@ -23,6 +23,7 @@ from hpcepm.reading import (
 from hpcepm.schedule import SavePoint, common, save_points_of
 
 from .missing import no_run, run_file_of
+from .protocol import segments
 from .results import LOOKS, Results, open_run, version_of
 from .verify_events import events_against_others
 from .verify_fields import AT_ONCE, CLOSE, fields_against_records
@@ -224,20 +225,15 @@ def _drops(run: Results) -> Iterator[str]:
             yield f"avalanches/stress_drop: is not K slip / (nx ny) in row {where}"
 
 
-def _segments(run: Results) -> list[dict[str, Any]]:
-    loading = run.settings["loading"]
-    return [loading] if isinstance(loading, dict) else loading
-
-
 def _stiffnesses(run: Results) -> list[float]:
     """Return by how much slips lower the stress: K of each segment of the loading."""
     known = {"strain": 2 * run.settings["elasticity"]["shear_modulus"]}
-    return [part.get("stiffness", known.get(part["control"], 0.0)) for part in _segments(run)]
+    return [part.get("stiffness", known.get(part["control"], 0.0)) for part in segments(run)]
 
 
-def _law_is_known(run: Results) -> str:
+def _unknown_law(run: Results) -> str:
     """Say whose law is not known here, if it is of a plug-in."""
-    unknown = {part["control"] for part in _segments(run)} - LAWS
+    unknown = {part["control"] for part in segments(run)} - LAWS
     return f"the law of {', '.join(sorted(unknown))} is not known here" if unknown else ""
 
 
@@ -306,7 +302,7 @@ CHECKS: Final[dict[str, Callable[[Results], Iterator[str]]]] = {
     "events against avalanches": events_against_others,
 }
 NEEDED: Final[dict[str, Callable[[Results], str]]] = {
-    "stress drops of avalanches": lambda run: _kept("avalanches")(run) or _law_is_known(run),
+    "stress drops of avalanches": lambda run: _kept("avalanches")(run) or _unknown_law(run),
     "avalanches against records": _kept("avalanches"),
     "fields against records": _kept("fields"),
     "events against avalanches": _kept("events"),

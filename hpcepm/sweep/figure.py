@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpcepm.analysis.ensembles import Ensemble, ensemble_of
+from hpcepm.analysis.ensembles import Ensemble
 from hpcepm.analysis.panels.base import STRAIN, STRESS, UNITS
 from hpcepm.analysis.panels.clock import TIME
 from hpcepm.analysis.quantities import MODULI
@@ -72,7 +72,7 @@ def _numbers(rows: Sequence[Row], key: str) -> list[float] | None:
 
 def spans_decades(numbers: Sequence[float]) -> bool:
     """Whether numbers go over so much that they have a logarithmic axis."""
-    return min(numbers) > 0 and max(numbers) >= WIDE * min(numbers)
+    return len(numbers) > 0 and min(numbers) > 0 and max(numbers) >= WIDE * min(numbers)
 
 
 def _looks(rows: Sequence[Row], shown: Sequence[str]) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ def _curves(axes: "Axes", rows: Sequence[Row], looks: Sequence[dict[str, Any]]) 
     held = answers.pop() if len(answers) == 1 else ""
     for row, own in zip(rows, looks, strict=True):
         look = {**own, "markevery": [-1], "markersize": 4}
-        whole = ensemble_of(row.in_time) if held else _on_one_axis(row)
+        whole = _at_same_times(row) if held else _on_one_axis(row)
         if whole is None:
             for x, y in (row.in_time if held else row.paths)[:MOST_PATHS]:
                 axes.plot(x, y, linewidth=0.8, **look)
@@ -132,6 +132,15 @@ def _curves(axes: "Axes", rows: Sequence[Row], looks: Sequence[dict[str, Any]]) 
     if held and spans_decades([t for row in rows for x, _ in row.in_time for t in x if t > 0]):
         axes.set_xscale("log")
     axes.grid(alpha=0.3)
+
+
+def _at_same_times(row: Row) -> Ensemble | None:
+    """Return the curves of a row over time, if all realizations have records at the same times."""
+    times = row.in_time[0][0]
+    same = all(np.array_equal(times, other) for other, _ in row.in_time)
+    if not same or times.size < 2:
+        return None
+    return Ensemble(times, np.array([y for _, y in row.in_time]))
 
 
 def _on_one_axis(row: Row) -> Ensemble | None:

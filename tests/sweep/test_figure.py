@@ -45,6 +45,16 @@ def test_lone_points_can_be_told_apart_and_lines_break_where_a_number_is_missing
     assert said["slip.c1 = 0.2"].get_marker() == "s"
 
 
+def test_realizations_that_end_at_times_of_their_own_are_drawn_whole() -> None:
+    ends = ([0.0, 1.0, 10.0, 30.0], [0.0, 1.0, 10.0, 100.0, 1000.0])
+    curves = [(np.array(x), np.sqrt(x)) for x in ends]
+    one = row("1", "0.1", 0.0)._replace(answers="strain", in_time=curves)
+    drawn = figure._drawn([one], KEYS, "creep").axes[0]
+    assert [np.asarray(line.get_xdata())[-1] for line in drawn.lines] == [30.0, 1000.0]
+    begun = one._replace(in_time=[(np.zeros(1), np.zeros(1))])
+    assert figure._drawn([begun], KEYS, "begun").axes[0].get_xscale() == "linear"
+
+
 def test_a_reason_says_of_which_points_it_is() -> None:
     rows = [row("1", "0.1", 0.0), row("1", "0.2", 1.0)]
     *_, last = lines(rows, KEYS)
