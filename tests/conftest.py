@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 import yaml
 
+from hpcepm.input.plugins import LOADED
+from hpcepm.input.typed import REGISTRIES
+from hpcepm.model.observables import OBSERVABLES
 from hpcepm.parallel.launch import initialize
 from hpcepm.parallel.mpiexec import mpiexec
 from hpcepm.parallel.ranks import Ranks
@@ -138,6 +141,18 @@ QUICK_START = {
 }
 """Lets Open MPI not look for fast networks (a quarter of a second less at each start), and lets
 ranks that wait make room for others on a busy machine."""
+
+
+@pytest.fixture(autouse=True)
+def _model_restored() -> Generator[None, None, None]:
+    """Let what a test adds to the model be gone after it: others run in this process."""
+    registries: list[dict[str, Any]] = [*REGISTRIES, LOADED]
+    before, observables = [dict(registry) for registry in registries], [*OBSERVABLES]
+    yield
+    OBSERVABLES[:] = observables
+    for registry, kinds in zip(registries, before, strict=True):
+        registry.clear()
+        registry.update(kinds)
 
 
 @pytest.fixture(scope="session")

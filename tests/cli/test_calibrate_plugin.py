@@ -7,9 +7,8 @@ import yaml
 
 from hpcepm.cli import main
 from tests.cli.test_calibration import TARGET, folder
-from tests.model.test_plugins import _restored
 
-__all__ = ["_restored", "folder"]
+__all__ = ["folder"]
 
 
 def test_a_plugin_has_keys_that_can_be_fitted(

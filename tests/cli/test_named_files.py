@@ -127,7 +127,6 @@ def test_every_file_that_an_input_names_is_part_of_what_is_compared(tmp_path: Pa
 def test_plug_ins_of_one_name_are_both_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpcepm.input.plugins.LOADED", {})
     read, seen = read_mapping(MINIMAL, {}), []
     for folder, text in (("a", "x = 1\n"), ("b", "x = 2\n"), ("b", "x = 3\n"), ("b", "x = 2\n")):
         (tmp_path / folder).mkdir(exist_ok=True)

@@ -41,7 +41,6 @@ def check(dynamics: Dynamics) -> None:
 def test_slips_of_both_signs_may_cancel(
     tmp_path: Path, one_rank: Ranks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpcepm.input.plugins.LOADED", {})  # other tests know nothing of it
     (tmp_path / "wobble.py").write_text(WOBBLE)
     load_plugin(str(tmp_path / "wobble.py"))
     settings = settings_for((16, 16), slip={"distribution": "wobble"})

@@ -12,14 +12,12 @@ import h5py
 import numpy as np
 import pytest
 
-from hpcepm.input.plugins import LOADED, load_plugin
+from hpcepm.input.plugins import load_plugin
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_input
 from hpcepm.input.schema import Input
 from hpcepm.model.distributions import Exponential, Uniform, distribution, quantile
 from hpcepm.model.kernel import Kernel, kernel
-from hpcepm.model.loading import loading
-from hpcepm.model.observables import OBSERVABLES
 from hpcepm.model.plugins import expectation
 from hpcepm.model.registry import Positive
 from hpcepm.model.slip import slip, slip_at
@@ -85,21 +83,6 @@ def test_a_weight_and_a_soft_spring_make_larger_avalanches(tmp_path: Path) -> No
     assert by_avalanche[0] > 1.5 * by_avalanche[1]
     assert soft["stress"][0, 0] == pytest.approx(0.3, abs=0.05)  # what yields at once is lost
     assert soft["strain"][0, 0] == pytest.approx(0.3 / 29.4, abs=0.01)
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Any:
-    """Let what a test adds be gone after it."""
-    registries = (distribution, kernel, slip, loading)
-    before, observables = [dict(registry) for registry in registries], [*OBSERVABLES]
-    loaded = dict(LOADED)
-    yield
-    OBSERVABLES[:] = observables
-    LOADED.clear()
-    LOADED.update(loaded)
-    for registry, kinds in zip(registries, before, strict=True):
-        registry.clear()
-        registry.update(kinds)
 
 
 def read(tmp_path: Path, text: str) -> Input:

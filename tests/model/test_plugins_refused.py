@@ -21,9 +21,7 @@ from hpcepm.model.observables import OBSERVABLES, Series
 from hpcepm.model.registry import Number, Positive
 from hpcepm.model.slip import slip
 from tests.conftest import ROOT, run_python
-from tests.model.test_plugins import _restored, read
-
-__all__ = ["_restored"]  # what a test adds is gone after it
+from tests.model.test_plugins import read
 
 THRESHOLDS: Final = "loading: {target: 0.1}\nthresholds: {renewal: {distribution: mine}}\n"
 SMALL: Final = {"lattice": {"shape": [8, 9]}, "loading": {"target": 0.1}}

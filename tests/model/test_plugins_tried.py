@@ -16,9 +16,7 @@ from hpcepm.model.loading import loading
 from hpcepm.model.registry import Positive
 from hpcepm.model.slip import slip
 from tests.conftest import ROOT, run_python
-from tests.model.test_plugins import _restored, read
-
-__all__ = ["_restored"]  # what a test adds is gone after it
+from tests.model.test_plugins import read
 
 THRESHOLDS: Final = "loading: {target: 0.1}\nthresholds: {renewal: {distribution: mine}}\n"
 QUANTILES: Final = {

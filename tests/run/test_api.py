@@ -16,7 +16,6 @@ import hpcepm
 from hpcepm.input.plain import plain
 from hpcepm.input.read import read_mapping
 from hpcepm.layout import NoRun
-from hpcepm.model.observables import OBSERVABLES
 from hpcepm.storage.directory import DirectoryTaken
 from tests.conftest import assert_on_ranks, datasets, run_python, settings_for
 
@@ -203,11 +202,8 @@ def test_a_request_to_stop_is_an_error_of_its_own(tmp_path: Path) -> None:
         return 0.0
 
     settings = {"lattice": {"shape": [64, 64]}, "loading": {"target": 50.0}}
-    try:
-        with pytest.raises(hpcepm.RunStopped, match="resume=True goes on from it") as told:
-            hpcepm.simulate(settings, directory=directory)
-    finally:
-        OBSERVABLES.pop()
+    with pytest.raises(hpcepm.RunStopped, match="resume=True goes on from it") as told:
+        hpcepm.simulate(settings, directory=directory)
     assert isinstance(told.value, hpcepm.RunFailed) and "--continue" not in str(told.value)
     assert len([*(directory / "checkpoints").glob("0*.h5")]) > 0
 

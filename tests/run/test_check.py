@@ -70,7 +70,7 @@ def test_bytes_with_a_plug_in(
 ) -> None:
     """Each file of the run holds the text of a plug-in: it is counted."""
     plugin = Plugin("p.py", "# a line\n" * 1000, "0" * 64)
-    monkeypatch.setitem(LOADED, "hpcepm_plugin_of_this_test", plugin)
+    LOADED["hpcepm_plugin_of_this_test"] = plugin
     found = forecast(read(), one_rank, 1, 1, 60.0)
     hpcepm.simulate(GLASS, directory=tmp_path / "run")
     assert sum(found.disk.values()) == pytest.approx(bytes_in(tmp_path / "run"), rel=0.05)

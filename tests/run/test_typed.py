@@ -1,6 +1,6 @@
 """Plug-ins that are typed into a script: a run that goes on must find the same."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,26 +9,13 @@ import pytest
 
 import hpcepm
 from hpcepm.input.typed import typed_in
-from hpcepm.model.distributions import distribution
 from hpcepm.model.observables import OBSERVABLES
-from hpcepm.model.slip import slip
 from hpcepm.storage.directory import DirectoryTaken
 from tests.conftest import run_python, settings_for
 
 FACTOR = 1.0
 TRI = {"distribution": "tri", "highest": 1.0}
 SETTINGS = settings_for((8, 8), thresholds={"initial": TRI, "renewal": TRI})
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Forget what a test has added to the model."""
-    kinds, laws, observables = dict(distribution), dict(slip), [*OBSERVABLES]
-    yield
-    for registry, before in ((distribution, kinds), (slip, laws)):
-        registry.clear()
-        registry.update(before)
-    OBSERVABLES[:] = observables
 
 
 def type_in(power: float = 0.5) -> None:
