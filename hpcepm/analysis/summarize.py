@@ -131,13 +131,15 @@ def means(found: Summary) -> list[str]:
 
 def _at_the_last(found: Summary) -> list[str]:
     """Return a table of all observables at the last record."""
+    scatters = found.realizations > 1
     head = f"{'mean':>14s}{'error':>12s}{'5 %':>13s}{'median':>13s}{'95 %':>13s}  unit"
-    rows = [f"{'at the last record':26s}{head}"]
+    rows = [f"{'at the last record':26s}" + (head if scatters else f"{'value':>14s}  unit")]
     for name, one in found.bands.items():
-        five, _, median, _, most = one.quantiles[:, -1]
-        mean = f"{one.mean[-1]:14.6g}{one.error[-1]:12.2g}"
-        quantiles = f"{five:13.6g}{median:13.6g}{most:13.6g}"
-        rows.append(f"{name:26s}{mean}{quantiles}  {found.units[name]}".rstrip())
+        row = f"{name:26s}{one.mean[-1]:14.6g}"
+        if scatters:
+            five, _, median, _, most = one.quantiles[:, -1]
+            row += f"{one.error[-1]:12.2g}{five:13.6g}{median:13.6g}{most:13.6g}"
+        rows.append(f"{row}  {found.units[name]}".rstrip())
     return rows
 
 

@@ -20,8 +20,8 @@ WIDTH: Final = 96
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    said = "such as slip.c1; without it, all keys"
-    key: Any = parser.add_argument("key", nargs="?", help=said)
+    said = "such as slip.c1, or words of the field; without it, all keys"
+    key: Any = parser.add_argument("key", nargs="*", help=said)
     key.completer = keys_of_inputs  # for argcomplete
     add_plugins(parser)
 
@@ -40,20 +40,21 @@ def carry_out(options: argparse.Namespace) -> int:
 
     load_plugins(options)
     keys = all_keys()
-    if options.key is None:
+    asked = " ".join(options.key)
+    if not options.key:
         say("\n".join(tree(keys)))
         return REACHED
-    key = found(keys, options.key)
+    key = found(keys, asked)
     if key is None:
-        if options.key.lower() in _thresholds(keys):
-            said = f"{options.key!r} is no key, but a value: hpcepm explain thresholds.initial"
+        if asked.lower() in _thresholds(keys):
+            said = f"{asked!r} is no key, but a value: hpcepm explain thresholds.initial"
             raise UsageError(f"hpcepm: {said}")
-        if (of_field := term(options.key)) is not None:
-            raise UsageError(f"hpcepm: {options.key!r} is no key: {of_field}")
-        meant = [MEANINGS.get(options.key, ""), *near(keys, options.key)]
+        if (of_field := term(asked)) is not None:
+            raise UsageError(f"hpcepm: {asked!r} is no key: {of_field}")
+        meant = [MEANINGS.get(asked, ""), *near(keys, asked)]
         meant = [one for one in dict.fromkeys(meant) if one]
         hint = f"did you mean {', '.join(meant)}?" if meant else "hpcepm explain lists all"
-        raise UsageError(f"hpcepm: there is no key {options.key!r}; {hint}")
+        raise UsageError(f"hpcepm: there is no key {asked!r}; {hint}")
     say("\n".join(explained(keys, key)))
     return REACHED
 

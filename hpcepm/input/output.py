@@ -96,8 +96,7 @@ class ObservablesInput(CadenceInput):
     @model_validator(mode="after")
     def _at_some(self) -> "ObservablesInput":
         if self.every is None and self.per_decade is None:
-            said = "nothing stands after 'every:'; give a value, or leave 'every' out"
-            raise ValueError(f"every: {said}")
+            raise ValueError("every: has no value; give one, or leave the key out")
         return self
 
 

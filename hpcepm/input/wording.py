@@ -97,13 +97,12 @@ def _out_of_bounds(kind: str, value: Any, context: dict[str, Any]) -> str:
 
 def _of_nothing(kind: str, path: Path, context: dict[str, Any]) -> str:
     """Say of a key without a value what it wants."""
-    key = next((part for part in reversed(path) if isinstance(part, str)), "the key")
     if kind == "literal_error":
-        return f"must be {context['expected']}; nothing stands after '{key}:'"
+        return f"has no value; must be {context['expected']}"
     if (example := EXAMPLES.get(dotted(path))) is not None:
-        return f"nothing stands after '{key}:'; write {example}"
-    wants = "keys below it, indented" if is_of_mapping(kind) else "a value"
-    return f"nothing stands after '{key}:'; give {wants}, or leave '{key}' out"
+        return f"has no value; write {example}"
+    wants = "write its keys below it, indented" if is_of_mapping(kind) else "give one"
+    return f"has no value; {wants}, or leave the key out"
 
 
 def is_of_mapping(kind: str) -> bool:

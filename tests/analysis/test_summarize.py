@@ -81,6 +81,10 @@ def test_one_realization_has_no_errors(single: Path) -> None:
     assert said[0] == "1 realization, 13 records to strain 0.12"
     with_errors = {line.split("  ")[1] for line in said if "±" in line}
     assert with_errors == {"plateau", "mean avalanche S"}  # of its parts, of many avalanches
+    assert "nan" not in " ".join(said)
+    (events,) = [line.split() for line in said if line.startswith("events")]
+    with h5py.File(single / "run.h5") as file:
+        assert events == ["events", f"{file['observables/events'][0, -1]:g}"]
 
 
 def test_avalanches_are_those_before_the_load_turns() -> None:

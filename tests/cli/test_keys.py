@@ -156,7 +156,7 @@ def test_near_misses_get_a_suggestion(capfd: pytest.CaptureFixture[str]) -> None
 def test_a_word_of_the_field_says_where_it_is_found(
     capfd: pytest.CaptureFixture[str], word: str, says: str
 ) -> None:
-    assert main(["explain", word]) == WRONG_INPUT
+    assert main(["explain", *word.split()]) == WRONG_INPUT
     assert says in capfd.readouterr().err
 
 

@@ -35,13 +35,13 @@ OF_LATTICE = [
     ("[64 64]", "1:19 lattice.shape[0]", "a comma is missing: write [64, 64]"),
     ("[256 256]", "1:19 lattice.shape[0]", "a comma is missing: write [256, 256]"),
     ("[8, 2]", "1:18 lattice.shape", "the second number (along y) must be at least 3"),
-    ("", "1:17 lattice.shape", "nothing stands after 'shape:'; write shape: [256, 256]"),
+    ("", "1:17 lattice.shape", "has no value; write shape: [256, 256]"),
 ]
 
 OF_LOADING = [
     ("0.1", "2:10 loading", "write loading: {target: 0.1}"),
     ("strain", "2:10 loading", "write loading: {control: strain}"),
-    ("", "2:9 loading", "nothing stands after 'loading:'; write loading: {target: 1.0}"),
+    ("", "2:9 loading", "has no value; write loading: {target: 1.0}"),
     ("{target: -0.1}", "2:19 loading.target", "must be positive, not -0.1"),
     ("{target: 0,05}", "2:21 loading.05", "write a number with a point, as 0.05"),
     ("{target: '0,05'}", "2:19 loading.target", "write 0.05, with a point"),
@@ -167,8 +167,8 @@ OTHERS = [
     ("engine: none", "3:9 engine", "leave the key out for its default"),
     ("ranks_per_realization: none", "3:24 ranks", "must be 'auto' or a whole number, not 'none'"),
     ("ranks_per_realization: 0", "3:24 ranks", "must be 'auto' or at least 1, not 0"),
-    ("seed:", "3:6 seed", "nothing stands after 'seed:'; give a value, or leave 'seed' out"),
-    ("slip:", "3:6 slip", "give keys below it, indented, or leave 'slip' out"),
+    ("seed:", "3:6 seed", "has no value; give one, or leave the key out"),
+    ("slip:", "3:6 slip", "has no value; write its keys below it, indented, or leave the key out"),
     # numbers as people, Fortran and LaTeX write them
     ("seed: '1'", "3:7 seed", "write 1, without quotes"),
     ("seed: 1,", "3:7 seed", "write 1, without ','"),

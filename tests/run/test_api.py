@@ -77,6 +77,8 @@ def test_errors_carry_all_problems_with_their_places(tmp_path: Path) -> None:
         hpcepm.simulate(tmp_path / "nix.yaml")
     with pytest.raises(hpcepm.InputError, match="steps shears one"):
         hpcepm.steps(SETTINGS, realizations=2)
+    with pytest.raises(hpcepm.InputError, match=r"seed: has no value; give one, or leave the key"):
+        hpcepm.simulate(SETTINGS, seed=None)
 
 
 def test_values_of_numpy_tuples_and_paths_are_those_of_yaml() -> None:

@@ -6,19 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.model.kernel import Kernel
-from hpcepm.model.state import Fields, State
+from hpcepm.model.state import Fields
 from hpcepm.parallel.compiled import bind, compiled
 from hpcepm.parallel.rows import Lattice, RowMap
 
-from .base import (
-    ONE_WAY,
-    Engine,
-    Ways,
-    bind_by_rows,
-    find_all_row_minima,
-    redistribute,
-    smallest,
-)
+from .base import ONE_WAY, Ways, redistribute, smallest
+from .by_rows import EngineByRows, bind_by_rows
 from .shuffled import ShuffledArrays, shuffled_arrays
 
 
@@ -31,7 +24,7 @@ class DirectArrays(NamedTuple):
     ahead: NDArray[np.float32]  # of a clock
 
 
-class DirectEngine(Engine):
+class DirectEngine(EngineByRows):
     """Redistribution by direct summation in real space. Every rank holds the table of G.
 
     A kernel that is shuffled has arrays, and so an answer, of its own.
@@ -52,16 +45,6 @@ class DirectEngine(Engine):
         column = np.arange(2 * ny) % ny
         table = np.ascontiguousarray(-quarter[:, np.minimum(column, ny - column)])
         self.arrays = DirectArrays(table, np.zeros((2, lattice.rows)), self.ahead)
-
-    def load(self, state: State) -> None:
-        """Make the row minima fit a state. Collective."""
-        super().load(state)
-        find_all_row_minima(state.fields, self.arrays)
-
-    def synchronize(self, state: State) -> None:
-        """Set ``yields_at`` from the plastic strain. Collective."""
-        self.find_yields_at(state)
-        find_all_row_minima(state.fields, self.arrays)
 
 
 @bind(redistribute, DirectArrays)

@@ -11,7 +11,8 @@ from hpcepm.model.state import Fields
 from hpcepm.parallel.compiled import bind, compiled, inlined
 from hpcepm.parallel.rows import Lattice, RowMap
 
-from .base import bind_by_rows, find_row_minima, redistribute
+from .base import redistribute
+from .by_rows import bind_by_rows, find_row_minima
 
 
 class ShuffledArrays(NamedTuple):

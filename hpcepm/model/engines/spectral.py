@@ -10,18 +10,12 @@ from numpy.typing import NDArray
 
 from hpcepm.model.convolution import Convolution
 from hpcepm.model.kernel import Kernel
-from hpcepm.model.state import Fields, State
+from hpcepm.model.state import Fields
 from hpcepm.parallel.compiled import bind, compiled
 from hpcepm.parallel.rows import Lattice, RowMap
 
-from .base import (
-    ONE_WAY,
-    Engine,
-    Ways,
-    bind_by_rows,
-    find_all_row_minima,
-    redistribute,
-)
+from .base import ONE_WAY, Ways, redistribute
+from .by_rows import EngineByRows, bind_by_rows
 
 
 class SpectralArrays(NamedTuple):
@@ -31,7 +25,7 @@ class SpectralArrays(NamedTuple):
     ahead: NDArray[np.float32]  # of a clock
 
 
-class SpectralEngine(Engine):
+class SpectralEngine(EngineByRows):
     """Redistribution by convolution of the whole plastic strain.
 
     Rounding errors do not add up, however long the run.
@@ -45,16 +39,6 @@ class SpectralEngine(Engine):
         super().__init__(lattice, kernel, scale, ways)
         self.convolution = Convolution(lattice, kernel)  # now, so that `nbytes` has it
         self.arrays: SpectralArrays = SpectralArrays(np.zeros((2, lattice.rows)), self.ahead)
-
-    def load(self, state: State) -> None:
-        """Make the row minima fit a state. Collective."""
-        super().load(state)
-        find_all_row_minima(state.fields, self.arrays)
-
-    def synchronize(self, state: State) -> None:
-        """Set ``yields_at`` from the plastic strain. Collective."""
-        self.find_yields_at(state)
-        find_all_row_minima(state.fields, self.arrays)
 
 
 @bind(redistribute, SpectralArrays)
