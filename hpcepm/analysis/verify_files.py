@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from hpcepm.files import PARTIAL
 from hpcepm.identity import require_run
 from hpcepm.layout import CHECKPOINT_NAME, PIECE_NAME, piece_name
 from hpcepm.reading import (
@@ -90,6 +91,6 @@ def not_of_a_run(folder: Path) -> Iterator[str]:
     """Name what lies in the folders of a run and is not its own."""
     own = {"pieces": PIECE_NAME, "checkpoints": f"{CHECKPOINT_NAME}|newest"}
     for name, pattern in own.items():
-        ours = own_names(folder / name, rf"(?:{pattern})(?:\.partial)?")
+        ours = own_names(folder / name, rf"(?:{pattern})(?:{PARTIAL})?")
         others = set(own_names(folder / name, r"(?s:.*)")) - set(ours)
         yield from (f"{name}/{other}" for other in sorted(others))

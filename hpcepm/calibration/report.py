@@ -10,6 +10,8 @@ import yaml
 
 from hpcepm import __version__
 from hpcepm.files import write_bytes
+from hpcepm.input.named_files import split_name
+from hpcepm.input.read import ReadInput
 from hpcepm.input.strict_yaml import parse
 
 from .calibrate import Result
@@ -132,16 +134,26 @@ def calibrated_input(target: Target, result: Result) -> str:
     content = parse(target.read.text.encode(), target.settings.input).content
     for key, best in zip(target.keys, result.found.fit.best.tolist(), strict=True):
         set_key(content, key, float(f"{best:.6g}"))
-    for thresholds in content.get("thresholds", {}).values():
-        if isinstance(thresholds, dict) and "file" in thresholds:  # which lies beside the input
-            file = os.path.join(target.read.folder, thresholds["file"])
-            thresholds["file"] = os.path.relpath(file, target.settings.output)
+    content = _seen_from(target.settings.output, content, target.read)
     head = (
         f"# {target.settings.input}, calibrated by hpcepm {__version__}: "
         f"{', '.join(target.keys)}. Errors: calibration.json\n"
     )
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None)
     return head + str(text)
+
+
+def _seen_from(folder: str, content: Any, read: ReadInput) -> Any:
+    """Return a part of an input whose names of files begin in another folder."""
+    if isinstance(content, dict):
+        return {key: _seen_from(folder, value, read) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_seen_from(folder, value, read) for value in content]
+    if not (isinstance(content, str) and content in read.files):
+        return content
+    path, part = split_name(content, read.folder)
+    name = os.path.relpath(path, folder)
+    return f"{name}:{'/' * (':/' in content)}{part}" if part else name
 
 
 def write_report(target: Target, result: Result, seconds: float) -> list[Path]:

@@ -9,13 +9,14 @@ from typing import Final
 import numpy as np
 
 from hpcepm.layout import AVALANCHE
-from hpcepm.parallel.rows import Lattice, LocalField, all_finite
+from hpcepm.parallel.rows import Lattice, LocalField
 
 from .convolution import Convolution
+from .finite import are_finite
 from .glass import Glass, stress_scale
 from .loading import Cycles, Loading
 from .plugins import OfPlugin
-from .state import CYCLE, MAXWELL, TURN, State
+from .state import CYCLE, MARKS, MAXWELL, TURN, State
 
 MOST: Final = 2**53
 """No count of a run is larger."""
@@ -78,7 +79,7 @@ def _out_of_range(state: State, lattice: Lattice, loading: Loading) -> str | Non
         "cycle": _cycles_are_possible(state, loading),
         "evaluated": int(fields.evaluated.max(initial=0)) <= pending.size,
         "n_events": int(fields.n_events.min(initial=0)) >= 0,
-        "last_avalanche": macro["avalanches"] >= 2**31  # they are counted in 32 bits
+        "last_avalanche": macro["avalanches"] > MARKS  # they have begun anew
         or (
             fields.last_avalanche.min(initial=0) >= -macro["avalanches"]
             and fields.last_avalanche.max(initial=0)
@@ -92,14 +93,7 @@ def _out_of_range(state: State, lattice: Lattice, loading: Loading) -> str | Non
         "well": bool(
             (np.abs(fields.well, dtype="i8") <= fields.n_events[: len(fields.well)]).all()
         ),
-        "fields": all_finite(
-            fields.yields_at,
-            fields.sigma_c,
-            fields.epsilon_p,
-            fields.yields_backward_at,
-            fields.sigma_c_backward,
-            fields.stress_before,
-        ),
+        "fields": are_finite(fields),
     }
     return next((f"{name}: cannot be so" for name, fine in possible.items() if not fine), None)
 
@@ -195,8 +189,9 @@ def _unrelated(
     sides = [(fields.yields_at, fields.sigma_c - stress)]
     if glass.yielding.two_sides:
         sides.append((fields.yields_backward_at, fields.sigma_c_backward + stress))
+    scale = stress_scale(lattice, glass)
     for yields_at, expected in sides:
-        close = CLOSE * (stress_scale(lattice, glass) + np.abs(expected)) + lacking
+        close = CLOSE * (scale + np.abs(expected)) + lacking
         if (np.abs(yields_at - expected) > close).any():
             return "yields_at is not that of the plastic strain"
     return None

@@ -290,7 +290,7 @@ class Dynamics:
             else:
                 check_finite(self.lattice, self.state)
                 load = float(self.state.macro[0].load)
-                if np.isnan(self.stress_at(load)):
+                if why == LoopExit.NOT_FINITE or np.isnan(self.stress_at(load)):
                     raise NotFinite(f"the stress of this loading is no number at load {load:g}")
                 return LoopExit(why)
 
@@ -315,8 +315,7 @@ class Dynamics:
         kind = type(self._for_loop)
         if kind not in self._step_loops:
             self._step_loops[kind] = compiled_for(advance, *arguments)
-        why: int = self._step_loops[kind](*arguments)
-        return why
+        return int(self._step_loops[kind](*arguments))
 
     def take_avalanches(self) -> NDArray[Any]:
         """Return the rows, dtype `AVALANCHE`, of the avalanches that ended since the last call.

@@ -22,9 +22,9 @@ def sure_to_end(glass: Glass, shape: tuple[int, int]) -> bool:
     both = [*limits(glass.regions, initial.limits), *glass.renewal.limits]
     lowest, highest = min(both), max(both)
     c = max(two_mu, 2 * glass.kernel.mu_star)
-    if glass.yielding.order == "weakest":
-        c = glass.kernel.softening(shape, two_mu)
     softening = glass.kernel.softening(shape, two_mu)
+    if glass.yielding.order == "weakest":
+        c = softening
     largest = slip_at(glass.slip.kind, glass.slip.parameters, highest, 1 - LAST, highest, softening)
     if glass.yielding.quenched:
         largest = min(largest, 1.5 * highest / glass.kernel.mu_star)

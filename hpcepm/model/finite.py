@@ -1,6 +1,6 @@
 """Whether the numbers of a state are finite, and what is said where one is not."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,17 @@ from hpcepm.parallel.rows import Lattice, all_finite
 
 from .glass import Glass
 from .slip import ToStress
-from .state import State
+from .state import Fields, State
+
+DOUBLES: Final = (
+    "epsilon_p",
+    "sigma_c",
+    "yields_at",  # follows from those before
+    "sigma_c_backward",
+    "yields_backward_at",
+    "stress_before",
+)
+"""Fields of real numbers; those of what the glass does not have are without rows."""
 
 
 class NotFinite(Exception):
@@ -24,16 +34,20 @@ def check_finite(lattice: Lattice, state: State) -> None:
     NotFinite
         One holds such a number; the message says where.
     """
-    fields = state.fields
-    good = all_finite(fields.epsilon_p, fields.sigma_c, fields.yields_at)
+    good = are_finite(state.fields)
     problem = lattice.ranks.first_not_none(None if good else _bad_number(lattice, state))
     if problem is not None:
         raise NotFinite(problem)
 
 
+def are_finite(fields: Fields) -> bool:
+    """Return whether no number of this rank is NaN or infinite."""
+    return all_finite(*(getattr(fields, name) for name in DOUBLES))
+
+
 def _bad_number(lattice: Lattice, state: State) -> str | None:
     """Say which number of this rank is not finite, if one is."""
-    for name in ("epsilon_p", "sigma_c", "yields_at"):  # yields_at follows from the others
+    for name in DOUBLES:
         field = getattr(state.fields, name)
         site = lattice.first_bad_site(field)
         if site is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from hpcepm.parallel.rows import Lattice, LocalField, read_only
 
 from .dynamics import Dynamics
+from .state import MARKS
 
 NUMBERS: Final = np.dtype(
     [
@@ -73,7 +74,10 @@ class Snapshot:
     def persistence(self) -> float:
         """The fraction of sites that have not yielded since this segment of the loading began."""
         state = self.dynamics.state
-        untouched = state.fields.last_avalanche <= state.clock[0]["begun_avalanches"]
+        last, begun = state.fields.last_avalanche, state.clock[0]["begun_avalanches"]
+        now, untouched = state.macro[0]["avalanches"], last <= begun
+        if now > MARKS:  # they have begun anew
+            untouched = (last <= 0) | ((now - last.astype(np.int64)) % MARKS >= now - begun)
         by_row = untouched.sum(axis=1, keepdims=True, dtype=np.float64)
         return float(self.lattice.means(by_row)[0])
 

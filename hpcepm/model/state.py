@@ -125,6 +125,15 @@ def by_name(record: NDArray[Any]) -> SimpleNamespace:
     return SimpleNamespace(**{name: record[name] for name in record.dtype.names})
 
 
+MARKS: Final = 2**31 - 1
+"""So many avalanches have marks of their own, on a site; then they begin anew."""
+
+
+def mark_of(avalanche: int) -> int:
+    """Return the mark, from 1, of an avalanche on its sites."""
+    return 1 + (avalanche - 1) % MARKS
+
+
 class Fields(NamedTuple):
     """The fields on the rows of this rank, each of shape (rows, ny).
 
@@ -141,8 +150,8 @@ class Fields(NamedTuple):
     epsilon_p: LocalField
     n_events: LocalField  # int32
     last_avalanche: (
-        # int32: the avalanche in which the site last yielded, from 1; 0 is never. Below 0, with a
-        # clock, if a segment of the loading began later in that avalanche.
+        # int32: `mark_of` the avalanche in which the site last yielded; 0 is never. Below 0, with
+        # a clock, if a segment of the loading began later in that avalanche.
         LocalField
     )
     evaluated: LocalField  # uint16: how many of the pending events yields_at has in it

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 from mpi4py import MPI
+from mpi4py.util import pkl5
 from numpy.typing import NDArray
 
 from hpcepm.reading import BadFile
@@ -118,9 +119,18 @@ class Ranks:
         result: list[Thing] = [thing] if self.size == 1 else self.comm.allgather(thing)
         return result
 
+    @cached_property
+    def of_any_size(self) -> pkl5.Intracomm:
+        """The communicator for messages that may be large: with the others 2 GiB is the end."""
+        return pkl5.Intracomm(self.comm)
+
     def gather(self, thing: Thing) -> list[Thing]:
         """Return on rank 0 what each rank holds, in their order; nothing elsewhere. Collective."""
-        result: list[Thing] = [thing] if self.size == 1 else self.comm.gather(thing, root=0) or []
+        if self.size == 1:
+            return [thing]
+        self.awaited[0] = IN_MPI
+        result: list[Thing] = self.of_any_size.gather(thing, root=0) or []
+        self.awaited[0] = NOBODY
         return result
 
     def wait_for(self, requests: list[MPI.Request]) -> None:

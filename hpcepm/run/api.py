@@ -20,7 +20,7 @@ from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.storage.directory import RunDirectory
 
 from .journal import Journal
-from .resources import refuse_too_much
+from .resources import refuse_too_much, refuse_too_much_in_memory
 from .run import Run, RunFailed, RunStopped
 from .stopping import Stopped, StopRequest
 from .terminal import Progress
@@ -99,14 +99,17 @@ def simulate(
     KeyboardInterrupt
         By Ctrl-C. A run in a directory writes a checkpoint first, unless a second one comes.
     """
-    from hpcepm.analysis.tree import open_tree, tree_in_memory
+    from hpcepm.analysis.tree import open_tree, require_xarray, tree_in_memory
 
     if resume not in (True, False):  # of numpy, too
         raise TypeError(f"resume: must be True or False, not {resume!r}")
     if resume and directory is None:
         raise TypeError("resume=True: say where the run is kept, by directory=…")
     world = _ranks(comm)
+    world.on_root(require_xarray)
     read, held = _prepare(world, source, changes, directory, resume)
+    if directory is None:
+        world.on_root(lambda: refuse_too_much_in_memory(read.settings))
     journal = Journal(held.path, held.claim.check) if held else None
     progress = Progress(None, quiet=True, journal=journal) if held else None
     try:
@@ -157,6 +160,9 @@ def steps(
     if read.settings.realizations > 1:
         said = "steps shears one; write a loop over seeds, or use simulate"
         raise InputError([f"realizations: {read.settings.realizations}: {said}"])
+    nothing = {"fields": None, "avalanches": False, "events": False}
+    output = read.settings.output.model_copy(update=nothing)
+    read.settings = read.settings.model_copy(update={"output": output})
     run = Run(world, read)
     shearing = _shear(run)
     # A generator that never begins never comes to its ``finally``.

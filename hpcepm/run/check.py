@@ -1,7 +1,6 @@
 """The report of `hpcepm check`: what a run will take, in words."""
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ from . import sharing
 from .forecast import Forecast, Range
 from .place import refusal
 from .rehearsal import Rehearsal
-from .resources import refuse_too_much
+from .resources import bytes_of_this_machine, refuse_too_much
 from .warnings import threshold_files, warnings_of
 
 
@@ -133,11 +132,6 @@ def all_warnings(read: ReadInput, found: Forecast) -> list[str]:
         said += error.problems
     refused = refusal(read, Ranks(MPI.COMM_SELF))
     return [*said, *filter(None, [refused])]
-
-
-def bytes_of_this_machine() -> int:
-    """Return the memory of this machine, in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def resolved_yaml(settings: Input) -> str:

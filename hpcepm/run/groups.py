@@ -162,7 +162,7 @@ class Groups:
 
     def _receive(self, source: int) -> Result:
         status = MPI.Status()
-        result: Result = self.world.comm.recv(source=source, tag=RESULT, status=status)
+        result: Result = self.world.of_any_size.recv(source=source, tag=RESULT, status=status)
         self._received[status.source] += 1
         if result.rows is not None:
             self._idle.add(status.source)
@@ -173,7 +173,7 @@ class Groups:
     def report(self, result: Result) -> None:
         """Tell rank 0, without waiting: it may be about to call all ranks. On leaders."""
         self._sending = [request for request in self._sending if not request.Test()]
-        self._sending.append(self.world.comm.isend(result, 0, RESULT))
+        self._sending += self.world.of_any_size.isend(result, 0, RESULT)
         self._sent += 1
 
     def poll(self) -> Task | None:

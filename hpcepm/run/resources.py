@@ -3,6 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import Final
 
 from hpcepm.input.problems import InputError
 from hpcepm.input.schema import Input
@@ -10,10 +11,16 @@ from hpcepm.layout import CHECKPOINT_NAME, PIECE_NAME
 from hpcepm.model.state import KINDS
 from hpcepm.reading import BadFile, own_names
 from hpcepm.storage.plan import snapshots_are_large
-from hpcepm.text import memory
+from hpcepm.text import count, memory
 
 from .save_points import plan_of
 from .terminal import Progress
+
+COPIES: Final = 3
+"""Of what is kept in memory, in the end: rows, the bytes of ``run.h5``, and arrays of the tree."""
+
+MOST_OF_A_ROW: Final = 2**31 - 1
+"""Bytes that an element of an array may have in numpy."""
 
 
 def free_bytes(path: Path) -> int:
@@ -36,7 +43,8 @@ def bytes_of_run(settings: Input) -> int:
     Records, snapshots, the checkpoints it keeps and one more beside them. Avalanches are left out,
     and records where they are counted: nobody knows their number.
     """
-    plan, kinds = plan_of(settings), plan_of(settings).tables
+    plan = plan_of(settings)
+    kinds = plan.tables
     record = kinds["observables"].itemsize + kinds["profiles"].itemsize
     written = len(plan.records) * record + len(plan.snapshots) * plan.snapshot_bytes
     checkpoints = (settings.checkpoint.keep + 1) * bytes_of_checkpoint(settings)
@@ -64,6 +72,25 @@ def refuse_too_much(settings: Input) -> None:
         said = f"the run will write {memory(needed)}, and there is room for {memory(room)}"
         remedy = "take another disk, or fewer output.fields"
         raise InputError([f"output.directory: {directory}: {said}; {remedy}"])
+
+
+def bytes_of_this_machine() -> int:
+    """Return the memory of this machine, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def refuse_too_much_in_memory(settings: Input) -> None:
+    """Raise `InputError` if the snapshots of a run without a directory will not fit into memory."""
+    plan, room = plan_of(settings), bytes_of_this_machine()
+    one, snapshots = plan.snapshot_bytes, settings.realizations * max(1, len(plan.snapshots))
+    said = None
+    if one > MOST_OF_A_ROW:
+        said = f"a snapshot of {memory(one)} is more than what is kept without files"
+    elif (needed := COPIES * snapshots * one) > room:
+        of = f"{count(snapshots)} snapshots of {memory(one)}"
+        said = f"{of} need {memory(needed)} of memory, and this machine has {memory(room)}"
+    if said is not None:
+        raise InputError([f"output.fields: {said}; give a directory=…, or take fewer fields"])
 
 
 def _bytes_of_run_in(directory: Path) -> int:

@@ -117,7 +117,7 @@ class Run:
         self.glass = glass_of(read, self.lattice)
         self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
         self.choice = settings.choice
-        self.plan = plan_of(settings)
+        self.plan = plan_of(settings)._replace(in_memory=self.path is None)
         self.versions = world.on_root(provenance.versions)
         self.resume = Resume(world, read, directory, self.plan, self.versions, wanted=resume)
         self.attributes = world.on_root(self._attributes)

@@ -39,6 +39,7 @@ class Plan(NamedTuple):
     clock: bool = False  # whether time passes
     oscillation: bool = False  # whether cycles are those of a sine
     events: bool = False
+    in_memory: bool = False  # whether there is no directory
 
     @property
     def has_cycles(self) -> bool:
@@ -216,7 +217,7 @@ class Start(NamedTuple):
 
 def snapshots_are_large(plan: Plan) -> bool:
     """Return whether the fields of a snapshot are a file of their own."""
-    return plan.snapshot_bytes >= LARGE_SNAPSHOT
+    return not plan.in_memory and plan.snapshot_bytes >= LARGE_SNAPSHOT
 
 
 def whole_realizations(plan: Plan, n: int, lists: Lists) -> Progress:

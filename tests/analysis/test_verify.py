@@ -168,6 +168,17 @@ def test_checkpoints_are_looked_at(many: Path, tmp_path: Path) -> None:
     assert "is sound" in verdict(copy)
 
 
+def test_half_built_files_are_of_a_run(many: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(many, copy)
+    piece = min((copy / "pieces").glob("*.h5")).name
+    for name in (f"pieces/{piece}", "checkpoints/00000009.h5", "checkpoints/newest"):
+        copy.joinpath(f"{name}.0a1b2c3d.partial").touch()
+    assert "not of a run" not in verdict(copy)
+    (copy / "pieces" / f"{piece}.partial").touch()
+    assert f"pieces/{piece}.partial" in verdict(copy)
+
+
 def test_a_run_at_work_may_remove_files_meanwhile(many: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(many, copy)

@@ -229,9 +229,17 @@ def calibrate(
     return run_python(["-m", "hpcepm", "calibrate", "target.yaml", *options], ranks, folder)
 
 
-def test_a_calibration_and_the_same_on_two_ranks(folder: Path) -> None:
+def test_a_calibration_and_the_same_on_two_ranks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(folder / "before.npy", np.zeros((6, 6)))
+    band = {"shape": "band", "centre": 3, "size": 2, "along": "y"}
+    draw = {"draw": {"distribution": "samples", "file": "../$FOLDER/mine.csv:threshold"}}
+    files = {"initial_plastic_strain": "before.npy", "regions": [{**band, "thresholds": draw}]}
+    (folder / "glass.yaml").write_text(yaml.safe_dump({**GLASS, **files}))
+    monkeypatch.setenv("FOLDER", folder.name)
     done = calibrate(folder, TARGET)
-    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert "slip.c0" in done.stdout and (folder / "out" / "calibration.png").exists()
     found = json.loads((folder / "out" / "calibration.json").read_text())
     key = found["keys"]["slip.c0"]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pytest
@@ -16,6 +16,8 @@ from hpcepm.model.clock.law import rate_at
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.loading import Loading, Path, Strain, Stress
 from hpcepm.model.loop import LoopExit
+from hpcepm.model.snapshot import Snapshot
+from hpcepm.model.state import MARKS
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from tools.studies.independent.points import PointsCase, events_of
@@ -150,6 +152,27 @@ def test_where_it_pauses_touches_no_number(one_rank: Ranks) -> None:
     both = np.concatenate(pieces)
     n = min(len(rows), len(both))
     assert n > 100 and (rows[:n] == both[:n]).all()
+
+
+@pytest.mark.parametrize("sides", ["one", "two"])
+def test_marks_of_avalanches_begin_anew_and_no_number_changes(
+    sides: Literal["one", "two"], one_rank: Ranks
+) -> None:
+    case = replace(SHEAR, sides=sides, unstable="instant", seed=2)
+    both = [dynamics_of(case, "lazy", one_rank, loading_of(case)) for _ in range(2)]
+    late = both[1].state
+    late.macro["avalanches"] += MARKS - 20
+    late.clock["begun_avalanches"] += MARKS - 20
+    for _ in range(8):
+        rows = [run(dynamics, 20) for dynamics in both]
+        assert (rows[0] == rows[1]).all() and rows[0].size > 0
+        early, later = (Snapshot(dynamics, 0.0).persistence for dynamics in both)
+        assert early == later < 1
+    assert late.macro[0].avalanches > MARKS + 20
+    assert late.fields.last_avalanche.min() >= 0 and late.fields.last_avalanche.any()
+    for dynamics in both:
+        dynamics.timing.turn()
+    assert [Snapshot(dynamics, 0.0).persistence for dynamics in both] == [1.0, 1.0]
 
 
 def test_without_coupling_sites_are_as_persistent_as_their_rates(one_rank: Ranks) -> None:

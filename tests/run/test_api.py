@@ -3,6 +3,7 @@
 import json
 import pydoc
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,40 @@ def test_a_directory_is_that_of_a_run(tmp_path: Path) -> None:
     assert more is not None and more["observables"].stress.shape == (3, 6)
     with pytest.raises(NoRun, match="nowhere"):
         hpcepm.open(tmp_path / "nowhere")
+
+
+def test_large_maps_are_kept_in_memory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a directory they are files of their own; the steps of a run keep none."""
+    settings = settings_for((16, 12), output={"fields": {"every": 0.05}}, realizations=2)
+    in_a_table = hpcepm.simulate(settings, loading={"target": 0.1})
+    monkeypatch.setattr("hpcepm.storage.plan.LARGE_SNAPSHOT", 1)
+    in_files = hpcepm.simulate(settings, loading={"target": 0.1}, directory=tmp_path / "run")
+    assert [*(tmp_path / "run" / "pieces").glob("fields-*")]
+    in_memory = hpcepm.simulate(settings, loading={"target": 0.1})
+    assert in_memory["fields"].sigma.shape == (2, 3, 16, 12)
+    assert in_memory["fields"].equals(in_a_table["fields"])
+    assert in_memory["fields"].equals(in_files["fields"])
+    steps = hpcepm.steps(settings, loading={"target": 0.1}, realizations=1)
+    assert [*steps][-1].sigma.shape == (16, 12)
+
+
+def test_maps_that_memory_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = {**SETTINGS, "output": {"fields": {"every": 0.01}}, "realizations": 100}
+    monkeypatch.setattr("hpcepm.run.resources.bytes_of_this_machine", lambda: 2**20)
+    with pytest.raises(hpcepm.InputError, match=r"output\.fields: .* snapshots of .*directory="):
+        hpcepm.simulate(maps)
+    monkeypatch.setattr("hpcepm.run.resources.bytes_of_this_machine", lambda: 2**40)
+    with pytest.raises(hpcepm.InputError, match=r"a snapshot of 7 GiB is more .*directory="):
+        hpcepm.simulate(maps, lattice={"shape": [16384, 16384]})
+
+
+def test_what_the_tree_needs_is_missed_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "h5netcdf", None)
+    with pytest.raises(NoRun, match="needs xarray and h5netcdf"):
+        hpcepm.simulate(SETTINGS, directory=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_errors_carry_all_problems_with_their_places(tmp_path: Path) -> None:

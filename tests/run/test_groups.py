@@ -1,11 +1,13 @@
 """Which ranks share a realization, and which have nothing to do."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from hpcepm.run.groups import SECONDS_OF_THE_IDLE, in_turn, wait
 from hpcepm.run.sharing import groups_of_ranks, warnings
+from tests.conftest import assert_on_ranks
 
 LARGE, SMALL = (1024, 1024), (64, 64)
 FREE, CROWDED = [False], [True]
@@ -70,6 +72,10 @@ def test_ranks_of_a_group_are_numbered_in_turn_over_nodes(
 ) -> None:
     assert in_turn(members, node_of) == order
     assert order[0] == members[0]  # the leader
+
+
+def test_rows_of_more_than_2_gib_come_in(tmp_path: Path) -> None:
+    assert_on_ranks("large_messages", 2, tmp_path)
 
 
 def test_who_waits_long_looks_rarely_and_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

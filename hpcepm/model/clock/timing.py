@@ -9,7 +9,7 @@ from hpcepm.layout import AVALANCHE, EVENT_ROW, TIMED
 from hpcepm.model.engines.base import Engine
 from hpcepm.model.glass import Glass
 from hpcepm.model.loading import Loading
-from hpcepm.model.state import State
+from hpcepm.model.state import State, mark_of
 from hpcepm.parallel.rows import Lattice
 
 from .base import Clock
@@ -83,7 +83,7 @@ class Timing:
         now.begun_load, now.begun_avalanches = macro.load, macro.avalanches - macro.in_avalanche
         if macro.in_avalanche:  # its events so far are of the segment before
             of = self._state.fields.last_avalanche
-            of[of == macro.avalanches] *= -1
+            of[of == mark_of(macro.avalanches)] *= -1
         self._stopped_at(*begun)
 
     @property

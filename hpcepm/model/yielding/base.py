@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.model.state import Fields
+from hpcepm.model.state import Fields, mark_of
 from hpcepm.parallel.compiled import compiled, inlined
 from hpcepm.parallel.rows import RowMap
+
+mark: Any = inlined(mark_of)
 
 
 class Drawn(NamedTuple):

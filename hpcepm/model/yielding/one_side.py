@@ -24,6 +24,7 @@ from .base import (
     find_unstable,
     global_site,
     local_site,
+    mark,
     most_unstable,
     number_of,
     put_alone,
@@ -124,7 +125,7 @@ def _draw_events(
             fields.sigma_c[i, j] - fields.yields_at[i, j] + stress,
             rule.softening,
         )
-        drawn.own[k].first = abs(fields.last_avalanche[i, j]) != np.int32(avalanche)
+        drawn.own[k].first = abs(fields.last_avalanche[i, j]) != mark(avalanche)
 
 
 @bind(slip_sites, OneSide)
@@ -136,6 +137,6 @@ def _slip_sites(
         i, j = drawn.found[k] // parameters.ny, drawn.found[k] % parameters.ny
         fields.epsilon_p[i, j] += drawn.own[k].slip
         fields.n_events[i, j] += 1
-        fields.last_avalanche[i, j] = np.int32(avalanche)
+        fields.last_avalanche[i, j] = mark(avalanche)
         fields.yields_at[i, j] += drawn.renewed[k] - fields.sigma_c[i, j]
         fields.sigma_c[i, j] = drawn.renewed[k]

@@ -26,6 +26,7 @@ from .base import (
     find_unstable,
     global_site,
     local_site,
+    mark,
     most_unstable,
     number_of,
     put_alone,
@@ -139,7 +140,7 @@ def _draw_events(
         local = drawn.found[k] if way > 0.0 else -1 - drawn.found[k]
         i, j = local // parameters.ny, local % parameters.ny
         drawn.own[k].site = global_site(parameters, local)
-        drawn.own[k].first = abs(fields.last_avalanche[i, j]) != np.int32(avalanche)
+        drawn.own[k].first = abs(fields.last_avalanche[i, j]) != mark(avalanche)
         if rule.quenched:
             _hop(rule, fields, drawn, k, i, j, way, parameters)
         else:
@@ -233,7 +234,7 @@ def _slip_sites(
         if drawn.own[k].first:
             fields.events_before[i, j] = fields.n_events[i, j]
         fields.n_events[i, j] += 1
-        fields.last_avalanche[i, j] = np.int32(avalanche)
+        fields.last_avalanche[i, j] = mark(avalanche)
         fields.yields_at[i, j] += drawn.renewed[k] - fields.sigma_c[i, j]
         fields.sigma_c[i, j] = drawn.renewed[k]
         fields.yields_backward_at[i, j] += drawn.renewed_backward[k] - fields.sigma_c_backward[i, j]
