@@ -178,6 +178,10 @@ _MOST_GAINED: Final = 1040
 """By more than this gzip makes nothing smaller."""
 
 
+IN_PARTS: Final = ("/fields/", "/events/")
+"""What is read part by part."""
+
+
 def _stored_if_compressed(found: h5py.Dataset) -> int:
     """Return how many bytes the chunks of a dataset can come to; 0 if some are missing."""
     assert found.chunks is not None
@@ -185,6 +189,9 @@ def _stored_if_compressed(found: h5py.Dataset) -> int:
     chunks = prod(-(-length // part) for length, part in pairs)
     if prod(found.chunks) * found.dtype.itemsize > MOST_IN_CHUNK:
         raise _refuse(found, f"{found.name} has chunks of more than {MOST_IN_CHUNK >> 20} MiB")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if found.nbytes > memory // 2 and not found.name.startswith(IN_PARTS):
+        raise _refuse(found, f"{found.name} would take half of the memory of this machine")
     whole = found.id.get_num_chunks() == chunks
     return _MOST_GAINED * found.id.get_storage_size() if whole else 0
 

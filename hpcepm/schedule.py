@@ -67,6 +67,8 @@ class SavePoint(NamedTuple):
 
 MOST_TURNS: Final = 1_000_000
 
+MOST_RECORDS: Final = 10_000_000
+
 ROUNDING_OF_TIME: Final = 2.0**-50
 """Times since the run began that differ by such a part of them are one."""
 
@@ -123,9 +125,19 @@ def _strains_between(every: float, start: float, end: float) -> list[float]:
 
 
 def save_points_of(settings: Mapping[str, Any]) -> list[SavePoint]:
-    """Return the save points of a run by its resolved input, in the order of the path."""
+    """Return the save points of a run by its resolved input, in the order of the path.
+
+    Raises
+    ------
+    ValueError
+        They are more than `MOST_RECORDS`, as only a stranger's file can ask for.
+    """
     loading, output = settings["loading"], settings["output"]
     snapshots = Cadence.parse(output["fields"]) if output["fields"] else None
+    way = travelled(turns_of(loading))
+    for one in (Cadence.parse(output["observables"]), snapshots):
+        if one is not None and one.of == "strain" and way / one.every > MOST_RECORDS:
+            raise ValueError(f"asks for more than {MOST_RECORDS} records")
     in_cycle = len(loading["cycle"]) if isinstance(loading, Mapping) and "cycle" in loading else 1
     return save_points(turns_of(loading), Cadence.parse(output["observables"]), snapshots, in_cycle)
 

@@ -74,6 +74,12 @@ def turns_back(run: Results) -> bool:
     return not is_extremal(run) and bool((steps > 0).any() and (steps < 0).any())
 
 
+def has_two_sides(run: Results) -> bool:
+    """Whether sites yield backward, too; those of runs of before there was a choice do not."""
+    rule = run.settings.get("yielding")
+    return isinstance(rule, dict) and rule.get("sides") == "two"
+
+
 def is_under_stress(run: Results) -> bool:
     """Whether the stress is raised, and does not turn back."""
     return controls(run) == {"stress"} and not turns_back(run)
@@ -145,7 +151,7 @@ class ReadOut(NamedTuple):
     what: str  # is compared, of a site
     trained: float  # amplitude of the training
     amplitudes: list[float]
-    changed: list[int]  # sites
+    changed: list[float]  # sites, mean over realizations
 
 
 MOST_READ: Final = 3
@@ -172,7 +178,10 @@ def read_out(run: Results) -> ReadOut | None:
     if what is None or not others or len(cycles) - others[0] < MOST_READ:
         return None
     fields, begin = run.file["fields"][what], others[0]
-    trained = fields[0, cycles[begin - 1][1]]
-    changed = [int((fields[0, k] != trained).sum()) for _, k in cycles[begin:]]
+    changed = np.zeros(len(cycles) - begin)
+    for realization in range(run.realizations):
+        trained = fields[realization, cycles[begin - 1][1]]
+        changed += [(fields[realization, k] != trained).sum() for _, k in cycles[begin:]]
+    changed /= run.realizations
     name = {"well": "well", "epsilon_p": "plastic strain"}[what]
-    return ReadOut(name, cycles[0][0], [a for a, _ in cycles[begin:]], changed)
+    return ReadOut(name, cycles[0][0], [a for a, _ in cycles[begin:]], changed.tolist())

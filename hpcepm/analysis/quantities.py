@@ -16,6 +16,7 @@ from .missing import run_file_of
 from .protocol import (
     controls,
     cycles_of,
+    has_two_sides,
     is_cyclic,
     is_extremal,
     is_oscillation,
@@ -104,6 +105,18 @@ def end_of(run: Results) -> float | None:
     return None if over is None else float(over.x[-1])
 
 
+def window_of(run: Results, over: Ensemble) -> tuple[float, float]:
+    """Return between which strains a plateau is looked for: that of `plateau_window`.
+
+    Of a part of a run, which may begin later, what there is of it; else all of the part.
+    """
+    first, last = float(over.x[0]), float(over.x[-1])
+    low, high = plateau_window(last)
+    if not run.is_cut or first <= low:
+        return low, high
+    return first, high if first < high else last
+
+
 def check_window(run: Results, window: tuple[float, float] | None) -> None:
     """Refuse a window that a run has not come to.
 
@@ -114,11 +127,14 @@ def check_window(run: Results, window: tuple[float, float] | None) -> None:
     """
     if window is None:
         return
-    if (end := end_of(run)) is None:
+    if (over := over_strain(run, "stress")) is None:
         raise NoRun(f"{run.called}: its stress is no function of strain, so it has no window")
-    if window[1] > end + SAME_STRAIN:
-        said = f"the window {window[0]:g}:{window[1]:g} goes beyond strain {end:g}"
-        raise NoRun(f"{run.called}: {said}, to which all realizations have come")
+    asked = f"{run.called}: the window {window[0]:g}:{window[1]:g}"
+    if window[1] > (end := float(over.x[-1])) + SAME_STRAIN:
+        said = f"goes beyond strain {end:g}, to which all realizations have come"
+        raise NoRun(f"{asked} {said}")
+    if run.is_cut and window[0] < (begin := float(over.x[0])) - SAME_STRAIN:
+        raise NoRun(f"{asked} begins before strain {begin:g}, where this part of a run does")
 
 
 def quantities(
@@ -138,9 +154,10 @@ def quantities(
     over = over_strain(run, "stress")
     found: list[Quantity] = []
     if over is not None:
+        window = window or window_of(run, over)
         found += _of_curve(run, over, window)
         found += _at(run, float(over.x[-1]) if at is None else at)
-        found += _of_avalanches(run, window or plateau_window(float(over.x[-1])))
+        found += _of_avalanches(run, window)
     elif is_extremal(run):
         found.append(_highest(run))
     if run.has_clock:
@@ -157,9 +174,7 @@ def _mean(name: str, unit: str, values: Floats, note: str = "") -> Quantity:
     return Quantity(name, unit, mean(values), values.size - 1, note)
 
 
-def _of_curve(
-    run: Results, over: Ensemble, window: tuple[float, float] | None
-) -> Iterator[Quantity]:
+def _of_curve(run: Results, over: Ensemble, window: tuple[float, float]) -> Iterator[Quantity]:
     """Yield what the curve of stress tells: of a stress that is steered, how stiff the glass is."""
     if not is_under_stress(run):
         yield from _of_flow(run, over, window)
@@ -173,9 +188,7 @@ def _of_curve(
     yield _mean("shear modulus", STRESS_UNIT, modulus, f"secant to strain {until:g}")
 
 
-def _of_flow(
-    run: Results, over: Ensemble, window: tuple[float, float] | None
-) -> Iterator[Quantity]:
+def _of_flow(run: Results, over: Ensemble, window: tuple[float, float]) -> Iterator[Quantity]:
     """Yield what the stress comes to, and how high it was before."""
     n, level = run.realizations, find_plateau(*over, window)
     where = "{:g} < strain < {:g}".format(*level.window)
@@ -215,7 +228,8 @@ def _at(run: Results, at: float) -> Iterator[Quantity]:
         over = over_strain(run, name)
         if over is not None:
             values = interpolate(over.x, over.values, np.array([at]))[:, 0]
-            yield _mean(called, unit, values, f"at strain {at:g}")
+            side = ", forward" if name == "threshold_mean" and has_two_sides(run) else ""
+            yield _mean(called, unit, values, f"at strain {at:g}{side}")
 
 
 def _of_avalanches(run: Results, window: tuple[float, float]) -> Iterator[Quantity]:

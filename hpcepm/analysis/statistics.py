@@ -6,7 +6,7 @@ first axis and the record, where there is one, on the last.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import floor, log10
+from math import ceil, floor, log10
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -47,10 +47,10 @@ class Estimate(NamedTuple):
         if not ROUNDING * abs(self.value) < self.error < np.inf:
             is_count = float(self.value).is_integer() and abs(self.value) < LARGEST_COUNT
             return f"{self.value:.0f}" if is_count else f"{self.value:.4g}"
-        if 0 < abs(self.value) < SMALL:
+        if 0 < abs(self.value) < SMALL or abs(self.value) >= LARGEST_COUNT:
             power = floor(log10(abs(self.value)))
             return f"({Estimate(*(10.0**-power * np.array(self)))})e{power}"
-        digits = max(0, 1 - floor(log10(self.error)))
+        digits = max(0, 1 - floor(log10(float(f"{self.error:.1e}"))))
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
 
@@ -96,6 +96,9 @@ def plateau(strain: Floats, curves: Floats, window: tuple[float, float] | None =
 
 BLOCKS: Final = 8
 """A window of one realization is cut into so many parts, whose scatter tells the error."""
+
+SAME_SIZE: Final = 1e-9
+"""Values that are so many decades apart have one size."""
 
 SAME_LEVEL: Final = 0.01
 """Halves of a window that differ by less than this part of the mean are one level."""
@@ -359,3 +362,31 @@ class Band(NamedTuple):
 def band(values: NDArray[Any]) -> Band:
     """Return what values (realization, record) are over realizations."""
     return Band(values.mean(axis=0), standard_error(values), np.quantile(values, QUANTILES, axis=0))
+
+
+# Distributions
+
+
+BINS_IN_A_DECADE: Final = 6
+
+
+def log_density(values: NDArray[Any]) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Return where logarithmic bins lie, the density in each, and how many values there are in it.
+
+    Of positive values, each in a bin; empty bins are left out. Of whole numbers a bin is as wide
+    as there are whole numbers in it.
+    """
+    low, high = values.min(), values.max()
+    decades = float(np.log10(high) - np.log10(low))
+    edges = np.geomspace(low, high, max(1, ceil(decades * BINS_IN_A_DECADE)) + 1)
+    edges[0], edges[-1] = low, high  # not a rounding beside them
+    if whole := values.dtype.kind == "i":
+        edges = np.unique(np.ceil(edges))
+        edges[-1] += 1
+        edges = edges if edges.size > 1 else np.array([edges[0] - 1, edges[0]])
+    elif decades < SAME_SIZE:
+        edges = np.array([low * 0.9, high * 1.1])
+    counts, _ = np.histogram(values, edges)
+    some, last = counts > 0, edges[1:] - 1 if whole else edges[1:]
+    density = counts / np.diff(edges) / values.size
+    return np.sqrt(edges[:-1] * last)[some], density[some], counts[some]

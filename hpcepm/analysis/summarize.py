@@ -27,6 +27,8 @@ class Summary(NamedTuple):
     bands: dict[str, Band]
     units: dict[str, str]
     quantities: list[Quantity]
+    wanted: int  # realizations
+    finished: bool
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -43,6 +45,7 @@ class Summary(NamedTuple):
         """Return it as JSON has it."""
         return {
             "realizations": self.realizations,
+            "finished": self.finished,
             "strain": list(self.ends),
             "quantities": {one.name: one.as_json() for one in self.quantities},
             "at_the_last_record": {
@@ -82,7 +85,8 @@ def summary(run: Results, window: tuple[float, float] | None = None) -> Summary:
         strain = np.array([strain[-1] for strain, _ in run.curves("stress")])
         bands = {name: band(_last(run, name)) for name in run.observables}
     units = {name: _unit(dataset) for name, dataset in run.observables.items()}
-    return Summary(run.realizations, strain, bands, units, quantities(run, window))
+    found, wanted = quantities(run, window), run.settings["realizations"]
+    return Summary(run.realizations, strain, bands, units, found, wanted, run.finished)
 
 
 def _last(run: Results, name: str) -> Floats:
@@ -98,10 +102,11 @@ def _unit(dataset: Any) -> str:
 def lines(found: Summary) -> list[str]:
     """Return the summary as a table."""
     n, (low, high) = found.realizations, found.ends
-    of = f"{n} realizations" if n > 1 else "1 realization"
+    n_of = f"{n} of {found.wanted}" if n != found.wanted else f"{n}"
+    of = f"{n_of} realization{'s' * (found.wanted > 1)}"
     where = f"strain {low:g}" if low == high else f"strains from {low:g} to {high:g}"
     records = f", {found.strain.size} records" if found.has_common_records else ""
-    said = [f"{of}{records} to {where}", ""]
+    said = [f"{of}{records} to {where}" + ", not finished" * (not found.finished), ""]
     for one in found.quantities:
         unit = f" {one.unit}" if one.unit and one.known else ""
         value = f"{one.value}{unit}".ljust(42) + "  " if one.known else ""
@@ -179,7 +184,7 @@ def write_csv(table: Table, path: Path) -> None:
     with write_text(path) as out:
         file = csv.writer(out, lineterminator="\n")
         file.writerow(names)
-        file.writerows([repr(value) for value in row] for row in rows)
+        file.writerows([one if isinstance(one, str) else repr(one) for one in row] for row in rows)
 
 
 def summarize(

@@ -23,7 +23,7 @@ from hpcepm.reading import (
 from hpcepm.schedule import SavePoint, common, save_points_of
 
 from .missing import no_run, run_file_of
-from .protocol import segments
+from .protocol import has_two_sides, segments
 from .results import LOOKS, Results, open_run, version_of
 from .verify_events import events_against_others
 from .verify_fields import AT_ONCE, CLOSE, fields_against_records
@@ -190,9 +190,8 @@ def _bounds(run: Results) -> Iterator[str]:
 
 def _two_sides(run: Results) -> bool:
     """Return whether sites yield backward, too."""
-    rule = run.settings.get("yielding")  # runs of before had one side
     clock = run.settings.get("clock") or {}
-    return clock.get("type") == "maxwell" or (isinstance(rule, dict) and rule.get("sides") == "two")
+    return clock.get("type") == "maxwell" or has_two_sides(run)
 
 
 def _avalanches(run: Results) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:

@@ -80,6 +80,8 @@ def _hint(
         key = find(option) if assigned else None
         return f"{option}: write --set {key}={shown}" if key else None
     known = [one for action in parser._actions for one in action.option_strings]
+    if option in known:
+        return f"{option}: what follows -- is no option; write it before"
     if close := get_close_matches(option, known, 1, 0.75):
         return f"{option}: did you mean {close[0]}?"
     if len(option) == 2 and option[1:].isalpha():

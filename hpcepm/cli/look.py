@@ -5,6 +5,7 @@ the exit code. It imports what it needs in ``carry_out``: MPI and a compiler onl
 """
 
 import signal
+import warnings
 from importlib import import_module
 from typing import Final
 
@@ -25,10 +26,19 @@ def main(name: str, arguments: list[str]) -> int:
     command = import_module(f"hpcepm.cli.{name}")
     parser = Parser(prog=f"hpcepm {name}", description=command.DESCRIPTION)
     command.add_options(parser)
+    heard: list[int] = []  # where Python drops exceptions, as of garbage, it would be for nothing
+
+    def interrupt(number: int, _: object) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # by hpcepm.__main__
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupt)
     try:
-        return command.carry_out(parser.parse_args(arguments))
+        with warnings.catch_warnings():  # a run may hold infinity: what follows from it is shown
+            warnings.simplefilter("ignore", RuntimeWarning)
+            code: int = command.carry_out(parser.parse_args(arguments))
+        return INTERRUPTED if heard else code
     except UsageError as error:
         return complain(0, str(error), WRONG_INPUT)
     except NoRun as error:

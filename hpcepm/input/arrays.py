@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from io import BufferedReader
+from tokenize import TokenError
 from typing import Any, Final, TypeAlias
 
 import h5py
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.files import open_regular, told
+from hpcepm.reading import MOST_IN_CHUNK
 
 from .problems import shorten
 from .tables import BadFile
@@ -23,6 +25,11 @@ MOST_COMPRESSED: Final = 1100
 """How far HDF5's compression can shrink zeros: deflate to a thousandth."""
 
 LONGEST_HEADER: Final = 10_000
+
+_OF_HEADERS: Final = (
+    *(ValueError, KeyError, TypeError, EOFError),
+    *(SyntaxError, TokenError, RecursionError, MemoryError),  # numpy parses it as Python
+)
 
 
 class NpyArray:
@@ -43,8 +50,10 @@ class NpyArray:
                 (2, 0): np.lib.format.read_array_header_2_0,
             }[version]
             self.shape, self._by_columns, self.dtype = read(file, LONGEST_HEADER)
-        except (ValueError, KeyError, EOFError, SyntaxError):
+        except _OF_HEADERS:
             raise BadFile(f"{path}: is no file as numpy.save writes it; save it anew") from None
+        if any(length < 0 for length in self.shape):
+            raise BadFile(f"{path}: declares the shape {self.shape}")
         self.size = math.prod(self.shape)
         self._start = file.tell()
         stored = os.fstat(file.fileno()).st_size - self._start
@@ -158,6 +167,9 @@ def _dataset_in(file: h5py.File, path: str, dataset: str) -> h5py.Dataset:
         raise BadFile(f"{path}:/{dataset}: {said}")
     if here.dtype.kind not in "fiu":
         raise BadFile(f"{path}:/{dataset}: {_not_numbers(here.dtype)}")
+    in_chunk = math.prod(here.chunks or ()) * here.dtype.itemsize  # which is read as a whole
+    if in_chunk > max(MOST_IN_CHUNK, 2 * here.nbytes):
+        raise BadFile(f"{path}:/{dataset}: has {here.size} values in chunks of {in_chunk} bytes")
     stored = here.id.get_storage_size()
     if stored * (MOST_COMPRESSED if here.compression else 1) < here.nbytes:
         said = f"declares {here.size} values but stores only {stored} bytes"

@@ -31,7 +31,7 @@ from hpcepm.model.slip import ToStress
 from hpcepm.model.slip import slip as slips
 from hpcepm.model.thresholds import PRESETS, GivenField
 from hpcepm.model.yielding.rule import Damage, Yielding
-from hpcepm.schedule import Cadence, is_known, travelled, turns_of
+from hpcepm.schedule import MOST_RECORDS, Cadence, is_known, travelled, turns_of
 
 from .clock import EXAMPLE, MAXWELL, ClockChoice, time_of
 from .loading import LoadingChoice, check_segments
@@ -42,8 +42,6 @@ from .regions import RegionInput, problems_of
 from .seconds import SECONDS, SECONDS_OR_0
 from .sections import Choice, Section, keys_of, problem_at, wrong_at
 from .values import whole_meant
-
-MOST_RECORDS = 10_000_000
 
 
 def _is_no_truth(value: Any) -> Any:

@@ -169,6 +169,7 @@ def _against(
     for name, fill in fills.items():
         for other in dict.fromkeys(_others(row, shown) for row in rows):
             chosen = [k for k, row in enumerate(rows) if _others(row, shown) == other]
+            chosen.sort(key=lambda k: numbers[k])
             found = [estimates(rows[k])[name] or Estimate(np.nan, np.nan) for k in chosen]
             own = looks[chosen[0]]
             axes.errorbar(

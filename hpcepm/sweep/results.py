@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.analysis.ensembles import Curve, Ensemble, ensemble_of, over_strain
-from hpcepm.analysis.protocol import controls, is_held, moves_after_a_hold
+from hpcepm.analysis.protocol import controls, is_held, is_under_stress, moves_after_a_hold
 from hpcepm.analysis.quantities import MODULI, last_moduli, stands_out
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.statistics import (
@@ -46,13 +46,14 @@ class Row(NamedTuple):
     over: Ensemble | None  # stress until the load turns; None if it is no function of strain
     moduli: Floats  # storage and loss, of the last cycle of each realization: (2, realization)
     steered: bool = False  # whether something else than the strain is
+    imposed: bool = False  # whether it is the stress, which then comes to no plateau
     answers: str = ""  # under a load that is held at last: strain, or stress
     in_time: Sequence[Curve] = ()  # time and the answer of each realization, then
 
     @property
     def level(self) -> Plateau | None:
         """Mean stress in the window of the plateau, and whether it is one."""
-        return None if self.over is None else find_plateau(*self.over)
+        return None if self.over is None or self.imposed else find_plateau(*self.over)
 
     @property
     def plateau(self) -> Estimate | None:
@@ -78,6 +79,7 @@ class Read(NamedTuple):
     over: Ensemble | None
     moduli: Floats
     steered: bool
+    imposed: bool
     answers: str
     in_time: list[Curve]
 
@@ -117,7 +119,7 @@ def _curves(run: Results) -> Read:
         ]
     over, moduli = over_strain(run, "stress"), last_moduli(run)
     steered = controls(run) != {"strain"}
-    return Read(strain, paths, over, moduli, steered, answers, in_time)
+    return Read(strain, paths, over, moduli, steered, is_under_stress(run), answers, in_time)
 
 
 def _row(values: dict[str, str], read: Sequence[Read], of_all: int) -> Row:
@@ -136,7 +138,8 @@ def _row(values: dict[str, str], read: Sequence[Read], of_all: int) -> Row:
     held = answers.pop() if len(answers) == 1 else ""
     in_time = [curve for one in read for curve in one.in_time]
     in_all = values, len(read), of_all, finals, strain, stress, paths, over, moduli
-    return Row(*in_all, any(one.steered for one in read), held, in_time)
+    steered, imposed = any(one.steered for one in read), any(one.imposed for one in read)
+    return Row(*in_all, steered, imposed, held, in_time)
 
 
 MOST_REASONS: Final = 6
@@ -184,26 +187,13 @@ def write_table(rows: Sequence[Row], keys: Sequence[str], path: Path) -> None:
             value for name in numbers_there for value in found[name] or (float("nan"), float("nan"))
         ]
         counts = [len(row.finals), row.points, row.of]
-        table.append([*(_plain(row.values[key]) for key in shown), *counts, *numbers])
+        table.append([*(row.values[key] for key in shown), *counts, *numbers])
     write_csv((names, table), path)
 
 
 def _count(keys: Sequence[str]) -> str:
     """Return what the column is called that says how many realizations a row has."""
     return "realizations_in_all" if "realizations" in keys else "realizations"
-
-
-class _Text(str):
-    """A text that ``repr`` leaves as it is."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def _plain(value: str) -> Any:
-    return _Text(value)
 
 
 def lines(rows: Sequence[Row], keys: Sequence[str]) -> list[str]:

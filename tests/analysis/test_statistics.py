@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,3 +191,48 @@ def test_the_vertex_of_an_almost_straight_curve_lies_between_its_neighbours() ->
     found = st.estimate_peak(strain, curves)
     assert found is not None and found[0].error < 1
     assert type(found[1].error) is float
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1, 1, 1, 2, 2, 3, 5, 8, 100, 1000]),
+        np.array([7, 7]),
+        np.array([0.5, 0.7, 3.0, 900.0]),
+        np.array([0.3]),
+        np.full(3, 0.3),
+        0.3 * (1 + 1e-15 * np.arange(4)),
+    ],
+)
+def test_densities_come_to_one(values: NDArray[Any]) -> None:
+    centres, density, counts = st.log_density(values)
+    assert counts.sum() == values.size and (np.diff(centres) > 0).all()
+    assert (density > 0).all() and values.min() <= centres[0] * 1.01
+    assert density.max() < 20 / values.min(), "a bin is not as narrow as a rounding"
+    widths = counts / values.size / density
+    if values.dtype.kind == "i":
+        np.testing.assert_allclose(widths, widths.round())
+        assert centres[0] == values.min() and density[0] == (values == values.min()).mean()
+    assert (density * widths).sum() == pytest.approx(1)
+
+
+def test_no_value_is_lost_at_the_ends_of_a_density() -> None:
+    """Logarithms and their powers round: an edge may come to lie above the lowest value."""
+    rng = np.random.default_rng(3)
+    for n in (1, 2, 50):
+        for _ in range(300):
+            values = rng.exponential(size=n)
+            assert st.log_density(values)[2].sum() == n
+
+
+@pytest.mark.parametrize(
+    ("estimate", "said"),
+    [
+        ((0.5, 0.0996), "0.50 ± 0.10"),
+        ((0.5, 0.00994), "0.5000 ± 0.0099"),
+        ((1e300, 1e290), "(1.00000000000 ± 0.00000000010)e300"),
+        ((-1.5e16, 2e14), "(-1.500 ± 0.020)e16"),
+    ],
+)
+def test_an_error_has_two_digits(estimate: tuple[float, float], said: str) -> None:
+    assert str(Estimate(*estimate)) == said

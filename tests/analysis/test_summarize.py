@@ -10,9 +10,10 @@ import pytest
 
 from hpcepm.analysis import statistics
 from hpcepm.analysis.differences import directories
+from hpcepm.analysis.ensembles import Ensemble
 from hpcepm.analysis.export.source import Choice
 from hpcepm.analysis.export.write import export
-from hpcepm.analysis.quantities import _before_the_turn, open_for_numbers, quantities
+from hpcepm.analysis.quantities import _before_the_turn, open_for_numbers, quantities, window_of
 from hpcepm.analysis.results import open_run
 from hpcepm.analysis.summarize import lines, summarize, summary
 from hpcepm.cli import main
@@ -155,6 +156,34 @@ def test_a_part_between_two_strains_has_no_peak_and_no_modulus(many: Path, tmp_p
         assert not found[name].known
         assert found[name].note == "not known of a run between two strains"
     assert found["events"].known
+
+
+def test_a_part_between_two_strains_has_no_window_before_it(many: Path, tmp_path: Path) -> None:
+    """Its plateau is looked for in what there is of the run's; beyond that in all of it."""
+    part = str(tmp_path / "part.h5")
+    export(str(many), "netcdf", part, Choice(strain=(0.09, 0.12)))
+    with open_for_numbers(part) as cut, open_for_numbers(str(many)) as whole:
+        for window in ((0.03, 0.12), (0.0, 0.1)):
+            with pytest.raises(NoRun, match=r"begins before strain 0\.09, where this part"):
+                summary(cut, window)
+        found = {one.name: one for one in quantities(cut)}
+        same = {one.name: one for one in quantities(whole, (0.09, 0.12))}
+        assert found["mean avalanche S"] == same["mean avalanche S"]
+        assert "0.09 < strain < 0.12" in found["mean avalanche S"].note + found["plateau"].note
+        assert window_of(whole, Ensemble(np.array([0.0, 0.4]), np.zeros((1, 2)))) == (0.2, 0.4)
+        assert window_of(cut, Ensemble(np.array([1.2, 1.5]), np.zeros((1, 2)))) == (1.2, 1.5)
+
+
+def test_what_is_not_finished_says_so(many: Path, tmp_path: Path) -> None:
+    def stopped(file: h5py.File) -> None:
+        file.attrs["finished"] = False
+        settings = json.loads(file.attrs["input_resolved"])
+        file.attrs["input_resolved"] = json.dumps({**settings, "realizations": 40})
+
+    with open_run(rewritten(many, tmp_path, stopped)) as run:
+        found = summary(run)
+    said = "3 of 40 realizations, 13 records to strain 0.12, not finished"
+    assert lines(found)[0] == said and found.as_json()["finished"] is False
 
 
 def test_a_run_and_the_same_one_packed_have_names_of_their_own(many: Path, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ WRONG = [
     ("i.yaml --walltime 1:00", "write --max-walltime 1:00"),
     ("i.yaml -q", "write --quiet"),
     ("-i i.yaml", "an input needs no option: hpcepm i.yaml"),
+    ("-- i.yaml --quiet", "--quiet: what follows -- is no option; write it before"),
     ("i.yaml j.yaml", "one input at a time: j.yaml is a second one"),
 ]
 

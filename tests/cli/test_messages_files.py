@@ -1,8 +1,10 @@
 """Files that an input names: what is read, and what is said of what is not."""
 
 import os
+import struct
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -145,6 +147,42 @@ def test_a_file_of_no_use(
     monkeypatch.delenv("NOT_SET", raising=False)
     text = f"{MINIMAL}thresholds:\n  initial:\n    distribution: {kind}\n    file: {name}\n"
     assert_said(problems_of(folder, text), "6:11 thresholds.initial.file", remedy)
+
+
+HEADERS: Final = (
+    "{'descr': (",
+    "{'descr': '''",
+    "(" * 5000,
+    "-" * 9000 + "1",
+    "1+" * 4000 + "1",
+    "{[1]:2}",
+    "{'descr': '<f8', 'fortran_order': True, 'shape': (-8, -6)}",
+    "{'descr': '<f8', 'fortran_order': True, 'shape': (-5,)}",
+)
+"""Of .npy files, which numpy reads as Python."""
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=lambda text: text[:12])
+@pytest.mark.parametrize("kind", ["samples", "field"])
+def test_a_header_that_numpy_cannot_read(tmp_path: Path, kind: str, header: str) -> None:
+    told = header.encode() + b"\n"
+    content = b"\x93NUMPY\1\0" + struct.pack("<H", len(told)) + told + bytes(4096)
+    (tmp_path / "a.npy").write_bytes(content)
+    text = f"{MINIMAL}thresholds:\n  initial:\n    distribution: {kind}\n    file: a.npy\n"
+    assert_said(problems_of(tmp_path, text), "6:11 thresholds.initial.file", "a.npy: ")
+
+
+def test_a_chunk_is_not_much_larger_than_its_dataset(tmp_path: Path) -> None:
+    """HDF5 reads it as a whole: 1.3 MB of a file can be gigabytes."""
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        n = 4000
+        a = file.create_dataset(
+            "a", (8, 6), "f8", maxshape=(None, None), chunks=(n, n), compression="gzip"
+        )
+        a.id.write_direct_chunk((0, 0), zlib.compress(bytes(8 * n * n), 9))
+    text = f"{MINIMAL}initial_plastic_strain: f.h5:/a\n"
+    said = "f.h5:/a: has 48 values in chunks of 128000000 bytes"
+    assert_said(problems_of(tmp_path, text), "3:25 initial_plastic_strain", said)
 
 
 def test_names_are_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,26 @@ def test_lone_points_can_be_told_apart_and_lines_break_where_a_number_is_missing
     assert said["slip.c1 = 0.2"].get_marker() == "s"
 
 
+def test_lines_go_from_number_to_number_in_any_order() -> None:
+    rows = [row(c0, "0.1", 0.0) for c0 in ("4", "2", "3")]
+    against = figure._drawn(rows, KEYS, "typed").axes[1]
+    assert all([*np.asarray(line.get_xdata())] in ([2, 3, 4], []) for line in against.lines)
+
+
+def test_a_load_is_no_plateau(tmp_path: Path) -> None:
+    settings = {
+        "lattice": {"shape": [8, 8]},
+        "loading": {"control": "stress", "target": 0.9, "until": {"strain": 0.5}},
+        "realizations": 3,
+    }
+    name = str(tmp_path / "in.yaml")
+    Path(name).write_text(yaml.safe_dump(settings))
+    assert main(["sweep", name, "seed=1,2", "--output", str(tmp_path / "runs"), "-j", "1"]) == 0
+    (found,) = csv.DictReader((tmp_path / "runs" / "sweep.csv").open())
+    assert found["plateau"] == found["peak"] == "nan"
+    assert 0.3 < float(found["final_stress"]) <= 0.9
+
+
 def test_realizations_that_end_at_times_of_their_own_are_drawn_whole() -> None:
     ends = ([0.0, 1.0, 10.0, 30.0], [0.0, 1.0, 10.0, 100.0, 1000.0])
     curves = [(np.array(x), np.sqrt(x)) for x in ends]

@@ -154,6 +154,8 @@ def draw_curves(
         for k, (x, y) in enumerate(curves[:MOST_CURVES]):
             label = line.label if k == 0 else ""
             axes.plot(x, y, linewidth=width(len(curves)), label=label, drawstyle=style, **how)
+        if line.alone:
+            axes.set_title(each_of(curves))
         return
     if line.alone and not all(np.array_equal(x, found.x) for x, _ in curves):
         for x, y in curves[:MOST_CURVES]:
@@ -165,6 +167,12 @@ def draw_curves(
     axes.plot(found.x, over.mean, label=line.label, drawstyle=style, **how)
     shade: dict[str, Any] = {"color": how["color"], "step": "post" if steps else None}
     axes.fill_between(found.x, low, high, alpha=0.2, linewidth=0, **shade)
+
+
+def each_of(curves: Sequence[Any]) -> str:
+    """Return what is said above curves of several realizations that have no mean."""
+    n = min(len(curves), MOST_CURVES)
+    return f"each of {n} realizations" if n > 1 else ""
 
 
 def width(curves: int) -> float:

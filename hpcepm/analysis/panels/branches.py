@@ -9,7 +9,7 @@ from hpcepm.analysis.protocol import branches, is_cyclic, is_extremal, read_out,
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import ORDERED, PALEST, VERMILION
 
-from .base import CURVES, STRAIN, STRESS, Line, curves_panel, panel, paths, width
+from .base import CURVES, STRAIN, STRESS, Line, curves_panel, each_of, panel, paths, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +45,7 @@ def loop(axes: "Axes", run: Results, line: Line) -> None:
                 strain, force, label="" if k else line.label, linewidth=width(len(found)), **how
             )
         return
+    axes.set_title(each_of(found))
     gone = [way(strain) for strain, _ in found]
     shown: dict[str, Any] = {"cmap": _in_order(), "clim": (0, max(one[-1] for one in gone))}
     for (strain, force), at in zip(found, gone, strict=True):

@@ -87,7 +87,7 @@ def displacement(axes: "Axes", run: Results, line: Line) -> None:
     """Draw stress against the displacement of the machine."""
     stiffness = run.settings["loading"]["stiffness"]
     found = each(run, "stress", "plastic_strain")
-    curves = [(force / stiffness + plastic, force) for _, force, plastic in found]
+    curves = [(np.round(force / stiffness + plastic, 12), force) for _, force, plastic in found]
     draw_curves(axes, curves, line, BLUE)
     axes.set(xlabel="displacement ℓ", ylabel=STRESS)
 

@@ -113,7 +113,7 @@ def to_and_fro(axes: "Axes", run: Results) -> None:
     before, last = [at for _, at in sorted(strobes(run).items())][-2:]
     fields = run.file["fields/epsilon_p"]
     change = fields[0, last] - fields[0, before]
-    axes.set_title("last turn − the one before")
+    axes.set_title("last turn − the one before" + ", realization 0" * (run.realizations > 1))
     draw_map(axes, change, around(change, 0.0, "change of ε$_p$"), run.shape)
 
 
@@ -127,5 +127,6 @@ def stroboscopic(axes: "Axes", run: Results) -> None:
     )
     (number, before), (later, after) = next(moved, pairs[-1])
     change = fields[0, after] - fields[0, before]
-    axes.set_title(f"end of cycle {later} − end of {number}")
+    of = ", realization 0" * (run.realizations > 1)
+    axes.set_title(f"end of cycle {later} − end of {number}{of}")
     draw_map(axes, change, around(change, 0.0, "change of ε$_p$", cut_off=0.0), run.shape)

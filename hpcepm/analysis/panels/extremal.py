@@ -10,7 +10,6 @@ from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import BLUE, ORANGE, VERMILION
 
 from .base import (
-    MOST_CURVES,
     PLASTIC,
     STRESS,
     THRESHOLD,
@@ -53,10 +52,8 @@ def _events(run: Results) -> list[tuple[NDArray[np.float64], NDArray[np.float64]
     two_mu = 2 * run.settings["elasticity"]["shear_modulus"]
     names = ("realization", "strain", "stress")
     of, strain, force = (run.file["avalanches"][name][()] for name in names)
-    return [
-        (strain[of == k] - force[of == k] / two_mu, force[of == k])
-        for k in range(min(run.realizations, MOST_CURVES))
-    ]
+    ends = np.searchsorted(of, np.arange(1, run.realizations))  # the table is in their order
+    return [*zip(np.split(strain - force / two_mu, ends), np.split(force, ends), strict=True)]
 
 
 @curves_panel(is_extremal)

@@ -49,4 +49,6 @@ def band_profile(axes: "Axes", run: Results, line: Line) -> None:
         axes.set(xlabel="distance from the middle of the band (cells)", ylabel=PLASTIC)
     axes.margins(x=0)
     if line.alone:
-        axes.set_title(f"at ε = {minus(run.strains[0][run.records_of(0) - 1])}")
+        last = [run.strains[k][run.records_of(k) - 1] for k in range(run.realizations)]
+        low, high = minus(min(last)), minus(max(last))
+        axes.set_title(f"at ε = {low}" + f" to {high}" * (low != high))

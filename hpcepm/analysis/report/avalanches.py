@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.analysis.results import Results
+from hpcepm.analysis.statistics import log_density
 from hpcepm.layout import AVALANCHE_COLUMNS
 
 from .plain import number, numbers
 
 SIZES: Final = ("events", "slip", "sites", "duration", "stress_drop")
 """Columns that are sizes."""
-
-PER_DECADE: Final = 6
-"""Bins."""
 
 
 def avalanches(run: Results) -> dict[str, Any] | None:
@@ -33,7 +31,7 @@ def avalanches(run: Results) -> dict[str, Any] | None:
 def _of(sizes: NDArray[Any]) -> dict[str, Any]:
     """Return the distribution of a size, its mean and its largest value."""
     some = sizes[sizes > 0]
-    centres, density, counts = log_histogram(some)
+    centres, density, counts = log_density(some)
     return {
         "size": numbers(centres),
         "density": numbers(density),
@@ -42,28 +40,3 @@ def _of(sizes: NDArray[Any]) -> dict[str, Any]:
         "largest": number(some.max().item()),
         "zero": int(sizes.size - some.size),
     }
-
-
-def log_histogram(
-    values: NDArray[Any],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return centres, densities and counts of the bins of positive values that are not empty.
-
-    Of whole numbers a bin is as wide as there are whole numbers in it.
-    """
-    whole = values.dtype.kind == "i"
-    low, high = np.log10(values.min()), np.log10(values.max())
-    edges = 10 ** np.linspace(low, high, max(2, round(PER_DECADE * (high - low)) + 1))
-    edges[0], edges[-1] = values.min(), values.max()
-    if whole:
-        edges = np.unique(np.ceil(edges))
-        edges[-1] += 1
-        edges = edges if edges.size > 1 else np.array([edges[0] - 1, edges[0]])
-    elif high == low:
-        edges = np.array([values.min() * 0.9, values.max() * 1.1])
-    counts, _ = np.histogram(values, edges)
-    last = edges[1:] - 1 if whole else edges[1:]
-    centres = np.sqrt(edges[:-1] * last)
-    density = counts / np.diff(edges) / values.size
-    some = counts > 0
-    return centres[some], density[some], counts[some]

@@ -92,7 +92,8 @@ def _numbers(run: Results) -> dict[str, Any]:
     found = summary(run)
     strain, n = run.strains, run.realizations
     wanted = run.settings["realizations"]
-    furthest = max(float(strain[k, : run.records_of(k)].max()) for k in range(n))
+    ends = [strain[k, : run.records_of(k)] for k in range(n)]
+    furthest = max((float(one) for ways in ends for one in (ways.min(), ways.max())), key=abs)
     known = {one.name: one for one in found.quantities if one.known}
     first = {
         "lattice": "{} × {} sites".format(*run.shape),
@@ -167,7 +168,7 @@ def _provenance(run: Results) -> dict[str, Any]:
     attributes = {
         name: value.item() if isinstance(value, np.generic) else value
         for name in sorted(set(run.file.attrs) - NOT_SHOWN)
-        if isinstance(value := run.file.attrs[name], str | np.number | np.bool_)
+        if isinstance(value := run.file.attrs[name], str | np.integer | np.floating | np.bool_)
     }
     parts = [part for part in Identity.of(run.file).parts if isinstance(part, Mapping)]
     text = ""

@@ -1,0 +1,74 @@
+"""Runs from strangers, sealed with care: what they ask for in vain, and numbers of any size."""
+
+import json
+import signal
+import warnings
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from hpcepm.cli import look, main
+from hpcepm.cli import summarize as command
+from hpcepm.cli.base import INTERRUPTED
+
+from .conftest import replace, rewritten
+
+
+def asking(every: float) -> Any:
+    def change(file: h5py.File) -> None:
+        settings = json.loads(file.attrs["input_resolved"])
+        settings["output"]["observables"]["every"] = every
+        file.attrs["input_resolved"] = json.dumps(settings)
+
+    return change
+
+
+def test_an_input_that_asks_for_more_records_than_there_can_be(
+    single: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A schedule of 1e8 records is gigabytes, of a file of 100 kB."""
+    run = str(rewritten(single, tmp_path, asking(1e-9)))
+    said = "asks for more than 10000000 records"
+    assert main(["verify", run]) == 1 and said in capfd.readouterr().out
+    assert main(["plot", run]) == 2 and said in capfd.readouterr().err
+    assert main(["report", run]) == 0
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("value", [np.inf, -1.7e308])
+def test_numbers_of_any_size_are_shown_without_warnings(
+    single: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], value: float
+) -> None:
+    def change(file: h5py.File) -> None:
+        for name, dataset in list(file["observables"].items()):
+            if dataset.dtype.kind == "f" and name != "strain":
+                replace(file, f"observables/{name}", np.full(dataset.shape, value))
+
+    run = str(rewritten(single, tmp_path, change))
+    for words in (["summarize", run], ["compare", run, str(single)], ["verify", run]):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert main(words) in (0, 1)
+        assert [str(one.message) for one in caught] == []
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_ctrl_c_that_python_drops_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where garbage is collected: an exception there ends nothing."""
+
+    def carry_out(_: Any) -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            return 0  # as Python goes on
+        raise AssertionError("nothing was raised")
+
+    monkeypatch.setattr(command, "carry_out", carry_out)
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        assert look.main("summarize", ["run"]) == INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)
