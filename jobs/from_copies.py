@@ -2,7 +2,7 @@
 
     mpiexec … python jobs/from_copies.py FOLDER INPUT [options of hpcepm]
 
-A start opens some 1400 files, packages of Python and compiled code. A thousand ranks that all do so
+A start opens some 1500 files, packages of Python and compiled code. A thousand ranks that all do so
 can keep a file system busy for minutes. Here rank 0 imports as always. The packages that it took
 modules from, and what was compiled before, it sends to one rank of each node, which unpacks them in
 FOLDER, on a disk of the node; there all others of the node import them. Nothing of it stays.

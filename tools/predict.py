@@ -1,6 +1,7 @@
 """What a large lattice will cost on many ranks, by `hpcepm.model.cost`.
 
-Prints the tables of docs/performance.md: what was measured beside the model, and predictions.
+Prints the table of predictions of docs/performance.md; before it, of a file of tools/bench, what
+was measured beside the model.
 
 ``python -m tools.predict [JSON of tools/bench]``
 """

@@ -1,6 +1,6 @@
 """How often a calibration finds the c0 and c1 that a synthetic target was made with.
 
-Prints the table of docs/calibration.md. Started by ``tools/verify-calibration``.
+Prints what the table of docs/calibration.md is made of. Started by ``tools/verify-calibration``.
 """
 
 import argparse

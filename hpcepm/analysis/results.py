@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import h5py
 import numpy as np
@@ -21,10 +21,6 @@ from hpcepm.schedule import is_known
 from .missing import no_run, run_file_of
 from .places import beside, is_packed
 from .shape import PLACES, check_run
-
-if TYPE_CHECKING:
-    pass
-
 
 LOOKS: Final = 5
 """How often a run at work is looked at before it is said to be damaged."""

@@ -8,10 +8,9 @@ work too, at any moment.
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpcepm.files import damage
 from hpcepm.layout import CHECKPOINT_NAME, LISTS, PIECE_NAME
@@ -20,13 +19,13 @@ from hpcepm.reading import (
     attribute,
     own_names,
 )
-from hpcepm.schedule import SavePoint, common, save_points_of
+from hpcepm.schedule import common, save_points_of
 
 from .missing import no_run, run_file_of
 from .protocol import has_two_sides, segments
 from .results import LOOKS, Results, open_run, version_of
-from .verify_events import events_against_others
-from .verify_fields import AT_ONCE, CLOSE, fields_against_records
+from .verify_events import events_against_others, parts_of
+from .verify_fields import CLOSE, fields_against_records
 from .verify_files import ahead, foreign, incomplete, not_of_a_run, problems
 
 MOST: Final = 2**62
@@ -91,7 +90,7 @@ def verify(path: str) -> Iterator[Finding]:
 
 def _continuity(run: Results) -> Iterator[str]:
     """Check that tables have the strains that the input wants, and end where the run ended."""
-    points = [] if run.counted else _save_points(run)
+    points = [] if run.counted else save_points_of(run.settings)
     wanted = {
         "observables": [point.strain for point in points if point.record],
         "profiles": [point.strain for point in points if point.record],
@@ -147,17 +146,12 @@ def _in_time(run: Results) -> Iterator[str]:
             yield "profiles/time: is not that of the records"
     if (run.observable("persistence") > 1).any():
         yield "observables/persistence: is above 1"
-    for first, table in _avalanches(run):
+    for first, table in parts_of(run, "avalanches"):
         same = np.diff(table["realization"]) == 0
         if (same & (np.diff(table["time"]) < 0)).any():
             yield f"avalanches/time: goes back after row {first}"
         if ((table["fraction"] < 0) | (table["fraction"] >= 1)).any():
             yield f"avalanches/fraction: is no fraction after row {first}"
-
-
-def _save_points(run: Results) -> list[SavePoint]:
-    """Return where the run saves."""
-    return save_points_of(run.settings)
 
 
 def _bounds(run: Results) -> Iterator[str]:
@@ -174,7 +168,7 @@ def _bounds(run: Results) -> Iterator[str]:
             if rises and (np.diff(values) < 0).any():
                 yield f"observables/{name}: falls, and never can"
     nx, ny = run.shape
-    for first, table in _avalanches(run):
+    for first, table in parts_of(run, "avalanches"):
         sites, duration, events = table["sites"], table["duration"], table["events"]
         x, y = table["x"], table["y"]
         for said, bad in {
@@ -194,13 +188,6 @@ def _two_sides(run: Results) -> bool:
     return clock.get("type") == "maxwell" or has_two_sides(run)
 
 
-def _avalanches(run: Results) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
-    """Yield the table of avalanches in parts: the number of the first row, and columns."""
-    table = run.file.get("avalanches", {})
-    for first in range(0, table["slip"].size if table else 0, AT_ONCE):
-        yield first, {name: column[first : first + AT_ONCE] for name, column in table.items()}
-
-
 def _balances(run: Results) -> Iterator[str]:
     """Check what follows from elasticity: stress from strain."""
     modulus = 2 * run.settings["elasticity"]["shear_modulus"]
@@ -214,7 +201,7 @@ def _balances(run: Results) -> Iterator[str]:
 def _drops(run: Results) -> Iterator[str]:
     """Check that each avalanche lowers the stress as its slip and the loading say."""
     stiffnesses = _stiffnesses(run)
-    for first, table in _avalanches(run):
+    for first, table in parts_of(run, "avalanches"):
         bad = np.ones(table["slip"].size, bool)
         for stiffness in stiffnesses:
             drops = stiffness * table["slip"] / np.prod(run.shape)

@@ -24,7 +24,7 @@ def events_against_others(run: Results) -> Iterator[str]:
             yield f"events of realization {k}: records count {last}, the table has {there}"
     before: Columns = {}
     sums = _Sums(run) if "avalanches" in run.file else None
-    for first, some in _parts(run):
+    for first, some in parts_of(run, "events"):
         if told := _out_of_bounds(run, some) or _out_of_order(run, before, some):
             yield f"events: {told}, after row {first}"
             return
@@ -35,10 +35,10 @@ def events_against_others(run: Results) -> Iterator[str]:
         yield from sums.problems()
 
 
-def _parts(run: Results) -> Iterator[tuple[int, Columns]]:
-    """Yield the table in parts: the number of the first row, and columns."""
-    table = run.file["events"]
-    for first in range(0, table["slip"].size, AT_ONCE):
+def parts_of(run: Results, name: str) -> Iterator[tuple[int, Columns]]:
+    """Yield a table, if there is one, in parts: the number of the first row, and columns."""
+    table = run.file.get(name, {})
+    for first in range(0, table["slip"].size if table else 0, AT_ONCE):
         yield first, {name: column[first : first + AT_ONCE] for name, column in table.items()}
 
 

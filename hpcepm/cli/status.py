@@ -2,7 +2,7 @@
 
 import argparse
 
-from .base import REACHED, say
+from .base import REACHED, say, say_json
 
 DESCRIPTION = (
     "Say of each RUN, or of all runs in a folder, whether it runs, was stopped or killed, how far "
@@ -23,9 +23,7 @@ def carry_out(options: argparse.Namespace) -> int:
 
     found = statuses(options.runs)
     if options.json:
-        import json
-
-        say(json.dumps([one._asdict() for one in found], indent=1))
+        say_json([one._asdict() for one in found])
     else:
         say("\n".join(table(found)))
     return REACHED

@@ -15,7 +15,11 @@ purpose             n            word 0              word 1              word 2
 ``STROBE``          zigzag(m)    a hash of the wells: words 0 and 1
 ``FLOW``            step         does a Maxwell site turn plastic, or elastic
 ``SHUFFLE``         event        where `hpcepm.model.shuffle` puts what an event does; site 0
+4 or 5 + 256 m      cell         points of `hpcepm.model.clock.points`, forward or backward
 ==================  ===========  ==================  ==================  ===================
+
+Points have all four words, and need more: of block b of a cell the fourth number is b, not 0. The
+m of a strip k is k + 128.
 
 A well m is an integer: zigzag(m) = 2m for m ≥ 0, −2m − 1 below. The events of a run are numbered
 from 0, those of a step in the order of their sites.
@@ -184,7 +188,7 @@ def draw(site: int, n: int, purpose: int, seed: int, realization: int) -> tuple[
     n
         Which event of the site; 0 before the first.
     purpose
-        `YIELDING` or `INITIAL_STRESS`.
+        Such as `YIELDING`.
     seed, realization
         The key.
     """

@@ -41,8 +41,7 @@ class File(NamedTuple):
 def warnings_of(read: ReadInput) -> list[str]:
     """Return what a user should think over before a run."""
     settings = read.settings
-    said = [*_of_files(read), *_of_cadence(settings), *_of_strains(settings), *_of_stresses(read)]
-    return [f"{line}" for line in said]
+    return [*_of_files(read), *_of_cadence(settings), *_of_strains(settings), *_of_stresses(read)]
 
 
 def threshold_files(read: ReadInput) -> list[File]:

@@ -17,7 +17,6 @@ from .plan import Sweep
 
 FAILED: Final = 1
 TAKEN: Final = 3
-STOPPED: Final = 75
 
 SECONDS_BETWEEN_LOOKS: Final = 0.05
 

@@ -14,7 +14,9 @@ from hpcepm.model.state import MOST_PENDING
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.run.sharing import Work, fastest_ranks
+from tests.conftest import ROOT
 from tests.model.test_dynamics import glass
+from tools.predict import predictions
 
 SHAPES = [(2, 2), (3, 50), (64, 64), (31, 200), (1024, 512), (16, 4096), (16384, 16384)]
 
@@ -110,3 +112,7 @@ def test_what_auto_takes_is_as_it_was() -> None:
     """Each engine has bits of its own: they change after N = 67, whatever is measured anew."""
     for n in range(16, 4097):
         assert choose_engine("auto", (n, n)).engine == ("direct" if n <= 67 else "lazy")
+
+
+def test_predictions_are_those_of_the_docs() -> None:
+    assert predictions().strip() in (ROOT / "docs" / "performance.md").read_text()
