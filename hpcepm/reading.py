@@ -178,8 +178,8 @@ _MOST_GAINED: Final = 1040
 """By more than this gzip makes nothing smaller."""
 
 
-IN_PARTS: Final = ("/fields/", "/events/")
-"""What is read part by part."""
+IN_PARTS: Final = ("/fields/", "/avalanches/", "/events/")
+"""What may be large, and is read part by part, or a few columns of it."""
 
 
 def _stored_if_compressed(found: h5py.Dataset) -> int:

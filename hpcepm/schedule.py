@@ -130,7 +130,7 @@ def save_points_of(settings: Mapping[str, Any]) -> list[SavePoint]:
     Raises
     ------
     ValueError
-        They are more than `MOST_RECORDS`, as only a stranger's file can ask for.
+        They are more than `MOST_RECORDS`.
     """
     loading, output = settings["loading"], settings["output"]
     snapshots = Cadence.parse(output["fields"]) if output["fields"] else None

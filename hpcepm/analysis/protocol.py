@@ -14,6 +14,9 @@ from .results import Results
 SAME_STRESS: Final = 1e-9
 """Stresses that differ by less are one."""
 
+NONE: Final = {"every": None}
+"""A cadence at which nothing is."""
+
 ALONG_THE_LOAD: Final = ("strain", "cycle")
 """What snapshots may follow for their strains to be known beforehand."""
 
@@ -119,7 +122,7 @@ def strobes(run: Results) -> dict[int, int]:
     cadence = Cadence.parse(asked)
     if cadence.of not in ALONG_THE_LOAD or travelled(turns) / cadence.every > MOST_TURNS:
         return {}
-    points = [point for point in save_points_of(run.settings) if point.snapshot]
+    points = save_points_of(run.settings | {"output": {"observables": NONE, "fields": asked}})
     found: dict[int, int] = {}
     for k, (strain, point) in enumerate(zip(strains_of_maps(run), points, strict=False)):
         if abs(strain - point.strain) > SAME_STRAIN:
@@ -151,7 +154,7 @@ class ReadOut(NamedTuple):
     what: str  # is compared, of a site
     trained: float  # amplitude of the training
     amplitudes: list[float]
-    changed: list[float]  # sites, mean over realizations
+    changed: list[float]  # sites; the mean over realizations, if all have the same snapshots
 
 
 MOST_READ: Final = 3
@@ -179,9 +182,9 @@ def read_out(run: Results) -> ReadOut | None:
         return None
     fields, begin = run.file["fields"][what], others[0]
     changed = np.zeros(len(cycles) - begin)
-    for realization in range(run.realizations):
+    n = 1 if run.counted else run.realizations  # others may have their snapshots elsewhere
+    for realization in range(n):
         trained = fields[realization, cycles[begin - 1][1]]
-        changed += [(fields[realization, k] != trained).sum() for _, k in cycles[begin:]]
-    changed /= run.realizations
+        changed += [(fields[realization, k] != trained).sum() / n for _, k in cycles[begin:]]
     name = {"well": "well", "epsilon_p": "plastic strain"}[what]
     return ReadOut(name, cycles[0][0], [a for a, _ in cycles[begin:]], changed.tolist())

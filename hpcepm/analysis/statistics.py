@@ -97,7 +97,7 @@ def plateau(strain: Floats, curves: Floats, window: tuple[float, float] | None =
 BLOCKS: Final = 8
 """A window of one realization is cut into so many parts, whose scatter tells the error."""
 
-SAME_SIZE: Final = 1e-9
+SAME_SIZE: Final = 1e-6
 """Values that are so many decades apart have one size."""
 
 SAME_LEVEL: Final = 0.01

@@ -202,6 +202,7 @@ def test_the_vertex_of_an_almost_straight_curve_lies_between_its_neighbours() ->
         np.array([0.3]),
         np.full(3, 0.3),
         0.3 * (1 + 1e-15 * np.arange(4)),
+        np.array([1, 1 + 1.2e-7], np.float32),
     ],
 )
 def test_densities_come_to_one(values: NDArray[Any]) -> None:

@@ -4,20 +4,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from hpcepm.analysis.panels import PANELS
 from hpcepm.analysis.plot import Wanted, compose
-from hpcepm.analysis.protocol import read_out
+from hpcepm.analysis.protocol import read_out, strobes
 from hpcepm.analysis.quantities import quantities
 from hpcepm.analysis.report.content import content_of
 from hpcepm.analysis.results import open_run
 from hpcepm.cli import main
 from hpcepm.layout import NoRun
 
-from .conftest import simulated
+from .conftest import replace, rewritten, simulated
 
 Make = Callable[..., Path]
 
@@ -118,23 +118,49 @@ def test_maps_of_one_realization_say_so(make: Make) -> None:
             assert ("realization 0" in title_of(drawn(run, panel))) == said
 
 
-def test_what_a_glass_remembers_is_a_mean(make: Make) -> None:
-    there_and_back = [
+@pytest.mark.parametrize("rule", [{}, {"until": {"plastic_strain": 0.9}}])
+def test_what_a_glass_remembers_is_a_mean(make: Make, rule: dict[str, Any]) -> None:
+    """With a rule that may end it each realization has snapshots of its own: one is told of."""
+    path: list[dict[str, Any]] = [
         {"target": strain}
         for amplitude in (0.05, 0.05, 0.02, 0.04, 0.06)
         for strain in (amplitude, -amplitude, 0.0)
     ]
+    path[-1] |= rule
     output = {"directory": "run", "fields": {"every": 10.0}}
-    both = {"yielding": {"sides": "two"}, "loading": there_and_back, "output": output}
+    both = {"yielding": {"sides": "two"}, "loading": path, "output": output}
     run = make(realizations=2, **both)
     with open_run(run) as found:
-        fields = found.file["fields/epsilon_p"][()]
-        ends = [k for k, e in enumerate(found.file["fields/strain"][()]) if e == 0][2::2]
+        strain = np.atleast_2d(found.file["fields/strain"][()])[0]
+        fields, ends = found.file["fields/epsilon_p"][()], np.flatnonzero(strain == 0)[2::2]
         changed = (fields[:, ends[2:]] != fields[:, ends[1], None]).sum(axis=(2, 3))
         read = read_out(found)
-    assert read is not None and read.changed == changed.mean(axis=0).tolist()
-    assert (changed[0] != changed[1]).any()
+    assert read is not None and (changed[0] != changed[1]).any()
+    assert read.changed == (changed[0] if rule else changed.mean(axis=0)).tolist()
+    assert title_of(drawn(run, "memory")) == ("realization 0" if rule else "")
 
 
-def test_every_panel_is_one_of_the_table() -> None:
-    assert {"displacement", "loop", "stresses"} <= {one.name for one in PANELS}
+def test_extremal_dynamics_under_way_has_no_curve_yet(make: Make, tmp_path: Path) -> None:
+    extremal = {"control": "extremal", "until": {"plastic_strain": 0.02}}
+    run = make(realizations=3, loading=extremal, lattice={"shape": [6, 6]})
+
+    def at_work(file: h5py.File) -> None:
+        file.attrs["finished"] = False
+        for name, dataset in list(file["observables"].items()):
+            if dataset.shape[:1] == (3,) and name != "record":
+                replace(file, f"observables/{name}", dataset[:2])
+
+    axes = drawn(rewritten(run, tmp_path, at_work), "extremal")
+    with open_run(run) as found:
+        of = found.file["avalanches/realization"][()]
+    points = [np.asarray(line.get_xdata()).size for line in axes.lines]
+    assert (of == 0).sum() in points and (of == 2).any() and max(points) < (of < 2).sum()
+
+
+def test_records_that_only_a_rule_bounds_are_no_bar(make: Make) -> None:
+    loading = {"target": 100, "until": {"events_per_site": 0.1}}
+    output = {"directory": "run", "observables": {"every": 9e-6}, "fields": {"every": 0.01}}
+    run = make(loading=loading, output=output, lattice={"shape": [6, 6]})
+    with open_run(run) as found:
+        assert found.counted and strobes(found) == {}
+    drawn(run, "stress")

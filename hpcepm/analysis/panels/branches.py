@@ -97,6 +97,8 @@ def memory(axes: "Axes", run: Results, line: Line) -> None:
     found = read_out(run)
     assert found is not None
     how = line.style(VERMILION)
+    if line.alone and run.counted and run.realizations > 1:
+        axes.set_title("realization 0")
     axes.plot(found.amplitudes, found.changed, marker="o", ms=4, label=line.label, **how)
     training = "amplitude of the training" if line.alone else ""
     axes.axvline(found.trained, color=line.colour or "0.5", linestyle="--", label=training)

@@ -52,8 +52,9 @@ def _events(run: Results) -> list[tuple[NDArray[np.float64], NDArray[np.float64]
     two_mu = 2 * run.settings["elasticity"]["shear_modulus"]
     names = ("realization", "strain", "stress")
     of, strain, force = (run.file["avalanches"][name][()] for name in names)
-    ends = np.searchsorted(of, np.arange(1, run.realizations))  # the table is in their order
-    return [*zip(np.split(strain - force / two_mu, ends), np.split(force, ends), strict=True)]
+    ends = np.searchsorted(of, np.arange(1, run.realizations + 1))  # what follows is under way
+    both = np.split(strain - force / two_mu, ends), np.split(force, ends)
+    return [*zip(*both, strict=True)][:-1]
 
 
 @curves_panel(is_extremal)

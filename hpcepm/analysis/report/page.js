@@ -204,7 +204,7 @@ class Page {
       rule: trained,
       series: [{
         x: amplitudes, y: changed, dots: true, width: 1,
-        says: (k) => [`amplitude: ${written(amplitudes[k])}`, `${changed[k]} sites`, `trained at ${written(trained)}`],
+        says: (k) => [`amplitude: ${written(amplitudes[k])}`, `${written(changed[k])} sites`, `trained at ${written(trained)}`],
       }],
     });
   }
