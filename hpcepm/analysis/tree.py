@@ -90,14 +90,11 @@ def _tree_of(source: str | IO[bytes]) -> "DataTree":
 def _by_place(data: "Dataset") -> "Dataset":
     """Let records and snapshots be selected by strain, or else by time, if each has its own.
 
-    Then their numbers are no coordinate: selection and arithmetic go by strain, or time, alone.
+    Then their numbers are no coordinate: selection and arithmetic go by strain, or time, alone. Not
+    so where realizations have places of their own, be it one: records of two seeds would be taken
+    for those of one place by chance, and lost elsewhere.
     """
-    places = [name for name in PLACES if name in data.coords]
-    for name in places:
-        place = data.coords[name]
-        if place.ndim == 2 and place.shape[0] == 1:  # of the one realization that there is
-            data = data.assign_coords({name: place[0].drop_vars("realization")})
-    for name in places:
+    for name in (name for name in PLACES if name in data.coords):
         place = data.coords[name]
         steps = np.diff(place.values, axis=-1)
         if place.ndim == 1 and ((steps > 0).all() or (steps < 0).all()):

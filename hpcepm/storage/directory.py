@@ -148,7 +148,7 @@ class RunDirectory(Folder):
         if there and not go_on:
             raise DirectoryTaken(
                 f"{self.path}: holds a run already ({there[0]}), and it was not touched. "
-                f"{go_on_by} to go on with it, "
+                f"{go_on_by} to go on with it, if it is not finished, "
                 f"choose another directory with {another_by}, or remove it."
             )
 

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from hpcepm import simulate
-from hpcepm.analysis.export.write import export
 from hpcepm.analysis.tree import open_tree
 from hpcepm.layout import NoRun
 from tests.conftest import settings_for
-from tests.faults.forge import forged
 
 
 def test_a_tree_is_selected_by_strain(single: Path, many: Path) -> None:
@@ -27,30 +25,32 @@ def test_a_tree_is_selected_by_strain(single: Path, many: Path) -> None:
     assert tree["observables"].stress.isel(record=3).sel(realization=1) == stress[1, 3]
 
 
-def test_one_counted_realization_is_selected_by_strain(counted: Path, tmp_path: Path) -> None:
-    """Several have strains of their own each: the nearest record of each is an argmin."""
-    several = open_tree(counted)["observables"].to_dataset()
-    assert several.strain.ndim == 2
-    nearest = several.isel(record=abs(several.strain - 0.02).argmin("record"))
-    assert (abs(nearest.strain - 0.02) < 0.01).all()
+def test_counted_realizations_are_selected_by_record(counted: Path, tmp_path: Path) -> None:
+    """Each has strains of its own: the nearest record of each is an argmin, be it one alone."""
+    for directory in (counted, tmp_path / "alone"):
+        if directory != counted:
+            loading = [{"control": "stress", "target": s} for s in (0.6, 0.7)]
+            simulate(settings_for((8, 6), loading=loading), directory=directory)
+        tree = open_tree(directory)["observables"].to_dataset()
+        assert tree.strain.dims == ("realization", "record")
+        nearest = tree.isel(record=abs(tree.strain - 0.02).argmin("record"))
+        assert (abs(nearest.strain - 0.02) < 0.01).all()
 
-    def keep_the_first(file: h5py.File) -> None:
-        for group in (file["observables"], file["profiles"], file["fields"]):
-            for name in {*group} - {"record", "snapshot", "x", "y"}:
-                kept = group[name][:1]
-                del group[name]
-                group[name] = kept
-            group["realization"].make_scale("realization")
-        for group, along in (("observables", "record"), ("fields", "snapshot")):
-            for axis, name in enumerate(("realization", along)):
-                file[f"{group}/strain"].dims[axis].attach_scale(file[f"{group}/{name}"])
 
-    export(str(counted), "netcdf", str(tmp_path / "both.h5"))
-    content = forged((tmp_path / "both.h5").read_bytes(), keep_the_first)
-    assert content is not None
-    (tmp_path / "first.h5").write_bytes(content)
-    first = open_tree(tmp_path / "first.h5")["observables"].strain
-    assert first.sel(strain=0.02, method="nearest") == nearest.strain[0]
+def test_records_of_two_seeds_are_those_of_one_number() -> None:
+    """Of one realization each, at the same times, or stresses, and at strains of their own."""
+    thermal = {"clock": {"type": "thermal", "temperature": 0.05}}
+    held = {"control": "stress", "target": 0.3, "hold": 30.0}
+    by_stress = {"output": {"observables": {"of": "stress", "every": 0.05}}}
+    for changes in (
+        {**thermal, "loading": held},
+        {**by_stress, "loading": {"control": "stress", "target": 0.6}},
+    ):
+        settings = settings_for((8, 6), **{"output": {}, **changes})
+        one, other = (simulate(settings, seed=k)["observables"].to_dataset() for k in (3, 6))
+        n = min(one.sizes["record"], other.sizes["record"])
+        assert (one + other).sizes["record"] == n > 5
+        assert not (one.strain.values[0, :n] == other.strain.values[0, :n]).all()
 
 
 def test_numbers_are_those_of_the_run_that_was_opened_or_none(tmp_path: Path) -> None:
