@@ -98,7 +98,7 @@ def _out_of_bounds(kind: str, value: Any, context: dict[str, Any]) -> str:
 def _of_nothing(kind: str, path: Path, context: dict[str, Any]) -> str:
     """Say of a key without a value what it wants."""
     if kind == "literal_error":
-        return f"has no value; must be {context['expected']}"
+        return f"must be {context['expected']}; it has no value"
     if (example := EXAMPLES.get(dotted(path))) is not None:
         return f"has no value; write {example}"
     wants = "write its keys below it, indented" if is_of_mapping(kind) else "give one"
