@@ -178,6 +178,11 @@ _MOST_GAINED: Final = 1040
 """By more than this gzip makes nothing smaller."""
 
 
+def bytes_of_this_machine() -> int:
+    """Return the memory of this machine, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 IN_PARTS: Final = ("/fields/", "/avalanches/", "/events/")
 """What may be large, and is read part by part, or a few columns of it."""
 
@@ -189,8 +194,7 @@ def _stored_if_compressed(found: h5py.Dataset) -> int:
     chunks = prod(-(-length // part) for length, part in pairs)
     if prod(found.chunks) * found.dtype.itemsize > MOST_IN_CHUNK:
         raise _refuse(found, f"{found.name} has chunks of more than {MOST_IN_CHUNK >> 20} MiB")
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if found.nbytes > memory // 2 and not found.name.startswith(IN_PARTS):
+    if found.nbytes > bytes_of_this_machine() // 2 and not found.name.startswith(IN_PARTS):
         raise _refuse(found, f"{found.name} would take half of the memory of this machine")
     whole = found.id.get_num_chunks() == chunks
     return _MOST_GAINED * found.id.get_storage_size() if whole else 0

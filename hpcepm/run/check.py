@@ -12,13 +12,14 @@ from hpcepm.input.read import ReadInput
 from hpcepm.input.schema import Input
 from hpcepm.parallel.processors import allowed_processors
 from hpcepm.parallel.ranks import Ranks
+from hpcepm.reading import bytes_of_this_machine
 from hpcepm.text import count, duration, memory
 
 from . import sharing
 from .forecast import Forecast, Range
 from .place import refusal
 from .rehearsal import Rehearsal
-from .resources import bytes_of_this_machine, refuse_too_much
+from .resources import refuse_too_much
 from .warnings import threshold_files, warnings_of
 
 

@@ -9,7 +9,7 @@ from hpcepm.input.problems import InputError
 from hpcepm.input.schema import Input
 from hpcepm.layout import CHECKPOINT_NAME, PIECE_NAME
 from hpcepm.model.state import KINDS
-from hpcepm.reading import BadFile, own_names
+from hpcepm.reading import BadFile, bytes_of_this_machine, own_names
 from hpcepm.storage.plan import snapshots_are_large
 from hpcepm.text import count, memory
 
@@ -72,11 +72,6 @@ def refuse_too_much(settings: Input) -> None:
         said = f"the run will write {memory(needed)}, and there is room for {memory(room)}"
         remedy = "take another disk, or fewer output.fields"
         raise InputError([f"output.directory: {directory}: {said}; {remedy}"])
-
-
-def bytes_of_this_machine() -> int:
-    """Return the memory of this machine, in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def refuse_too_much_in_memory(settings: Input) -> None:

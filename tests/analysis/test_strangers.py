@@ -10,9 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
+from hpcepm.analysis.results import open_run
 from hpcepm.cli import look, main
 from hpcepm.cli import summarize as command
 from hpcepm.cli.base import INTERRUPTED
+from hpcepm.layout import NoRun
 
 from .conftest import replace, rewritten
 
@@ -72,3 +74,21 @@ def test_ctrl_c_that_python_drops_is_not_lost(monkeypatch: pytest.MonkeyPatch) -
         assert look.main("summarize", ["run"]) == INTERRUPTED
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_compressed_table_is_not_larger_than_memory(
+    single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousandth of it may be stored. Avalanches and maps are read in parts."""
+    packed = str(tmp_path / "packed.h5")
+    assert main(["pack", str(single), "--out", packed, "--gzip"]) == 0
+    with h5py.File(packed) as file:
+        largest = max(one.nbytes for one in file["profiles"].values())
+    for memory, is_fine in ((2 * largest, True), (2 * largest - 2, False)):
+        monkeypatch.setattr("hpcepm.reading.bytes_of_this_machine", lambda size=memory: size)
+        if is_fine:
+            with open_run(packed) as run:
+                assert run.realizations == 1
+        else:
+            with pytest.raises(NoRun, match="would take half of the memory"), open_run(packed):
+                pass
