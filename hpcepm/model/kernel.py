@@ -271,23 +271,25 @@ class Kernel:
 
         ``stiffness`` is K, by how much slips of mean 1 lower the macroscopic stress.
         """
-        return float(stiffness / (shape[0] * shape[1]) - self.quarter_table(shape)[0, 0])
+        at_origin = self.quarter_table(shape, columns=1)[0, 0]
+        return float(stiffness / (shape[0] * shape[1]) - at_origin)
 
-    def quarter_table(self, shape: tuple[int, int]) -> Array:
+    def quarter_table(self, shape: tuple[int, int], columns: int | None = None) -> Array:
         """Return G(i, j) for 0 ≤ i ≤ nx/2, 0 ≤ j ≤ ny/2, in units of stress.
 
-        Symmetry gives the rest. Zero mean.
+        Symmetry gives the rest. Zero mean. Or the first ``columns`` of it, in little memory.
         """
         nx, ny = shape
+        half = ny // 2 + 1
         qx, qy = wavevectors(shape)
-        quarter = np.empty((nx // 2 + 1, ny // 2 + 1))
+        quarter = np.empty((nx // 2 + 1, half if columns is None else columns))
         for some in np.array_split(
             np.arange(len(quarter)), -(-len(quarter) // 256)
         ):  # even either way: each row for itself
-            rows = self.fourier(qx[some, None], qy[None, : ny // 2 + 1])
-            quarter[some] = np.fft.irfft(rows, ny, axis=1)[:, : ny // 2 + 1]
-        for columns in np.array_split(quarter, -(-quarter.shape[1] // 256), axis=1):
-            columns[...] = np.fft.irfft(columns, nx, axis=0)[: nx // 2 + 1]
+            rows = self.fourier(qx[some, None], qy[None, :half])
+            quarter[some] = np.fft.irfft(rows, ny, axis=1)[:, : quarter.shape[1]]
+        for part in np.array_split(quarter, -(-quarter.shape[1] // 256), axis=1):
+            part[...] = np.fft.irfft(part, nx, axis=0)[: nx // 2 + 1]
         return quarter
 
 

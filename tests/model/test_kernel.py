@@ -90,6 +90,17 @@ def test_far_field_is_that_of_an_inclusion(kind: str, orientation: str) -> None:
         assert near.mean() == pytest.approx(expected.mean(), abs=0.06 * mu_star / (24**2 + 24**2))
 
 
+@pytest.mark.parametrize(("kind", "orientation"), EVERY)
+@pytest.mark.parametrize("shape", [(530, 6), (31, 600)])
+def test_first_columns_are_those_of_the_whole_table(
+    kind: str, orientation: str, shape: tuple[int, int]
+) -> None:
+    g = Kernel(kernel[kind](orientation), 3.0)
+    whole, first = g.quarter_table(shape), g.quarter_table(shape, columns=1)
+    assert np.array_equal(first, whole[:, :1])
+    assert g.softening(shape, 6.0) == 6.0 / (shape[0] * shape[1]) - whole[0, 0]
+
+
 def test_a_disc_of_eigenstrain_relaxes_by_mu_star_inside() -> None:
     n, radius = 512, 40
     x = np.arange(n) - n // 2
