@@ -14,9 +14,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hpcepm.analysis.tree import open_tree as open
+    from hpcepm.faults import NoRun
     from hpcepm.input.plugins import load_plugin
     from hpcepm.input.problems import InputError
-    from hpcepm.layout import NoRun
     from hpcepm.model.distributions import distribution
     from hpcepm.model.kernel import kernel
     from hpcepm.model.loading import loading

@@ -4,8 +4,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from .faults import NoRun as NoRun
-
 LAYOUT_VERSION: Final = 2
 
 STRESS_UNIT: Final = "Lennard-Jones stress"

@@ -18,8 +18,8 @@ from typing import Any, Final, TypeVar
 import h5py
 import numpy as np
 
+from .faults import NoRun
 from .files import damage, told
-from .layout import NoRun
 from .text import shorten
 
 PROBLEMS: Final = (

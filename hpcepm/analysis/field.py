@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import FIELDS, SAME_STRAIN, NoRun
+from hpcepm.faults import NoRun
+from hpcepm.layout import FIELDS, SAME_STRAIN
 
 from .differences import directories, glass_of, labels
 from .panels.base import MOST_CURVES, STRAIN, STRESS, UNITS, minus

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 
 from .missing import RUN_FILE
 

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import PACKED, PIECE_NAME, SAME_STRAIN, STRESS_UNIT, TIME_UNIT, NoRun
+from hpcepm.faults import NoRun
+from hpcepm.layout import PACKED, PIECE_NAME, SAME_STRAIN, STRESS_UNIT, TIME_UNIT
 from hpcepm.reading import BadFile, open_hdf5, own_names
 
 from .ensembles import Ensemble, goes_backward, over_strain

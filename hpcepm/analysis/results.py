@@ -14,7 +14,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import PACKED, NoRun
+from hpcepm.faults import NoRun
+from hpcepm.layout import PACKED
 from hpcepm.reading import BadFile, json_of, open_hdf5
 from hpcepm.schedule import is_known
 

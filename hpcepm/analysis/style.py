@@ -11,8 +11,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from hpcepm.faults import NoRun
 from hpcepm.files import told, write_bytes
-from hpcepm.layout import NoRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from hpcepm.names import place_of
 from hpcepm.reading import reading
 from hpcepm.text import shorten

@@ -26,9 +26,8 @@ be printed changes none of them.
 
 import os
 
+from hpcepm.faults import DIRECTORY_TAKEN, FAILED, REACHED, STOPPED, WRONG_INPUT
 from hpcepm.run.stopping import StopRequest
-
-from .base import DIRECTORY_TAKEN, FAILED, REACHED, STOPPED, WRONG_INPUT
 
 __all__ = ["DIRECTORY_TAKEN", "FAILED", "REACHED", "STOPPED", "WRONG_INPUT", "main"]
 

@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, a parser that lets rank 0 speak, and the start of MPI."""
+"""What all commands share: a parser that lets rank 0 speak, and the start of MPI."""
 
 import argparse
 import errno
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from hpcepm.faults import NoRun
+from hpcepm.faults import FAILED, REACHED, WRONG_INPUT, NoRun
 from hpcepm.run.stopping import ignore_requests
 from hpcepm.text import flush_streams, open_streams, report_fault, write
 
@@ -20,15 +20,6 @@ from .hints import Find, hints
 
 if TYPE_CHECKING:
     from hpcepm.parallel.ranks import Ranks
-
-REACHED: Final = 0
-FAILED: Final = 1
-WRONG_INPUT: Final = 2
-DIRECTORY_TAKEN: Final = 3
-STOPPED: Final = 75
-INTERRUPTED: Final = 130
-"""Of a command that only looks, by Ctrl-C: as the shell says it."""
-
 
 COMPILING: Final = "compiling this kind of step loop, once: a minute or two …"
 

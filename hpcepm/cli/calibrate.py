@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpcepm.faults import DIRECTORY_TAKEN, FAILED, REACHED, STOPPED, WRONG_INPUT
 from hpcepm.run.stopping import StopRequest
 
 from . import base
@@ -70,11 +71,9 @@ def _calibrate(
     from hpcepm.run.terminal import Progress
 
     if (wrong := load_on_all(options.plugin, ranks)) is not None:
-        return wrong, base.WRONG_INPUT
+        return wrong, WRONG_INPUT
     memory = ranks.memory()
-    target, problem = ranks.bcast(
-        _read(options, memory) if ranks.is_root else (None, ("", base.FAILED))
-    )
+    target, problem = ranks.bcast(_read(options, memory) if ranks.is_root else (None, ("", FAILED)))
     if target is None:
         return problem
     progress = Progress(1.0, options.quiet or not ranks.is_root)
@@ -87,17 +86,17 @@ def _calibrate(
         seconds = max(time.monotonic() - since, 1e-9)
         progress.show(of_realizations(begun_with, done, most, seconds))
 
-    began, result, ended = time.monotonic(), None, ("", base.REACHED)
+    began, result, ended = time.monotonic(), None, ("", REACHED)
     try:
         result = calibrate(ranks, target, stop_request, lambda text: progress.say([text]), show)
     except Interrupted:
-        return "hpcepm: stopped on request; nothing was written", base.STOPPED
+        return "hpcepm: stopped on request; nothing was written", STOPPED
     except InputError as error:
-        return str(error), base.WRONG_INPUT
+        return str(error), WRONG_INPUT
     except ProblemOnRank as error:
-        return f"hpcepm: stopped: {error}", base.FAILED
+        return f"hpcepm: stopped: {error}", FAILED
     except NoPeak as error:
-        ended = (f"{options.target}: {error}", base.WRONG_INPUT)
+        ended = (f"{options.target}: {error}", WRONG_INPUT)
     finally:
         if result is None and ranks.is_root:
             with suppress(OSError):  # not if something is in it
@@ -111,7 +110,7 @@ def _calibrate(
             progress.say(f"  {path}" for path in made)
         except OSError as error:
             said = f"the results cannot be written: {error.strerror or error}"
-            ended = (f"hpcepm: {target.settings.output}: {said}", base.FAILED)
+            ended = (f"hpcepm: {target.settings.output}: {said}", FAILED)
     return ranks.bcast(ended)
 
 
@@ -127,17 +126,17 @@ def _read(options: argparse.Namespace, memory: int) -> tuple["Target | None", tu
         folder = Path(target.settings.output)
         if any((folder / name).exists() for name in ("calibration.json", "run.h5")):
             said = "holds results already, and was not touched; name another with --output DIR"
-            return None, (f"hpcepm: {folder}: {said}, or remove it", base.DIRECTORY_TAKEN)
+            return None, (f"hpcepm: {folder}: {said}, or remove it", DIRECTORY_TAKEN)
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(13, "Permission denied")
     except InputError as error:
         said = "hpcepm: the target is wrong (above); nothing was written"
-        return None, (f"{error}\n{said}", base.WRONG_INPUT)
+        return None, (f"{error}\n{said}", WRONG_INPUT)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         said = f"cannot be used for output: {getattr(error, 'strerror', None) or error}"
-        return None, (f"hpcepm: {options.output or 'output'}: {said}", base.WRONG_INPUT)
-    return target, ("", base.REACHED)
+        return None, (f"hpcepm: {options.output or 'output'}: {said}", WRONG_INPUT)
+    return target, ("", REACHED)
 
 
 def _begin(target: "Target", size: int, progress: "Progress") -> None:

@@ -5,9 +5,10 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from hpcepm.faults import FAILED, REACHED, WRONG_INPUT
 from hpcepm.text import write
 
-from .base import COMPILING, FAILED, REACHED, WRONG_INPUT, UsageError, complain, say
+from .base import COMPILING, UsageError, complain, say
 from .plugins import add_plugins, load_plugins
 
 if TYPE_CHECKING:

@@ -2,7 +2,9 @@
 
 import argparse
 
-from .base import REACHED, say
+from hpcepm.faults import REACHED
+
+from .base import say
 
 DESCRIPTION = "Print BibTeX of the program, as it made a run, and of the paper of its model."
 

@@ -2,7 +2,9 @@
 
 import argparse
 
-from .base import REACHED, UsageError, say, say_json, window
+from hpcepm.faults import REACHED
+
+from .base import UsageError, say, say_json, window
 
 DESCRIPTION = "Print what differs between runs: their inputs, and their results with errors."
 

@@ -4,9 +4,10 @@ import argparse
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
+from hpcepm.faults import REACHED
 from hpcepm.text import shorten
 
-from .base import REACHED, UsageError, say
+from .base import UsageError, say
 from .plugins import add_plugins, load_plugins
 from .terms import term
 

@@ -2,7 +2,9 @@
 
 import argparse
 
-from .base import REACHED, UsageError, needs_folder, say
+from hpcepm.faults import REACHED
+
+from .base import UsageError, needs_folder, say
 
 DESCRIPTION = "Write a run for other programs; see docs/sharing.md."
 

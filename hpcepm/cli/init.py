@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from .base import REACHED, UsageError, needs_folder, say
+from hpcepm.faults import REACHED
+
+from .base import UsageError, needs_folder, say
 
 DESCRIPTION = "Write a commented input to begin with, and the JSON Schema of inputs for editors."
 

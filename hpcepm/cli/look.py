@@ -9,10 +9,10 @@ import warnings
 from importlib import import_module
 from typing import Final
 
-from hpcepm.faults import NoRun
+from hpcepm.faults import FAILED, INTERRUPTED, WRONG_INPUT, NoRun
 from hpcepm.text import report_fault
 
-from .base import FAILED, INTERRUPTED, WRONG_INPUT, NoPicture, Parser, UsageError, complain
+from .base import NoPicture, Parser, UsageError, complain
 
 COMMANDS: Final = (
     *("init", "explain", "schema", "check"),

@@ -4,8 +4,9 @@ import argparse
 from typing import Final
 
 from hpcepm import __version__
+from hpcepm.faults import REACHED
 
-from .base import REACHED, Parser, say
+from .base import Parser, say
 from .hints import no_command
 from .look import COMMANDS
 

@@ -3,7 +3,9 @@
 import argparse
 import os
 
-from .base import REACHED, UsageError
+from hpcepm.faults import REACHED
+
+from .base import UsageError
 from .export import add_choice, write
 
 DESCRIPTION = "Write all of a run into one HDF5 file, which is read as the run is."

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from .base import REACHED, UsageError, drawing, needs_folder, say, window
+from hpcepm.faults import REACHED
+
+from .base import UsageError, drawing, needs_folder, say, window
 
 DESCRIPTION = """\
 Draw a run at a glance, RUN/summary.png; several runs in the same panels, comparison.png; chosen

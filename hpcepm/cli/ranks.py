@@ -7,11 +7,12 @@ it becomes the ``mpiexec`` that starts them. So nothing is loaded before it is n
 import os
 import sys
 
+from hpcepm.faults import STOPPED, WRONG_INPUT
 from hpcepm.parallel.mpiexec import mpiexec, not_launched
 from hpcepm.parallel.processors import IdleProcessors
 from hpcepm.run.stopping import StopRequest
 
-from .base import STOPPED, WRONG_INPUT, carry_out_with, complain
+from .base import carry_out_with, complain
 
 
 def main(arguments: list[str]) -> int:

@@ -3,7 +3,9 @@
 import argparse
 from typing import Final
 
-from .base import REACHED, UsageError, needs_folder, say
+from hpcepm.faults import REACHED
+
+from .base import UsageError, needs_folder, say
 
 DESCRIPTION = "Write one HTML file that shows a run: curves, maps, statistics and provenance."
 

@@ -4,9 +4,9 @@ import argparse
 import os
 from functools import partial
 
+from hpcepm.faults import DIRECTORY_TAKEN, FAILED, REACHED, STOPPED, WRONG_INPUT, NoRun
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_input, refuse_too_large
-from hpcepm.layout import NoRun
 from hpcepm.parallel.compiled import tell_of_compiling
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.run.journal import Journal
@@ -16,19 +16,7 @@ from hpcepm.run.stopping import Deadline, Stopped, StopRequest, seconds_of_wallt
 from hpcepm.run.terminal import Progress
 from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, RunDirectory
 
-from .base import (
-    COMPILING,
-    DIRECTORY_TAKEN,
-    FAILED,
-    REACHED,
-    STOPPED,
-    WRONG_INPUT,
-    NoPicture,
-    UsageError,
-    complain,
-    draw,
-    on_all_ranks,
-)
+from .base import COMPILING, NoPicture, UsageError, complain, draw, on_all_ranks
 from .hints import no_command
 from .options import ALL_COMMANDS, run_parser
 from .plugins import load_on_all

@@ -3,7 +3,9 @@
 import argparse
 import json
 
-from .base import REACHED, say
+from hpcepm.faults import REACHED
+
+from .base import say
 from .plugins import add_plugins, load_plugins
 
 DESCRIPTION = "Print the JSON Schema of an input; editors check and complete by it."

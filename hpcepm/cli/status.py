@@ -2,7 +2,9 @@
 
 import argparse
 
-from .base import REACHED, say, say_json
+from hpcepm.faults import REACHED
+
+from .base import say, say_json
 
 DESCRIPTION = (
     "Say of each RUN, or of all runs in a folder, whether it runs, was stopped or killed, how far "

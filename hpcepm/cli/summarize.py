@@ -2,7 +2,9 @@
 
 import argparse
 
-from .base import FAILED, REACHED, complain, needs_folder, say, say_json, window
+from hpcepm.faults import FAILED, REACHED
+
+from .base import complain, needs_folder, say, say_json, window
 
 DESCRIPTION = "Print plateau, peak and means with errors, and write RUNDIR/summary.csv."
 

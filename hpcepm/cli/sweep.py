@@ -5,11 +5,11 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from hpcepm.faults import DIRECTORY_TAKEN, FAILED, REACHED, STOPPED, WRONG_INPUT, NoRun
 from hpcepm.files import told
 from hpcepm.input.plugins import load_plugin
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import ReadInput
-from hpcepm.layout import NoRun
 from hpcepm.parallel.mpiexec import mpiexec, not_launched, ranks_started
 from hpcepm.run.stopping import Deadline, StopRequest, seconds_of_walltime
 from hpcepm.run.terminal import Progress
@@ -17,18 +17,7 @@ from hpcepm.storage.directory import DirectoryTaken
 from hpcepm.sweep.grid import Point
 from hpcepm.sweep.plan import Sweep, read_all, refuse_others, sweep_of, to_do
 
-from .base import (
-    DIRECTORY_TAKEN,
-    FAILED,
-    REACHED,
-    STOPPED,
-    WRONG_INPUT,
-    UsageError,
-    complain,
-    on_all_ranks,
-    on_one_process,
-    say,
-)
+from .base import UsageError, complain, on_all_ranks, on_one_process, say
 from .options import run_parser, sweep_parser
 from .typed import command
 

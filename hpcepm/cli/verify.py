@@ -2,7 +2,9 @@
 
 import argparse
 
-from .base import FAILED, REACHED, say
+from hpcepm.faults import FAILED, REACHED
+
+from .base import say
 
 DESCRIPTION = "Check that RUNDIR holds what its run computed."
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from hpcepm.analysis import summarize
 from hpcepm.analysis.results import open_run
+from hpcepm.faults import NoRun
 from hpcepm.input.clock import times_of
 from hpcepm.input.output import CadenceInput
 from hpcepm.input.schema import Input
-from hpcepm.layout import NoRun
 from hpcepm.model.clock import Clock
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.ending import sure_to_end

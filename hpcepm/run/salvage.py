@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from hpcepm.analysis.missing import run_file_of
 from hpcepm.analysis.results import open_run
+from hpcepm.faults import NoRun
 from hpcepm.files import told
 from hpcepm.identity import Identity
 from hpcepm.input.schema import Input
-from hpcepm.layout import LISTS, PIECE_NAME, NoRun, number_of_piece, piece_name, snapshot_name
+from hpcepm.layout import LISTS, PIECE_NAME, number_of_piece, piece_name, snapshot_name
 from hpcepm.reading import (
     BadFile,
     attribute,

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hpcepm.faults import NoRun
 from hpcepm.files import open_regular
-from hpcepm.layout import NoRun
 from hpcepm.storage.lock import Holder, holder_of
 from hpcepm.text import duration, memory, shorten
 

@@ -8,15 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from hpcepm.faults import DIRECTORY_TAKEN, FAILED
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.run.status import ended_since
 from hpcepm.text import report_fault
 
 from .grid import Point
 from .plan import Sweep
-
-FAILED: Final = 1
-TAKEN: Final = 3
 
 SECONDS_BETWEEN_LOOKS: Final = 0.05
 
@@ -65,13 +63,13 @@ def run_in_job(
             if group.bcast(_is_others(sweep, point, began)):
                 continue
             code = _code_of(group, sweep.arguments(point), run_point)
-            if group.is_root and (code != TAKEN or not sweep.in_use(point)):
+            if group.is_root and (code != DIRECTORY_TAKEN or not sweep.in_use(point)):
                 codes[point.number] = code
                 ended(point, code)
     _wait_for_all(comm)
     told = comm.allgather(codes)
     pairs = [pair for some in told for pair in some.items()]
-    pairs.sort(key=lambda pair: pair[1] != TAKEN)  # what another group came to counts
+    pairs.sort(key=lambda pair: pair[1] != DIRECTORY_TAKEN)  # what another group came to counts
     return dict(pairs)
 
 

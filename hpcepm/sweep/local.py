@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
+from hpcepm.faults import STOPPED
 from hpcepm.run.standing import Standing, seconds_left
 from hpcepm.run.status import fraction_of
 from hpcepm.run.stopping import TOOL
@@ -24,8 +25,6 @@ SECONDS_BETWEEN_READS: Final = 1.0
 
 DIED_OF_USR1: Final = (-signal.SIGUSR1, 128 + signal.SIGUSR1)
 """What ends a run that did not listen yet; nothing was computed."""
-
-STOPPED: Final = 75
 
 Ended = Callable[[Point, int, str], None]
 """Is told of each point that ended: its exit code, and what it wrote on standard error."""

@@ -23,7 +23,8 @@ from hpcepm.analysis.statistics import (
     mean,
 )
 from hpcepm.analysis.summarize import write_csv
-from hpcepm.layout import SAME_STRAIN, NoRun
+from hpcepm.faults import NoRun
+from hpcepm.layout import SAME_STRAIN
 
 from .grid import Point
 from .plan import Sweep

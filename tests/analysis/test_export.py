@@ -23,7 +23,7 @@ from hpcepm.analysis.summarize import summarize, summary
 from hpcepm.analysis.tree import open_tree
 from hpcepm.analysis.verify import report
 from hpcepm.cli.look import main
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from tests.conftest import run_python
 from tests.faults.forge import forged, forgeries
 

@@ -17,7 +17,7 @@ from hpcepm.analysis.panels.maps import draw_map, scale_of, thinned
 from hpcepm.analysis.results import open_run
 from hpcepm.analysis.style import SEQUENTIAL, SIGNED, styled
 from hpcepm.cli import main
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 
 from .conftest import replace, rewritten, simulated
 

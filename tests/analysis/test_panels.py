@@ -20,7 +20,7 @@ from hpcepm.analysis.quantities import _half, quantities, susceptibility
 from hpcepm.analysis.report.content import content_of
 from hpcepm.analysis.results import open_run
 from hpcepm.cli import main
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from tools.protocol_pictures import PICTURES
 
 from .conftest import replace, rewritten

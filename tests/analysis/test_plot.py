@@ -16,7 +16,7 @@ from hpcepm.analysis.results import open_run
 from hpcepm.analysis.statistics import log_density
 from hpcepm.analysis.style import styled
 from hpcepm.cli import main
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 
 from .conftest import replace, rewritten, simulated
 

@@ -21,7 +21,7 @@ from hpcepm.analysis.report.page import SCRIPTS, page
 from hpcepm.analysis.report.plain import flat, plain
 from hpcepm.analysis.report.watch import report, watch
 from hpcepm.cli import main
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from tests.conftest import end, start
 from tests.faults.forge import forged
 

@@ -12,8 +12,8 @@ from hpcepm.analysis.quantities import open_for_numbers
 from hpcepm.analysis.results import open_run
 from hpcepm.analysis.summarize import summarize, summary
 from hpcepm.analysis.tree import open_tree
+from hpcepm.faults import NoRun
 from hpcepm.files import write_hdf5
-from hpcepm.layout import NoRun
 
 
 @pytest.mark.parametrize("name", ["", "run.h5"])

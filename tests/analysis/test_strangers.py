@@ -13,8 +13,7 @@ import pytest
 from hpcepm.analysis.results import open_run
 from hpcepm.cli import look, main
 from hpcepm.cli import summarize as command
-from hpcepm.cli.base import INTERRUPTED
-from hpcepm.layout import NoRun
+from hpcepm.faults import INTERRUPTED, NoRun
 
 from .conftest import replace, rewritten
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hpcepm.analysis.panels import PANELS
 from hpcepm.analysis.style import COLOURS, SEQUENTIAL, SIGNED, lines_for, plain, save, styled
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 
 Floats = NDArray[np.float64]
 

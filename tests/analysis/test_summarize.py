@@ -17,7 +17,7 @@ from hpcepm.analysis.quantities import _before_the_turn, open_for_numbers, quant
 from hpcepm.analysis.results import open_run
 from hpcepm.analysis.summarize import lines, summarize, summary
 from hpcepm.cli import main
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from tests.conftest import run_python
 
 from .conftest import replace, rewritten, simulated

@@ -15,7 +15,7 @@ from hpcepm.analysis.quantities import quantities
 from hpcepm.analysis.report.content import content_of
 from hpcepm.analysis.results import open_run
 from hpcepm.cli import main
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 
 from .conftest import replace, rewritten, simulated
 

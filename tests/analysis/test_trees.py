@@ -10,7 +10,7 @@ import pytest
 
 from hpcepm import simulate
 from hpcepm.analysis.tree import open_tree
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from tests.conftest import settings_for
 
 

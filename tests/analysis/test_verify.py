@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from hpcepm.analysis import verify_files
 from hpcepm.analysis.verify import report
+from hpcepm.faults import NoRun
 from hpcepm.files import write_hdf5
-from hpcepm.layout import NoRun
 
 from .conftest import Change, replace, rewritten, simulated
 

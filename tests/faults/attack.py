@@ -23,7 +23,7 @@ from pathlib import Path
 
 import hpcepm
 from hpcepm.cli import main
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from tests.conftest import datasets
 from tests.faults.forge import forged, forgeries, outside
 

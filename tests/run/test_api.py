@@ -14,9 +14,9 @@ import yaml
 from mpi4py import MPI
 
 import hpcepm
+from hpcepm.faults import NoRun
 from hpcepm.input.plain import plain
 from hpcepm.input.read import read_mapping
-from hpcepm.layout import NoRun
 from hpcepm.storage.directory import DirectoryTaken
 from tests.conftest import assert_on_ranks, datasets, run_python, settings_for
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 from hpcepm.run.status import runs_below, status_of, statuses, table
 from hpcepm.storage.lock import Lock, holder_of
 from tests.conftest import Run, end, run_python, settings_for, start

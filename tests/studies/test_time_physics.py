@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hpcepm.analysis.statistics import Estimate
+from tools.studies.ensemble import difference
 from tools.studies.time_physics import __main__ as study
 from tools.studies.time_physics.fits import (
-    difference,
     fit_power,
     fit_rounding,
     inverse,

@@ -24,6 +24,11 @@ PEAK_BEFORE: Final = 0.2
 """Peaks of the stress are looked for up to this strain."""
 
 
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """Return a − b, of independent a and b."""
+    return Estimate(a.value - b.value, float(np.hypot(a.error, b.error)))
+
+
 class Curves(NamedTuple):
     """The mean curves of an ensemble, or of a resample of it."""
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.analysis.results import Results
+from hpcepm.faults import NoRun
 from hpcepm.files import hdf5_written, write_bytes
-from hpcepm.layout import NoRun
 
 from .closed import attributes
 from .source import BLOCK, Column, Groups, How

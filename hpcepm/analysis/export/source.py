@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.shape import COUNTS, GROUPS, PLACES
+from hpcepm.faults import NoRun
 from hpcepm.files import Check, no_check
-from hpcepm.layout import LISTS, SAME_STRAIN, NoRun
+from hpcepm.layout import LISTS, SAME_STRAIN
 from hpcepm.reading import BadFile, reading
 
 BLOCK: Final = 2**20

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from hpcepm.faults import NoRun
 from hpcepm.files import open_regular
-from hpcepm.layout import PACKED, NoRun
+from hpcepm.layout import PACKED
 from hpcepm.reading import BadFile, json_of, open_hdf5
 
 ABOUT: Final = "export.json"

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from hpcepm.analysis.missing import run_file_of
 from hpcepm.analysis.places import refuse_own
 from hpcepm.analysis.results import LOOKS, Results, open_run, version_of
+from hpcepm.faults import NoRun
 from hpcepm.files import partial_of, told
-from hpcepm.layout import NoRun
 from hpcepm.reading import attribute
 from hpcepm.text import memory
 

@@ -11,7 +11,7 @@ from hpcepm.analysis.quantities import window_of
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.statistics import log_density
 from hpcepm.analysis.style import BLUE, PURPLE
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 
 from .base import STRAIN, STRESS, UNITS, Line, curves_panel, never
 from .curves import is_jerky

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from hpcepm.analysis.results import Results
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 
 from .base import CURVES, PANELS, Panel
 

@@ -13,8 +13,9 @@ from hpcepm.analysis.protocol import controls, cycles_of, is_cyclic, read_out
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.summarize import summary
 from hpcepm.analysis.verify import Finding, verify
+from hpcepm.faults import NoRun
 from hpcepm.identity import Identity
-from hpcepm.layout import CYCLES, NoRun
+from hpcepm.layout import CYCLES
 from hpcepm.reading import BadFile, attribute
 from hpcepm.schedule import save_points_of
 from hpcepm.text import count

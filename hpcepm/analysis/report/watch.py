@@ -8,7 +8,7 @@ from typing import Final
 from hpcepm.analysis.missing import run_file_of
 from hpcepm.analysis.places import beside, is_packed, refuse_own
 from hpcepm.analysis.results import version_of
-from hpcepm.layout import NoRun
+from hpcepm.faults import NoRun
 
 from .content import RUNNING, STOPPED, content_of
 from .maps import Cache

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from hpcepm.analysis.statistics import Estimate
 
-from ..ensemble import PEAK_BEFORE, Ensemble, Statistic
+from ..ensemble import PEAK_BEFORE, Ensemble, Statistic, difference
 from . import statistics as st
 from .sets import NAMES, SCANNED, SUSPECT, TWIN, inputs, scanned, slip_of
 
@@ -256,7 +256,7 @@ def _sharper(figure: str, pair: str, ensembles: Mapping[str, Ensemble]) -> State
 
     def more(statistic: Statistic) -> Estimate:
         one, other = (ensembles[name].estimate(statistic) for name in (rejuvenated, plain))
-        return st.difference(one, other)
+        return difference(one, other)
 
     return Statement(
         figure,

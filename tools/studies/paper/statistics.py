@@ -61,11 +61,6 @@ def mean_of(estimates: list[Estimate]) -> Estimate:
     return Estimate(float(values.mean()), float(np.hypot.reduce(errors) / len(errors)))
 
 
-def difference(a: Estimate, b: Estimate) -> Estimate:
-    """Return a − b, of independent a and b."""
-    return Estimate(a.value - b.value, float(np.hypot(a.error, b.error)))
-
-
 def ratio(a: Estimate, b: Estimate) -> Estimate:
     """Return a/b, of independent a and b."""
     value = a.value / b.value

@@ -92,11 +92,6 @@ def slopes(x: Array, curves: Array, low: float, high: float) -> Array:
     return np.asarray(curves[..., inside] @ away / (away @ away))
 
 
-def difference(one: Estimate, other: Estimate) -> Estimate:
-    """Return one less the other, as if they were independent."""
-    return Estimate(one.value - other.value, float(np.hypot(one.error, other.error)))
-
-
 def inverse(one: Estimate) -> Estimate:
     """Return 1/one."""
     return Estimate(1 / one.value, one.error / one.value**2)

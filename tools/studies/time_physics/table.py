@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from ..ensemble import difference
 from ..harness import table
-from .fits import Array, difference, fit_power, inverse, reset_stress
+from .fits import Array, fit_power, inverse, reset_stress
 from .results import FIRST, SECOND, Flow, Results
 from .runs import LAWS
 
