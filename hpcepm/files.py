@@ -151,21 +151,43 @@ def hdf5_written(path: Path, size: int = 0, check: Check = no_check) -> Iterator
         raise
 
 
-class _PatientDisk(io.RawIOBase):
+class PlacedFile(io.RawIOBase):
+    """A file that HDF5 writes, and that knows its size and place itself."""
+
+    def __init__(self) -> None:
+        self.size = self._place = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a place; return it."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size}[whence]
+        self._place = start + offset
+        return self._place
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._place
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size; return it."""
+        self.size = self._place if size is None else size
+        return self.size
+
+
+class _PatientDisk(PlacedFile):
     """A file as HDF5 sees it: what fails is kept, for inside HDF5 it would be a crash at exit.
 
     It is as long as what was written, and not as the room that is reserved for it.
     """
 
     def __init__(self, file: io.BufferedRandom) -> None:
+        super().__init__()
         self._file = file
         self._problem: OSError | None = None
-        self._size = self._place = 0
 
     def finish(self) -> None:
         """Bring all to the disk; raise what went wrong, if anything did."""
         if self._problem is None:
-            self._try(lambda: self._file.truncate(self._size))
+            self._try(lambda: self._file.truncate(self.size))
         if self._problem is not None:
             raise self._problem
 
@@ -180,20 +202,8 @@ class _PatientDisk(io.RawIOBase):
         self._file.seek(self._place)
         return self._file
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
-        self._place = start + offset
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def truncate(self, size: int | None = None) -> int:
-        self._size = self._place if size is None else size
-        return self._size
-
     def readinto(self, buffer: Any) -> int:
-        data = memoryview(buffer).cast("B")[: max(0, self._size - self._place)]
+        data = memoryview(buffer).cast("B")[: max(0, self.size - self._place)]
         n = self._try(lambda: self._at_place().readinto(data))
         self._place += n
         return n
@@ -202,7 +212,7 @@ class _PatientDisk(io.RawIOBase):
         n = memoryview(data).nbytes
         self._try(lambda: self._at_place().write(data))
         self._place += n
-        self._size = max(self._size, self._place)
+        self.size = max(self.size, self._place)
         return n
 
 

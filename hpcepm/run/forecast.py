@@ -18,8 +18,9 @@ from hpcepm.model.cost import event_us
 from hpcepm.parallel.ranks import Ranks
 
 from .footprint import Counts, bytes_by_part, bytes_in_memory
-from .rehearsal import Rehearsal, Trials, seconds_of_this_process, try_out
+from .rehearsal import Rehearsal, Trials, try_out
 from .sharing import groups_of_ranks
+from .stopping import age_of_process
 
 LEAST_SECONDS: Final = 0.1
 """Of a rehearsal whose time counts."""
@@ -159,7 +160,7 @@ def forecast(read: ReadInput, own: Ranks, ranks: int, nodes: int, seconds: float
     settings = read.settings
     engine = settings.choice
     team = Team.of(settings, ranks, nodes)
-    started = seconds_of_this_process()
+    started = age_of_process()
     trials = try_out(read, own, seconds)
     events, us = events_of(read, trials), _event_us(read, trials, engine.engine, team)
     counts = _counts(settings, trials, events)

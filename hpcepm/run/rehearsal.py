@@ -336,12 +336,3 @@ class _Clock:
         self._last = now
         self.look()
         return self._steps
-
-
-def seconds_of_this_process() -> float:
-    """Return for how long this process has been there."""
-    with suppress(OSError, ValueError):
-        began = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        up = float(Path("/proc/uptime").read_text().split()[0])
-        return up - began / os.sysconf("SC_CLK_TCK")
-    return time.process_time()

@@ -121,7 +121,7 @@ class Deadline:
         ends = {
             "--max-walltime": None
             if max_walltime is None
-            else now - _age_of_process() + max_walltime
+            else now - age_of_process() + max_walltime
         }
         self.warnings: list[str] = []
         self.limits: list[str] = []
@@ -193,7 +193,7 @@ def job_ends_at() -> float | None:
         return None
 
 
-def _age_of_process() -> float:
+def age_of_process() -> float:
     """Return how many seconds ago this process began.
 
     Interpreter and libraries take their time too.
@@ -202,7 +202,7 @@ def _age_of_process() -> float:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
-        return 0.0
+        return time.process_time()
 
 
 _OF_SLURM: Final = (

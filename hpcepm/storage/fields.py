@@ -29,6 +29,7 @@ from hpcepm.files import (
     CHECKSUM_BYTES,
     CHUNK,
     Check,
+    PlacedFile,
     checksum_line,
     create,
     fsync_and_rename,
@@ -193,24 +194,12 @@ def _skeleton(shape: tuple[int, ...], kinds: Kinds, describe: Describe) -> Skele
     return Skeleton(memory.size + CHECKSUM_BYTES, start_of, between)
 
 
-class _SparseFile(io.RawIOBase):
+class _SparseFile(PlacedFile):
     """A file in memory of which only the pages written to exist: no limit on files concerns it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.pages: dict[int, bytearray] = {}
-        self.size = self._place = 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size}[whence]
-        self._place = start + offset
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def truncate(self, size: int | None = None) -> int:
-        self.size = self._place if size is None else size
-        return self.size
 
     def write(self, data: Any) -> int:
         data = memoryview(data).cast("B")

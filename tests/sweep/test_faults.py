@@ -13,7 +13,7 @@ from hpcepm.cli import FAILED, REACHED, STOPPED, WRONG_INPUT, sweep
 from hpcepm.cli.options import sweep_parser
 from hpcepm.identity import Identity
 from hpcepm.input.plugins import resolved
-from hpcepm.run.stopping import Deadline, StopRequest, _age_of_process
+from hpcepm.run.stopping import Deadline, StopRequest, age_of_process
 from hpcepm.storage.directory import RunDirectory
 from hpcepm.sweep import plan
 from tests.conftest import ROOT, run_python, settings_for
@@ -53,7 +53,7 @@ def test_when_rank_0_is_out_of_time_no_rank_begins_a_point(folder: Path) -> None
 
 
 def test_time_left_is_told_to_machines_with_other_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = pickle.dumps(Deadline(1000.0 + _age_of_process()))
+    told = pickle.dumps(Deadline(1000.0 + age_of_process()))
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 1e6)
     there = pickle.loads(told)
