@@ -138,8 +138,13 @@ def save_points_of(settings: Mapping[str, Any]) -> list[SavePoint]:
     for one in (Cadence.parse(output["observables"]), snapshots):
         if one is not None and one.of == "strain" and way / one.every > MOST_RECORDS:
             raise ValueError(f"asks for more than {MOST_RECORDS} records")
-    in_cycle = len(loading["cycle"]) if isinstance(loading, Mapping) and "cycle" in loading else 1
-    return save_points(turns_of(loading), Cadence.parse(output["observables"]), snapshots, in_cycle)
+    records = Cadence.parse(output["observables"])
+    return save_points(turns_of(loading), records, snapshots, turns_in_cycle(loading))
+
+
+def turns_in_cycle(loading: Any) -> int:
+    """Return how many turning points a cycle has; 1 of what is none."""
+    return len(loading["cycle"]) if isinstance(loading, Mapping) and "cycle" in loading else 1
 
 
 def save_points(

@@ -60,7 +60,8 @@ class Row(NamedTuple):
         found = [one.value for one in self.values if one is not None and one.known]
         if self.other_strains:
             return "other strains"
-        if len(found) == len(self.values) and len(set(found)) == 1:
+        same = all(np.array_equal(one, found[0], equal_nan=True) for one in found)
+        if len(found) == len(self.values) and same:
             return "same"
         if self.agree is None:
             return "–"

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hpcepm.schedule import Cadence, save_points, turns_in_cycle, turns_of
+
 from .protocol import is_extremal, is_held, turns_back
 from .results import Results
 from .statistics import Floats, first_branch
@@ -52,6 +54,23 @@ def goes_backward(run: Results) -> bool:
     return bool(strain[_still(strain) :][:2][-1] < strain[0])
 
 
+def _before_the_turn(run: Results) -> int:
+    """Return how many records at known strains there are before the load turns.
+
+    The strains of some, as those of every second cycle, do not tell of turns in between.
+    """
+    loading, output = run.settings["loading"], run.settings["output"]
+    turns = np.array(turns_of(loading))
+    way = np.diff(turns, prepend=0.0)
+    back = np.flatnonzero(way * way[np.argmax(way != 0)] < 0)
+    if not back.size:
+        return run.strain.size
+    cadence, in_cycle = Cadence.parse(output["observables"]), turns_in_cycle(loading)
+    first = int(back[0])
+    points = save_points(turns[: first + 1].tolist(), cadence, None, in_cycle)
+    return sum(point.segment < first for point in points)
+
+
 def over_strain(run: Results, name: str) -> Ensemble | None:
     """Return an observable over strain, until the load turns; None if it is no function of it.
 
@@ -66,6 +85,8 @@ def over_strain(run: Results, name: str) -> Ensemble | None:
     if found is None or found.x.size < 2:
         return None
     branch = first_branch(found.x)
+    if not run.counted and not run.is_cut:
+        branch = min(branch, _before_the_turn(run))
     if run.has_clock and (stands := np.flatnonzero(np.diff(found.x) == 0)).size:
         branch = min(branch, int(stands[0]) + 1)  # held: what follows is no function of strain
     strain, values = found.x[:branch], found.values[:, :branch]

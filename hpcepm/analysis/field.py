@@ -14,8 +14,19 @@ from hpcepm.layout import FIELDS, SAME_STRAIN
 
 from .differences import directories, glass_of, labels
 from .panels.base import MOST_CURVES, STRAIN, STRESS, UNITS, minus
-from .panels.maps import SYMBOLS, Scale, around, draw_map, has_map, scale_of, thinned
+from .panels.maps import (
+    SYMBOLS,
+    Scale,
+    around,
+    draw_map,
+    first_with_map,
+    has_map,
+    place_of,
+    scale_of,
+    thinned,
+)
 from .results import Results
+from .snapshots import records_of_maps
 from .style import BLUE, VERMILION, plain
 
 if TYPE_CHECKING:
@@ -25,6 +36,7 @@ SIDE: Final = 3.4  # inches, of a map
 MOST_IN_ROW: Final = 3
 FRAMES_A_SECOND: Final = 8
 FILM_DPI: Final = 90
+FILM_SIZE: Final = 8, 3.8  # inches
 MOST_FRAMES: Final = 600
 """A movie of more snapshots leaves some out, evenly."""
 
@@ -37,8 +49,9 @@ class Snapshot(NamedTuple):
 
     values: NDArray[Any]
     strain: float
+    realization: int
     number: int
-    of: int
+    place: str  # strain, and time if there is a clock
 
 
 def snapshots_of(run: Results, name: str, realization: int) -> NDArray[np.float64]:
@@ -55,6 +68,8 @@ def snapshots_of(run: Results, name: str, realization: int) -> NDArray[np.float6
             raise NoRun(f"there is no field {name!r}: {', '.join(FIELDS)}")
         has = f"only of {', '.join(there)}" if there else "and none of another field"
         hint = "output.fields: {every: …, names: [" + name + "]} in the input makes them"
+        if not run.is_whole:
+            hint = "this is a part of a run: what was left out of it may have some"
         raise NoRun(f"{run.called}: has no maps of {name}, {has}; {hint}")
     fields = run.file["fields"]
     n = fields[name].shape[0]
@@ -63,18 +78,23 @@ def snapshots_of(run: Results, name: str, realization: int) -> NDArray[np.float6
     strain = np.broadcast_to(fields["strain"][()], fields[name].shape[:2])[realization]
     strain = strain[: int(fields["snapshots"][realization])] if run.counted else strain
     if strain.size == 0:
-        raise NoRun(f"{run.called}: realization {realization} has no map yet; wait a little")
+        where = "in this part of the run" if run.is_cut else "yet; wait a little"
+        raise NoRun(f"{run.called}: realization {realization} has no map {where}")
     return strain
 
 
-def snapshot(run: Results, name: str, strain: float | None, realization: int) -> Snapshot:
+def snapshot(run: Results, name: str, strain: float | None, realization: int | None) -> Snapshot:
     """Return the map nearest to a strain, the latest of equally near ones; None: the last one.
+
+    Of the first realization that has one, if none is named.
 
     Raises
     ------
     NoRun
         There is none, or the strain lies outside those that the run has maps of.
     """
+    if realization is None:
+        realization = first_with_map(run, name) or 0
     there = snapshots_of(run, name, realization)
     number = there.size - 1
     if strain is not None:
@@ -83,7 +103,8 @@ def snapshot(run: Results, name: str, strain: float | None, realization: int) ->
             raise NoRun(f"{run.called}: has no map at strain {strain:g}; there are: {some}")
         number -= int(np.argmin(np.round(np.abs(there - strain), 12)[::-1]))
     values = run.file["fields"][name][realization, number]
-    return Snapshot(values, float(there[number]), number, there.size)
+    place = place_of(run, realization, number)
+    return Snapshot(values, float(there[number]), realization, number, place)
 
 
 def _few(strains: Sequence[float]) -> str:
@@ -96,7 +117,7 @@ def draw_fields(
     runs: Sequence[Results],
     name: str,
     strain: float | None,
-    realization: int,
+    realization: int | None,
     title: bool = True,
 ) -> "Figure":
     """Return maps of a field, one a run, with the same colours."""
@@ -122,23 +143,24 @@ def draw_fields(
         axes.remove()
     figure.colorbar(image, ax=list(cells[: len(runs)]), label=scale.label, extend=scale.ends)
     if title:
-        figure.suptitle(_title(runs, realization, figure.get_figwidth()), fontsize=10)
+        those = {shot.realization for shot in shots}
+        figure.suptitle(_title(runs, those, figure.get_figwidth()), fontsize=10)
     return figure
 
 
 def _where(shot: Snapshot, strain: float | None) -> str:
     """Return in words which snapshot is shown, and whether it is the one that was wanted."""
     if strain is None or abs(shot.strain - strain) <= SAME_STRAIN:
-        return f"at ε = {minus(shot.strain)}"
-    return f"at ε = {minus(shot.strain)}, the map nearest to {minus(strain)}"
+        return f"at {shot.place}"
+    return f"at {shot.place}, the map nearest to {minus(strain)}"
 
 
-def _title(runs: Sequence[Results], realization: int, inches: float) -> str:
+def _title(runs: Sequence[Results], realizations: set[int], inches: float) -> str:
     glasses = {glass_of(run.settings) for run in runs}
     shapes = {"{} × {} sites".format(*run.shape) for run in runs}
     said = [one.pop() for one in (glasses, shapes) if len(one) == 1]
     if any(run.realizations > 1 for run in runs):
-        said.append(f"realization {realization}")
+        said += [f"realization {one}" for one in realizations if len(realizations) == 1]
     name = f"{directories(runs)[0]}: " if len(runs) == 1 else ""
     return plain(textwrap.fill(name + ", ".join(said), int(14 * inches)))
 
@@ -146,7 +168,9 @@ def _title(runs: Sequence[Results], realization: int, inches: float) -> str:
 # Movies
 
 
-def film(runs: Sequence[Results], name: str, realization: int, path: Path) -> bytes:
+def film(
+    runs: Sequence[Results], name: str, realization: int | None, path: Path, title: bool = True
+) -> bytes:
     """Return a movie of all snapshots of a field, beside the curve of the stress.
 
     Raises
@@ -159,12 +183,14 @@ def film(runs: Sequence[Results], name: str, realization: int, path: Path) -> by
     if len(runs) > 1:
         raise NoRun("a movie is of one run; make one of each")
     (run,) = runs
-    strains = snapshots_of(run, name, realization)
-    if strains.size < 2:
+    if realization is None:
+        realization = first_with_map(run, name) or 0
+    if snapshots_of(run, name, realization).size < 2:
         raise NoRun(f"{run.called}: has a single map of {name}: no movie")
+    said = _title(runs, {realization}, FILM_SIZE[0]) if title else ""
     with TemporaryDirectory() as folder:
         draft = Path(folder) / f"movie{path.suffix.lower()}"
-        _shoot(run, name, realization, writer, draft)
+        _shoot(run, name, realization, said, writer, draft)
         return draft.read_bytes()
 
 
@@ -183,15 +209,15 @@ def _writer(path: Path) -> Any:
     return FFMpegWriter(fps=FRAMES_A_SECOND, bitrate=4000)
 
 
-def _shoot(run: Results, name: str, realization: int, writer: Any, path: Path) -> None:
+def _shoot(run: Results, name: str, realization: int, title: str, writer: Any, path: Path) -> None:
     """Draw a frame for each snapshot."""
     from matplotlib.figure import Figure
 
-    strains = snapshots_of(run, name, realization)
-    fields = run.file["fields"][name]
-    sampled = _spread(strains.size, MOST_SAMPLED)
+    n = snapshots_of(run, name, realization).size
+    fields, shown = run.file["fields"][name], _spread(n, MOST_FRAMES)
+    sampled = _spread(n, MOST_SAMPLED)
     scale = _common_scale(name, [_centred(name, fields[realization, k]) for k in sampled])
-    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    figure = Figure(figsize=FILM_SIZE, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     for k, (strain, stress) in enumerate(run.curves("stress")):
         if k < MOST_CURVES:
@@ -201,15 +227,15 @@ def _shoot(run: Results, name: str, realization: int, writer: Any, path: Path) -
     left.set(xlabel=STRAIN, ylabel=STRESS)
     left.grid(True)
     image = draw_map(right, _centred(name, fields[realization, 0]), scale, run.shape)
-    figure.suptitle(_title([run], realization, 8), fontsize=10)
-    curve = list(run.curves("stress"))[realization]
-    at = _records_at(curve[0], strains)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    strain, stress = list(run.curves("stress"))[realization]
+    records = records_of_maps(run, realization, shown)
     with writer.saving(figure, str(path), FILM_DPI):
-        for k in _spread(strains.size, MOST_FRAMES):
-            strain, field = strains[k], fields[realization, k]
-            dot.set_data([strain], [curve[1][at[k]]])
-            image.set_data(thinned(_centred(name, field)).T)
-            right.set_title(f"ε = {minus(strain)}", loc="left")
+        for k, record in zip(shown, records, strict=True):
+            dot.set_data([strain[record]], [stress[record]])
+            image.set_data(thinned(_centred(name, fields[realization, k])).T)
+            right.set_title(place_of(run, realization, k), loc="left")
             if k == 0:
                 figure.draw_without_rendering()
                 figure.set_layout_engine("none")  # nothing shall move from frame to frame
@@ -235,14 +261,3 @@ def _common_scale(name: str, fields: list[NDArray[Any]]) -> Scale:
     if min(float(one.min()) for one in fields) < 0:
         return around(most, 0.0, SYMBOLS.get(name, name))
     return scale_of(name, most)
-
-
-def _records_at(strain: NDArray[np.float64], at: NDArray[np.float64]) -> list[int]:
-    """Return which record belongs to each of a series of strains, one after the other."""
-    found: list[int] = []
-    for one in at:
-        begin = min(found[-1] + 1, strain.size - 1) if found else 0
-        away = np.abs(strain[begin:] - one)
-        same = np.flatnonzero(away <= SAME_STRAIN)
-        found.append(begin + int(same[0] if same.size else away.argmin()))
-    return found

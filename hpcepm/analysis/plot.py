@@ -15,6 +15,7 @@ from .differences import directories, glass_of, labels, order_of
 from .field import draw_fields, film
 from .panels import BANDS, CURVES, MAPS, MOST_CURVES, Line, Panel, panels_of
 from .panels.choice import chosen, shared
+from .places import refuse_own
 from .protocol import turns_back
 from .results import Results, open_run
 from .style import format_of, lines_for, plain, put, save, styled
@@ -41,7 +42,9 @@ class Wanted(NamedTuple):
     strain: float | None = None
     """Where the map is taken; None: the last snapshot."""
 
-    realization: int = 0
+    realization: int | None = None
+    """Of the map; None: the first that has one."""
+
     band: str = ""
     """What a band around a mean is, of `BANDS`."""
 
@@ -65,8 +68,8 @@ def draw(directories: Sequence[str], wanted: Wanted) -> Path:
     Raises
     ------
     NoRun
-        There is no run that could be drawn, or it has not what is wanted; or matplotlib is not
-        installed.
+        There is no run that could be drawn, or it has not what is wanted; the picture would come
+        where a run is; or matplotlib is not installed.
     OSError
         The picture cannot be written.
     """
@@ -78,6 +81,8 @@ def draw(directories: Sequence[str], wanted: Wanted) -> Path:
             for run in runs:
                 run.require_records()
             path = wanted.movie or wanted.out or _place(runs, wanted)
+            for run in runs:
+                refuse_own(path, Path(run.file.filename))
             made = _made(runs, wanted)
         # Only now: what goes wrong from here on is not the fault of a run's files.
         return put(made, path) if isinstance(made, bytes) else save(made, path)
@@ -86,7 +91,8 @@ def draw(directories: Sequence[str], wanted: Wanted) -> Path:
 def _made(runs: Sequence[Results], wanted: Wanted) -> "Figure | bytes":
     """Return what is wanted: a figure, or the bytes of a movie."""
     if wanted.movie is not None:
-        return film(runs, wanted.field, wanted.realization, wanted.movie)
+        those = runs, wanted.field, wanted.realization, wanted.movie
+        return film(*those, title=wanted.title)
     if wanted.field:
         how = (wanted.field, wanted.strain, wanted.realization)
         return draw_fields(runs, *how, title=wanted.title)

@@ -154,13 +154,19 @@ class Results(NamedTuple):
         Raises
         ------
         NoRun
-            No realization has two records.
+            No realization has two records; or one has none in a part of a run.
         """
         if self.realizations == 0 or self.strain.shape[-1] < 2:
             said = f"{self.file.filename}: has no two records"
+            if self.is_cut:
+                raise NoRun(f"{said}, a part of a run; pack a wider --strain")
             if self.finished:
                 raise NoRun(f"{said}; lower output.observables.every, and run again")
             raise TooEarly(f"{said} yet", self.directory)
+        none = [k for k in range(self.realizations) if not self.records_of(k)]
+        if self.is_cut and none:
+            said = f"realization {none[0]} has no record in this part of the run"
+            raise NoRun(f"{self.file.filename}: {said}; pack a wider --strain")
 
 
 @contextmanager

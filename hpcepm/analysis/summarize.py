@@ -11,6 +11,7 @@ from hpcepm.files import told, write_text
 from hpcepm.layout import NO_UNIT
 from hpcepm.text import shorten
 
+from .places import refuse_own
 from .quantities import Quantity, check_window, estimate_as_json, open_for_numbers, quantities
 from .results import Results
 from .statistics import QUANTILES, Band, Estimate, Floats, band
@@ -209,11 +210,13 @@ def summarize(
     Raises
     ------
     NoRun
-        There is no run that could be read, or it has not come to the window.
+        There is no run that could be read, or it has not come to the window; or the table would
+        come where the run is.
     """
     with open_for_numbers(directory) as run:
         found, path = summary(run, window), Path(out) if out else run.beside("summary.csv")
         table = all_records(run) if run.counted else table_of(found)
+        refuse_own(path, Path(run.file.filename))
     try:
         write_csv(table, path)
     except OSError as error:

@@ -5,6 +5,7 @@ import errno
 import gc
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 COMPILING: Final = "compiling this kind of step loop, once: a minute or two …"
 
 
+BELOW_ZERO: Final = re.compile(r"-\.?\d")
+"""How a value begins that is no option: argparse knows ``-0.01``, not ``-1e-2`` or ``-0.01:0``."""
+
+
 class UsageError(Exception):
     """The command line is wrong."""
 
@@ -38,6 +43,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, find: Find = lambda word: None, **settings: Any) -> None:
         super().__init__(**settings)
         self.find = find
+        self._negative_number_matcher = BELOW_ZERO
         self.color = False  # Python 3.14 would colour the help, and `write` lets no colour pass
 
     def parse_args(  # type: ignore[override]

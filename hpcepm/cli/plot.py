@@ -20,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--panel", metavar="NAME", nargs="+", default=[], help="draw these; --panel list names all")
     add("--field", metavar="NAME", help="draw a map of this field, epsilon_p say")
     add("--strain", metavar="E", type=float, help="where the map is taken; else the last one")
-    add("--realization", metavar="K", type=int, help="of which realization; else of the first, 0")
+    add("--realization", metavar="K", type=int, help="of which realization; else of the first")
     add("--movie", metavar="FILE", type=Path, help="a .gif or .mp4 of the field, else of epsilon_p")
     add("--out", metavar="FILE", type=Path, help="where the picture goes: a .pdf, .svg or .png")
     said = "what is shaded: nine in ten realizations (quantiles, the default), or mean ± error"
@@ -42,7 +42,10 @@ def carry_out(options: argparse.Namespace) -> int:
         f"which run? Name its directory{before}": not options.runs,
         "--strain goes with --field": options.strain is not None and not options.field,
         "--realization goes with --field or --movie": options.realization is not None and not field,
-        "--panel and --field are two pictures": options.panel and field,
+        "--panel and --field are two pictures": options.panel and options.field,
+        "--panel and --movie are two pictures": options.panel and options.movie,
+        "--window is of a distribution, not of a map": options.window and field,
+        "--band is of curves, not of a map": options.band and field,
         "--movie shows all strains; leave --strain out": options.movie
         and options.strain is not None,
         "--movie names its own file; leave --out out": options.movie and options.out,
@@ -57,7 +60,7 @@ def carry_out(options: argparse.Namespace) -> int:
             tuple(name for given in options.panel for name in given.split(",") if name),
             field,
             options.strain,
-            options.realization or 0,
+            options.realization,
             options.band or "",
             options.window,
             not options.no_title,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from hpcepm.analysis.field import _common_scale, _records_at, _spread, draw_fields, snapshot
+from hpcepm.analysis.field import _common_scale, _spread, draw_fields, snapshot
 from hpcepm.analysis.panels.base import minus
 from hpcepm.analysis.panels.maps import draw_map, scale_of, thinned
 from hpcepm.analysis.results import open_run
@@ -92,8 +92,6 @@ def test_the_nearest_of_a_strain_that_comes_twice_is_the_latest(many: Path, tmp_
         assert snapshot(run, "sigma", 0.05, 0).number == 3
         assert snapshot(run, "sigma", 0.051, 0).number == 3
         assert snapshot(run, "sigma", 0.02, 0).number == 0
-    strain = np.array([0, 0.05, 0.1, 0.05, 0, 0.05])
-    assert _records_at(strain, np.array([0, 0.05, 0.05, 0.05])) == [0, 1, 3, 5]
 
 
 def test_a_movie_has_a_frame_for_each_snapshot(

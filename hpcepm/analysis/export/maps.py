@@ -66,6 +66,10 @@ def maps_of(run: Results, groups: Groups) -> list[list[Map]]:
     """
     if "fields" not in groups:
         said = "has no maps; they are kept where the input has output.fields: {every: 0.05}"
+        if "fields" in run.file:
+            said = "its maps were not chosen: add fields to --only"
+        elif not run.is_whole:
+            said = "is a part of a run, without its maps"
         raise NoRun(f"{run.file.filename}: {said}")
     columns = groups["fields"]
     fields = [one for one in columns.values() if len(one.axes) == 4]

@@ -145,10 +145,12 @@ def groups_of(run: Results, choice: Choice, possible: tuple[str, ...] = ()) -> G
         raise NoRun(f"{run.file.filename}: has no {missing[0]} (it has {has})")
     wanted = {"observables", *choice.only} if choice.only else set(run.file)
     wanted &= set(possible or GROUPS)
-    if choice.strain is not None and _columns(run, "observables", choice)["strain"].nbytes == 0:
+    found = {name: _columns(run, name, choice) for name in GROUPS if name in wanted}
+    records = found.get("observables")  # maps alone have strains of their own
+    if choice.strain is not None and records is not None and records["strain"].nbytes == 0:
         low, high = choice.strain
         raise NoRun(f"{run.file.filename}: has no record with strain from {low:g} to {high:g}")
-    return {name: _columns(run, name, choice) for name in GROUPS if name in wanted}
+    return found
 
 
 def _columns(run: Results, name: str, choice: Choice) -> dict[str, Column]:

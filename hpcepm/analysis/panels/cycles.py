@@ -9,6 +9,7 @@ import numpy as np
 from hpcepm.analysis.protocol import cycles_of, is_cyclic, is_oscillation, strobes
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import BLUE, VERMILION
+from hpcepm.schedule import turns_in_cycle
 
 from .base import MAPS, MOST_CURVES, UNITS, Line, curves_panel, panel, width
 from .maps import around, draw_map
@@ -103,7 +104,7 @@ def _has_turns(run: Results) -> bool:
 
 def _ends(run: Results) -> dict[int, int]:
     """Return which snapshots lie at the ends of cycles, by the number of the cycle."""
-    n = len(run.settings["loading"]["cycle"])
+    n = turns_in_cycle(run.settings["loading"])
     return {k // n + 1: at for k, at in strobes(run).items() if k % n == n - 1}
 
 

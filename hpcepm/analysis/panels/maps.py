@@ -80,8 +80,26 @@ def scale_of(name: str, values: NDArray[Any]) -> Scale:
 
 def has_map(run: Results, name: str) -> bool:
     """Whether there is a snapshot of a field."""
+    return first_with_map(run, name) is not None
+
+
+def first_with_map(run: Results, name: str) -> int | None:
+    """Return the first realization that has a snapshot of a field; None if there is none."""
     fields = run.file.get("fields", {})
-    return name in fields and fields[name].shape[:2] > (0, 0) and fields[name].shape[1] > 0
+    if name not in fields:
+        return None
+    n, snapshots = fields[name].shape[:2]
+    if run.counted:
+        return next((k for k, there in enumerate(fields["snapshots"][:n]) if there > 0), None)
+    return 0 if n > 0 and snapshots > 0 else None
+
+
+def place_of(run: Results, realization: int, snapshot: int) -> str:
+    """Return where on the way a map was taken, and when if there is a clock."""
+    at = f"ε = {minus(strains_of_maps(run, realization)[snapshot])}"
+    if not run.has_clock:
+        return at
+    return f"{at}, t = {minus(run.file['fields/time'][realization, snapshot])}"
 
 
 @panel(MAPS, when=lambda run: has_map(run, "epsilon_p"))
@@ -97,10 +115,11 @@ def local_stress(axes: "Axes", run: Results) -> None:
 
 
 def _last(axes: "Axes", run: Results, name: str, what: str) -> None:
-    strain = strains_of_maps(run)
-    field = run.file["fields"][name][0, strain.size - 1]
-    of = ", realization 0" if run.realizations > 1 else ""
-    axes.set(title=f"{what} at ε = {minus(strain[-1])}{of}")
+    realization = first_with_map(run, name) or 0
+    last = strains_of_maps(run, realization).size - 1
+    field = run.file["fields"][name][realization, last]
+    of = f", realization {realization}" if run.realizations > 1 else ""
+    axes.set(title=f"{what} at {place_of(run, realization, last)}{of}")
     draw_map(axes, field, scale_of(name, field), run.shape)
 
 

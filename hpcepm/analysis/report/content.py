@@ -9,13 +9,14 @@ import numpy as np
 
 from hpcepm.analysis.differences import place_of
 from hpcepm.analysis.panels.cycles import recurrence
-from hpcepm.analysis.protocol import controls, cycles_of, is_cyclic, read_out
+from hpcepm.analysis.protocol import controls, cycles_of, is_cyclic, is_oscillation, read_out
+from hpcepm.analysis.quantities import GROUPS
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.summarize import summary
 from hpcepm.analysis.verify import Finding, verify
 from hpcepm.faults import NoRun
 from hpcepm.identity import Identity
-from hpcepm.layout import CYCLES
+from hpcepm.layout import CYCLES, OSCILLATION
 from hpcepm.reading import BadFile, attribute
 from hpcepm.schedule import save_points_of
 from hpcepm.text import count
@@ -59,19 +60,21 @@ def content_of(directory: str, at_work: bool, cache: Cache) -> dict[str, Any]:
         run.require_records()
     parts: list[tuple[tuple[str, ...], dict[str, Section]]] = [
         (("observables",), {"numbers": _numbers, "curves": curves}),
+        (GROUPS, {"numbers": _numbers}),  # with those of tables, if they are there
         (("observables", "fields"), {"maps": lambda run: maps(run, cache), "memory": _memory}),
         (("avalanches",), {"avalanches": avalanches}),
         (("cycles",), {"cycles": _cycles}),
     ]
     warnings = []
     for groups, sections in parts:
-        content |= dict.fromkeys(sections)
+        content = dict.fromkeys(sections) | content
         try:
             # Files come from strangers: a field, say, may hold NaN and infinity.
             with np.errstate(all="ignore"), open_run(directory, *groups) as run:
                 content |= {name: section(run) for name, section in sections.items()}
         except BadFile as error:
-            warnings.append(f"not shown: {', '.join(sections)}: {error}")
+            missing = [name for name in sections if content[name] is None]
+            warnings += [f"not shown: {', '.join(missing)}: {error}"] if missing else []
     checks = None if state == RUNNING and not warnings else _verified(directory)
     return plain(content | {"warnings": warnings, "checks": checks})
 
@@ -93,6 +96,7 @@ def _numbers(run: Results) -> dict[str, Any]:
     found = summary(run)
     strain, n = run.strains, run.realizations
     wanted = run.settings["realizations"]
+    of_all = " of all realizations" if n > 1 else " of the whole run"
     ends = [strain[k, : run.records_of(k)] for k in range(n)]
     furthest = max((float(one) for ways in ends for one in (ways.min(), ways.max())), key=abs)
     known = {one.name: one for one in found.quantities if one.known}
@@ -103,8 +107,8 @@ def _numbers(run: Results) -> dict[str, Any]:
         "ended by": _ending(run),
         "largest strain": f"{furthest:.6g}",
         **{name: f"{one.value} {one.unit}".rstrip() for name, one in known.items()},
-        "events": count(_in_all(run, "events")),
-        "avalanches": count(_in_all(run, "avalanches")),
+        f"events{of_all}": count(_in_all(run, "events")),
+        f"avalanches{of_all}": count(_in_all(run, "avalanches")),
     }
     notes = {name: one.note for name, one in known.items()}
     head = ["mean", "error", "5 %", "median", "95 %"] if n > 1 else ["value"]
@@ -143,16 +147,17 @@ def _in_all(run: Results, name: str) -> float:
 
 def _cycles(run: Results) -> dict[str, Any] | None:
     """Return what is known of each cycle, by realization; None if no cycle has ended."""
-    if not is_cyclic(run):
+    if not (is_cyclic(run) or is_oscillation(run)):
         return None
+    told, back = (CYCLES, recurrence(run)) if is_cyclic(run) else (OSCILLATION, "")
     each = (cycles_of(run, k) for k in range(run.realizations))
-    found = [one for one in islice(each, MOST_CURVES) if one["work"].size]
-    whole = [name for name in CYCLES if name in found[0] and found[0][name].ndim == 1]
+    found = [one for one in islice(each, MOST_CURVES) if one["loss_modulus"].size]
+    whole = [name for name in told if name in found[0] and found[0][name].ndim == 1]
     lines = [{name: numbers(one[name]) for name in whole} for one in found]
     for line, one in zip(lines, found, strict=True):
-        line["cycle"] = list(range(1, one["work"].size + 1))
-    names = {name: (CYCLES[name][1], CYCLES[name][0]) for name in whole}
-    return {"names": names, "lines": lines, "recurrence": recurrence(run)}
+        line["cycle"] = list(range(1, one["loss_modulus"].size + 1))
+    names = {name: (told[name][1], told[name][0]) for name in whole}
+    return {"names": names, "lines": lines, "recurrence": back}
 
 
 def _memory(run: Results) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hpcepm.analysis.protocol import strains_of_maps
 from hpcepm.analysis.results import Results
+from hpcepm.analysis.snapshots import records_of_maps
 from hpcepm.layout import FIELDS
 from hpcepm.reading import attribute
 
@@ -41,12 +42,13 @@ def maps(run: Results, cache: Cache) -> dict[str, Any] | None:
     group = run.file.get("fields", {})
     names = [name for name in FIELDS if name in group]
     there = group["realization"].size if group else 0
-    if not names or not there or strains_of_maps(run).size == 0:
+    some = [k for k in range(min(there, MOST_REALIZATIONS)) if strains_of_maps(run, k).size > 0]
+    if not names or not some:
         return None
-    block = _block(run.shape, len(names) * len(_snapshots(run, 0)))
+    block = _block(run.shape, len(names) * len(_snapshots(run, some[0])))
     width, height = (-(-n // block) for n in run.shape)
     series, room = list[dict[str, Any]](), BYTES
-    for k in range(min(there, MOST_REALIZATIONS)):
+    for k in some:
         room -= len(names) * len(_snapshots(run, k)) * width * height
         if series and room < 0:
             break
@@ -59,7 +61,7 @@ def maps(run: Results, cache: Cache) -> dict[str, Any] | None:
         "block": block,
         "fields": {name: {"label": FIELDS[name][1], "units": FIELDS[name][0]} for name in names},
         "series": series,
-        "notes": _notes(run, block, series),
+        "notes": _notes(run, block, series, some[0]),
     }
 
 
@@ -86,7 +88,7 @@ def _of_realization(
     return {
         "realization": int(group["realization"][realization]),
         "at": numbers(at[snapshots]),
-        "records": [_record(run, realization, k, float(strain[k])) for k in snapshots],
+        "records": records_of_maps(run, realization, snapshots),
         "maps": images,
     }
 
@@ -131,34 +133,16 @@ def _encoded(name: str, field: NDArray[Any], block: int) -> dict[str, Any]:
     }
 
 
-def _record(run: Results, realization: int, snapshot: int, strain: float) -> int:
-    """Return the record of a realization at a snapshot, or nearest to it.
-
-    With a clock it is the nearest in time. Where the strain comes back, the plastic strain tells
-    one time from another.
-    """
-    n = run.records_of(realization)
-    away = np.abs(run.strains[realization, :n] - strain)
-    if run.has_clock:
-        time = run.file["fields/time"][realization, snapshot]
-        late = np.abs(run.times[realization, :n] - time)
-        away[late > late.min()] = np.inf  # a load that moves at once has several records of a time
-    if "epsilon_p" in run.file["fields"]:
-        plastic = run.file["fields/epsilon_p"][realization, snapshot].mean()
-        away += np.abs(run.observable("plastic_strain")[realization, :n] - plastic)
-    return int(away.argmin())
-
-
-def _notes(run: Results, block: int, series: Sequence[dict[str, Any]]) -> list[str]:
+def _notes(run: Results, block: int, series: Sequence[dict[str, Any]], first: int) -> list[str]:
     """Say what of the fields is not shown as it is."""
     notes = ["Values of maps are kept in 8 bits, and profiles are made of these."]
     if len(series) < run.realizations:
-        first = f"{len(series)} of {run.realizations} realizations"
+        some = f"{len(series)} of {run.realizations} realizations"
         most = f"at most {MOST_REALIZATIONS}, and {BYTES / 2**20:.3g} MiB before compression"
-        notes.append(f"Maps are of the first {first}: {most}.")
+        notes.append(f"Maps are of the first {some}: {most}.")
     if block > 1:
         notes.append(f"A pixel is the mean of {block} × {block} sites: it keeps this file small.")
-    shown, there = len(series[0]["at"]), strains_of_maps(run).size
+    shown, there = len(series[0]["at"]), strains_of_maps(run, first).size
     if shown < there:
         notes.append(f"{shown} of {there} snapshots.")
     return notes

@@ -179,16 +179,16 @@ class Page {
   drawCycles() {
     const { names, lines, recurrence } = this.data.cycles;
     options(byId("cycle-y"), Object.entries(names).map(([name, [label]]) => [name, label]), "changed");
-    byId("recurrence").textContent = `Recurrence: ${recurrence}.`;
+    byId("recurrence").textContent = recurrence && `Recurrence: ${recurrence}.`; // of a sine nobody asks
     const y = byId("cycle-y").value;
-    const [last] = lines.length === 1 ? lines[0].transient.slice(-1) : [];
-    const back = lines.length === 1 && lines[0].period.slice(-1)[0] > 0;
+    const { transient = [], period = [] } = lines.length === 1 ? lines[0] : {};
+    const back = period.at(-1) > 0;
     this.cycle.show({
       key: y,
       x: { label: "cycle" },
       y: { label: withUnit(...names[y]) },
       free: lines.length > 1,
-      rule: back ? last : undefined,
+      rule: back ? transient.at(-1) : undefined,
       series: lines.map((line, k) => ({
         x: line.cycle, y: line[y], dots: true, width: 1,
         says: (at) => [...(lines.length > 1 ? [`realization ${k}`] : []), `cycle ${line.cycle[at]}`, `${y}: ${written(line[y][at], 6)}`],
