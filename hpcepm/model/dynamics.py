@@ -200,11 +200,12 @@ class Dynamics:
         The stress stays: where its load is another one, that begins where the stress says.
         """
         macro, before = self.state.macro[0], self.segment
-        if macro.in_avalanche and self._one_event_each:
+        after = int(macro.segment) + 1
+        follows = self.loading.segments[after].for_loop(2 * self.glass.shear_modulus)
+        if macro.in_avalanche and (self._one_event_each or follows.one_by_one):  # it ends here
             self._close_avalanche()
         stress, macro.load = self.stress_at(reached), reached
-        macro.segment += 1
-        after = int(macro.segment)
+        macro.segment = after
         if self.loading.item(after) != self.loading.item(after - 1):
             macro.events_begun = macro.events
         if not self.segment.follows(before):

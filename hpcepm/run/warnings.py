@@ -41,7 +41,9 @@ class File(NamedTuple):
 def warnings_of(read: ReadInput) -> list[str]:
     """Return what a user should think over before a run."""
     settings = read.settings
-    return [*_of_files(read), *_of_cadence(settings), *_of_strains(settings), *_of_stresses(read)]
+    of_input = (_of_cadence, _of_strains, _of_sides)
+    found = [line for of in of_input for line in of(settings)]
+    return [*_of_files(read), *found, *_of_stresses(read)]
 
 
 def threshold_files(read: ReadInput) -> list[File]:
@@ -122,6 +124,15 @@ def _of_strains(settings: Input) -> Iterator[str]:
                 f"will slip hundreds of times; if per cent was meant, write {part.target / 100:g}"
             )
             return
+
+
+def _of_sides(settings: Input) -> Iterator[str]:
+    extremal = any(isinstance(part, Extremal) for part in settings.loading.segments)
+    if extremal and settings.yielding.two_sides:
+        yield (
+            "yielding.sides: two: extremal loading pulls forward, and no site yields backward "
+            "under it; write one, or a loading with control: stress"
+        )
 
 
 def _of_stresses(read: ReadInput) -> Iterator[str]:

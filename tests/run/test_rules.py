@@ -248,3 +248,21 @@ def test_sites_that_extremal_loading_leaves_unstable_yield_before_the_load_moves
         assert "until" in after or records.x_min.values[-1] >= 0, "a rule ends an avalanche, too"
         if after["target"]:
             assert (np.diff(strain[begun:]) >= -1e-12).all(), "the load went back"
+
+
+@pytest.mark.parametrize("before", [{}, {"control": "machine", "stiffness": 7.0}])
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_an_avalanche_that_extremal_loading_follows_has_the_drop_of_its_own(
+    before: dict[str, Any], seed: int
+) -> None:
+    loading = [
+        {**before, "target": 0.2, "until": {"plastic_strain": 0.012}},
+        {"control": "extremal", "until": {"events_per_site": 0.1}},
+    ]
+    settings = {"lattice": {"shape": [7, 6]}, "seed": seed, "loading": loading}
+    table = hpcepm.simulate(settings)["avalanches"].dataset
+    stiffness = table.stress_drop.values * 42 / table.slip.values
+    several = np.flatnonzero(table.events.values > 1)  # under the load before: its are all first
+    assert several.size > 0 and np.flatnonzero(stiffness == 0).min() > several.max()
+    expected = before.get("stiffness", 29.4)  # 2μ
+    np.testing.assert_allclose(stiffness[: several.max() + 1], expected, rtol=1e-12)

@@ -32,6 +32,15 @@ def samples(tmp_path: Path, values: list[float]) -> dict[str, Any]:
     ("changes", "place", "value", "remedy"),
     [
         (
+            {
+                "yielding": {"sides": "two"},
+                "loading": {"control": "extremal", "until": {"events_per_site": 1}},
+            },
+            "yielding.sides: two",
+            "no site yields backward",
+            "write one",
+        ),
+        (
             {"output": {"observables": {"every": 0.5}}},
             "output.observables.every: 0.5",
             "first and the last",
