@@ -18,8 +18,19 @@ def command(*more: str) -> str:
 
     What the shell would take for something else is quoted.
     """
-    told = os.environ.get(TOOL) or shlex.join(_of_launcher() or _own())
-    return " ".join([told, *(shlex.quote(word) for word in more)])
+    told = os.environ.get(TOOL) or " ".join(map(quoted, _of_launcher() or _own()))
+    return " ".join([told, *map(quoted, more)])
+
+
+def quoted(word: str) -> str:
+    """Return a word as the shell reads it; what cannot be printed by its bytes, in bash's way."""
+    if word.isprintable():
+        return shlex.quote(word)
+    shown = (
+        c if c.isprintable() and c not in "\\'" else "".join(f"\\{b:03o}" for b in os.fsencode(c))
+        for c in word
+    )
+    return f"$'{''.join(shown)}'"
 
 
 def _own() -> list[str]:

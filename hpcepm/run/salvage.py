@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from hpcepm.analysis.missing import run_file_of
 from hpcepm.analysis.results import open_run
@@ -83,11 +84,18 @@ def settings_of(identity: Identity) -> Input:
     """
     of_files = ("plugins", "files")
     keys = {key: value for key, value in identity.settings.items() if key not in of_files}
+    place, output = {}, keys.get("output")
+    if isinstance(output, Mapping) and isinstance(output.get("directory"), str):
+        # Its name is no part of the model: --output takes any that a file system does.
+        place = {"directory": output["directory"]}
+        keys["output"] = {key: value for key, value in output.items() if key not in place}
     try:
-        return Input.model_validate(keys)
-    except ValueError as error:
-        said = str(error).splitlines()[0]
+        settings = Input.model_validate(keys)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        said = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
         raise BadFile(f"the input of the run is none that this hpcepm knows: {said}") from None
+    return settings.model_copy(update={"output": settings.output.model_copy(update=place)})
 
 
 def written(identity: Identity) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def _of_strains(settings: Input) -> Iterator[str]:
 
 def _of_sides(settings: Input) -> Iterator[str]:
     extremal = any(isinstance(part, Extremal) for part in settings.loading.segments)
-    if extremal and settings.yielding.two_sides:
+    if extremal and settings.yielding.sides == "two":
         yield (
             "yielding.sides: two: extremal loading pulls forward, and no site yields backward "
             "under it; write one, or a loading with control: stress"
