@@ -9,6 +9,7 @@ what a dataset declares is there. Whatever is not so is a `BadFile`, one sentenc
 import json
 import os
 import re
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -178,9 +179,12 @@ _MOST_GAINED: Final = 1040
 """By more than this gzip makes nothing smaller."""
 
 
-def bytes_of_this_machine() -> int:
-    """Return the memory of this machine, in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def bytes_of_this_machine(processes: int = 1) -> int:
+    """Return the memory of this machine, or what limits leave so many processes, in bytes."""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    known = (processes * limit for limit in limits if limit != resource.RLIM_INFINITY)
+    return min(there, *known, there)
 
 
 IN_PARTS: Final = ("/fields/", "/avalanches/", "/events/")

@@ -83,7 +83,14 @@ def warn(lines: Iterable[str]) -> None:
 
 
 def report_fault(error: BaseException, where: str = "") -> None:
-    """Write a fault of the program itself on standard error, with all that may help."""
+    """Write a fault of the program itself on standard error, with all that may help.
+
+    A lack of memory is none.
+    """
+    if isinstance(error, MemoryError) or "failed to map segment" in str(error):
+        remedy = "take a smaller lattice or more nodes, or raise the limit (ulimit -v)"
+        write(f"hpcepm: {where}not enough memory: {error or 'for more'}; {remedy}\n", sys.stderr)
+        return
     lines = traceback.format_exception(error)
     said = f"\nhpcepm: {where}an error that should not happen; please report it\n"
     write(said + "".join(lines), sys.stderr)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hpcepm.faults import NoRun
 from hpcepm.files import told, write_bytes
+from hpcepm.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,8 +105,8 @@ def lines_for(values: Sequence[float] | None, n: int) -> list[tuple[str, str]]:
 
 
 def plain(text: str) -> str:
-    """Return a text in which a dollar sign begins no formula: names are chosen by users."""
-    return text.replace("$", r"\$")
+    """Return a text that begins no formula and controls nothing: names are chosen by users."""
+    return visible(text).replace("$", r"\$")
 
 
 def format_of(path: Path) -> str:

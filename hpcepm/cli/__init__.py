@@ -25,6 +25,7 @@ be printed changes none of them.
 """
 
 import os
+from importlib import import_module
 
 from hpcepm.faults import DIRECTORY_TAKEN, FAILED, REACHED, STOPPED, WRONG_INPUT
 from hpcepm.run.stopping import StopRequest
@@ -53,14 +54,15 @@ def main(arguments: list[str]) -> int:
         if ranks_started()[1] == 1:  # else it is for one of the ranks to tell
             return tell(command)
     stop_request = StopRequest().listen()  # first of all: a signal may come while modules load
-    if command == "calibrate":
-        from . import calibrate
+    named = command in ("calibrate", "sweep", "run")
+    try:
+        module = import_module(f".{command if named else 'run'}", __package__)
+    except ModuleNotFoundError:
+        raise
+    except (ImportError, OSError) as error:  # of a library that cannot be mapped
+        from .base import complain
 
-        return calibrate.main(rest, stop_request)
-    if command == "sweep":
-        from . import sweep
-
-        return sweep.main(rest, stop_request)
-    from . import run
-
-    return run.main(rest if command == "run" else arguments, stop_request)
+        remedy = "is memory limited (ulimit -v), or a package damaged?"
+        return complain(0, f"hpcepm: cannot be loaded: {error}; {remedy}", FAILED)
+    code: int = module.main(rest if named else arguments, stop_request)
+    return code

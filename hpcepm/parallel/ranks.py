@@ -1,6 +1,5 @@
 """The ranks that compute a realization together, and what they tell each other."""
 
-import os
 import pickle
 import sys
 import threading
@@ -14,7 +13,7 @@ from mpi4py import MPI
 from mpi4py.util import pkl5
 from numpy.typing import NDArray
 
-from hpcepm.reading import BadFile
+from hpcepm.reading import BadFile, bytes_of_this_machine
 from hpcepm.text import write
 
 from .exchange import make_exchange
@@ -203,9 +202,9 @@ class Ranks:
         self.raise_together(problem)
 
     def memory(self) -> int:
-        """Return the memory of all nodes of the ranks, in bytes. Collective."""
+        """Return the memory that there is for the ranks, of all their nodes. Collective."""
         node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
-        own = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if node.rank == 0 else 0
+        own = bytes_of_this_machine(node.size) if node.rank == 0 else 0
         node.Free()
         return int(self.comm.allreduce(own))
 
