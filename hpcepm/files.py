@@ -23,6 +23,8 @@ from typing import Any, Final, TextIO
 
 import h5py
 
+from .text import memory
+
 CHECKSUM_BYTES: Final = 128
 CHUNK: Final = 2**24
 """A checksum is the digest of the digests of so many bytes each, so that ranks can share it."""
@@ -62,9 +64,22 @@ def open_regular(path: Name) -> io.BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
+LIMITS: Final = {
+    errno.EFBIG: " (ulimit -f limits the size of files)",
+    errno.EMFILE: " (ulimit -n limits how many)",
+}
+"""What a failure does not say that a limit on this process has caused."""
+
+
+def reason(error: Exception) -> str:
+    """Return in words why something failed."""
+    limit = LIMITS.get(getattr(error, "errno", None) or 0, "")
+    return f"{getattr(error, 'strerror', None) or error}{limit}"
+
+
 def told(path: Name, error: Exception) -> str:
     """Return a failure in words."""
-    return f"{path}: {getattr(error, 'strerror', None) or error}"
+    return f"{path}: {reason(error)}"
 
 
 def checksum_line(size: int, digests: Iterable[bytes]) -> bytes:
@@ -260,7 +275,7 @@ def preallocate(descriptor: int, size: int) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        said = f"no room for {size / 2**20:.1f} MiB: {error.strerror}"
+        said = f"no room for {memory(size)}: {error.strerror}"
         raise OSError(error.errno, said) from None
 
 

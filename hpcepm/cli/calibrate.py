@@ -117,6 +117,7 @@ def _calibrate(
 def _read(options: argparse.Namespace, memory: int) -> tuple["Target | None", tuple[str, int]]:
     """Return a target whose output folder was made; or None, what is wrong and the exit code."""
     from hpcepm.calibration.target import read_target
+    from hpcepm.files import reason
     from hpcepm.input.problems import InputError
     from hpcepm.input.read import refuse_too_large
 
@@ -134,7 +135,7 @@ def _read(options: argparse.Namespace, memory: int) -> tuple["Target | None", tu
         said = "hpcepm: the target is wrong (above); nothing was written"
         return None, (f"{error}\n{said}", WRONG_INPUT)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        said = f"cannot be used for output: {getattr(error, 'strerror', None) or error}"
+        said = f"cannot be used for output: {reason(error)}"
         return None, (f"hpcepm: {options.output or 'output'}: {said}", WRONG_INPUT)
     return target, ("", REACHED)
 

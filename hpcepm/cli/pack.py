@@ -25,5 +25,10 @@ def carry_out(options: argparse.Namespace) -> int:
         raise UsageError(f"hpcepm pack: {options.run} is a file; name another with --out")
     if path is None:
         path = os.path.relpath(f"{os.path.abspath(options.run)}.h5")
-    write(options, "netcdf", path)
+    try:
+        write(options, "netcdf", path)
+    except OSError as error:
+        if options.out:
+            raise
+        raise OSError(f"{error}; --out F writes it elsewhere") from None
     return REACHED

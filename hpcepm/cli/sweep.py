@@ -309,7 +309,7 @@ class Job:
                 why = "others are at work on the rest. When they are done"
             return complain(0, f"hpcepm: {said}; {why}: {again}", STOPPED)
         some = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
-        said = f"{said}; failed: {some}. Why is said above, and in run.log; to try again: {again}"
+        said = f"{said}; failed: {some}. Why is said above, or in run.log; to try again: {again}"
         return complain(0, f"hpcepm: {said}", FAILED)
 
 

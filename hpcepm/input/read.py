@@ -134,7 +134,8 @@ def _merged(before: Any, now: Any) -> Any:
 def _read(document: Document, text: str, path: str, directory: str | None) -> ReadInput:
     settings = validated(document, Input)
     if not _writable(directory or path):
-        raise InputError([f"{shorten(directory or path)}: is not a name in UTF-8"])
+        remedy = "if it should be, set LC_ALL=C.UTF-8"
+        raise InputError([f"{shorten(directory or path)}: is not a name in UTF-8; {remedy}"])
     named = {"directory": _directory(document, settings, path, directory)}
     output = settings.output.model_copy(update=named)
     settings = settings.model_copy(update={"output": output})

@@ -13,6 +13,7 @@ from mpi4py import MPI
 from mpi4py.util import pkl5
 from numpy.typing import NDArray
 
+from hpcepm.files import reason
 from hpcepm.reading import BadFile, bytes_of_this_machine
 from hpcepm.text import write
 
@@ -198,7 +199,7 @@ class Ranks:
         try:
             yield
         except (OSError, BadFile) as error:
-            problem = f"{failure}: {getattr(error, 'strerror', None) or error}"
+            problem = f"{failure}: {reason(error)}"
         self.raise_together(problem)
 
     def memory(self) -> int:

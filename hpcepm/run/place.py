@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from hpcepm.files import reason
 from hpcepm.input.read import ReadInput
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.reading import BadFile
@@ -25,7 +26,7 @@ def refusal(read: ReadInput, world: Ranks) -> str | None:
         listed = "; ".join(line.strip() for line in others)
         said = f"{' '.join(filter(None, (told, listed)))}; run refuses it, with --continue, too"
     except OSError as error:
-        said = f"{folder.path}: cannot be used for output: {error.strerror}"
+        said = f"{folder.path}: cannot be used for output: {reason(error)}"
     return said and f"output.directory: {said}"
 
 

@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from hpcepm.files import reason
 from hpcepm.identity import Identity
 from hpcepm.layout import CHECKPOINT_NAME, LAYOUT_VERSION, PIECE_NAME
 from hpcepm.reading import BadFile, attribute, count, open_hdf5, own_names
@@ -113,9 +114,8 @@ class RunDirectory(Folder):
             said = f"{error.filename} is no directory; name another with {ways[1]}"
             raise DirectoryUnusable(f"{self.path}: cannot be used for output: {said}") from None
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-            raise DirectoryUnusable(
-                f"{self.path}: cannot be used for output: {getattr(error, 'strerror', error)}"
-            ) from None
+            said = f"{self.path}: cannot be used for output: {reason(error)}"
+            raise DirectoryUnusable(said) from None
         self.taken_over = self._lock.taken_over
 
     def _held(self, go_on: bool) -> Lock:
