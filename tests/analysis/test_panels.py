@@ -256,7 +256,7 @@ def test_runs_of_other_protocols_share_axes(runs: Path) -> None:
     assert {name: found for name, found in labels.items() if len(found) > 1} == {}
 
 
-SECTIONS = {"limit_cycle": {"cycles"}, "memory": {"memory"}}
+SECTIONS = {"limit_cycle": {"cycles"}, "memory": {"memory"}, "maxwell_oscillation": {"cycles"}}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
