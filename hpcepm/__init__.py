@@ -33,7 +33,7 @@ _PLACES: Final = {
     "FileName": "hpcepm.model.registry:FileName",
     "Fraction": "hpcepm.model.registry:Fraction",
     "InputError": "hpcepm.input.problems:InputError",
-    "NoRun": "hpcepm.layout:NoRun",
+    "NoRun": "hpcepm.faults:NoRun",
     "NotNegative": "hpcepm.model.registry:NotNegative",
     "Number": "hpcepm.model.registry:Number",
     "Positive": "hpcepm.model.registry:Positive",
