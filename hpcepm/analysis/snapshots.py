@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hpcepm.schedule import save_points_of, turns_of
 
-from .protocol import strains_of_maps, turns_back
+from .protocol import is_extremal, strains_of_maps, turns_back
 from .results import Results
 
 TOLD_BY: Final = {"epsilon_p": "plastic_strain", "sigma": "stress"}
@@ -27,7 +27,7 @@ def records_of_maps(run: Results, realization: int, snapshots: Sequence[int]) ->
         away = _in_time(run, realization, snapshots)
     elif turns_back(run) and not run.counted and not run.is_cut:
         away = _on_the_way(run, snapshots)
-    elif turns_back(run) or run.counted:
+    elif turns_back(run) or is_extremal(run):
         away = _in_state(run, realization, snapshots)
     else:
         away = _in_strain(run, realization, snapshots)
