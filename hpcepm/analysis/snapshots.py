@@ -60,7 +60,7 @@ def _on_the_way(run: Results, snapshots: Sequence[int]) -> Iterator[Floats]:
 
 
 def _in_state(run: Results, realization: int, snapshots: Sequence[int]) -> Iterator[Floats]:
-    n, fields = run.records_of(realization), run.file["fields"]
+    n, fields, first = run.records_of(realization), run.file["fields"], 0
     told = [
         (fields[field], run.observable(name)[realization, :n])
         for field, name in TOLD_BY.items()
@@ -69,4 +69,7 @@ def _in_state(run: Results, realization: int, snapshots: Sequence[int]) -> Itera
     for k, away in zip(snapshots, _in_strain(run, realization, snapshots), strict=True):
         for maps, records in told:
             away = away + np.abs(records - maps[realization, k].mean()) / (np.ptp(records) or 1.0)
+        if not told:  # their order is all that is known
+            away[:first] = np.inf
+            first = int(away.argmin())
         yield away

@@ -110,6 +110,18 @@ def test_the_way_of_the_load_tells_maps_of_one_strain_apart(made: dict[str, Path
     assert np.allclose(np.abs(at[records] - way), np.abs(at - way[:, None]).min(axis=1))
 
 
+def test_the_order_of_maps_tells_if_nothing_else_does(tmp_path: Path) -> None:
+    loading = [{"target": 0.05, "until": {"plastic_strain": 0.5}}, {"target": -0.05}]
+    output = {"observables": {"every": 0.01}, "fields": {"every": 0.01, "names": ["sigma_c"]}}
+    settings = {"yielding": {"sides": "two"}, "loading": loading, "output": output}
+    whole = {"lattice": {"shape": [6, 8]}} | settings
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(whole))
+    command = ["-m", "hpcepm", "input.yaml", "--output", "run", "--quiet"]
+    assert run_python(command, None, tmp_path, NUMBA_DISABLE_JIT="1").returncode == 0
+    with open_run(tmp_path / "run") as run:
+        assert run.counted and records_of_maps(run, 0, range(16)) == list(range(16))
+
+
 def test_records_of_later_cycles_are_no_first_branch(made: dict[str, Path], tmp_path: Path) -> None:
     with open_run(made["every second cycle"]) as run:
         assert over_strain(run, "stress") is None  # from the fresh glass to the second cycle
