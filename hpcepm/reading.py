@@ -184,7 +184,7 @@ def bytes_of_this_machine(processes: int = 1) -> int:
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
     known = (processes * limit for limit in limits if limit != resource.RLIM_INFINITY)
-    return min(there, *known, there)
+    return min([there, *known])
 
 
 IN_PARTS: Final = ("/fields/", "/avalanches/", "/events/")

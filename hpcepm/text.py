@@ -89,7 +89,9 @@ def report_fault(error: BaseException, where: str = "") -> None:
     """
     if isinstance(error, MemoryError) or "failed to map segment" in str(error):
         remedy = "take a smaller lattice or more nodes, or raise the limit (ulimit -v)"
-        write(f"hpcepm: {where}not enough memory: {error or 'for more'}; {remedy}\n", sys.stderr)
+        write(
+            f"hpcepm: {where}not enough memory: {str(error) or 'for more'}; {remedy}\n", sys.stderr
+        )
         return
     lines = traceback.format_exception(error)
     said = f"\nhpcepm: {where}an error that should not happen; please report it\n"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hpcepm.schedule import Cadence, save_points, turns_in_cycle, turns_of
+from hpcepm.schedule import Cadence, counts, turns_in_cycle, turns_of
 
 from .protocol import is_extremal, is_held, turns_back
 from .results import Results
@@ -57,18 +57,16 @@ def goes_backward(run: Results) -> bool:
 def _before_the_turn(run: Results) -> int:
     """Return how many records at known strains there are before the load turns.
 
-    The strains of some, as those of every second cycle, do not tell of turns in between.
+    Of every second cycle, say, their strains do not tell of turns in between.
     """
-    loading, output = run.settings["loading"], run.settings["output"]
-    turns = np.array(turns_of(loading))
+    cadence = Cadence.parse(run.settings["output"]["observables"])
+    if cadence.of != "cycle":  # each turning point is a record
+        return run.strain.size
+    turns, in_cycle = turns_of(run.settings["loading"]), turns_in_cycle(run.settings["loading"])
     way = np.diff(turns, prepend=0.0)
     back = np.flatnonzero(way * way[np.argmax(way != 0)] < 0)
-    if not back.size:
-        return run.strain.size
-    cadence, in_cycle = Cadence.parse(output["observables"]), turns_in_cycle(loading)
-    first = int(back[0])
-    points = save_points(turns[: first + 1].tolist(), cadence, None, in_cycle)
-    return sum(point.segment < first for point in points)
+    before = int(back[0]) if back.size else len(turns)
+    return 1 + sum(counts(cadence, k, in_cycle, len(turns)) for k in range(before))
 
 
 def over_strain(run: Results, name: str) -> Ensemble | None:

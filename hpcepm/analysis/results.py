@@ -163,8 +163,10 @@ class Results(NamedTuple):
             if self.finished:
                 raise NoRun(f"{said}; lower output.observables.every, and run again")
             raise TooEarly(f"{said} yet", self.directory)
-        none = [k for k in range(self.realizations) if not self.records_of(k)]
-        if self.is_cut and none:
+        if not (self.is_cut and self.counted):
+            return
+        none = np.flatnonzero(self.file["observables/records"][()] == 0)
+        if none.size:
             said = f"realization {none[0]} has no record in this part of the run"
             raise NoRun(f"{self.file.filename}: {said}; pack a wider --strain")
 

@@ -59,10 +59,11 @@ def main(arguments: list[str]) -> int:
         module = import_module(f".{command if named else 'run'}", __package__)
     except ModuleNotFoundError:
         raise
-    except (ImportError, OSError) as error:  # of a library that cannot be mapped
+    except (ImportError, OSError, MemoryError) as error:  # of a library that cannot be mapped
         from .base import complain
 
         remedy = "is memory limited (ulimit -v), or a package damaged?"
-        return complain(0, f"hpcepm: cannot be loaded: {error}; {remedy}", FAILED)
+        told = str(error) or "not enough memory"
+        return complain(0, f"hpcepm: cannot be loaded: {told}; {remedy}", FAILED)
     code: int = module.main(rest if named else arguments, stop_request)
     return code
