@@ -73,6 +73,8 @@ LIMITS: Final = {
 
 def reason(error: Exception) -> str:
     """Return in words why something failed."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory (ulimit -v limits it){': ' * bool(str(error))}{error}"
     limit = LIMITS.get(getattr(error, "errno", None) or 0, "")
     return f"{getattr(error, 'strerror', None) or error}{limit}"
 

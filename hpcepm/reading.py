@@ -199,7 +199,7 @@ def _stored_if_compressed(found: h5py.Dataset) -> int:
     if prod(found.chunks) * found.dtype.itemsize > MOST_IN_CHUNK:
         raise _refuse(found, f"{found.name} has chunks of more than {MOST_IN_CHUNK >> 20} MiB")
     if found.nbytes > bytes_of_this_machine() // 2 and not found.name.startswith(IN_PARTS):
-        raise _refuse(found, f"{found.name} would take half of the memory of this machine")
+        raise _refuse(found, f"{found.name} would take half of the memory that there is")
     whole = found.id.get_num_chunks() == chunks
     return _MOST_GAINED * found.id.get_storage_size() if whole else 0
 

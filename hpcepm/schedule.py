@@ -133,13 +133,13 @@ def save_points_of(settings: Mapping[str, Any]) -> list[SavePoint]:
         They are more than `MOST_RECORDS`.
     """
     loading, output = settings["loading"], settings["output"]
-    snapshots = Cadence.parse(output["fields"]) if output["fields"] else None
-    way = travelled(turns_of(loading))
-    for one in (Cadence.parse(output["observables"]), snapshots):
-        if one is not None and one.of == "strain" and way / one.every > MOST_RECORDS:
-            raise ValueError(f"asks for more than {MOST_RECORDS} records")
     records = Cadence.parse(output["observables"])
-    return save_points(turns_of(loading), records, snapshots, turns_in_cycle(loading))
+    snapshots = Cadence.parse(output["fields"]) if output["fields"] else None
+    turns = turns_of(loading)
+    for one in filter(None, (records, snapshots)):
+        if one.of == "strain" and travelled(turns) / one.every > MOST_RECORDS:
+            raise ValueError(f"asks for more than {MOST_RECORDS} records")
+    return save_points(turns, records, snapshots, turns_in_cycle(loading))
 
 
 def turns_in_cycle(loading: Any) -> int:

@@ -6,6 +6,7 @@ what happened.
 
 import os
 import select
+import shlex
 import sys
 import traceback
 from collections.abc import Iterable
@@ -104,6 +105,17 @@ def visible(text: str) -> str:
     Names of files, and what is in them, are written by others.
     """
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def quoted(word: str) -> str:
+    """Return a word as the shell reads it; what cannot be printed by its bytes, in bash's way."""
+    if word.isprintable():
+        return shlex.quote(word)
+    shown = (
+        c if c.isprintable() and c not in "\\'" else "".join(f"\\{b:03o}" for b in os.fsencode(c))
+        for c in word
+    )
+    return f"$'{''.join(shown)}'"
 
 
 def _descriptor(stream: TextIO) -> int | None:

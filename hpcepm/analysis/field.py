@@ -25,6 +25,7 @@ from .panels.maps import (
     scale_of,
     thinned,
 )
+from .protocol import strains_of_maps
 from .results import Results
 from .snapshots import records_of_maps
 from .style import BLUE, VERMILION, plain
@@ -71,15 +72,14 @@ def snapshots_of(run: Results, name: str, realization: int) -> NDArray[np.float6
         if not run.is_whole:
             hint = "this is a part of a run: what was left out of it may have some"
         raise NoRun(f"{run.called}: has no maps of {name}, {has}; {hint}")
-    fields = run.file["fields"]
-    n = fields[name].shape[0]
+    n = run.file["fields"][name].shape[0]
     if not 0 <= realization < n:
         raise NoRun(f"{run.called}: has maps of realizations 0 to {n - 1}, not {realization}")
-    strain = np.broadcast_to(fields["strain"][()], fields[name].shape[:2])[realization]
-    strain = strain[: int(fields["snapshots"][realization])] if run.counted else strain
+    strain = strains_of_maps(run, realization)
     if strain.size == 0:
-        where = "in this part of the run" if run.is_cut else "yet; wait a little"
-        raise NoRun(f"{run.called}: realization {realization} has no map {where}")
+        where = "" if run.finished else " yet; wait a little"
+        where = " in this part of the run" if run.is_cut else where
+        raise NoRun(f"{run.called}: realization {realization} has no map{where}")
     return strain
 
 

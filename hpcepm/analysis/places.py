@@ -24,7 +24,7 @@ def beside(run_file: Path, name: str) -> Path:
 
 
 def refuse_own(path: Path, run_file: Path) -> None:
-    """Refuse the names of a run's own files, whether they are there or not.
+    """Refuse the names of a run's own files, whether they are there or not, and those of others.
 
     Parameters
     ----------
@@ -36,14 +36,17 @@ def refuse_own(path: Path, run_file: Path) -> None:
     Raises
     ------
     NoRun
-        It is the run, a folder that the run is in, or one of its own names.
+        It is the run, a folder that the run is in, or one of its own names; or one of the names
+        of a run that is where it would come.
     """
     run, real = run_file.resolve(), path.resolve()
-    own = [run, *run.parents]
-    if not is_packed(run_file):
-        own += [run.with_name(name) for name in (*OWN_FILES, *OWN_FOLDERS)]
-    inside = [run.with_name(name) for name in OWN_FOLDERS]
     # A link is replaced, not followed: its own name counts too.
     named = path.parent.resolve() / path.name
+    homes = [one for one in (*real.parents, *named.parents) if (one / RUN_FILE).exists()]
+    if not is_packed(run_file):
+        homes.append(run.parent)
+    own = [run, *run.parents]
+    own += [home / name for home in homes for name in (*OWN_FILES, *OWN_FOLDERS)]
+    inside = [home / name for home in homes for name in OWN_FOLDERS]
     if real in own or named in own or any(folder in real.parents for folder in inside):
-        raise NoRun(f"{os.fspath(path)}: belongs to the run itself; choose another name")
+        raise NoRun(f"{os.fspath(path)}: belongs to a run; choose another name")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from hpcepm.faults import FAILED, REACHED, WRONG_INPUT, NoRun
+from hpcepm.files import reason
 from hpcepm.run.stopping import ignore_requests
 from hpcepm.text import flush_streams, open_streams, report_fault, write
 
@@ -134,6 +135,8 @@ def drawing() -> Iterator[None]:
     except NoRun:
         raise
     except Exception as error:  # matplotlib fails in many ways
+        if isinstance(error, MemoryError):
+            raise NoPicture(reason(error)) from error
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         raise NoPicture(f"{kind}{error}") from error
 
@@ -167,7 +170,7 @@ def window(text: str) -> tuple[float, float]:
             return low, high
     except ValueError:
         pass
-    said = f"{text!r} is no window of strain; write two strains, as 0.5:1"
+    said = f"{text!r} is no window of strain; write two strains from 0 on, as 0.5:1"
     raise argparse.ArgumentTypeError(said)
 
 

@@ -1,13 +1,13 @@
 """The command line of this process, as it was typed."""
 
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
 from typing import Final
 
 from hpcepm.run.stopping import TOOL
+from hpcepm.text import quoted
 
 LAUNCHERS: Final = ("mpiexec", "mpirun", "orterun", "prterun")
 """Programs whose own command line has ours at its end."""
@@ -20,17 +20,6 @@ def command(*more: str) -> str:
     """
     told = os.environ.get(TOOL) or " ".join(map(quoted, _of_launcher() or _own()))
     return " ".join([told, *map(quoted, more)])
-
-
-def quoted(word: str) -> str:
-    """Return a word as the shell reads it; what cannot be printed by its bytes, in bash's way."""
-    if word.isprintable():
-        return shlex.quote(word)
-    shown = (
-        c if c.isprintable() and c not in "\\'" else "".join(f"\\{b:03o}" for b in os.fsencode(c))
-        for c in word
-    )
-    return f"$'{''.join(shown)}'"
 
 
 def _own() -> list[str]:

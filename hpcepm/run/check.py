@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 import yaml
@@ -121,10 +122,11 @@ def all_warnings(read: ReadInput, found: Forecast) -> list[str]:
     said += sharing.warnings(team.sharing, team.idle, False, shape, engine, team.nodes, clocked)
     if team.nodes == 1 and team.ranks > here:
         said.append(f"-n {team.ranks}: here are {here} processors: the others would have none")
-    needed, there = sum(found.memory.values()), bytes_of_this_machine()
+    needed = sum(found.memory.values())
+    there = bytes_of_this_machine(ceil(team.ranks / team.nodes))
     if needed > there:
         said.append(
-            f"lattice.shape: the run needs {memory(needed)} a node, and this machine has "
+            f"lattice.shape: the run needs {memory(needed)} a node, and there is "
             f"{memory(there)}: take more nodes (--nodes), or a smaller lattice"
         )
     try:

@@ -1,11 +1,10 @@
 """A job script for SLURM, as those in jobs/, with time and memory of a forecast."""
 
-import shlex
 from collections.abc import Sequence
 from math import ceil
 from typing import Final
 
-from hpcepm.text import duration, memory
+from hpcepm.text import duration, memory, quoted
 
 from .forecast import Forecast
 from .provenance import JOBS
@@ -36,9 +35,10 @@ def job_script(found: Forecast, arguments: Sequence[str]) -> str:
     to_a_node, nodes = ceil(team.ranks / team.nodes), team.nodes
     on = f"-n {team.ranks}" + f" --nodes {nodes}" * (nodes > 1)
     mib = ceil(MEMORY_MARGIN * sum(found.memory.values()) / 2**20 / 256) * 256
+    words = " ".join(map(quoted, arguments))
     lines = [
         "#!/bin/bash",
-        f"# Made by: hpcepm check {shlex.join(arguments)} {on} --slurm",
+        f"# Made by: hpcepm check {words} {on} --slurm",
         f"# {_told(found)}",
         "",
         "#SBATCH --job-name=hpcepm",
@@ -53,8 +53,8 @@ def job_script(found: Forecast, arguments: Sequence[str]) -> str:
         "##SBATCH --partition=…",
         "",
         "set -euo pipefail",
-        f"set -- {shlex.join(arguments)}",
-        f"here={shlex.quote(str(JOBS))} # where common.sh is",
+        f"set -- {words}",
+        f"here={quoted(str(JOBS))} # where common.sh is",
         'source "$here/common.sh"',
         'part requeue "$@"' if chain else 'hpcepm "$@"',
     ]

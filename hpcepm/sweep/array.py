@@ -1,9 +1,9 @@
 """A sweep as an array of SLURM: the script that submits a job for each point."""
 
-import shlex
 from typing import Final
 
 from hpcepm.run.provenance import JOBS
+from hpcepm.text import quoted
 
 from .plan import Sweep
 
@@ -45,8 +45,8 @@ def script(sweep: Sweep, words: list[str], ranks: int) -> str:
     ranks
         Of each point.
     """
-    name = shlex.quote("".join(c if c.isalnum() or c in "-_." else "-" for c in sweep.folder.name))
-    told = shlex.join(words)
+    name = quoted("".join(c if c.isalnum() or c in "-_." else "-" for c in sweep.folder.name))
+    told = " ".join(map(quoted, words))
     again = f".venv/bin/hpcepm {told}"
-    jobs, n = shlex.quote(str(JOBS)), len(sweep.points)
+    jobs, n = quoted(str(JOBS)), len(sweep.points)
     return SCRIPT.format(n=n, name=name, ranks=ranks, words=told, again=again, jobs=jobs)

@@ -187,7 +187,7 @@ def test_nothing_is_written_over(kind: str, many: Path, tmp_path: Path) -> None:
         export(str(many), kind, str(there))
     export(str(many), kind, str(there), force=True)
     for taken in (many, many / "run.h5", many / "pieces"):
-        with pytest.raises(NoRun, match="belongs to the run itself"):
+        with pytest.raises(NoRun, match="belongs to a run"):
             export(str(many), kind, str(taken), force=True)
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -225,9 +225,9 @@ def test_force_replaces_earlier_exports_alone(many: Path, tmp_path: Path) -> Non
     own = ("run.h5", "run.log", "progress.json", "run.lock", "STOP", "pieces/new.h5")
     for name in (*own, "../link/run.lock", "checkpoints/a/b"):
         for kind in KINDS:
-            refused(kind, run / name, "belongs to the run itself")
+            refused(kind, run / name, "belongs to a run")
     export(str(run), "netcdf", str(tmp_path / "one.h5"))
-    refused("netcdf", run.parent, "belongs to the run itself")
+    refused("netcdf", run.parent, "belongs to a run")
     refused("xdmf", tmp_path / "one", "one.h5: is no earlier export: it is a packed run")
     export(str(run), "xdmf", str(tmp_path / "two"))
     refused("netcdf", tmp_path / "two.h5", "it holds no run")

@@ -190,9 +190,9 @@ def test_a_report_replaces_no_other_file(single: Path, tmp_path: Path) -> None:
     inputs, piece = tmp_path / "input.yaml", single / "pieces" / "a.html"
     for path in (inputs, single / "run.h5", single / "run.log", tmp_path / "none", piece):
         before = path.read_bytes() if path.exists() else None
-        with pytest.raises(NoRun, match=r"a report ends in \.html|belongs to the run itself"):
+        with pytest.raises(NoRun, match=r"a report ends in \.html|belongs to a run"):
             report(str(single), str(path))
-        with pytest.raises(NoRun, match=r"a report ends in \.html|belongs to the run itself"):
+        with pytest.raises(NoRun, match=r"a report ends in \.html|belongs to a run"):
             watch(str(single), str(path), 0.1, print)
         assert (path.read_bytes() if path.exists() else None) == before
     assert report(str(single), str(tmp_path / "A.HTM")).is_file()

@@ -211,7 +211,7 @@ def test_a_lattice_too_large_for_this_machine_is_said(
     monkeypatch.setattr("hpcepm.run.check.bytes_of_this_machine", lambda: 2**26)
     (said,) = all_warnings(asked, found)
     assert said.startswith("lattice.shape: the run needs ")
-    assert "this machine has 64 MiB: take more nodes" in said
+    assert "there is 64 MiB: take more nodes" in said
 
 
 def test_what_run_would_refuse_is_said(one_rank: Ranks, tmp_path: Path) -> None:

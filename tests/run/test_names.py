@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hpcepm.cli import REACHED, STOPPED, main
-from hpcepm.cli.typed import quoted
+from hpcepm.text import quoted
 from tests.conftest import assert_same_bits
 
 

@@ -1,6 +1,6 @@
 """What is on the page of a run, in plain numbers and words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
@@ -58,25 +58,38 @@ def content_of(directory: str, at_work: bool, cache: Cache) -> dict[str, Any]:
         content: dict[str, Any] = {"state": state, "title": place_of(run).name}
         content |= _provenance(run)
         run.require_records()
-    parts: list[tuple[tuple[str, ...], dict[str, Section]]] = [
-        (("observables",), {"numbers": _numbers, "curves": curves}),
-        (GROUPS, {"numbers": _numbers}),  # with those of tables, if they are there
-        (("observables", "fields"), {"maps": lambda run: maps(run, cache), "memory": _memory}),
-        (("avalanches",), {"avalanches": avalanches}),
-        (("cycles",), {"cycles": _cycles}),
+    records = GROUPS[:1]
+    parts: list[tuple[list[tuple[str, ...]], dict[str, Section]]] = [
+        ([GROUPS, records], {"numbers": _numbers}),  # of tables too, if they are sound
+        ([records], {"curves": curves}),
+        ([(*records, "fields")], {"maps": lambda run: maps(run, cache), "memory": _memory}),
+        ([("avalanches",)], {"avalanches": avalanches}),
+        ([("cycles",)], {"cycles": _cycles}),
     ]
     warnings = []
     for groups, sections in parts:
-        content = dict.fromkeys(sections) | content
         try:
-            # Files come from strangers: a field, say, may hold NaN and infinity.
-            with np.errstate(all="ignore"), open_run(directory, *groups) as run:
-                content |= {name: section(run) for name, section in sections.items()}
+            content |= _sections(directory, groups, sections)
         except BadFile as error:
-            missing = [name for name in sections if content[name] is None]
-            warnings += [f"not shown: {', '.join(missing)}: {error}"] if missing else []
+            content |= dict.fromkeys(sections)
+            warnings.append(f"not shown: {', '.join(sections)}: {error}")
     checks = None if state == RUNNING and not warnings else _verified(directory)
     return plain(content | {"warnings": warnings, "checks": checks})
+
+
+def _sections(
+    directory: str, groups: Sequence[tuple[str, ...]], sections: Mapping[str, Section]
+) -> dict[str, Any]:
+    """Return sections of a page, by the first groups that can be read."""
+    first, *others = groups
+    try:
+        # Files come from strangers: a field, say, may hold NaN and infinity.
+        with np.errstate(all="ignore"), open_run(directory, *first) as run:
+            return {name: section(run) for name, section in sections.items()}
+    except BadFile:
+        if others:
+            return _sections(directory, others, sections)
+        raise
 
 
 def _verified(directory: str) -> list[dict[str, Any]]:
@@ -152,6 +165,8 @@ def _cycles(run: Results) -> dict[str, Any] | None:
     told, back = (CYCLES, recurrence(run)) if is_cyclic(run) else (OSCILLATION, "")
     each = (cycles_of(run, k) for k in range(run.realizations))
     found = [one for one in islice(each, MOST_CURVES) if one["loss_modulus"].size]
+    if not found:
+        return None
     whole = [name for name in told if name in found[0] and found[0][name].ndim == 1]
     lines = [{name: numbers(one[name]) for name in whole} for one in found]
     for line, one in zip(lines, found, strict=True):

@@ -48,11 +48,13 @@ def maps(run: Results, cache: Cache) -> dict[str, Any] | None:
     block = _block(run.shape, len(names) * len(_snapshots(run, some[0])))
     width, height = (-(-n // block) for n in run.shape)
     series, room = list[dict[str, Any]](), BYTES
+    same = [] if run.counted else records_of_maps(run, some[0], _snapshots(run, some[0]))
     for k in some:
         room -= len(names) * len(_snapshots(run, k)) * width * height
         if series and room < 0:
             break
-        series.append(_of_realization(run, k, names, block, cache))
+        records = same or records_of_maps(run, k, _snapshots(run, k))
+        series.append(_of_realization(run, k, names, block, cache) | {"records": records})
     along = ("t", "time") if run.has_clock else ("ε", "strain")
     return {
         "along": dict(zip(("symbol", "label"), along, strict=True)),
@@ -88,7 +90,6 @@ def _of_realization(
     return {
         "realization": int(group["realization"][realization]),
         "at": numbers(at[snapshots]),
-        "records": records_of_maps(run, realization, snapshots),
         "maps": images,
     }
 
