@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from hpcepm.faults import FAILED, REACHED, WRONG_INPUT, NoRun
-from hpcepm.files import reason
 from hpcepm.run.stopping import ignore_requests
 from hpcepm.text import flush_streams, open_streams, report_fault, write
 
@@ -135,6 +134,8 @@ def drawing() -> Iterator[None]:
     except NoRun:
         raise
     except Exception as error:  # matplotlib fails in many ways
+        from hpcepm.files import reason
+
         if isinstance(error, MemoryError):
             raise NoPicture(reason(error)) from error
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "

@@ -217,7 +217,9 @@ def test_force_replaces_earlier_exports_alone(many: Path, tmp_path: Path) -> Non
     export(str(run), "csv", str(tmp_path / "csv"))
     (tmp_path / "linked").symlink_to(tmp_path / "csv")
     refused("csv", tmp_path / "linked", "it is a link")
-    others = (mine, many / "run.h5", next((many / "pieces").iterdir()), tmp_path / "link.h5")
+    for path in (many / "run.h5", next((many / "pieces").iterdir())):  # of another run
+        refused("netcdf", path, "belongs to a run")
+    others = (mine, tmp_path / "link.h5")
     for kind, path in [("netcdf", path) for path in others] + [("xdmf", mine)]:
         refused(kind, path, f"{path.name}: is no earlier export")
     refused("xdmf", tmp_path / "other.xdmf", "is no earlier export")

@@ -157,7 +157,7 @@ def test_what_a_distribution_and_a_profile_show(single: Path, tmp_path: Path) ->
         (["--strain", "0.1"], "--strain goes with --field"),
         (["--field", "sigma", "--panel", "stress"], "are two pictures"),
         (["--movie", "x.gif", "--out", "x.png"], "leave --out out"),
-        (["--window", "1"], "write two strains, as 0.5:1"),
+        (["--window", "1"], "write two strains from 0 on, as 0.5:1"),
         (["--out", "x.jpg"], "x.jpg: a picture ends in .pdf, .svg or .png"),
         (["--movie", "x.avi"], "x.avi: a movie ends in .mp4 or .gif"),
         (["--field", "sigam"], "there is no field 'sigam'"),

@@ -112,7 +112,7 @@ def test_json_has_what_is_printed(many: Path, capfd: pytest.CaptureFixture[str])
     assert at_last["value"] == pytest.approx(last.mean())
     assert at_last["q50"] == pytest.approx(np.median(last))
     assert main(["summarize", str(many), "--window", "0.12:0.06"]) == 2
-    assert "write two strains, as 0.5:1" in capfd.readouterr().err
+    assert "write two strains from 0 on, as 0.5:1" in capfd.readouterr().err
 
 
 def test_what_cannot_be_summarized_is_told(

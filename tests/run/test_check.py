@@ -208,7 +208,7 @@ def test_a_lattice_too_large_for_this_machine_is_said(
     asked = read(lattice={"shape": [16, 16]})
     found = forecast(asked, one_rank, 1, 1, 0.1)
     assert all_warnings(asked, found) == []
-    monkeypatch.setattr("hpcepm.run.check.bytes_of_this_machine", lambda: 2**26)
+    monkeypatch.setattr("hpcepm.run.check.bytes_of_this_machine", lambda *_: 2**26)
     (said,) = all_warnings(asked, found)
     assert said.startswith("lattice.shape: the run needs ")
     assert "there is 64 MiB: take more nodes" in said
