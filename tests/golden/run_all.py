@@ -6,10 +6,15 @@ The present folder holds the inputs. A chain is one run in many parts.
 """
 
 import sys
+from itertools import count
 
 from hpcepm.cli import STOPPED, main
+from hpcepm.run.stopping import age_of_process
 
-from .cases import CASES, CHAINS, GROWN, RANKS_OF_PARTS
+from .cases import CASES, GROWN, RANKS_OF_PARTS
+
+MORE_A_PART = 0.05
+"""Seconds. A start takes a tenth of a second, and a run keeps time for a checkpoint."""
 
 
 def run(name: str, directory: str, *options: str) -> int:
@@ -28,14 +33,18 @@ def run_all(ranks: str) -> None:
 
 
 def run_in_parts(name: str, directory: str) -> None:
-    """Run an input in many short parts, or first with fewer realizations."""
+    """Run an input in parts, or first with fewer realizations.
+
+    The first parts end at the first record or mark that they come to, each later one goes farther.
+    """
     if name in GROWN:
         run(name, directory, "--set", f"realizations={GROWN[name]}")
         run(name, directory, "--continue")
-    while (
-        name in CHAINS and run(name, directory, "--continue", "--max-walltime", "0.001") == STOPPED
-    ):
-        pass
+        return
+    for part in count(1):
+        limit = f"{age_of_process() + part * MORE_A_PART:.3f}s"
+        if run(name, directory, "--continue", "--max-walltime", limit) != STOPPED:
+            break
 
 
 if __name__ == "__main__":
