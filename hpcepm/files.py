@@ -14,7 +14,9 @@ import errno
 import io
 import os
 import secrets
+import signal
 import stat
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -137,11 +139,13 @@ def write_hdf5(
 
 
 @contextmanager
-def hdf5_written(path: Path, size: int = 0, check: Check = no_check) -> Iterator[h5py.File]:
+def hdf5_written(
+    path: Path, size: int = 0, check: Check = no_check
+) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
     """Write an HDF5 file of any size, in one instant when it is complete; see `write_hdf5`.
 
     It is built on the disk, and HDF5 is not told when that is full. Room for ``size`` bytes is
-    reserved first.
+    reserved first. With the file comes what to call now and then, as of `interrupts_held`.
 
     Raises
     ------
@@ -150,12 +154,12 @@ def hdf5_written(path: Path, size: int = 0, check: Check = no_check) -> Iterator
     """
     partial = partial_of(path)
     try:
-        with create(partial) as out:
+        with create(partial) as out, interrupts_held() as heed:
             preallocate(out.fileno(), size)
             disk = _PatientDisk(out)
             try:
                 with h5py.File(disk, "w") as file:
-                    yield file
+                    yield file, heed
             finally:
                 disk.finish()
             out.seek(0)
@@ -166,6 +170,30 @@ def hdf5_written(path: Path, size: int = 0, check: Check = no_check) -> Iterator
         with suppress(OSError):
             partial.unlink()
         raise
+
+
+@contextmanager
+def interrupts_held() -> Iterator[Callable[[], None]]:
+    """Hold back a Ctrl-C, and raise it when what this yields is called, or at the end.
+
+    A file of ours is called from inside HDF5: what is raised there is dropped, and a write with it.
+    """
+    heard: list[Any] = []
+    handler = signal.getsignal(signal.SIGINT)
+
+    def heed() -> None:
+        if heard and callable(handler):
+            handler(*heard.pop())
+
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield heed  # nothing is raised here
+        return
+    signal.signal(signal.SIGINT, lambda *told: heard.append(told))
+    try:
+        yield heed
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    heed()
 
 
 class PlacedFile(io.RawIOBase):

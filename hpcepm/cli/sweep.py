@@ -15,7 +15,14 @@ from hpcepm.run.stopping import Deadline, StopRequest, seconds_of_walltime
 from hpcepm.run.terminal import Progress
 from hpcepm.storage.directory import DirectoryTaken
 from hpcepm.sweep.grid import Point
-from hpcepm.sweep.plan import Sweep, read_all, refuse_others, sweep_of, to_do
+from hpcepm.sweep.plan import (
+    Sweep,
+    of_another_input,
+    read_all,
+    refuse_others,
+    sweep_of,
+    to_do,
+)
 
 from .base import UsageError, complain, on_all_ranks, on_one_process, say
 from .options import run_parser, sweep_parser
@@ -299,6 +306,7 @@ class Job:
         if not left:
             return made
         said, again = f"{n - len(left)} of {n} points are finished", command()
+        self._tell_of_changed([one for one in left if self.codes.get(one.number) == REACHED])
         failed = [one.name for one in left if self.codes.get(one.number) not in WAITING]
         if self.urgency() or STOPPED in self.codes.values():
             by = f"stopped by {self.stop_request.name or self._out_of_time() or 'request'}"
@@ -311,6 +319,13 @@ class Job:
         some = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
         said = f"{said}; failed: {some}. Why is said above, or in run.log; to try again: {again}"
         return complain(0, f"hpcepm: {said}", FAILED)
+
+    def _tell_of_changed(self, finished: list[Point]) -> None:
+        """Say of points that came to an end, and not to that of the input as it was read."""
+        for point in finished:
+            why = of_another_input(self.reads[point.number - 1]) or "to another end"
+            remedy = "the input was changed meanwhile: remove that run, or change the input back"
+            self.progress.warn([f"{why}; {remedy}"])
 
 
 def _results(sweep: Sweep, left: list[Point]) -> list[str]:

@@ -161,7 +161,7 @@ def refuse_others(sweep: Sweep, reads: Sequence[ReadInput]) -> None:
     if is_run(sweep.folder):
         said = "holds a run, and a sweep wants a folder of its own: name another with --output DIR"
         raise DirectoryTaken(f"{sweep.folder}: {said}")
-    others = [why for read in reads if (why := _why_not(read))]
+    others = [why for read in reads if (why := of_another_input(read))]
     ours = {sweep.directory(point) for point in sweep.points}
     if sweep.folder.is_dir():  # else the table and the figure would leave runs of it out
         said = "is no point of this sweep"
@@ -181,7 +181,7 @@ def to_do(points: Sequence[Point], reads: Sequence[ReadInput]) -> list[Point]:
     return [p for p, read in zip(points, reads, strict=True) if not _is_done(read)]
 
 
-def _why_not(read: ReadInput) -> str | None:
+def of_another_input(read: ReadInput) -> str | None:
     """Return in what a run that is there already is of another input, if it is."""
     directory = Path(read.settings.output.directory)
     there = _settings_in(directory)
@@ -206,7 +206,6 @@ def _is_done(read: ReadInput) -> bool:
     """Return whether a run came to its end, and this is the end that it should come to."""
     directory = Path(read.settings.output.directory)
     there, wanted = _settings_in(directory), json.loads(resolved(read))
-    same = there is not None and all(
-        there[key] == wanted[key] for key in ("loading", "realizations")
-    )
+    free = tuple(key for key in FREE_TO_CHANGE if key not in ("loading.target", "realizations"))
+    same = there is not None and not any(differences(there, wanted, free))
     return same and is_finished(directory / "run.h5")

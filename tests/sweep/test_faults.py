@@ -83,6 +83,28 @@ def test_a_point_that_others_finish_meanwhile(
     assert said.out.count("finished by others") == 2 and not said.err
 
 
+@pytest.mark.parametrize("key", ["slip", "loading"])
+def test_an_input_that_is_changed_meanwhile_makes_no_point(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], key: str
+) -> None:
+    ended = sweep.Job._ended
+
+    def changes_the_input(job: sweep.Job, *told: Any) -> None:
+        ended(job, *told)
+        changed = {"slip": {"c0": 0.2}, "loading": {"target": 0.05}}[key]
+        (folder / "input.yaml").write_text(yaml.safe_dump({**SMALL, key: changed}))
+
+    monkeypatch.setattr(sweep.Job, "_ended", changes_the_input)
+    assert alone("-j", "1") == FAILED
+    said = capfd.readouterr().err
+    assert "1 of 2 points are finished; failed: seed=2" in said
+    assert {"slip": "slip.c0: was 0.2", "loading": "to another end"}[key] in said
+    assert "the input was changed meanwhile" in said
+    table = (folder / "sw" / "sweep.csv").read_text().splitlines()
+    names, values = table[0].split(","), table[1].split(",")
+    assert len(table) == 2 and dict(zip(names, values, strict=True))["realizations"] == "1"
+
+
 def test_a_fault_on_one_rank_ends_all(folder: Path) -> None:
     done = on_two_ranks("one_rank_has_a_fault", "-n", "2")
     assert done.returncode == FAILED

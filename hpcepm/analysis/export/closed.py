@@ -4,6 +4,7 @@ It is laid out as ``run.h5``, and so is read by all that reads a run; and it is 
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,14 @@ def write_closed(run: Results, groups: Groups, path: Path, how: How) -> None:
         It cannot be written; an older file is untouched.
     """
     size = 0 if how.gzip else sum(c.nbytes for group in groups.values() for c in group.values())
-    with hdf5_written(path, size, how.check) as file:
+    with hdf5_written(path, size, how.check) as (file, heed):
         file.attrs.update(attributes(run, how.choice))
         for name, columns in groups.items():
             group = file.create_group(name, track_order=True)
             if places := coordinates(name, columns):
                 group.attrs["coordinates"] = places
             for column in sorted(columns.values(), key=lambda one: not one.is_axis):
-                _add_column(group, column, how.gzip)
+                _add_column(group, column, how.gzip, heed)
 
 
 def attributes(run: Results, choice: Choice) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def attributes(run: Results, choice: Choice) -> dict[str, Any]:
     return {**told, PACKED: json.dumps([*run.chosen, choice.told()])}
 
 
-def _add_column(group: h5py.Group, column: Column, gzip: bool) -> None:
+def _add_column(group: h5py.Group, column: Column, gzip: bool, heed: Callable[[], None]) -> None:
     """Write a column, block by block; its axes are there already."""
     packing: dict[str, Any] = {}
     gzip &= not column.is_axis
@@ -62,6 +63,7 @@ def _add_column(group: h5py.Group, column: Column, gzip: bool) -> None:
     data = group.create_dataset(column.name, column.shape, column.dtype, **packing)
     for where, values in column.blocks():
         data[where] = values
+        heed()
     data.attrs.update({"units": column.units, "description": column.description})
     if column.is_axis:
         data.make_scale(column.name)

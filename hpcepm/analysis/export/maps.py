@@ -162,7 +162,7 @@ def write_xdmf(run: Results, groups: Groups, path: Path, how: How) -> None:
     those = [one for maps in maps_of(run, groups) for one in maps]
     nx, ny = those[0].fields[0].shape[2:]
     size = sum(nx * ny * field.dtype.itemsize for one in those for field in one.fields)
-    with hdf5_written(numbers, size, how.check) as file:
+    with hdf5_written(numbers, size, how.check) as (file, heed):
         file.attrs.update(attributes(run, how.choice))
         for one, field in product(those, those[0].fields):
             data = file.create_dataset(f"{one.name}/{field.name}", (1, ny, nx), field.dtype)
@@ -171,6 +171,7 @@ def write_xdmf(run: Results, groups: Groups, path: Path, how: How) -> None:
             for strip in one.strips(field):
                 data[0, y : y + len(strip)] = strip
                 y += len(strip)
+                heed()
     root = Element("Xdmf", Version="3.0")
     domain = Sub(root, "Domain")
     for maps in maps_of(run, groups):
