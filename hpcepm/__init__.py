@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from hpcepm.analysis.tree import open_tree as open
-    from hpcepm.faults import NoRun
-    from hpcepm.input.plugins import load_plugin
-    from hpcepm.input.problems import InputError
-    from hpcepm.model.distributions import distribution
-    from hpcepm.model.kernel import kernel
-    from hpcepm.model.loading import loading
-    from hpcepm.model.observables import observable
-    from hpcepm.model.registry import FileName, Fraction, NotNegative, Number, Positive
-    from hpcepm.model.slip import slip
-    from hpcepm.run.api import simulate, steps
-    from hpcepm.run.run import RunFailed, RunStopped
-    from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable
+    from hpcepm.analysis.tree import open_tree
+    from hpcepm.faults import NoRun as NoRun
+    from hpcepm.input.plugins import load_plugin as load_plugin
+    from hpcepm.input.problems import InputError as InputError
+    from hpcepm.model.distributions import distribution as distribution
+    from hpcepm.model.kernel import kernel as kernel
+    from hpcepm.model.loading import loading as loading
+    from hpcepm.model.observables import observable as observable
+    from hpcepm.model.registry import FileName as FileName
+    from hpcepm.model.registry import Fraction as Fraction
+    from hpcepm.model.registry import NotNegative as NotNegative
+    from hpcepm.model.registry import Number as Number
+    from hpcepm.model.registry import Positive as Positive
+    from hpcepm.model.slip import slip as slip
+    from hpcepm.run.api import simulate as simulate
+    from hpcepm.run.api import steps as steps
+    from hpcepm.run.run import RunFailed as RunFailed
+    from hpcepm.run.run import RunStopped as RunStopped
+    from hpcepm.storage.directory import DirectoryTaken as DirectoryTaken
+    from hpcepm.storage.directory import DirectoryUnusable as DirectoryUnusable
+
+    open = open_tree
 
 _PLACES: Final = {
     "DirectoryTaken": "hpcepm.storage.directory:DirectoryTaken",
@@ -49,29 +58,7 @@ _PLACES: Final = {
     "slip": "hpcepm.model.slip:slip",
     "steps": "hpcepm.run.api:steps",
 }
-__all__ = [
-    "DirectoryTaken",
-    "DirectoryUnusable",
-    "FileName",
-    "Fraction",
-    "InputError",
-    "NoRun",
-    "NotNegative",
-    "Number",
-    "Positive",
-    "RunFailed",
-    "RunStopped",
-    "__version__",
-    "distribution",
-    "kernel",
-    "load_plugin",
-    "loading",
-    "observable",
-    "open",
-    "simulate",
-    "slip",
-    "steps",
-]
+__all__ = sorted([*_PLACES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
@@ -83,4 +70,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -152,24 +152,16 @@ def hdf5_written(
     OSError
         The bytes could not be written; the old file is untouched.
     """
-    partial = partial_of(path)
-    try:
-        with create(partial) as out, interrupts_held() as heed:
-            preallocate(out.fileno(), size)
-            disk = _PatientDisk(out)
-            try:
-                with h5py.File(disk, "w") as file:
-                    yield file, heed
-            finally:
-                disk.finish()
-            out.seek(0)
-            digests = [sha256(part).digest() for part in iter(lambda: out.read(CHUNK), b"")]
-            out.write(checksum_line(out.tell() + CHECKSUM_BYTES, digests))
-        fsync_and_rename(partial, path, check)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+    with _written(path, size, check) as out, interrupts_held() as heed:
+        disk = _PatientDisk(out)
+        try:
+            with h5py.File(disk, "w") as file:
+                yield file, heed
+        finally:
+            disk.finish()
+        out.seek(0)
+        digests = [sha256(part).digest() for part in iter(lambda: out.read(CHUNK), b"")]
+        out.write(checksum_line(out.tell() + CHECKSUM_BYTES, digests))
 
 
 @contextmanager
@@ -263,11 +255,18 @@ class _PatientDisk(PlacedFile):
 
 def write_bytes(path: Path, content: bytes, check: Check = no_check) -> None:
     """Write a file in one instant; see `write_hdf5`."""
+    with _written(path, len(content), check) as out:
+        out.write(content)
+
+
+@contextmanager
+def _written(path: Path, size: int, check: Check) -> Iterator[io.BufferedRandom]:
+    """Open a file that has its name, and room for its bytes, once they are all there."""
     partial = partial_of(path)
     try:
         with create(partial) as out:
-            preallocate(out.fileno(), len(content))
-            out.write(content)
+            preallocate(out.fileno(), size)
+            yield out
         fsync_and_rename(partial, path, check)
     except BaseException:
         with suppress(OSError):

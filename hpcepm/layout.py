@@ -13,78 +13,53 @@ TIME_UNIT: Final = "Lennard-Jones time"
 SAME_STRAIN: Final = 1e-9
 """Strains that differ by less are one."""
 
-AVALANCHE: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("realization", "i4"),
-            ("strain", "f8"),
-            ("stress", "f8"),
-            ("stress_drop", "f8"),
-            ("slip", "f8"),
-            ("events", "i8"),
-            ("sites", "i8"),
-            ("duration", "i8"),
-            ("x", "i4"),
-            ("y", "i4"),
-        ],
-    )
+
+def record(**columns: Any) -> np.dtype[Any]:
+    """Return the type of rows of these columns; a row's are its attributes too."""
+    return np.dtype((np.record, [*columns.items()]))
+
+
+def _table(**columns: tuple[str, str, str]) -> tuple[np.dtype[Any], dict[str, tuple[str, str]]]:
+    """Return the type of rows, and units and description of columns."""
+    return record(**{n: kind for n, (kind, *_) in columns.items()}), {
+        n: (units, told) for n, (_, units, told) in columns.items()
+    }
+
+
+AVALANCHE, AVALANCHE_COLUMNS = _table(
+    realization=("i4", NO_UNIT, "realization"),
+    strain=("f8", NO_UNIT, "macroscopic strain at the trigger"),
+    stress=("f8", STRESS_UNIT, "macroscopic stress at the trigger"),
+    stress_drop=("f8", STRESS_UNIT, "macroscopic stress lost in the avalanche, K slip/(nx ny)"),
+    slip=("f8", NO_UNIT, "sum of the slips of all events"),
+    events=("i8", NO_UNIT, "events"),
+    sites=("i8", NO_UNIT, "distinct sites that yielded"),
+    duration=("i8", NO_UNIT, "synchronous steps"),
+    x=("i4", "cells", "row of the trigger site"),
+    y=("i4", "cells", "column of the trigger site"),
 )
-"""A row of the table of avalanches."""
+"""A row of the table of avalanches; and units and description of each of its columns."""
 
-AVALANCHE_COLUMNS: Final = {
-    "realization": (NO_UNIT, "realization"),
-    "strain": (NO_UNIT, "macroscopic strain at the trigger"),
-    "stress": (STRESS_UNIT, "macroscopic stress at the trigger"),
-    "stress_drop": (STRESS_UNIT, "macroscopic stress lost in the avalanche, K slip/(nx ny)"),
-    "slip": (NO_UNIT, "sum of the slips of all events"),
-    "events": (NO_UNIT, "events"),
-    "sites": (NO_UNIT, "distinct sites that yielded"),
-    "duration": (NO_UNIT, "synchronous steps"),
-    "x": ("cells", "row of the trigger site"),
-    "y": ("cells", "column of the trigger site"),
-}
-"""Units and description of each of its columns."""
-
-EVENT_ROW: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("realization", "i4"),
-            ("strain", "f8"),
-            ("avalanche", "i8"),
-            ("step", "i8"),
-            ("x", "i4"),
-            ("y", "i4"),
-            ("slip", "f8"),
-        ],
-    )
+EVENT_ROW, EVENT_COLUMNS = _table(
+    realization=("i4", NO_UNIT, "realization"),
+    strain=("f8", NO_UNIT, "macroscopic strain at the trigger of its avalanche"),
+    avalanche=("i8", NO_UNIT, "avalanche of the realization, counted from 0"),
+    step=("i8", NO_UNIT, "synchronous step of the avalanche, counted from 0"),
+    x=("i4", "cells", "row of the site"),
+    y=("i4", "cells", "column of the site"),
+    slip=("f8", NO_UNIT, "slip"),
 )
-"""A row of the table of events; with a clock it has the time besides."""
-
-EVENT_COLUMNS: Final = {
-    "realization": (NO_UNIT, "realization"),
-    "strain": (NO_UNIT, "macroscopic strain at the trigger of its avalanche"),
-    "avalanche": (NO_UNIT, "avalanche of the realization, counted from 0"),
-    "step": (NO_UNIT, "synchronous step of the avalanche, counted from 0"),
-    "x": ("cells", "row of the site"),
-    "y": ("cells", "column of the site"),
-    "slip": (NO_UNIT, "slip"),
-}
-"""Units and description of each of its columns."""
+"""The same of the table of events; with a clock it has the time besides."""
 
 LISTS: Final = {"avalanches": "avalanche", "events": "event"}
 """Tables that go on from realization to realization, each with rows of its own number: the axis."""
 
-TIMED: Final = np.dtype((np.record, [("time", "f8"), ("fraction", "f8"), ("strength", "f8")]))
+TIMED, TIMED_COLUMNS = _table(
+    time=("f8", TIME_UNIT, "time of the trigger since the run began"),
+    fraction=("f8", NO_UNIT, "the part of it after the last whole unit of the clock"),
+    strength=("f8", STRESS_UNIT, "sigma_c - sigma of the trigger site just before it yielded"),
+)
 """What a row of the table of avalanches has besides, where there is a clock."""
-
-TIMED_COLUMNS: Final = {
-    "time": (TIME_UNIT, "time of the trigger since the run began"),
-    "fraction": (NO_UNIT, "the part of it after the last whole unit of the clock"),
-    "strength": (STRESS_UNIT, "sigma_c - sigma of the trigger site just before it yielded"),
-}
-"""Units and description of each of these columns."""
 
 TIMED_OBSERVABLES: Final = {
     "time": (TIME_UNIT, "time since the run began"),

@@ -22,7 +22,7 @@ def draw(directory: Path, picture: Path) -> None:
         strain = file["fields/strain"][-1]
         epsilon_p = file["fields/epsilon_p"][0, -1]
     with h5py.File(max((directory / "checkpoints").glob("0*.h5")), "r") as file:
-        last = file["last_avalanche"][()]
+        last = file["realizations/0/state/last_avalanche"][()]
     figure = Figure(figsize=(12, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     nx, ny = epsilon_p.shape

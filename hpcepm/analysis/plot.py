@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .differences import directories, glass_of, labels, order_of
 from .field import draw_fields, film
-from .panels import BANDS, CURVES, MAPS, MOST_CURVES, Line, Panel, panels_of
+from .panels.base import BANDS, CURVES, MAPS, MOST_CURVES, Line, Panel, panels_of
 from .panels.choice import chosen, shared
 from .places import refuse_own
 from .protocol import turns_back

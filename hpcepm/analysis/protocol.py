@@ -61,14 +61,12 @@ def is_extremal(run: Results) -> bool:
 
 def is_cyclic(run: Results) -> bool:
     """Whether a cycle has ended."""
-    there = "cycles" in run.file and "turn" in run.file["cycles"]  # else they are of a sine
-    return there and run.file["cycles/cycle"].size > 0
+    return "cycles/turn" in run.file and run.file["cycles/cycle"].size > 0
 
 
 def is_oscillation(run: Results) -> bool:
     """Whether a cycle of a sine has ended."""
-    there = "cycles" in run.file and "harmonic" in run.file["cycles"]
-    return there and run.file["cycles/cycle"].size > 0
+    return "cycles/harmonic" in run.file and run.file["cycles/cycle"].size > 0
 
 
 def turns_back(run: Results) -> bool:

@@ -7,7 +7,6 @@ polynomial is fitted to each group of realizations by itself: the scatter of the
 all such correlations, of points and of observables.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Final
@@ -114,12 +113,11 @@ class Emulator:
         return np.stack(columns, axis=-1) / self.box.half
 
 
-def fit_emulator(
-    box: Box, points: Floats, values: Floats, degrees: Sequence[int] = (1, 2, 3)
-) -> Emulator:
+def fit_emulator(box: Box, points: Floats, values: Floats) -> Emulator:
     """Return polynomials through what was simulated.
 
-    A higher degree is taken only if it predicts points that were left out clearly better.
+    Degrees are 1 to 3. A higher one is taken only if it predicts points that were left out clearly
+    better, and tried only if there are 1.5 times as many points as monomials.
 
     Parameters
     ----------
@@ -129,12 +127,9 @@ def fit_emulator(
         Values of the fitted keys, (P, p).
     values
         The observables at each point for each group of realizations, (P, G, S).
-    degrees
-        To choose from, ascending. Beyond the first, only those are tried for which there are 1.5
-        times as many points as monomials.
     """
-    best, its_error = _fit_degree(box, points, values, degrees[0])
-    for degree in degrees[1:]:
+    best, its_error = _fit_degree(box, points, values, 1)
+    for degree in (2, 3):
         if len(points) >= 1.5 * len(monomials(points.shape[1], degree)):
             emulator, error = _fit_degree(box, points, values, degree)
             # Else bends may be those of the noise, and errors at a fold have no bounds.

@@ -81,7 +81,8 @@ def _draw_scalars(axes: Axes, target: Target, strain_of_peak: float) -> None:
 
 def _draw_line(axes: Axes, target: Target, result: Result) -> None:
     """Draw the first observable against the only key."""
-    emulator, fit, goal = result.found.emulator, result.found.fit, target.goal
+    fit, goal = result.found.fit, target.goal
+    emulator = fit.emulator
     x = np.linspace(emulator.box.low[0], emulator.box.high[0], 200)
     groups = emulator.of_groups(x[:, None])[:, :, 0]
     error = np.sqrt(groups.var(axis=0, ddof=1) / len(groups) + emulator.model_variance[0])
@@ -99,11 +100,11 @@ def _draw_line(axes: Axes, target: Target, result: Result) -> None:
 def _draw_surface(figure: Figure, axes: Axes, target: Target, result: Result) -> None:
     """Draw the misfit over the first two keys, others at their best, and the joint region."""
     found, goal, confidence = result.found, target.goal, target.settings.confidence
-    box, best = found.emulator.box, found.fit.best
+    box, best = found.fit.emulator.box, found.fit.best
     x, y = np.linspace(box.low[:2], box.high[:2], 80).T
     grid = np.tile(best, (80, 80, 1))
     grid[..., 0], grid[..., 1] = x[None, :], y[:, None]
-    surface = found.emulator.at(grid)
+    surface = found.fit.emulator.at(grid)
     misfit = np.sqrt(np.mean(((surface - goal.values) / found.fit.errors) ** 2, axis=-1))
     filled = axes.contourf(x, y, misfit, 20, cmap="viridis_r")
     figure.colorbar(filled, ax=axes, label="misfit: r.m.s. of (fitted surface − wanted)/error")

@@ -78,7 +78,7 @@ def _misfit(target: Target, result: Result) -> float:
 
 def as_json(target: Target, result: Result, seconds: float) -> dict[str, Any]:
     """Return the result for a program."""
-    found, fit, emulator = result.found, result.found.fit, result.found.emulator
+    found, fit, emulator = result.found, result.found.fit, result.found.fit.emulator
     confidence, goal, statistics = target.settings.confidence, target.goal, target.statistics
     keys = _columns(best=fit.best, half_width=fit.half_widths(confidence), at_bound=found.at_bound)
     targets = _columns(

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.stats.qmc
 from numpy.typing import NDArray
 
-from .emulator import Box, Emulator, fit_emulator, monomials
+from .emulator import Box, fit_emulator, monomials
 from .fit import Fit, fit_keys, modes_of
 from .statistics import Goal
 
@@ -31,8 +31,8 @@ class Found:
 
     Attributes
     ----------
-    fit, emulator
-        Of the last round.
+    fit
+        Of the last round, with its emulator.
     points, values
         All that was simulated: (P, p) and (P, G, S).
     rounds
@@ -44,7 +44,6 @@ class Found:
     """
 
     fit: Fit
-    emulator: Emulator
     points: Floats
     values: Floats
     rounds: int
@@ -88,7 +87,7 @@ def search(start: Floats, bounds: Box, goal: Goal, confidence: float, observe: O
         settled = rounds > 1 and _is_settled(fit, box, following, bounds, confidence)
         box = following
     assert values is not None
-    return Found(fit, emulator, points, values, rounds, settled, _at_edge(fit.best, bounds))
+    return Found(fit, points, values, rounds, settled, _at_edge(fit.best, bounds))
 
 
 def most_points(p: int) -> int:

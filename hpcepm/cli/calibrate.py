@@ -53,8 +53,7 @@ def main(arguments: list[str], stop_request: StopRequest) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     if options.target is None:
-        usage = calibrate_parser().format_usage().strip()
-        raise base.UsageError(f"name a target file, such as inputs/calibrate/target.yaml\n{usage}")
+        calibrate_parser().error("name a target file, such as inputs/calibrate/target.yaml")
     if options.output == "":
         raise base.UsageError("--output needs the name of a directory")
 

@@ -18,25 +18,22 @@ def add_plugins(parser: argparse.ArgumentParser) -> None:
 
 def load_plugins(options: argparse.Namespace) -> None:
     """Load the plug-ins of the command line, whose problems are wrong usage."""
-    from hpcepm.input.plugins import load_plugin
-    from hpcepm.input.problems import InputError
-
-    try:
-        for path in options.plugin:
-            load_plugin(path)
-    except InputError as error:
-        raise UsageError(str(error)) from None
+    if (problem := _load(options.plugin)) is not None:
+        raise UsageError(problem)
 
 
 def load_on_all(plugins: Sequence[str], world: "Ranks") -> str | None:
     """Load plug-ins; return what is wrong with one, on any rank. Collective."""
+    return world.first_not_none(_load(plugins))
+
+
+def _load(plugins: Sequence[str]) -> str | None:
     from hpcepm.input.plugins import load_plugin
     from hpcepm.input.problems import InputError
 
-    problem = None
     try:
         for path in plugins:
             load_plugin(path)
     except InputError as error:
-        problem = str(error)
-    return world.first_not_none(problem)
+        return str(error)
+    return None

@@ -34,8 +34,7 @@ def check(options: argparse.Namespace) -> None:
     if options.output == "":
         raise UsageError("--output needs the name of a directory")
     if options.input is None:
-        usage = run_parser().format_usage().strip()
-        raise UsageError(f"name an input, such as inputs/quickstart.yaml\n{usage}")
+        run_parser().error("name an input, such as inputs/quickstart.yaml")
     if options.max_walltime is not None:
         options.max_walltime = seconds_of_walltime(options.max_walltime)
 

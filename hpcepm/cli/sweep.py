@@ -113,10 +113,9 @@ def _look(options: argparse.Namespace) -> tuple[Asked, list[ReadInput]]:
 
 
 def _check(options: argparse.Namespace) -> None:
-    usage = sweep_parser().format_usage().strip()
     if options.input is None or not options.axes:
         said = "name an input and what varies: hpcepm sweep inputs/esl.yaml seed=1..8"
-        raise UsageError(f"{said}\n{usage}")
+        sweep_parser().error(said)
     for name, value in (("-j", options.at_a_time), ("-n", options.ranks)):
         if value is not None and value < 1:
             raise UsageError(f"{name} wants a number from 1 on, not {value}")

@@ -215,10 +215,8 @@ def _rows(shape: Shape, ranks: int) -> int:
 
 def _rows_of_window(height: int, strip: int, ranks: int) -> float:
     """Return how many rows of a window its busiest rank has, on average over places."""
-    most = 0
-    for first in range(strip):
-        of_rank = [0] * ranks
-        for row in range(first, first + height):
-            of_rank[row // strip % ranks] += 1
-        most += max(of_rank)
-    return most / strip
+    most = [
+        np.bincount(np.arange(first, first + height) // strip % ranks).max()
+        for first in range(strip)
+    ]
+    return float(np.mean(most))

@@ -176,12 +176,8 @@ def _row_power_sums(
                 c = add_powers(c, epsilon_p[k, i, j] - centre[2])
                 d = add_powers(d, sigma_c[k, i, j] - centre[3])
             for p in range(4):
-                sums[i, k, 0, p], sums[i, k, 1, p], sums[i, k, 2, p], sums[i, k, 3, p] = (
-                    a[p],
-                    b[p],
-                    c[p],
-                    d[p],
-                )
+                sums[i, k, 0, p], sums[i, k, 1, p] = a[p], b[p]
+                sums[i, k, 2, p], sums[i, k, 3, p] = c[p], d[p]
 
 
 @dataclass(frozen=True)

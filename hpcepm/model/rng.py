@@ -46,7 +46,7 @@ _WEYL_0 = np.uint64(0x9E3779B97F4A7C15)
 _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
 _ROUNDS = 10
 _HALF_SPACING = 2.0**-53
-_BELOW_ONE = 1 - 2.0**-53
+BELOW_ONE = 1 - 2.0**-53
 
 DROPPED = np.uint64(11)
 """The last bits of a word, which `uniform` does not see."""
@@ -159,7 +159,7 @@ def uniform(word: int) -> float:
     Points in the upper half are rounded to even. The last would be rounded to 1, where quantiles
     are infinite: it is the double below 1.
     """
-    return min(float((np.uint64(word) >> DROPPED) + 0.5) * _HALF_SPACING, _BELOW_ONE)
+    return min(float((np.uint64(word) >> DROPPED) + 0.5) * _HALF_SPACING, BELOW_ONE)
 
 
 def words_below(chance: float) -> np.uint64:

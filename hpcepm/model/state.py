@@ -11,26 +11,21 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import AVALANCHE, HARMONICS
+from hpcepm.layout import AVALANCHE, HARMONICS, record
 from hpcepm.parallel.rows import Lattice, LocalField
 
-MACRO: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("load", "f8"),
-            ("total_slip", "f8"),
-            ("events", "i8"),
-            ("steps", "i8"),
-            ("avalanches", "i8"),
-            ("in_avalanche", "i8"),
-            ("pending_cost", "i8"),
-            ("segment", "i8"),
-            ("events_begun", "i8"),
-            ("recorded", "f8"),
-            ("snapped", "f8"),
-        ],
-    )
+MACRO: Final = record(
+    load="f8",
+    total_slip="f8",
+    events="i8",
+    steps="i8",
+    avalanches="i8",
+    in_avalanche="i8",
+    pending_cost="i8",
+    segment="i8",
+    events_begun="i8",
+    recorded="f8",
+    snapped="f8",
 )
 """The numbers of a run: the load of the last loading step (the strain under strain control), Σ ε_p
 over the lattice, the counts of events, synchronous steps and avalanches (the open one included),
@@ -38,23 +33,18 @@ the sum of the number of pending events over all steps since the last convolutio
 the loading, the number of events from which on its rules count, and the values, at the last record
 and snapshot, of the variables that these follow."""
 
-PENDING: Final = np.dtype((np.record, [("i", "i4"), ("j", "i4"), ("slip", "f8")]))
+PENDING: Final = record(i="i4", j="i4", slip="f8")
 """An event that an engine has not redistributed everywhere: its site and slip."""
 
-CYCLE: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("strain_slip", "f8"),
-            ("strain", "f8"),
-            ("plastic_strain", "f8"),
-            ("events", "i8"),
-            ("candidate", "i8"),
-            ("wanted_period", "i8"),
-            ("transient", "i8"),
-            ("period", "i8"),
-        ],
-    )
+CYCLE: Final = record(
+    strain_slip="f8",
+    strain="f8",
+    plastic_strain="f8",
+    events="i8",
+    candidate="i8",
+    wanted_period="i8",
+    transient="i8",
+    period="i8",
 )
 """Of cycles: the sum of ε S over the avalanches of this one; strain, ⟨ε_p⟩ and events at the end of
 the last one; the cycle whose end was found to be an earlier one's, from 1, and how much earlier;
@@ -66,35 +56,25 @@ TURN: Final = np.dtype([("stress", "f8"), ("plastic_strain", "f8")])
 STROBE_HASH: Final = np.dtype([("a", "u8"), ("b", "u8")])
 """A hash of the wells at the end of a cycle."""
 
-CLOCK: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("whole", "i8"),
-            ("fraction", "f8"),
-            ("site", "i8"),
-            ("strength", "f8"),
-            ("begun_whole", "i8"),
-            ("begun_fraction", "f8"),
-            ("begun_load", "f8"),
-            ("begun_avalanches", "i8"),
-        ],
-    )
+CLOCK: Final = record(
+    whole="i8",
+    fraction="f8",
+    site="i8",
+    strength="f8",
+    begun_whole="i8",
+    begun_fraction="f8",
+    begun_load="f8",
+    begun_avalanches="i8",
 )
 """Of a clock (`hpcepm.model.clock`): the time of the last point at which a site yielded, in whole
 units and a fraction; this site, −1 before the first, and its strength then; time, load and number
 of avalanches when the segment of the loading began."""
 
-FLOW: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("slip_before", "f8"),
-            ("cycles", "i8"),
-            ("in_phase", "f8", (len(HARMONICS),)),
-            ("out_of_phase", "f8", (len(HARMONICS),)),
-        ],
-    )
+FLOW: Final = record(
+    slip_before="f8",
+    cycles="i8",
+    in_phase=("f8", (len(HARMONICS),)),
+    out_of_phase=("f8", (len(HARMONICS),)),
 )
 """Of Maxwell sites (`hpcepm.model.maxwell`): Σ ε_p a step ago; and of a sine the number of full
 cycles, and the Fourier sums of the cycle under way, at the `HARMONICS`."""

@@ -8,27 +8,23 @@ from typing import Any, Final
 
 import numpy as np
 
+from hpcepm.layout import record
 from hpcepm.parallel.compiled import inlined
 
 from .loading import load_at, strain_of
 
-WATCH: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("until", "f8"),
-            ("pause_at", "i8"),
-            ("active", "i8"),
-            ("strain_low", "f8"),
-            ("strain_high", "f8"),
-            ("stress_low", "f8"),
-            ("stress_high", "f8"),
-            ("plastic_strain_low", "f8"),
-            ("plastic_strain_high", "f8"),
-            ("events", "i8"),
-            ("reached", "f8"),
-        ],
-    )
+WATCH: Final = record(
+    until="f8",
+    pause_at="i8",
+    active="i8",
+    strain_low="f8",
+    strain_high="f8",
+    stress_low="f8",
+    stress_high="f8",
+    plastic_strain_low="f8",
+    plastic_strain_high="f8",
+    events="i8",
+    reached="f8",
 )
 """The load to go to, the steps at which to pause; the bounds; and where the loop stopped on an
 elastic branch.

@@ -10,11 +10,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.layout import record
+
 from . import atomics
 from .compiled import compiled, inlined
 from .waiting import EXCHANGES_BETWEEN_LOOKS, LINE, Processors, look, make_processors, rest, rested
 
-EVENT = np.dtype((np.record, [("site", "i8"), ("slip", "f8"), ("first", "i8")]))
+EVENT = record(site="i8", slip="f8", first="i8")
 """One event: global site, slip, and 1 if it is the site's first in this avalanche."""
 
 _NUMBER, _LEFT, _EVENTS = 0, 1, 2  # of the exchange; events not yet sent; words of events

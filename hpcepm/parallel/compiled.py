@@ -152,7 +152,7 @@ def generated(in_python: Callable[..., Any]) -> Callable[[Callable[..., Any]], A
 
 
 def bind(question: Any, kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a compiled function the answer to a question for first arguments of a type.
+    """Compile a function, and make it the answer to a question for first arguments of a type.
 
     Parameters
     ----------
@@ -163,15 +163,15 @@ def bind(question: Any, kind: type) -> Callable[[Callable[..., Any]], Callable[.
     """
 
     def decorate(answer: Callable[..., Any]) -> Callable[..., Any]:
-        function = getattr(answer, "py_func", answer)
+        function = getattr(answer, "py_func", answer)  # one that is compiled already will do
 
         def select(subject: Any, *_: Any) -> Any:
             applies = isinstance(subject, types.BaseNamedTuple) and subject.instance_class is kind
             return function if applies else None
 
         overload(question, strict=False, jit_options=_BOUND)(select)
-        question.register(kind, answer)
-        return answer
+        made: Callable[..., Any] = question.register(kind, compiled(function))
+        return made
 
     return decorate
 

@@ -64,19 +64,10 @@ def make_processors(node: Any, awaited: NDArray[np.int64]) -> Processors:
     allowed = np.zeros(BYTES_OF_A_SET, np.uint8)
     for processor in allowed_processors():
         allowed[processor // 8] |= 1 << (processor % 8)
-    together, moved = (np.zeros(1, np.int64) for _ in range(2))
+    together, moved = np.zeros((2, 1), np.int64)
+    crowded, copy = int(node.crowded), allowed.copy()
     patience = LOOKS_SPINNING if node.is_alone else LOOKS_SPINNING_FOR_OTHERS
-    return Processors(
-        node.rank,
-        last,
-        int(node.crowded),
-        patience,
-        awaited,
-        together,
-        allowed,
-        allowed.copy(),
-        moved,
-    )
+    return Processors(node.rank, last, crowded, patience, awaited, together, allowed, copy, moved)
 
 
 # LLVM's names of the instruction by which a processor knows that a loop only waits.

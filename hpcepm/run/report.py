@@ -13,7 +13,6 @@ from hpcepm.faults import NoRun
 from hpcepm.input.clock import times_of
 from hpcepm.input.output import CadenceInput
 from hpcepm.input.schema import Input
-from hpcepm.model.clock import Clock
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.ending import sure_to_end
 from hpcepm.model.glass import Glass, age, disorder_strength
@@ -55,9 +54,9 @@ def header(run: "Run") -> list[str]:
         *_prescribed(settings),
         *_yielding(glass, plan.shape),
         f"  engine    {run.choice.engine}: {run.choice.why}",
-        *_clock(settings),
-        f"  loading   {_path(settings.loading, settings.clock)}; {_saved(run)}; "
-        f"seed {settings.seed}",
+        *([f"  clock     {told(settings.clock)}"] if settings.clock else []),
+        f"  loading   {'' if settings.clock else 'quasi-static '}{_way(settings.loading)}; "
+        f"{_saved(run)}; seed {settings.seed}",
         *_output(run),
         *_time(run),
         *([f"            taken over from a run that died: {died}"] if died else []),
@@ -126,17 +125,6 @@ def _often(cadence: CadenceInput) -> str:
         each = f"at {cadence.per_decade} times" if cadence.per_decade > 1 else "once"
         return f"{each} per decade of time, from {cadence.first:g} on"
     return f"each {cadence.every or 0:g} of {cadence.of}"
-
-
-def _clock(settings: Input) -> list[str]:
-    """Say what time is, if there is a clock."""
-    return [f"  clock     {told(settings.clock)}"] if settings.clock is not None else []
-
-
-def _path(loading: Loading, clock: Clock | None) -> str:
-    """Say where the load goes."""
-    said = _way(loading)
-    return said if clock is not None else f"quasi-static {said}"
 
 
 def _way(loading: Loading) -> str:

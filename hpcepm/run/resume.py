@@ -24,7 +24,7 @@ from hpcepm.storage.checkpoint import (
     read_early,
     read_under_way,
 )
-from hpcepm.storage.checkpoints import newest_checkpoint
+from hpcepm.storage.checkpoints import newest_checkpoint, remedy
 from hpcepm.storage.directory import DirectoryTaken, Folder
 from hpcepm.storage.fields import damage_seen_together
 from hpcepm.storage.plan import (
@@ -305,7 +305,7 @@ class Resume:
                         check_snapshot(file, known.identity.run, number, strains)
                 except BadFile as error:
                     problem = str(error)
-            world.raise_together(problem)
+            world.raise_together(problem and f"{problem}. {remedy(self.header)}")
 
     def _to_another_target(self, start: Start, before: Plan) -> Start:
         """Keep the rows at strains of both targets, and the state at the end of the first."""

@@ -25,7 +25,7 @@ from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.reading import BadFile
 from hpcepm.storage.checkpoint import UnderWay, write_checkpoint
-from hpcepm.storage.checkpoints import Checkpoints
+from hpcepm.storage.checkpoints import Checkpoints, remedy
 from hpcepm.storage.directory import RunDirectory
 from hpcepm.storage.store import FileStore, Store
 from hpcepm.storage.writers import writers_in
@@ -160,8 +160,7 @@ class Run:
                     store = FileStore(self.directory, self.plan, self.attributes, start)
                     self.resume.add_early(store)
             except (BadFile, OSError) as error:
-                said = "Without it the run cannot go on; begin it anew in another directory"
-                problem = f"{error}. {said}"
+                problem = f"{error}. {remedy(self.resume.header)}"
         self.world.raise_together(problem)
         return store
 

@@ -117,31 +117,23 @@ class Deadline:
     """
 
     def __init__(self, max_walltime: float | None) -> None:
-        now = time.time()
-        ends = {
-            "--max-walltime": None
-            if max_walltime is None
-            else now - age_of_process() + max_walltime
-        }
+        now, clock = time.time(), time.monotonic()
         self.warnings: list[str] = []
         self.limits: list[str] = []
+        self._ends: dict[str, float] = {}
         if max_walltime is not None:
             self.limits.append(f"within {duration(max_walltime)} (--max-walltime)")
+            self._ends["--max-walltime"] = clock - age_of_process() + max_walltime
         end_of_job = job_ends_at()
         if end_of_job is not None and end_of_job <= now:
             self.warnings.append(
                 f"the job's time ended {duration(now - end_of_job)} ago, says SLURM "
                 "(SLURM_JOB_END_TIME or squeue): that is of another job, and is ignored"
             )
-            end_of_job = None
-        if end_of_job is not None:
-            self.limits.append(f"before its job does, in {duration(end_of_job - now)} (SLURM)")
-        ends["the end of the job's time"] = (
-            None if end_of_job is None else end_of_job - SCHEDULER_NEEDS
-        )
-        self._ends = {
-            name: time.monotonic() + end - now for name, end in ends.items() if end is not None
-        }
+        elif end_of_job is not None:
+            left = end_of_job - now
+            self.limits.append(f"before its job does, in {duration(left)} (SLURM)")
+            self._ends["the end of the job's time"] = clock + left - SCHEDULER_NEEDS
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what other ranks are told: how long it is to each end, for their clocks differ.

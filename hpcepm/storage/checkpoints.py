@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from hpcepm.files import PARTIAL, Check, no_check, open_regular, remove, write_bytes
+from hpcepm.files import PARTIAL, Check, damage, no_check, open_regular, remove, write_bytes
 from hpcepm.layout import CHECKPOINT_NAME, checkpoint_name, piece_name
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.reading import BadFile, own_names
@@ -79,6 +79,8 @@ def _header_seen_together(path: Path, ranks: Ranks, run: str | None) -> Checkpoi
             found = read_header(path, checked=True)
             if run is not None and found.identity.run != run:
                 found = BadFile(f"{path}: is of another run")
+            else:
+                _refuse_lost_pieces(found)
         except BadFile as error:
             found = error
     found = ranks.bcast(found)
@@ -86,6 +88,21 @@ def _header_seen_together(path: Path, ranks: Ranks, run: str | None) -> Checkpoi
         raise found
     assert found is not None
     return found
+
+
+def _refuse_lost_pieces(header: CheckpointHeader) -> None:
+    """Raise `BadFile` if a piece is damaged or missing: one before may count on others."""
+    folder = header.path.parent.parent / "pieces"
+    for table, pieces in header.pieces.items():
+        for piece in pieces:
+            if problem := damage(folder / piece_name(table, piece.serial)):
+                raise BadFile(f"{header.path}: counts on {problem}")
+
+
+def remedy(header: CheckpointHeader | None) -> str:
+    """Return what to do where something is lost that a run counts on."""
+    older = f"remove {header.path} to go on from one before it, or " if header else ""
+    return f"Without it the run cannot go on; {older}begin it anew in another directory"
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

@@ -110,7 +110,7 @@ def write_fields(
         )
         with ranks.collective_errors(f"{partial}: cannot be written"):
             mine = pieces(ranks.comm, those, size, own)
-            _for_each(mine, _write_piece, partial, place, sync=True)
+            _for_each(mine, _write_at, partial, place, sync=True)
         with ranks.collective_errors(f"{partial}: cannot be read again"):
             others = pieces(ranks.comm, those, size, own, shift=1)
             _for_each(others, _compare_piece, partial, place)
@@ -295,10 +295,6 @@ def _open_same(path: Path, inode: int) -> io.FileIO:
         file.close()
         raise OSError(errno.ESTALE, "is another file on this rank")
     return file
-
-
-def _write_piece(descriptor: int, piece: memoryview, start: int) -> None:
-    _write_at(descriptor, piece, start)
 
 
 def _write_at(descriptor: int, data: memoryview, start: int) -> None:

@@ -293,7 +293,7 @@ class FileStore(Store):
         directory: RunDirectory,
         plan: Plan,
         provenance: Mapping[str, Any],
-        start: Start = Start(),  # noqa: B008 (a tuple)
+        start: Start,
     ) -> None:
         self.directory, self._start = directory, start
         super().__init__(plan, provenance)

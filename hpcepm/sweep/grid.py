@@ -15,15 +15,15 @@ from typing import Final, NamedTuple
 
 from hpcepm.input.problems import InputError
 from hpcepm.input.strict_yaml import words_of
+from hpcepm.input.values import NUMBER
 from hpcepm.text import shorten
 
 MOST_POINTS: Final = 10_000
 LONGEST_VALUE: Final = 40
 """In the name of a directory."""
 
-_NUMBER: Final = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _WHOLE: Final = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
-_LINEAR: Final = re.compile(rf"({_NUMBER}):({_NUMBER}):(\d{{1,9}})(:log)?")
+_LINEAR: Final = re.compile(rf"({NUMBER}):({NUMBER}):(\d{{1,9}})(:log)?")
 _NO_RANGE: Final = re.compile(r"-?\d[\d.]*\.\.[^/]*|[-+\d.eE]*:[-+\d.eE:]*(?::?log)?")
 _BRACKETS: Final = {"[": 1, "{": 1, "(": 1, "]": -1, "}": -1, ")": -1}
 

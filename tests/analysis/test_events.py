@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hpcepm.analysis.export.source import Choice
 from hpcepm.analysis.export.write import export
-from hpcepm.analysis.panels import CURVES, events, panels_of
+from hpcepm.analysis.panels import events
+from hpcepm.analysis.panels.base import CURVES, panels_of
 from hpcepm.analysis.results import open_run
 
 from .conftest import simulated

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
 from hpcepm.analysis.ensembles import over_strain
-from hpcepm.analysis.panels import ALONE, CURVES, MAPS, PANELS, Line, panels_of
+from hpcepm.analysis.panels.base import ALONE, CURVES, MAPS, PANELS, Line, panels_of
 from hpcepm.analysis.panels.branches import _from_zero
 from hpcepm.analysis.panels.cycles import recurrence
 from hpcepm.analysis.plot import draw_summary

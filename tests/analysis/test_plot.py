@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from hpcepm.analysis.panels import CURVES, PANELS
+from hpcepm.analysis.panels.base import CURVES, PANELS
 from hpcepm.analysis.panels.profiles import across
 from hpcepm.analysis.plot import Wanted, compose, draw, draw_summary
 from hpcepm.analysis.results import open_run

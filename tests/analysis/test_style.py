@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hpcepm.analysis.panels import PANELS
+from hpcepm.analysis.panels.base import PANELS
 from hpcepm.analysis.style import COLOURS, SEQUENTIAL, SIGNED, lines_for, plain, save, styled
 from hpcepm.faults import NoRun
 

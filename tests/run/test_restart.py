@@ -277,6 +277,22 @@ def test_behind_a_damaged_checkpoint_the_one_before_is_used(
     assert_same_bits(made / "whole", interrupted)
 
 
+@pytest.mark.parametrize("harm", [truncate, flip_a_byte, Path.unlink])
+def test_behind_lost_output_the_checkpoint_before_is_used(
+    made: Path, interrupted: Path, harm: Callable[[Path], None]
+) -> None:
+    part = run_python([*COMMAND, "--max-walltime", "0.001"], None, interrupted.parent)
+    assert part.returncode == 75, part.stderr
+    piece = max((interrupted / "pieces").glob("avalanches-*.h5"))
+    assert piece.name > "avalanches-00000001.h5"
+    harm(piece)
+    done = run_python(COMMAND, 2, interrupted.parent)
+    assert done.returncode == 0, done.stderr
+    assert f"counts on {Path('parts', 'pieces', piece.name)}" in done.stderr
+    assert "an older checkpoint is used" in done.stderr
+    assert_same_bits(made / "whole", interrupted)
+
+
 def test_where_every_checkpoint_is_damaged_none_is_used(interrupted: Path) -> None:
     for path in (interrupted / "checkpoints").glob("*.h5"):
         truncate(path)

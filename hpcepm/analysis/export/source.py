@@ -56,11 +56,6 @@ class Choice(NamedTuple):
     float32: bool = False
     """Whether fields are rounded."""
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether no row is left out."""
-        return not self.only and self.strain is None
-
     def told(self) -> dict[str, Any]:
         """Return it as JSON can have it: strains without a bound are None."""
         strain = [e if isfinite(e) else None for e in self.strain] if self.strain else None

@@ -5,26 +5,4 @@ To add one, write a function of ``(axes, run)`` under `panel`, or of ``(axes, ru
 order of the definitions.
 """
 
-from . import curves, clock, avalanches, events, branches, cycles, extremal, maps, profiles  # isort: skip
-from .base import ALONE, BANDS, CURVES, MAPS, MOST_CURVES, PANELS, Line, Panel, panels_of
-
-__all__ = [
-    "ALONE",
-    "BANDS",
-    "CURVES",
-    "MAPS",
-    "MOST_CURVES",
-    "PANELS",
-    "Line",
-    "Panel",
-    "avalanches",
-    "branches",
-    "clock",
-    "curves",
-    "cycles",
-    "events",
-    "extremal",
-    "maps",
-    "panels_of",
-    "profiles",
-]
+from . import curves, clock, avalanches, events, branches, cycles, extremal, maps, profiles  # noqa: F401, isort: skip

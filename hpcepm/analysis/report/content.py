@@ -1,13 +1,13 @@
 """What is on the page of a run, in plain numbers and words."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 
 from hpcepm.analysis.differences import place_of
+from hpcepm.analysis.panels.base import MOST_CURVES
 from hpcepm.analysis.panels.cycles import recurrence
 from hpcepm.analysis.protocol import controls, cycles_of, is_cyclic, is_oscillation, read_out
 from hpcepm.analysis.quantities import GROUPS
@@ -17,12 +17,12 @@ from hpcepm.analysis.verify import Finding, verify
 from hpcepm.faults import NoRun
 from hpcepm.identity import Identity
 from hpcepm.layout import CYCLES, OSCILLATION
-from hpcepm.reading import BadFile, attribute
+from hpcepm.reading import BadFile
 from hpcepm.schedule import save_points_of
 from hpcepm.text import count
 
 from .avalanches import avalanches
-from .curves import MOST_CURVES, curves
+from .curves import curves, said
 from .maps import Cache, maps
 from .plain import flat, numbers, plain
 
@@ -117,7 +117,7 @@ def _numbers(run: Results) -> dict[str, Any]:
         "lattice": "{} × {} sites".format(*run.shape),
         "realizations": str(n) if n == wanted else f"{n} of {wanted}",
         "progress": _progress(run),
-        "ended by": _ending(run),
+        "ended by": said(run.file, "ended_by"),
         "largest strain": f"{furthest:.6g}",
         **{name: f"{one.value} {one.unit}".rstrip() for name, one in known.items()},
         f"events{of_all}": count(_in_all(run, "events")),
@@ -139,13 +139,6 @@ def _progress(run: Results) -> str:
         return ""
     wanted = sum(point.record for point in save_points_of(run.settings))
     return f"{run.strain.size} of {wanted} records"
-
-
-def _ending(run: Results) -> str:
-    try:
-        return attribute(run.file, "ended_by", str)
-    except BadFile:
-        return ""
 
 
 def _in_all(run: Results, name: str) -> float:
@@ -192,15 +185,12 @@ def _provenance(run: Results) -> dict[str, Any]:
         if isinstance(value := run.file.attrs[name], str | np.integer | np.floating | np.bool_)
     }
     parts = [part for part in Identity.of(run.file).parts if isinstance(part, Mapping)]
-    text = ""
-    with suppress(BadFile):
-        text = attribute(run.file, "input", str)
     return {
         "provenance": [[name, value] for name, value in attributes.items()],
         "parts": [sorted(part.items()) for part in parts] if len(parts) > 1 else [],
         "subtitle": _subtitle(run),
         "keys": flat(run.settings),
-        "input": text,
+        "input": said(run.file, "input"),
     }
 
 

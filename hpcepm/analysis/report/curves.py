@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.analysis.panels.base import MOST_CURVES
 from hpcepm.analysis.protocol import (
     branches,
     by_decades,
@@ -26,9 +27,6 @@ MOST_POINTS: Final = 2000
 
 MOST_IN_ALL: Final = 12_000
 """Points of all curves of an observable."""
-
-MOST_CURVES: Final = 20
-"""Realizations that are drawn, where no mean of them is."""
 
 
 def curves(run: Results) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.analysis.panels.maps import CUT_OFF
 from hpcepm.analysis.protocol import strains_of_maps
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.snapshots import records_of_maps
@@ -20,9 +21,6 @@ BYTES: Final = 4 * 2**20
 """Of all maps together, before they are compressed."""
 
 MOST_SNAPSHOTS: Final = 120
-
-CUT_OFF: Final = 0.5
-"""So many percent of the values, at each end, are as dark as the colours go."""
 
 AROUND: Final = {"sigma": "mean", "epsilon_p": "zero"}
 """Fields whose colours have a middle: the macroscopic stress; and 0, if some are negative."""

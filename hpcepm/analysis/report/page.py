@@ -8,6 +8,7 @@ nothing be fetched.
 
 import base64
 import json
+import re
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import files
@@ -45,12 +46,7 @@ def page(content: dict[str, Any], reload: float | None) -> str:
         "script_digest": _digest(script),
         "data": dense,
     }
-    before, *rest = _resource("page.html").split("{{")
-    filled = [before]
-    for piece in rest:
-        name, _, after = piece.partition("}}")
-        filled += [parts[name], after]
-    return "".join(filled)
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _resource("page.html"))
 
 
 def write_page(path: Path, text: str) -> None:

@@ -3,9 +3,9 @@
 Without a clock a run is quasi-static: a site yields when it must, and no time passes.
 """
 
-from .base import NO_CLOCK, Clock, clock
+from .base import Clock, clock
 from .maxwell import Maxwell
 from .rate import Rate
 from .thermal import Thermal
 
-__all__ = ["NO_CLOCK", "Clock", "Maxwell", "Rate", "Thermal", "clock"]
+__all__ = ["Clock", "Maxwell", "Rate", "Thermal", "clock"]

@@ -53,7 +53,5 @@ class Clock:
         raise NotImplementedError
 
 
-NO_CLOCK: Final = None
-
 clock: Final[Any] = Registry("type", None, Clock, Clock)
 """The clocks, by name. None comes from a plug-in: their laws are compiled into `rate_at`."""

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from hpcepm.model.rng import philox, uniform
+from hpcepm.model.rng import BELOW_ONE, philox, uniform
 from hpcepm.parallel.compiled import compiled, inlined
 
 from .times import earlier
@@ -42,8 +42,6 @@ def _numbers() -> list[int]:
 
 _AT_MOST: Final = np.array(_numbers(), np.uint64)
 """How likely 0, at most 1, at most 2, … points in a cell are, in units of 2^(−64)."""
-
-_BELOW_ONE: Final = 1 - 2.0**-53
 
 _ZEROTH: Final = 64
 _POWERS: Final = 2.0 ** np.arange(-_ZEROTH, _ZEROTH)
@@ -80,7 +78,7 @@ def _time_of(cell: int, word: int, m: int) -> tuple[int, float]:
     """Return the time (c + v) 2^m, v = ((word >> 11) + ½) 2^(−53), of a point of a cell."""
     if m <= 0:
         whole, begin = _begin_of(cell, m)
-        return whole, min(begin + uniform(word) * power(m), _BELOW_ONE)
+        return whole, min(begin + uniform(word) * power(m), BELOW_ONE)
     odd = int(((np.uint64(word) >> np.uint64(11)) << np.uint64(1)) + np.uint64(1))  # v 2^54
     if m >= 54:
         return (cell << m) + (odd << (m - 54)), 0.0

@@ -5,9 +5,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.layout import TIMED
+from hpcepm.layout import TIMED, record
+from hpcepm.model.engines.base import smallest
 from hpcepm.model.state import CLOCK
-from hpcepm.parallel.compiled import compiled, compiled_minimum, inlined
+from hpcepm.parallel.compiled import compiled, inlined
 from hpcepm.parallel.rows import Lattice
 
 from .base import Clock
@@ -24,53 +25,31 @@ SIDE: Final = 8  # of a cell of sites that have their earliest in common
 REJECTED_AT_ONCE: Final = 4096
 NO_LEVEL: Final = -128
 
-MOTION: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("at_once", "i8"),
-            ("rate", "f8"),
-            ("stop_whole", "i8"),
-            ("stop_fraction", "f8"),
-            ("reached_whole", "i8"),
-            ("reached_fraction", "f8"),
-        ],
-    )
+MOTION: Final = record(
+    at_once="i8",
+    rate="f8",
+    stop_whole="i8",
+    stop_fraction="f8",
+    reached_whole="i8",
+    reached_fraction="f8",
 )
 """How the load moves in this segment: faster than time, or by so much per unit; at which time to
 stop; and where the loop stopped last."""
 
-NEXT: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("whole", "i8"),
-            ("fraction", "f8"),
-            ("height", "f8"),
-            ("middle", "f8"),
-            ("far", "f8"),
-            ("middle_level", "i2"),
-            ("far_level", "i2"),
-            ("level", "i4"),
-        ],
-    )
+NEXT: Final = record(
+    whole="i8",
+    fraction="f8",
+    height="f8",
+    middle="f8",
+    far="f8",
+    middle_level="i2",
+    far_level="i2",
+    level="i4",
 )
 """Of a site: time and height of its next point; times of its next point in strips from
 ``middle_level`` on, and from ``far_level`` on; and its level."""
 
-REJECTED: Final = np.dtype(
-    (
-        np.record,
-        [
-            ("side", "i8"),
-            ("i", "i8"),
-            ("j", "i8"),
-            ("whole", "i8"),
-            ("fraction", "f8"),
-            ("height", "f8"),
-        ],
-    )
-)
+REJECTED: Final = record(side="i8", i="i8", j="i8", whole="i8", fraction="f8", height="f8")
 """A point at which a site did not yield, as long as nothing changes before it."""
 
 
@@ -224,17 +203,9 @@ def set_next(clock: Any, side: int, i: int, j: int, point: tuple[int, float, flo
         clock.earliest[side, cell_i, cell_j] = now
         clock.earliest_of_row[side, cell_i] = min(clock.earliest_of_row[side, cell_i], now)
     elif before == least:
-        clock.earliest[side, cell_i, cell_j] = _smallest(when)
+        clock.earliest[side, cell_i, cell_j] = smallest(when)
         if clock.earliest_of_row[side, cell_i] == least:
-            clock.earliest_of_row[side, cell_i] = _smallest(clock.earliest[side, cell_i])
-
-
-@compiled_minimum
-def _smallest(values: NDArray[np.float64]) -> float:
-    least = np.inf
-    for value in values:
-        least = min(least, value)
-    return least
+            clock.earliest_of_row[side, cell_i] = smallest(clock.earliest[side, cell_i])
 
 
 @compiled
@@ -246,7 +217,7 @@ def earliest_site(clock: Any, row: NDArray[np.int32]) -> tuple[int, int, int]:
     """
     least = np.inf
     for side in range(clock.earliest.shape[0]):
-        least = min(least, _smallest(clock.earliest_of_row[side]))
+        least = min(least, smallest(clock.earliest_of_row[side]))
     best = (-1, 0, 0)
     if not least < float(NEVER):
         return best

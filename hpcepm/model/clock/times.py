@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from hpcepm.model.rng import BELOW_ONE
 from hpcepm.parallel.compiled import compiled, inlined
 
 NEVER: Final = 2**62
@@ -14,8 +15,6 @@ NEVER: Final = 2**62
 
 LONGEST: Final = 2.0**52
 """Units of the longest time that a run may take."""
-
-_BELOW_ONE: Final = 1 - 2.0**-53
 
 
 @inlined
@@ -46,4 +45,4 @@ def later(whole: int, fraction: float, after: float) -> tuple[int, float]:
     if fraction >= 1.0:
         fraction -= 1.0
         units += 1.0
-    return whole + int(units), min(fraction, _BELOW_ONE)
+    return whole + int(units), min(fraction, BELOW_ONE)

@@ -11,7 +11,7 @@ from hpcepm.model.loading import stress_of, trigger
 from hpcepm.model.state import Fields
 from hpcepm.model.watch import nearest_stop
 from hpcepm.model.yielding.base import local_site, number_of, site_of, weakest
-from hpcepm.parallel.compiled import bind, compiled, inlined
+from hpcepm.parallel.compiled import bind, inlined
 from hpcepm.parallel.exchange import EventExchange, exchange_minimum
 
 from .search import first_to_yield, load_when, note_pace, restore
@@ -71,7 +71,6 @@ def note_end(clock: Any, row: int) -> None:
 
 
 @bind(next_avalanche, Still)
-@compiled
 def _when_load_reaches(
     clock: Any,
     engine: Any,
@@ -99,7 +98,6 @@ def _when_load_reaches(
 
 
 @bind(note_events, Still)
-@compiled
 def _note_no_events(
     clock: Any, engine: Any, fields: Fields, events: NDArray[Any], n: int, parameters: Any
 ) -> None:
@@ -107,7 +105,6 @@ def _note_no_events(
 
 
 @bind(note_end, Still)
-@compiled
 def _note_no_end(clock: Any, row: int) -> None:
     pass
 
@@ -146,7 +143,6 @@ def find_weakest(
 
 
 @bind(next_avalanche, Poisson)
-@compiled
 def _when_a_point_comes(
     clock: Any,
     engine: Any,
@@ -269,7 +265,6 @@ def _least_of_ranks(
 
 
 @bind(note_events, Poisson)
-@compiled
 def _forget_levels(
     clock: Any, engine: Any, fields: Fields, events: NDArray[Any], n: int, parameters: Any
 ) -> None:
@@ -282,7 +277,6 @@ def _forget_levels(
 
 
 @bind(note_end, Poisson)
-@compiled
 def _note_time(clock: Any, row: int) -> None:
     time = clock.time[0]
     clock.rows[row].time = as_number(time.whole, time.fraction) * clock.unit

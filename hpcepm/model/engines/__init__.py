@@ -21,10 +21,4 @@ ENGINES: dict[str, type[Engine]] = {
     "lazy": LazyEngine,
 }
 
-__all__ = [
-    "ENGINES",
-    "DirectEngine",
-    "Engine",
-    "LazyEngine",
-    "SpectralEngine",
-]
+__all__ = ["ENGINES", "Engine"]

@@ -50,7 +50,6 @@ class EngineByRows(Engine):
         find_all_row_minima(state.fields, self.arrays)
 
 
-@compiled
 def unstable_by_rows(
     engine: Any, side: int, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
 ) -> int:
@@ -69,7 +68,6 @@ def unstable_by_rows(
     return n
 
 
-@compiled
 def weakest_by_rows(
     engine: Any, side: int, fields: Fields, limit: float, row_map: RowMap
 ) -> tuple[float, int]:
@@ -91,13 +89,11 @@ def weakest_by_rows(
     return np.nan, i * ny  # a row whose minimum is not in it holds a NaN
 
 
-@compiled
 def begin_look_by_rows(engine: Any, side: int, fields: Fields, stress: float) -> int:
     """Answer `begin_look`: row by row."""
     return fields.yields_at.shape[0]
 
 
-@compiled
 def look_at_rows(
     engine: Any,
     side: int,
@@ -120,25 +116,21 @@ def look_at_rows(
     return n, i
 
 
-@compiled
 def set_ahead_of_row(engine: Any, side: int, fields: Fields, i: int, j: int, ahead: float) -> None:
     """Answer `set_ahead`."""
     engine.ahead[side, i, j] = ahead
 
 
-@compiled
 def margin_by_rows(engine: Any, side: int, stress: float) -> float:
     """Answer `margin_of`: ``ahead`` is in single precision."""
     return 1e-6 * (1.0 + abs(stress))
 
 
-@compiled
 def yields_at_by_rows(engine: Any, side: int, fields: Fields, i: int, j: int) -> float:
     """Answer `least_yields_at`: all are known."""
     return fields.yields_at[i, j] if side == 0 else fields.yields_backward_at[i, j]
 
 
-@compiled
 def known_by_rows(engine: Any, fields: Fields, i: int, j: int, row_map: RowMap) -> None:
     """Answer `make_known`: all are."""
 

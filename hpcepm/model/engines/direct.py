@@ -48,7 +48,6 @@ class DirectEngine(EngineByRows):
 
 
 @bind(redistribute, DirectArrays)
-@compiled
 def _redistribute(
     engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
 ) -> bool:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.shuffle import Keys, keys_of_event, shuffle
 from hpcepm.model.state import Fields
-from hpcepm.parallel.compiled import bind, compiled, inlined
+from hpcepm.parallel.compiled import bind, inlined
 from hpcepm.parallel.rows import Lattice, RowMap
 
 from .base import redistribute
@@ -37,7 +37,6 @@ def shuffled_arrays(
 
 
 @bind(redistribute, ShuffledArrays)
-@compiled
 def _redistribute(
     engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
 ) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hpcepm.model.convolution import Convolution
 from hpcepm.model.kernel import Kernel
 from hpcepm.model.state import Fields
-from hpcepm.parallel.compiled import bind, compiled
+from hpcepm.parallel.compiled import bind
 from hpcepm.parallel.rows import Lattice, RowMap
 
 from .base import ONE_WAY, Ways, redistribute
@@ -42,7 +42,6 @@ class SpectralEngine(EngineByRows):
 
 
 @bind(redistribute, SpectralArrays)
-@compiled
 def _redistribute(
     engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
 ) -> bool:

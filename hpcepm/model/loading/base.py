@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hpcepm.model.plugins import OfPlugin, call, tried
 from hpcepm.model.registry import Registry
-from hpcepm.parallel.compiled import bind, compiled
+from hpcepm.parallel.compiled import bind
 
 from .until import NO_RULE, Until
 
@@ -159,7 +159,6 @@ def trigger(
 
 
 @bind(stress_of, Numbers)
-@compiled
 def _stress_by_formula(loading: Any, macro: Any, n_sites: int) -> float:
     if loading.load_is_stress:
         return macro.load
@@ -167,7 +166,6 @@ def _stress_by_formula(loading: Any, macro: Any, n_sites: int) -> float:
 
 
 @bind(strain_of, Numbers)
-@compiled
 def _strain_by_formula(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
     if loading.load_is_strain:
         return macro.load
@@ -175,13 +173,11 @@ def _strain_by_formula(loading: Any, macro: Any, stress: float, n_sites: int) ->
 
 
 @bind(drop_of, Numbers)
-@compiled
 def _drop_by_formula(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
     return loading.stiffness * slip / n_sites
 
 
 @bind(load_at, Numbers)
-@compiled
 def _load_by_formula(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
     if loading.load_is_stress:
         return stress
@@ -189,7 +185,6 @@ def _load_by_formula(loading: Any, macro: Any, stress: float, n_sites: int) -> f
 
 
 @bind(trigger, Numbers)
-@compiled
 def _trigger_by_formula(
     loading: Any, macro: Any, stress: float, lowest: float, until: float, n_sites: int
 ) -> bool:
@@ -238,20 +233,17 @@ def _stiffness(section: Any, two_mu: float) -> float:
 
 
 @bind(stress_of, _ForLoop)
-@compiled
 def _stress_of(loading: Any, macro: Any, n_sites: int) -> float:
     plastic_strain = macro.total_slip / n_sites
     return call(loading.stress, loading.numbers, macro.load, plastic_strain, loading.two_mu)
 
 
 @bind(strain_of, _ForLoop)
-@compiled
 def _strain_of(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
     return stress / loading.two_mu + macro.total_slip / n_sites
 
 
 @bind(drop_of, _ForLoop)
-@compiled
 def _drop_of(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
     if not np.isnan(loading.stiffness):
         return loading.stiffness * slip / n_sites
@@ -263,14 +255,12 @@ def _drop_of(loading: Any, macro: Any, slip: float, n_sites: int) -> float:
 
 
 @bind(load_at, _ForLoop)
-@compiled
 def _load_at(loading: Any, macro: Any, stress: float, n_sites: int) -> float:
     plastic_strain = macro.total_slip / n_sites
     return call(loading.load, loading.numbers, stress, plastic_strain, loading.two_mu)
 
 
 @bind(trigger, _ForLoop)
-@compiled
 def _trigger(
     loading: Any, macro: Any, stress: float, lowest: float, until: float, n_sites: int
 ) -> bool:

@@ -114,11 +114,6 @@ class Cycles(_Path):
         return once * self.cycles
 
     @property
-    def is_strain(self) -> bool:
-        """Whether the load is the strain, from the beginning to the end."""
-        return True
-
-    @property
     def begins_anew(self) -> bool:
         """Whether the engine finds the stress anew at each turning point."""
         return True

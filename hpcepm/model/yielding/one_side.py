@@ -13,7 +13,7 @@ from hpcepm.model.engines.base import unstable_sites, weakest_site
 from hpcepm.model.rng import YIELDING, draw
 from hpcepm.model.slip import slip_at
 from hpcepm.model.state import Fields
-from hpcepm.parallel.compiled import bind, compiled
+from hpcepm.parallel.compiled import bind
 from hpcepm.parallel.exchange import exchange_minimum
 from hpcepm.parallel.rows import RowMap
 
@@ -46,7 +46,6 @@ class OneSide(NamedTuple):
 
 
 @bind(find_unstable, OneSide)
-@compiled
 def _find_unstable(
     rule: Any,
     engine: Any,
@@ -60,7 +59,6 @@ def _find_unstable(
 
 
 @bind(weakest, OneSide)
-@compiled
 def _weakest(
     rule: Any, engine: Any, fields: Fields, stress: float, limit: float, row_map: RowMap, d: float
 ) -> tuple[float, int]:
@@ -68,7 +66,6 @@ def _weakest(
 
 
 @bind(most_unstable, OneSide)
-@compiled
 def _most_unstable(
     rule: Any, engine: Any, fields: Fields, stress: float, parameters: Any, exchange: Any
 ) -> tuple[float, int]:
@@ -80,26 +77,22 @@ def _most_unstable(
 
 
 @bind(number_of, OneSide)
-@compiled
 def _number_of(rule: Any, code: int, parameters: Any) -> int:
     return global_site(parameters, code)
 
 
 @bind(site_of, OneSide)
-@compiled
 def _site_of(rule: Any, number: int) -> int:
     return number
 
 
 @bind(put_alone, OneSide)
-@compiled
 def _put_alone(rule: Any, number: int, found: NDArray[np.int64], parameters: Any) -> int:
     found[0] = local_site(parameters, number)
     return int(found[0] >= 0)
 
 
 @bind(draw_events, OneSide)
-@compiled
 def _draw_events(
     rule: Any, fields: Fields, stress: float, drawn: Drawn, n: int, parameters: Any, avalanche: int
 ) -> None:
@@ -129,7 +122,6 @@ def _draw_events(
 
 
 @bind(slip_sites, OneSide)
-@compiled
 def _slip_sites(
     rule: Any, fields: Fields, drawn: Drawn, n: int, parameters: Any, avalanche: int
 ) -> None:

@@ -15,7 +15,7 @@ from hpcepm.model.engines.base import unstable_sites, weakest_site
 from hpcepm.model.rng import WELL, YIELDING, draw3, zigzag
 from hpcepm.model.slip import slip_at
 from hpcepm.model.state import Fields
-from hpcepm.parallel.compiled import bind, compiled, inlined
+from hpcepm.parallel.compiled import bind, inlined
 from hpcepm.parallel.exchange import exchange_minimum
 from hpcepm.parallel.rows import LocalField, RowMap
 
@@ -57,7 +57,6 @@ class TwoSides(NamedTuple):
 
 
 @bind(find_unstable, TwoSides)
-@compiled
 def _find_unstable(
     rule: Any,
     engine: Any,
@@ -82,7 +81,6 @@ def _find_unstable(
 
 
 @bind(weakest, TwoSides)
-@compiled
 def _weakest(
     rule: Any, engine: Any, fields: Fields, stress: float, limit: float, row_map: RowMap, d: float
 ) -> tuple[float, int]:
@@ -92,7 +90,6 @@ def _weakest(
 
 
 @bind(most_unstable, TwoSides)
-@compiled
 def _most_unstable(
     rule: Any, engine: Any, fields: Fields, stress: float, parameters: Any, exchange: Any
 ) -> tuple[float, int]:
@@ -109,7 +106,6 @@ def _most_unstable(
 
 
 @bind(number_of, TwoSides)
-@compiled
 def _number_of(rule: Any, code: int, parameters: Any) -> int:
     if code >= 0:
         return 2 * global_site(parameters, code)
@@ -117,13 +113,11 @@ def _number_of(rule: Any, code: int, parameters: Any) -> int:
 
 
 @bind(site_of, TwoSides)
-@compiled
 def _site_of(rule: Any, number: int) -> int:
     return number // 2
 
 
 @bind(put_alone, TwoSides)
-@compiled
 def _put_alone(rule: Any, number: int, found: NDArray[np.int64], parameters: Any) -> int:
     local = local_site(parameters, number // 2)
     found[0] = local if number % 2 == 0 else -1 - local
@@ -131,7 +125,6 @@ def _put_alone(rule: Any, number: int, found: NDArray[np.int64], parameters: Any
 
 
 @bind(draw_events, TwoSides)
-@compiled
 def _draw_events(
     rule: Any, fields: Fields, stress: float, drawn: Drawn, n: int, parameters: Any, avalanche: int
 ) -> None:
@@ -222,7 +215,6 @@ def well_at(
 
 
 @bind(slip_sites, TwoSides)
-@compiled
 def _slip_sites(
     rule: Any, fields: Fields, drawn: Drawn, n: int, parameters: Any, avalanche: int
 ) -> None:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.analysis.statistics import Estimate, mean, ratio
+from hpcepm.analysis.statistics import Estimate, mean, ratio, standard_error
 
 from ..harness import Run
 from .runs import Reversed, reversal_run
@@ -81,7 +81,7 @@ def _read(run: Run, turn: float) -> list[Branches]:
 def _curve(of: list[tuple[Array, Array, Array]]) -> tuple[Array, Array]:
     """Return the mean stress on `GRID`, and its error; NaN beyond the last strain."""
     curves = np.array([np.interp(GRID, e, stress, right=np.nan) for e, stress, _ in of])
-    return curves.mean(axis=0), curves.std(axis=0, ddof=1) / np.sqrt(len(curves))
+    return curves.mean(axis=0), standard_error(curves)
 
 
 def read_reversal(folder: Path, what: Reversed) -> Reversal:

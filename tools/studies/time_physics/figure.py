@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hpcepm.analysis.statistics import standard_error
+
 from .fits import Array, reset_stress
 from .results import FIRST, MU_STAR, SECOND, Flow, Results
 from .runs import LAWS
@@ -38,7 +40,7 @@ def _creep(ax: Axes, results: Results) -> None:
     tops = []
     for k, one in enumerate(results.creeps):
         value = one.plastic.mean(axis=0)
-        error = one.plastic.std(axis=0, ddof=1) / np.sqrt(len(one.plastic))
+        error = standard_error(one.plastic)
         slope = one.slope(low, middle)
         label = f"T = {one.temperature:g}: {slope} per decade"
         ax.errorbar(one.time, value, error, fmt=".", color=f"C{k}", label=label)
@@ -56,7 +58,7 @@ def _heat(ax: Axes, results: Results) -> None:
     for k, heat in enumerate(results.heats):
         law, power = heat.rounding(heat.stress.mean(axis=0)), heat.law()[2]
         lowered = heat.critical.value - heat.stress.mean(axis=0)
-        error = heat.stress.std(axis=0, ddof=1) / np.sqrt(len(heat.stress))
+        error = standard_error(heat.stress)
         for j, rate in enumerate(heat.rates):
             x = heat.temperatures * (law.log_omega - np.log(rate))
             label = f"α = {heat.exponent:g}, rate {rate:g}"

@@ -5,6 +5,8 @@ from typing import Final
 
 import numpy as np
 
+from hpcepm.analysis.statistics import standard_error
+
 from ..ensemble import difference
 from ..harness import table
 from .fits import Array, fit_power, inverse, reset_stress
@@ -47,8 +49,7 @@ def stresses_in_heat(results: Results) -> str:
     rates = results.plan.heat_rates
     rows: list[Row] = []
     for heat in results.heats:
-        n = np.sqrt(len(heat.stress))
-        value, error = heat.stress.mean(axis=0), heat.stress.std(axis=0, ddof=1) / n
+        value, error = heat.stress.mean(axis=0), standard_error(heat.stress)
         for k, temperature in enumerate(heat.temperatures):
             lowered = heat.critical.value - value[k]
             told = (f"{d:.4f} ± {e:.4f}" for d, e in zip(lowered, error[k], strict=True))

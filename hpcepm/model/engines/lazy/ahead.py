@@ -26,13 +26,11 @@ AHEAD_OF_ALL = 1e29  # the key of a site without a limit tells nothing of its bo
 
 
 @bind(begin_look, LazyArrays)
-@compiled
 def _begin_look(engine: Any, side: int, fields: Fields, stress: float) -> int:
     return list_blocks(engine, side, search_limit(engine, side, stress), False)
 
 
 @bind(go_on_looking, LazyArrays)
-@compiled
 def _go_on_looking(
     engine: Any,
     side: int,
@@ -54,7 +52,6 @@ def _go_on_looking(
 
 
 @bind(set_ahead, LazyArrays)
-@compiled
 def _set_ahead(engine: Any, side: int, fields: Fields, i: int, j: int, ahead: float) -> None:
     yields_at = fields.yields_at[i, j] if side == 0 else fields.yields_backward_at[i, j]
     above = -rounded_down(-ahead)
@@ -64,14 +61,12 @@ def _set_ahead(engine: Any, side: int, fields: Fields, i: int, j: int, ahead: fl
 
 
 @bind(margin_of, LazyArrays)
-@compiled
 def _margin_of(engine: Any, side: int, stress: float) -> float:
     largest = abs(stress) + 2.0 * engine.largest_bound[side, 1] + 1.0
     return engine.rounding_error[side] + 16.0 * largest * ROUNDING
 
 
 @bind(least_yields_at, LazyArrays)
-@compiled
 def _least_yields_at(engine: Any, side: int, fields: Fields, i: int, j: int) -> float:
     yields_at = fields.yields_at[i, j] if side == 0 else fields.yields_backward_at[i, j]
     if fields.evaluated[i, j] == engine.n_pending[0]:
@@ -85,7 +80,6 @@ def _least_yields_at(engine: Any, side: int, fields: Fields, i: int, j: int) -> 
 
 
 @bind(make_known, LazyArrays)
-@compiled
 def known(engine: Any, fields: Fields, i: int, j: int, row_map: RowMap) -> None:
     """Answer `make_known`."""
     if fields.evaluated[i, j] < engine.n_pending[0]:

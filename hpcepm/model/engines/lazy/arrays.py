@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.layout import record
 from hpcepm.parallel.compiled import inlined
 from hpcepm.parallel.exchange import EventExchange
 
@@ -17,7 +18,7 @@ numba adds a test to any other index, and loops with tests do not use vector reg
 ROUNDING: Final = 2.0**-22  # more than the relative error of a few single-precision operations
 ONE_ROUNDING: Final = 2.0**-24 * (1.0 + 2.0**-10)  # more than that of one
 
-TO_EVALUATE: Final = np.dtype((np.record, [("site", "i8"), ("first", "i8"), ("until", "i8")]))
+TO_EVALUATE: Final = record(site="i8", first="i8", until="i8")
 """A site to evaluate, the first of its pending events, and how many groups of pending events this
 site and those before it on the list have."""
 

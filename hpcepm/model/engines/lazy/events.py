@@ -29,7 +29,6 @@ EVENTS_BETWEEN_LOOKS: Final = 128  # after so many events the largest bound is l
 
 
 @bind(redistribute, LazyArrays)
-@compiled
 def _redistribute(
     engine: Any, fields: Fields, macro: Any, row_map: RowMap, events: NDArray[Any], n: int
 ) -> bool:

@@ -25,25 +25,11 @@ CHUNK: Final = 32  # groups that a rank takes at once: some microseconds of work
 
 def make_pool(node: Node, capacity: int) -> WorkPool:
     """Return a pool for lists of so many sites. Collective."""
-    epoch, n_to_evaluate, work, next_group, done = (
-        node.shared((node.size, LINE), np.int64) for _ in range(5)
-    )
-    to_evaluate, sums = (
-        node.shared((node.size, capacity), TO_EVALUATE),
-        node.shared((node.size, capacity)),
-    )
-    return WorkPool(
-        node.size,
-        node.rank,
-        np.zeros(1, np.int64),
-        epoch,
-        n_to_evaluate,
-        work,
-        next_group,
-        done,
-        to_evaluate,
-        sums,
-    )
+    counters = [node.shared((node.size, LINE), np.int64) for _ in range(5)]
+    to_evaluate = node.shared((node.size, capacity), TO_EVALUATE)
+    sums = node.shared((node.size, capacity))
+    current = np.zeros(1, np.int64)
+    return WorkPool._make([node.size, node.rank, current, *counters, to_evaluate, sums])
 
 
 @inlined

@@ -19,7 +19,6 @@ _ALL_BUT_SIGN: Final = np.int32(0x7FFFFFFF)
 
 
 @bind(unstable_sites, LazyArrays)
-@compiled
 def _unstable_sites(
     engine: Any, side: int, fields: Fields, stress: float, found: NDArray[np.int64], row_map: RowMap
 ) -> int:
@@ -42,7 +41,6 @@ def _unstable_sites(
 
 
 @bind(weakest_site, LazyArrays)
-@compiled
 def weakest_below(
     engine: Any, side: int, fields: Fields, stress: float, row_map: RowMap
 ) -> tuple[float, int]:
