@@ -35,8 +35,8 @@ class Row(NamedTuple):
         }
 
     @property
-    def other_strains(self) -> bool:
-        """Whether they were taken at strains of their own, so that they need not agree."""
+    def elsewhere(self) -> bool:
+        """Whether they were taken at strains or times of their own, so that they need not agree."""
         windows = [one.window for one in self.tested.values()]
         return len({one and (round(one[0], 9), round(one[1], 9)) for one in windows}) > 1
 
@@ -44,7 +44,7 @@ class Row(NamedTuple):
     def probability(self) -> float | None:
         """How probable it is that equal numbers differ as much; None if nobody knows."""
         found = self.tested.values()
-        if len(found) < 2 or self.other_strains:
+        if len(found) < 2 or self.elsewhere:
             return None
         return agreement([one.value for one in found], [one.freedom for one in found])
 
@@ -58,8 +58,8 @@ class Row(NamedTuple):
     def verdict(self) -> str:
         """The same in words."""
         found = [one.value for one in self.values if one is not None and one.known]
-        if self.other_strains:
-            return "other strains"
+        if self.elsewhere:
+            return "taken elsewhere"
         same = all(np.array_equal(one, found[0], equal_nan=True) for one in found)
         if len(found) == len(self.values) and same:
             return "same"

@@ -70,6 +70,10 @@ def _is_packed(path: Path) -> bool:
     return False
 
 
+CUT: Final = "not known of a run between two strains"
+"""Why a part of a run lacks a number that its beginning or its end is needed for."""
+
+
 class Quantity(NamedTuple):
     """A number of a run."""
 
@@ -78,7 +82,7 @@ class Quantity(NamedTuple):
     value: Estimate
     freedom: int  # degrees of freedom of the error
     note: str = ""  # where it was taken; or why there is none, if it is NaN
-    window: tuple[float, float] | None = None  # of strain, if it depends on this
+    window: tuple[float, float] | None = None  # of strain or time, if it depends on this
     is_bound: bool = False  # whether the error is at least this, and so tests nothing
 
     @property
@@ -180,8 +184,7 @@ def _of_curve(run: Results, over: Ensemble, window: tuple[float, float]) -> Iter
     if not is_under_stress(run):
         yield from _of_flow(run, over, window)
     if run.is_cut:
-        said = "not known of a run between two strains"
-        yield Quantity("shear modulus", STRESS_UNIT, UNKNOWN, 0, said)
+        yield Quantity("shear modulus", STRESS_UNIT, UNKNOWN, 0, CUT)
         return
     until = min(max(EARLY, float(over.x[1])), float(over.x[-1]))
     ends = interpolate(over.x, over.values, np.array([over.x[0], until]))
@@ -201,7 +204,7 @@ def _of_flow(run: Results, over: Ensemble, window: tuple[float, float]) -> Itera
     yield Quantity("plateau", STRESS_UNIT, value, level.freedom, note, is_bound=n == 1)
     if run.is_cut:
         for name in ("peak stress", "peak strain"):
-            yield Quantity(name, "", UNKNOWN, 0, "not known of a run between two strains")
+            yield Quantity(name, "", UNKNOWN, 0, CUT)
         return
     top, none = estimate_peak(*over), ""
     if top is None:
@@ -278,6 +281,7 @@ def _highest(run: Results) -> Quantity:
         known = (of >= 0) & (of < tops.size)
         np.maximum.at(tops, of[known], stress[known])
     where = "of all events" if of_all else "of the records"
+    where += " of this part" if run.is_cut else ""
     return _mean("highest stress", STRESS_UNIT, tops, where)
 
 
@@ -299,10 +303,19 @@ def _of_time(run: Results) -> Iterator[Quantity]:
     """Yield when realizations ended, how they flow then, and when half of the sites had yielded."""
     curves = zip(run.times, run.curves("persistence"), run.curves("events"), strict=True)
     every = [(t[: e.size], e, p, n[-1]) for t, (e, p), (_, n) in curves]
-    yield _mean("time", TIME_UNIT, np.array([t[-1] for t, *_ in every]), "where it ends")
-    yield _mean("events in all", "", np.array([n for *_, n in every], np.float64), "at this time")
+    time = _mean("time", TIME_UNIT, np.array([t[-1] for t, *_ in every]), "where it ends")
+    until = 0.0, float(time.value.value)
+    events = _mean(
+        "events in all", "", np.array([n for *_, n in every], np.float64), "at this time"
+    )
+    yield from (time, events._replace(window=until))
+    if run.is_cut:
+        units = {"strain rate": f"1/{TIME_UNIT}", "half-life": TIME_UNIT}
+        for name, unit in units.items():
+            yield Quantity(name, unit, UNKNOWN, 0, CUT)
+        return
     if controls(run) != {"strain"}:
-        yield _final_rate(every)
+        yield _final_rate(every)._replace(window=until)
     halves = np.array([_half(t, p) for t, _, p, _ in every])
     where = " in the first segment" if len(segments(run)) > 1 else ""
     name, note = "half-life", f"time by which half of the sites had yielded{where}"
@@ -366,9 +379,11 @@ def _of_cycles(run: Results) -> Iterator[Quantity]:
     """Yield what the last cycles were, and how a glass came back."""
     every = [cycles_of(run, k) for k in range(run.realizations)]
     every = [one for one in every if one["work"].size > 0]
-    for name in ("work", *MODULI):
+    named = {"work": "work", **{name: f"{name.replace('_', ' ')} over γ" for name in MODULI}}
+    for name, called in named.items():
         values = np.array([one[name][-1] for one in every])
-        yield _mean(name.replace("_", " "), STRESS_UNIT, values, "of the last cycle")
+        note = "of the last cycle" + ", γ = 2ε: μ and 0 if elastic" * (name in MODULI)
+        yield _mean(called, STRESS_UNIT, values, note)
     back = [one for one in every if one["period"][-1] > 0]
     note = f"of {len(back)} of {len(every)} that came back"
     for name in ("transient", "period"):

@@ -169,11 +169,14 @@ def write_report(target: Target, result: Result, seconds: float) -> list[Path]:
         folder / name for name in ("calibration.json", "calibrated.yaml", "calibration.png")
     )
     content = json.dumps(as_json(target, result, seconds), indent=1, ensure_ascii=False)
-    write_bytes(numbers, f"{content}\n".encode())
+    written = [numbers, calibrated]
     write_bytes(calibrated, calibrated_input(target, result).encode())
     try:
         from .picture import draw
     except ImportError:  # matplotlib is an extra
-        return [numbers, calibrated]
-    draw(target, result, picture)
-    return [numbers, calibrated, picture]
+        pass
+    else:
+        draw(target, result, picture)
+        written.append(picture)
+    write_bytes(numbers, f"{content}\n".encode())  # the last: where it is, all is there
+    return written

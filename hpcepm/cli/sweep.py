@@ -41,7 +41,8 @@ WORDS: Final = {
 }
 
 SECONDS_TO_STOP: Final = 15.0
-"""Before the end of its time a sweep asks its points to write their checkpoints."""
+"""Before the end of its time a sweep asks its points to write their checkpoints; of a short time a
+quarter."""
 
 WAITING: Final = (None, STOPPED)
 """Exit codes of points that have not failed: None of one that was not started, or is another's."""
@@ -182,7 +183,9 @@ class Job:
         return max(self.stop_request.urgency, int(self._out_of_time() is not None))
 
     def _out_of_time(self) -> str | None:
-        return self.deadline.reached(SECONDS_TO_STOP) if self.deadline else None
+        most = self.options.max_walltime
+        before = SECONDS_TO_STOP if most is None else min(SECONDS_TO_STOP, most / 4)
+        return self.deadline.reached(before) if self.deadline else None
 
     def _of_root(self, thing: Thing) -> Thing:
         """Return the argument of rank 0. Collective."""

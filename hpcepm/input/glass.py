@@ -10,8 +10,9 @@ from hpcepm.model.registry import with_data
 from hpcepm.model.slip import SlipLaw, ToStress
 from hpcepm.model.thresholds import GivenField
 from hpcepm.parallel.rows import Lattice, LocalField
+from hpcepm.reading import BadFile
 
-from .named_files import read_field_rows
+from .named_files import NamedFiles, read_field_rows
 from .read import ReadInput, filled
 from .schema import Input
 
@@ -40,7 +41,20 @@ def glass_of(read: ReadInput, lattice: Lattice) -> Glass:
 
 
 def _rows(read: ReadInput, name: str | None, lattice: Lattice) -> LocalField | None:
-    return read_field_rows(name, read.folder, lattice) if name else None
+    """Return the rows of this rank of a field file, which must be what it was when it was read."""
+    if not name:
+        return None
+    again = NamedFiles(read.folder, lattice.shape)
+    try:
+        rows = read_field_rows(name, read.folder, lattice)
+        if lattice.ranks.is_root:
+            again.check_field(name)
+    except ValueError as error:
+        raise BadFile(str(error)) from None
+    found = again.digests.get(name)
+    if found and found != read.files.get(name, found):
+        raise BadFile(f"{name}: was changed while the run began; start it again")
+    return rows
 
 
 def _regions(read: ReadInput) -> tuple[Region, ...]:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from hpcepm.files import Check, create, open_regular, partial_of, told
+from hpcepm.files import Check, create, open_regular, partial_of, told, write_bytes
 from hpcepm.text import duration, visible, warn
 
 from .standing import Standing, fitted, took
@@ -172,8 +172,12 @@ class Journal:
         descriptor = os.open(self._log, flags | os.O_CLOEXEC, 0o666)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-                raise OSError(errno.EINVAL, "is no file of its own")  # a hard link is a link
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "is no file of its own")
+            if status.st_nlink != 1:  # another directory has it too, as after cp -al
+                with open_regular(self._log) as file:
+                    content = file.read() + content
+                return write_bytes(self._log, content, self._check)
             while content:
                 content = content[os.write(descriptor, content) :]
         finally:

@@ -114,7 +114,8 @@ class Run:
         self.group = self.groups.group
         self.writers = writers_in(self.path, world) if self.path else None
         self.lattice = Lattice((nx, ny), self.group)
-        self.glass = glass_of(read, self.lattice)
+        with world.collective_errors("a file of the input cannot be read any more"):
+            self.glass = glass_of(read, self.lattice)
         self.mean_initial = mean_initial_threshold(self.glass, self.lattice)
         self.choice = settings.choice
         self.plan = plan_of(settings)._replace(in_memory=self.path is None)

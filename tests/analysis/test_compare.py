@@ -16,7 +16,7 @@ from hpcepm.analysis.results import open_run
 from hpcepm.analysis.statistics import Estimate
 from hpcepm.cli import main
 
-from .conftest import replace, rewritten
+from .conftest import replace, rewritten, simulated
 
 
 def other(run: Path, folder: Path, higher: float, **changes: Any) -> Path:
@@ -128,7 +128,7 @@ def test_avalanches_of_other_strains_are_not_compared(many: Path) -> None:
         for v, window in ((0.5, (0.1, 0.2)), (0.6, (0.15, 0.3)))
     )
     row = Row("mean avalanche S", "", [a, b])
-    assert row.agree is None and row.verdict == "other strains"
+    assert row.agree is None and row.verdict == "taken elsewhere"
     assert Row("mean avalanche S", "", [a, b._replace(window=a.window)]).agree is False
     with open_run(many) as run:
         by_name = {one.name: one for one in quantities(run, (0.03, 0.09))}
@@ -160,3 +160,53 @@ def test_names_of_runs(many: Path, three: list[str], tmp_path: Path) -> None:
         assert labels([a, c]) == ["loading.1.target 0.1", "loading.1.target 0.05"]
         assert order_of([a, c]) == [0.1, 0.05]
     assert worded([{"target": 0.1}, {"target": 0}]) == "[{target: 0.1}, {target: 0}]"
+
+
+def test_with_a_clock_runs_of_other_lengths_and_parts(tmp_path: Path) -> None:
+    """Events and rates of other times need not agree; of a part they are not known."""
+    paths = []
+    for name, target in (("whole", 0.2), ("half", 0.1)):
+        folder = tmp_path / name
+        folder.mkdir()
+        loading = {"rate": 1e-3, "target": target}
+        clock = {"type": "thermal", "temperature": 0.05}
+        paths.append(str(simulated(folder, realizations=2, clock=clock, loading=loading)))
+    rows = {row.name: row for row in compare(paths).rows}
+    assert rows["events in all"].verdict == "taken elsewhere"
+    assert rows["half-life"].verdict in ("same", "–") or rows["half-life"].agree is not None
+    part = str(tmp_path / "part.h5")
+    assert main(["pack", paths[0], "--strain", "0.1:0.2", "--out", part]) == 0
+    with open_run(part) as run:
+        numbers = {one.name: one for one in quantities(run)}
+    for name in ("half-life", "strain rate"):
+        assert not numbers[name].known and "between two strains" in numbers[name].note
+    assert "heterogeneity" not in numbers
+
+
+def test_moduli_of_cycles_and_of_a_sine_are_not_compared(tmp_path: Path) -> None:
+    """Those are over γ = 2ε, these over ε: of an elastic glass μ and 2μ."""
+    elastic = {
+        "thresholds": {"initial": {"distribution": "uniform", "low": 99.0, "high": 100.0}},
+        "initial_stress": {"std": 0},
+        "output": {"directory": "run"},
+    }
+    inputs: dict[str, dict[str, Any]] = {
+        "cycles": {
+            "loading": {"cycle": [0.01, -0.01], "cycles": 2},
+            "yielding": {"sides": "two", "landscape": "quenched"},
+        },
+        "sine": {
+            "loading": {"waveform": "sine", "amplitude": 0.01, "frequency": 0.1, "cycles": 2},
+            "clock": {"type": "maxwell"},
+        },
+    }
+    paths = []
+    for name, more in inputs.items():
+        (tmp_path / name).mkdir()
+        paths.append(str(simulated(tmp_path / name, **elastic, **more)))
+    rows = {row.name: row for row in compare(paths).rows}
+    of_cycles, nothing = rows["storage modulus over γ"].values
+    none, of_sine = rows["storage modulus"].values
+    assert of_cycles and of_sine and nothing is None and none is None
+    moduli = [of_cycles.value.value, of_sine.value.value]
+    assert moduli == pytest.approx([14.7, 2 * 14.7], rel=1e-4)

@@ -253,3 +253,33 @@ def test_cycles_of_an_ensemble_without_fields(page: Page, tmp_path: Path) -> Non
     page.point("#cycle svg", 0.99, 0.5)
     assert page.text("#cycle .tip").startswith("realization")
     assert page.text("#recurrence").startswith("Recurrence: ")
+
+
+def test_ticks_of_numbers_that_differ_in_the_last_bit(page: Page, run: Path) -> None:
+    """Means along x and y of a uniform map are such; and so may a zoom be."""
+    page.open(run / "report.html")
+    for low, high in ((0.29999999999999993, 0.3), (1e9, 1e9 + 1e-7), (0, 0), (-3, -3 + 1e-15)):
+        assert page.js(f"linearTicks({low!r}, {high!r}, 6).length") <= 12
+    first, last = page.js("interval([0.29999999999999993, 0.3], false)")
+    assert first < 0.28 and last > 0.32
+    assert len(page.js("linearTicks(0, 1, 6)")) > 3
+
+
+def test_plastic_strain_of_both_signs_has_one_scale_in_all_maps(page: Page, tmp_path: Path) -> None:
+    rule = {"yielding": {"sides": "two"}, "output": {"directory": "run", "fields": {"every": 0.2}}}
+    stable = {"initial_stress": {"std": 0}}
+    loading = [{"control": "strain", "target": target} for target in (0.4, -0.8)]
+    directory = simulated(tmp_path, **rule, **stable, loading=loading)
+    report(str(directory), None)
+    page.open(directory / "report.html")
+    with h5py.File(directory / "run.h5") as file:
+        lowest = file["fields/epsilon_p"][0].min(axis=(1, 2))
+    assert lowest[0] == 0 and (lowest < 0).any(), "maps without and with negative sites"
+    scales = set()
+    for k in range(len(lowest)):
+        page.js(f"document.querySelector('#slider').value = {k}")
+        page.js("document.querySelector('#slider').dispatchEvent(new Event('input'))")
+        page.wait(f"document.querySelector('#at').textContent.includes('map {k + 1} of')")
+        texts = [page.text(f"#{place}") for place in ("low", "middle", "high")]
+        scales.add(tuple(texts))
+    assert len(scales) == 1 and float(scales.pop()[1]) == 0

@@ -13,11 +13,16 @@ import yaml
 
 from hpcepm.calibration.curve_file import read_curve
 from hpcepm.calibration.target import read_target
+from hpcepm.input.glass import glass_of
 from hpcepm.input.named_files import NamedFiles
 from hpcepm.input.plugins import load_plugin, resolved
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_input, read_mapping
 from hpcepm.input.tables import MOST_LINE
+from hpcepm.parallel import launch
+from hpcepm.parallel.ranks import Ranks
+from hpcepm.parallel.rows import Lattice
+from hpcepm.reading import BadFile
 from tests.conftest import run_python, settings_for
 
 MINIMAL = {"lattice": {"shape": [8, 6]}, "loading": {"target": 0.1}}
@@ -170,6 +175,24 @@ def test_a_run_does_not_go_on_with_another_file(
 
 
 NO_FILES = ("fifo", "socket", "loop", "dangling", "folder", "/dev/zero", "/dev/null")
+
+
+@pytest.mark.parametrize("change", ["other numbers", "gone", "no number"])
+def test_a_field_that_changes_while_a_run_begins(tmp_path: Path, change: str) -> None:
+    """It is checked when the input is read, and read by all ranks when they have rows."""
+    path, values = tmp_path / "f.npy", np.full((8, 6), 0.9)
+    np.save(path, values)
+    read = read_input(str(written(tmp_path, field("f.npy"))), [])
+    lattice = Lattice((8, 6), Ranks(launch.initialize()))
+    assert np.array_equal(np.asarray(glass_of(read, lattice).initial), values)
+    if change == "gone":
+        path.unlink()
+    else:
+        values[3, 2] = 0.8 if change == "other numbers" else np.nan
+        np.save(path, values)
+    said = {"gone": "f.npy", "other numbers": "was changed while", "no number": "is nan"}[change]
+    with pytest.raises((OSError, BadFile), match=said):
+        glass_of(read, lattice)
 
 
 @pytest.fixture

@@ -182,4 +182,4 @@ def width(curves: int) -> float:
 
 def minus(number: float, digits: int = 6) -> str:
     """Return a number with a true minus sign, if it has one."""
-    return f"{number:.{digits}g}".replace("-", "−")
+    return f"{number + 0.0:.{digits}g}".replace("-", "−")  # −0 is 0

@@ -72,6 +72,8 @@ class Axis {
 
 function linearTicks(low, high, most) {
   const rough = (high - low) / most;
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  if (!(rough > 1e-13 * largest)) return [low]; // numbers between do not exist
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((k) => k * power >= rough) * power;
   const found = [];
@@ -89,7 +91,8 @@ function interval(values, log) {
   }
   if (low > high) return log ? [1, 10] : [0, 1];
   if (log) return [low / 1.4, high * 1.4];
-  const more = low === high ? Math.abs(low) * 0.1 || 1 : 0.04 * (high - low);
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  const more = high - low <= 1e-9 * largest ? largest * 0.1 || 1 : 0.04 * (high - low);
   return [low - more, high + more];
 }
 

@@ -22,15 +22,11 @@ function valueOf({ low, high, power }, level) {
   return low + (level / 255) ** power * (high - low);
 }
 
-// The values at both ends of the colours, of some maps together; around a middle if there is one.
+// The values at both ends of the colours, of some maps together; and how far they go from a middle.
 function rangeOf(maps) {
-  const ends = maps.map(({ from, to, middle }) => {
-    const half = middle === null ? null : Math.max(to - middle, middle - from);
-    return { from, to, half };
-  });
-  const low = Math.min(...ends.map((one) => one.from));
-  const high = Math.max(...ends.map((one) => one.to));
-  const half = Math.max(...ends.map((one) => one.half || 0));
+  const low = Math.min(...maps.map((one) => one.from));
+  const high = Math.max(...maps.map((one) => one.to));
+  const half = Math.max(...maps.map(({ from, to, middle }) => Math.max(to - middle, middle - from)));
   return { low, high, half };
 }
 
@@ -116,14 +112,16 @@ class Maps {
     if (wanted !== this.wanted) return; // the slider has gone on
     this.now = { map, levels };
     const { low, high, half } = rangeOf(this.range.value === "all" ? all : [map]);
-    const around = map.middle !== null;
+    // What has a middle in one map has it in all: a map without negative values has it at 0.
+    const around = this.data.series.some((one) => one.maps[this.field.value].some(({ middle }) => middle !== null));
+    const power = around ? 1 : map.power;
     const [from, to] = around ? [map.middle - half, map.middle + half] : [low, high];
     const palette = around ? DIVERGING : SEQUENTIAL;
-    const place = (value) => Math.max(0, (value - from) / (to - from)) ** (1 / map.power);
+    const place = (value) => Math.max(0, (value - from) / (to - from)) ** (1 / power);
     this.paint(map, levels, (value) => colourAt(palette, to > from ? place(value) : 0.5));
     this.paintColours(palette);
     this.low.textContent = written(from, 3);
-    this.middle.textContent = written(from + 0.5 ** map.power * (to - from), 3);
+    this.middle.textContent = written(from + 0.5 ** power * (to - from), 3);
     this.high.textContent = written(to, 3);
     this.label.textContent = withUnit(field.label, field.units);
     this.drawProfile(this.label.textContent, map, levels);
