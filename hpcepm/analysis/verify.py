@@ -26,7 +26,7 @@ from .protocol import has_two_sides, segments
 from .results import LOOKS, Results, open_run, version_of
 from .verify_events import events_against_others, parts_of
 from .verify_fields import CLOSE, fields_against_records
-from .verify_files import ahead, foreign, incomplete, not_of_a_run, problems
+from .verify_files import ahead, foreign, incomplete, not_of_a_run, problems, unused
 
 MOST: Final = 2**62
 """More than all counts."""
@@ -60,13 +60,17 @@ def verify(path: str) -> Iterator[Finding]:
         folder / "checkpoints" / name for name in own_names(folder / "checkpoints", CHECKPOINT_NAME)
     ]
     files = [run_file, *pieces, *checkpoints]
-    checksums = Finding(f"checksums of {len(files)} files", problems(files, damage))
+    damaged = [path for path in files if damage(path)]
+    spare = unused(damaged, run_file, checkpoints) if damaged else []
+    counted = [path for path in damaged if path not in spare]
+    checksums = Finding(f"checksums of {len(files)} files", problems(counted, damage))
     yield checksums
     if checksums.problems:
         return
     try:
         with open_run(run_file) as run:
-            others = [path for path in (*pieces, *checkpoints) if path.exists()]
+            mine = (path for path in (*pieces, *checkpoints) if path not in spare)
+            others = [path for path in mine if path.exists()]
             identity = attribute(run.file, "run", str)
             of_run = problems(others, lambda path: foreign(path, identity))
             yield Finding("all files are of this run", of_run)
@@ -84,6 +88,9 @@ def verify(path: str) -> Iterator[Finding]:
                     yield Finding(what, list(check(run)))
     except BadFile as error:
         yield Finding("run.h5", [str(error)])
+    if spare:
+        names = ", ".join(f"pieces/{path.name}" for path in spare)
+        yield Finding(f"left alone, for it is damaged and nothing counts on it: {names}", [])
     if strangers := ", ".join(not_of_a_run(folder)):
         yield Finding(f"left alone, for they are not of a run: {strangers}", [])
 

@@ -1,7 +1,9 @@
 """Whether the files of a run belong together: a part of ``hpcepm verify``."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import h5py
 import numpy as np
@@ -20,6 +22,8 @@ from hpcepm.reading import (
     own_names,
     parse_json,
 )
+
+LARGE_SNAPSHOT: Final = r"fields-\d{12}\.h5"
 
 
 def problems(files: list[Path], of: Callable[[Path], str | None]) -> list[str]:
@@ -43,16 +47,46 @@ def incomplete(checkpoint: Path) -> str | None:
     pieces = checkpoint.parent.parent / "pieces"
     try:
         with open_hdf5(checkpoint, checked=True) as file:
-            count(file, "format_version")
-            tables = group(file, "pieces")
-            for table in names(tables, r"\w+"):
-                for _, serial in dataset(tables, table, np.int64, (None, 2)):
-                    piece = pieces / piece_name(table, serial)
-                    if not piece.exists():
-                        return f"{checkpoint}: counts on {piece.name}, which is missing"
+            for piece in _counted_on(file):
+                if not (pieces / piece).exists():
+                    return f"{checkpoint}: counts on {piece}, which is missing"
     except BadFile as error:
         return str(error)
     return None
+
+
+def _counted_on(checkpoint: h5py.File) -> Iterator[str]:
+    """Yield the names of the pieces that an open checkpoint counts on."""
+    count(checkpoint, "format_version")
+    tables = group(checkpoint, "pieces")
+    for table in names(tables, r"\w+"):
+        for _, serial in dataset(tables, table, np.int64, (None, 2)):
+            yield piece_name(table, serial)
+
+
+def unused(damaged: list[Path], run_file: Path, checkpoints: list[Path]) -> list[Path]:
+    """Return which damaged files are pieces that neither ``run.h5`` nor a checkpoint counts on.
+
+    Such stay when a run went on from a checkpoint before. Large snapshots go by number, and count.
+    """
+    if set(damaged) & {run_file, *checkpoints}:
+        return []  # nobody knows on what these count
+    used: set[str] = set()
+
+    def note(_: str, one: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(one, h5py.Dataset) and one.is_virtual:
+            used.update(Path(source.file_name).name for source in one.virtual_sources())
+
+    try:
+        with open_hdf5(run_file, checked=True) as file:
+            file.visititems(note)
+        for path in checkpoints:
+            with open_hdf5(path, checked=True) as file:
+                used.update(_counted_on(file))
+    except BadFile:
+        return []
+    small = (path for path in damaged if not re.fullmatch(LARGE_SNAPSHOT, path.name))
+    return [path for path in small if path.name not in used]
 
 
 def ahead(checkpoint: Path, shown: h5py.File) -> str | None:

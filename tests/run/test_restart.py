@@ -291,6 +291,10 @@ def test_behind_lost_output_the_checkpoint_before_is_used(
     assert f"counts on {Path('parts', 'pieces', piece.name)}" in done.stderr
     assert "an older checkpoint is used" in done.stderr
     assert_same_bits(made / "whole", interrupted)
+    verified = run_python(["-m", "hpcepm", "verify", "parts"], None, interrupted.parent)
+    assert verified.returncode == 0, verified.stdout
+    is_left = f"nothing counts on it: pieces/{piece.name}" in verified.stdout
+    assert is_left == (harm is not Path.unlink)
 
 
 def test_where_every_checkpoint_is_damaged_none_is_used(interrupted: Path) -> None:
