@@ -1,13 +1,11 @@
 """Exports and packed runs hold the numbers of the run, to the last bit, or are not there."""
 
-import base64
 import csv
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import h5py
 import numpy as np
@@ -121,32 +119,6 @@ def test_tables_have_units_and_exact_numbers(
     assert [float(row["slip"]) for row in avalanches] == whole["avalanches/slip"].tolist()
     about = json.loads((tmp_path / "csv" / "export.json").read_text())
     assert about["kind"] == "csv" and about["finished"] is True
-
-
-@pytest.mark.parametrize("name", ["many", "counted"])
-def test_maps_have_x_along_x(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """What VTK, ParaView and OVITO read is tested by ``tools/test --readers``."""
-    run = request.getfixturevalue(name)
-    export(str(run), "vtk", str(tmp_path / "vtk"))
-    export(str(run), "xdmf", str(tmp_path / "maps.xdmf"))
-    whole = columns(run)
-    strains = np.broadcast_to(whole["fields/strain"], whole["fields/sigma"].shape[:2])
-    there = np.argwhere(np.isfinite(strains))
-    grids = ElementTree.parse(tmp_path / "maps.xdmf").findall(".//Grid[@GridType='Uniform']")
-    assert len(grids) == len(there) == len(list((tmp_path / "vtk").glob("*.vti")))
-    for grid, (r, s) in zip(grids, there, strict=True):
-        image = ElementTree.parse(tmp_path / "vtk" / f"r{r:06d}-s{s:06d}.vti")
-        assert float(grid.find("Time").get("Value")) == strains[r, s]  # type: ignore
-        for field in ("sigma", "n_events"):
-            values = whole[f"fields/{field}"][r, s]
-            content = image.find(f".//CellData/DataArray[@Name='{field}']").text  # type: ignore
-            numbers = base64.b64decode(content or "")
-            assert int.from_bytes(numbers[:8], "little") == values.nbytes
-            assert numbers[8:] == values.T.tobytes()
-            place = grid.find(f"Attribute[@Name='{field}']/DataItem").text  # type: ignore
-            file, _, dataset = (place or "").partition(":")
-            with h5py.File(tmp_path / file) as beside:
-                np.testing.assert_array_equal(beside[dataset][0], values.T, strict=True)
 
 
 def test_memory_does_not_depend_on_the_size_of_maps(

@@ -39,6 +39,12 @@ class Map(NamedTuple):
     strain: float
     time: float  # or the strain, if it rises; else the number of the snapshot
     fields: list[Column]
+    clock: float | None = None  # the time of the clock, whatever readers take for the time
+
+    @property
+    def told(self) -> dict[str, float]:
+        """What is written of it beside its fields."""
+        return {"strain": self.strain} | ({} if self.clock is None else {"time": self.clock})
 
     @property
     def name(self) -> str:
@@ -77,11 +83,12 @@ def maps_of(run: Results, groups: Groups) -> list[list[Map]]:
     strains = np.broadcast_to(strains, (fields[0].shape[0], strains.shape[-1]))
     times = columns["time"].values() if "time" in columns else strains
     found = []
-    for r, (row, time) in enumerate(zip(strains, times, strict=True)):
-        row, time = row[np.isfinite(row)], time[np.isfinite(row)]
-        if not (np.diff(time) > 0).all():
-            time = np.arange(row.size)
-        found.append([Map(r, k, float(row[k]), time[k].item(), fields) for k in range(row.size)])
+    for r, (row, clock) in enumerate(zip(strains, times, strict=True)):
+        row, clock = row[np.isfinite(row)], clock[np.isfinite(row)]
+        time = clock if (np.diff(clock) > 0).all() else np.arange(row.size)
+        told = clock.tolist() if "time" in columns else [None] * row.size
+        both = enumerate(zip(row.tolist(), time.tolist(), told, strict=True))
+        found.append([Map(r, k, strain, at, fields, clock) for k, (strain, at, clock) in both])
     if not any(found):
         raise NoRun(f"{run.file.filename}: has no map yet, or none between these strains")
     return found
@@ -116,7 +123,7 @@ def _write_vti(path: Path, one: Map) -> None:
     place = {"WholeExtent": extent, "Origin": "-0.5 -0.5 -0.5", "Spacing": "1 1 1"}
     image = Sub(root, "ImageData", place)
     numbers = Sub(image, "FieldData")
-    for name, value in (("TimeValue", one.time), ("strain", one.strain)):
+    for name, value in {"TimeValue": one.time, **one.told}.items():
         shown = {"type": "Float64", "Name": name, "NumberOfTuples": "1", "format": "ascii"}
         Sub(numbers, "DataArray", shown).text = repr(value)
     cells = Sub(Sub(image, "Piece", Extent=extent), "CellData", Scalars=one.fields[0].name)
@@ -193,6 +200,8 @@ def _add_grid(series: Element, one: Map, numbers: str) -> None:
     nx, ny = one.fields[0].shape[2:]
     grid = Sub(series, "Grid", Name=one.name, GridType="Uniform")
     Sub(grid, "Time", Value=repr(one.time))
+    for name, value in one.told.items():
+        Sub(grid, "Information", Name=name, Value=repr(value))
     Sub(grid, "Topology", TopologyType="3DCoRectMesh", Dimensions=f"2 {ny + 1} {nx + 1}")
     geometry = Sub(grid, "Geometry", GeometryType="ORIGIN_DXDYDZ")
     for of_axes in ("-0.5 -0.5 -0.5", "1 1 1"):
