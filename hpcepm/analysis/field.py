@@ -196,11 +196,13 @@ def film(
 
 def _writer(path: Path) -> Any:
     """Return what makes a movie of the kind that a name says."""
-    from matplotlib.animation import FFMpegWriter, PillowWriter
+    from matplotlib.animation import FFMpegWriter
+
+    from .gif import Gif
 
     kind = path.suffix.lower()
     if kind == ".gif":
-        return PillowWriter(fps=FRAMES_A_SECOND)
+        return Gif(fps=FRAMES_A_SECOND)
     if kind != ".mp4":
         raise NoRun(f"{path}: a movie ends in .mp4 or .gif")
     if not FFMpegWriter.isAvailable():

@@ -113,6 +113,18 @@ def test_a_movie_has_a_frame_for_each_snapshot(
     assert os.listdir(tmp_path) == ["x.gif"]
 
 
+def test_a_colour_bar_is_the_same_in_all_frames(single: Path, tmp_path: Path) -> None:
+    """With a palette of its own a frame had other colours for a number than the next."""
+    path = tmp_path / "x.gif"
+    assert main(["plot", str(single), "--movie", str(path), "--field", "epsilon_p"]) == 0
+    with Image.open(path) as movie:
+        frames = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(movie)]
+    assert len(frames) > 3 and (frames[-1][0, 0] == 255).all()
+    bars = [frame[:, 652:] for frame in frames]  # right of the map
+    assert len(np.unique(bars[0].reshape(-1, 3), axis=0)) > 40
+    assert all(np.array_equal(bar, bars[0]) for bar in bars)
+
+
 FFMPEG = """#!/bin/sh
 for last; do :; done
 cat > "$last.raw"

@@ -186,18 +186,19 @@ def test_records_of_later_cycles_are_no_first_branch(made: dict[str, Path], tmp_
 def test_a_frame_of_a_held_load_says_when(
     made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from matplotlib.animation import PillowWriter
     from matplotlib.figure import Figure
+
+    from hpcepm.analysis.gif import Gif
 
     seen: list[tuple[str, float]] = []
 
-    def grab(writer: PillowWriter, **_: Any) -> None:
+    def grab(writer: Gif, **_: Any) -> None:
         left, right = writer.fig.axes[:2]
         dot = next(line for line in left.lines if line.get_marker() == "o")
         seen.append((right.get_title(loc="left"), float(np.asarray(dot.get_ydata())[0])))
 
-    monkeypatch.setattr(PillowWriter, "grab_frame", grab)
-    monkeypatch.setattr(PillowWriter, "finish", lambda writer: Path(writer.outfile).touch())
+    monkeypatch.setattr(Gif, "grab_frame", grab)
+    monkeypatch.setattr(Gif, "finish", lambda writer: Path(writer.outfile).touch())
     titles: list[str] = []
     monkeypatch.setattr(Figure, "suptitle", lambda _, text, **__: titles.append(text))
     with open_run(made["relaxation"]) as run:
