@@ -111,6 +111,21 @@ def test_each_protocol_has_its_panels(runs: Path, name: str, many: str) -> None:
         assert (height, width) == (curves + 525, 525 * max(in_row))
 
 
+@pytest.mark.parametrize("name", ["bauschinger", "hysteresis"])
+def test_in_a_part_nothing_is_joined_across_what_was_cut(
+    runs: Path, tmp_path: Path, name: str
+) -> None:
+    part = str(tmp_path / "part.h5")
+    assert main(["pack", str(runs / name), "--strain=-0.01:0.03", "--out", part]) == 0
+    with open_run(part) as run:
+        (panel,) = panels_of(run, CURVES)
+        assert panel.draw.__name__ == "loop"
+        axes = Figure().subplots()
+        panel.draw(axes, run, ALONE)
+    kinds = [type(one) for one in axes.collections]
+    assert PathCollection in kinds and LineCollection not in kinds and not axes.lines
+
+
 @pytest.mark.parametrize("name", ["yield", "creep", "extremal", "limit_cycle", "memory"])
 @pytest.mark.parametrize("records", [2, 15])
 def test_a_run_at_work_is_drawn(runs: Path, tmp_path: Path, name: str, records: int) -> None:

@@ -32,12 +32,15 @@ def _in_order() -> "Colormap":
 
 @curves_panel(turns_back, can=lambda run: not is_extremal(run))
 def loop(axes: "Axes", run: Results, line: Line) -> None:
-    """Draw stress against strain in the order of the path; few records of a branch as marks."""
+    """Draw stress against strain in the order of the path.
+
+    Few records of a branch are marks, and those of a part: what is between them may be cut out.
+    """
     from matplotlib.collections import LineCollection
 
     found = paths(run, "stress")
     axes.set(xlabel=STRAIN, ylabel=STRESS)
-    few = any(strain.size < FEWEST * len(branches(strain)) for strain, _ in found)
+    few = run.is_cut or any(strain.size < FEWEST * len(branches(strain)) for strain, _ in found)
     if not line.alone:
         how = line.style("") | ({"linestyle": "", "marker": "."} if few else {})
         for k, (strain, force) in enumerate(found):
@@ -62,7 +65,11 @@ def loop(axes: "Axes", run: Results, line: Line) -> None:
     axes.figure.colorbar(drawn, ax=axes, label="way of the strain, there and back")
 
 
-@panel(CURVES, when=lambda run: turns_back(run) and not is_cyclic(run) and not read_out(run))
+def _has_branches(run: Results) -> bool:
+    return turns_back(run) and not (is_cyclic(run) or read_out(run) or run.is_cut)
+
+
+@panel(CURVES, when=_has_branches)
 def bauschinger(axes: "Axes", run: Results) -> None:
     """Draw each branch from where the stress is zero: backward it yields sooner."""
     colours = _in_order()
