@@ -32,7 +32,7 @@ PHASES: Final = {
 STAGES: Final = {
     "completing the state": ("hpcepm.run.runner.Runner", "under_way"),
     "skeleton": ("hpcepm.storage.fields", "_create"),
-    "rows": ("hpcepm.storage.fields", "_write_piece"),
+    "rows": ("hpcepm.storage.fields", "_write_at"),
     "comparing": ("hpcepm.storage.fields", "_compare_piece"),
     "checksum": ("hpcepm.storage.fields", "_write_checksum"),
     "renaming": ("hpcepm.storage.fields", "fsync_and_rename"),
