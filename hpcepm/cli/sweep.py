@@ -325,7 +325,8 @@ class Job:
     def _tell_of_changed(self, finished: list[Point]) -> None:
         """Say of points that came to an end, and not to that of the input as it was read."""
         for point in finished:
-            why = of_another_input(self.reads[point.number - 1]) or "to another end"
+            not_there = f"{self.sweep.directory(point)}: came to another end than was asked for"
+            why = of_another_input(self.reads[point.number - 1]) or not_there
             remedy = "the input was changed meanwhile: remove that run, or change the input back"
             self.progress.warn([f"{why}; {remedy}"])
 

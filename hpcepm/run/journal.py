@@ -9,6 +9,7 @@ import errno
 import json
 import math
 import os
+import re
 import socket
 import stat
 import time
@@ -33,6 +34,10 @@ FORMAT: Final = "hpcepm progress 1"
 """What a ``progress.json`` of ours says first."""
 
 RUNNING, FINISHED, STOPPED, FAILED = STATES = "running", "finished", "stopped", "failed"
+
+
+BEGINS: Final = re.compile(rb"\d{4}-\d\d-\d\d [\d:]{8} UTC  (?:begins|goes on) on \d")
+"""How ``run.log`` begins: what a link of that name makes of another file is not copied."""
 
 
 class Journal:
@@ -168,16 +173,19 @@ class Journal:
 
     def _append(self, content: bytes) -> None:
         self._check()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(self._log, flags | os.O_CLOEXEC, 0o666)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "is no file of its own")
-            if status.st_nlink != 1:  # another directory has it too, as after cp -al
-                with open_regular(self._log) as file:
-                    content = file.read() + content
-                return write_bytes(self._log, content, self._check)
+            shared = status.st_nlink != 1  # by another directory, as after cp -al
+            is_log = stat.S_ISREG(status.st_mode) and (
+                not shared or BEGINS.match(os.pread(descriptor, 100, 0))
+            )
+            if not is_log:
+                raise OSError(errno.EINVAL, "is no file of its own")  # a hard link is a link
+            if shared:
+                before = os.pread(descriptor, status.st_size, 0)
+                return write_bytes(self._log, before + content, self._check)
             while content:
                 content = content[os.write(descriptor, content) :]
         finally:

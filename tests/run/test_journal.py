@@ -156,13 +156,22 @@ def test_no_link_is_followed_and_no_other_file_replaced(
     journal = begun(run)
     journal.end("finished", "", 1.0, 0.0, HALFWAY)
     assert other.read_text() == '{"mine": 1}'
-    copied = kind == "hard link" and name == "run.log"  # as a copy by cp -al has it
-    fails = not copied and (kind != "of another" or name == "progress.json")
-    assert (name in capfd.readouterr().err) == fails
-    if copied:
-        assert (run / name).read_text().startswith('{"mine": 1}') and (
-            run / name
-        ).stat().st_nlink == 1
+    assert (name in capfd.readouterr().err) == (kind != "of another" or name == "progress.json")
+    assert (run / name).lstat().st_nlink != 1 or kind != "hard link" or name != "run.log"
+
+
+def test_a_log_that_a_copy_shares_is_ones_own_again(tmp_path: Path, capfd: Any) -> None:
+    """As ``cp -al`` makes a copy, and backups do."""
+    run, copy = tmp_path / "run", tmp_path / "copy"
+    run.mkdir()
+    copy.mkdir()
+    begun(run)
+    before = (run / "run.log").read_text()
+    (copy / "run.log").hardlink_to(run / "run.log")
+    begun(run).say(["more"])
+    assert (copy / "run.log").read_text() == before
+    assert (run / "run.log").read_text().startswith(before)
+    assert (run / "run.log").read_text().endswith("more\n") and capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("content", [b"", bytes(300)], ids=["empty", "zeros"])

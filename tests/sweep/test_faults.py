@@ -98,7 +98,7 @@ def test_an_input_that_is_changed_meanwhile_makes_no_point(
     assert alone("-j", "1") == FAILED
     said = capfd.readouterr().err
     assert "1 of 2 points are finished; failed: seed=2" in said
-    assert {"slip": "slip.c0: was 0.2", "loading": "to another end"}[key] in said
+    assert {"slip": "slip.c0: was 0.2", "loading": "sw/seed=2: came to another end"}[key] in said
     assert "the input was changed meanwhile" in said
     table = (folder / "sw" / "sweep.csv").read_text().splitlines()
     names, values = table[0].split(","), table[1].split(",")
