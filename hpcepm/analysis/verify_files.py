@@ -21,6 +21,7 @@ from hpcepm.reading import (
     open_hdf5,
     own_names,
     parse_json,
+    reading,
 )
 
 LARGE_SNAPSHOT: Final = r"fields-\d{12}\.h5"
@@ -78,7 +79,7 @@ def unused(damaged: list[Path], run_file: Path, checkpoints: list[Path]) -> list
             used.update(Path(source.file_name).name for source in one.virtual_sources())
 
     try:
-        with open_hdf5(run_file, checked=True) as file:
+        with reading(run_file), open_hdf5(run_file, checked=True) as file:
             file.visititems(note)
         for path in checkpoints:
             with open_hdf5(path, checked=True) as file:
