@@ -14,11 +14,7 @@ import numpy as np
 
 from hpcepm.files import damage
 from hpcepm.layout import CHECKPOINT_NAME, LISTS, PIECE_NAME
-from hpcepm.reading import (
-    BadFile,
-    attribute,
-    own_names,
-)
+from hpcepm.reading import BadFile, attribute, own_names
 from hpcepm.schedule import common, save_points_of
 
 from .missing import no_run, run_file_of
@@ -80,12 +76,10 @@ def verify(path: str) -> Iterator[Finding]:
             yield Finding("checkpoints", of_checkpoints)
             if not run.is_whole:
                 yield Finding("a part of a run, whose tables cannot be compared", [])
-            for what, check in (CHECKS if run.is_whole else CHECKS_OF_PARTS).items():
-                needed = NEEDED.get(what)
-                if left_out := needed(run) if needed else "":
-                    yield Finding(what, [], left_out)
-                else:
-                    yield Finding(what, list(check(run)))
+            for what, check in CHECKS.items():
+                if run.is_whole or check.of_parts:
+                    left_out = check.left_out(run)
+                    yield Finding(what, [] if left_out else list(check.find(run)), left_out)
     except BadFile as error:
         yield Finding("run.h5", [str(error)])
     if spare:
@@ -230,10 +224,6 @@ def _unknown_law(run: Results) -> str:
     return f"the law of {', '.join(sorted(unknown))} is not known here" if unknown else ""
 
 
-def _kept(name: str) -> Callable[[Results], str]:
-    return lambda run: "" if name in run.file else "not kept"
-
-
 def _agreement(run: Results) -> Iterator[str]:
     """Check that avalanches add up to the events and the plastic strain of each record.
 
@@ -281,26 +271,35 @@ def _profiles(run: Results) -> Iterator[str]:
 LAWS: Final = {"strain", "stress", "extremal", "machine"}
 """The loadings of which `_stiffnesses` knows how slips lower the stress."""
 
-CHECKS_OF_PARTS: Final = {
-    "bounds": _bounds,
-    "balance of stress": _balances,
-    "stress drops of avalanches": _drops,
+
+class Check(NamedTuple):
+    """One of the checks."""
+
+    find: Callable[[Results], Iterator[str]]
+    table: str = ""
+    """What it is of, if there may be no such table."""
+
+    of_parts: bool = False
+    """Whether it holds of a part of a run too."""
+
+    unknown: Callable[[Results], str] = lambda run: ""
+    """Says what must be known for it, and is not."""
+
+    def left_out(self, run: Results) -> str:
+        """Say why there is nothing to check, if so."""
+        return "not kept" if self.table and self.table not in run.file else self.unknown(run)
+
+
+CHECKS: Final = {
+    "continuity": Check(_continuity),
+    "bounds": Check(_bounds, of_parts=True),
+    "balance of stress": Check(_balances, of_parts=True),
+    "stress drops of avalanches": Check(_drops, "avalanches", True, _unknown_law),
+    "avalanches against records": Check(_agreement, "avalanches"),
+    "profiles against records": Check(_profiles),
+    "fields against records": Check(fields_against_records, "fields"),
+    "events against avalanches": Check(events_against_others, "events"),
 }
-CHECKS: Final[dict[str, Callable[[Results], Iterator[str]]]] = {
-    "continuity": _continuity,
-    **CHECKS_OF_PARTS,
-    "avalanches against records": _agreement,
-    "profiles against records": _profiles,
-    "fields against records": fields_against_records,
-    "events against avalanches": events_against_others,
-}
-NEEDED: Final[dict[str, Callable[[Results], str]]] = {
-    "stress drops of avalanches": lambda run: _kept("avalanches")(run) or _unknown_law(run),
-    "avalanches against records": _kept("avalanches"),
-    "fields against records": _kept("fields"),
-    "events against avalanches": _kept("events"),
-}
-"""Why there is nothing to check, if so."""
 
 
 def report(directory: str, say: Callable[[str], None]) -> bool:
