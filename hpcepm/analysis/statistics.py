@@ -179,11 +179,6 @@ def find_plateau(
     return Plateau(value, (low, high), change, freedom, bool(reached))
 
 
-def highest(curves: Floats) -> NDArray[np.int64]:
-    """Return which record of curves (..., record) is the highest, (...,)."""
-    return np.argmax(curves, axis=-1)
-
-
 def peak(
     strain: Floats, curves: Floats, top: NDArray[np.int64] | None = None
 ) -> tuple[Floats, Floats]:
@@ -205,7 +200,7 @@ def peak(
         Which record is the highest, (...,), if this was decided elsewhere (`pseudo_values`). A
         curve may be almost straight there: no vertex is beyond the neighbours.
     """
-    top = highest(curves) if top is None else top
+    top = curves.argmax(axis=-1) if top is None else top
     middle = np.clip(top, 1, strain.size - 2)
     around = middle[..., None] + np.array([-1, 0, 1])
     x, y = strain[around], np.take_along_axis(curves, around, axis=-1)
@@ -223,7 +218,7 @@ def has_peak(strain: Floats, curves: Floats, before: float = np.inf) -> NDArray[
 
     The first and the last record are no peak, nor is one after which the curve does not fall.
     """
-    top = highest(curves)
+    top = curves.argmax(axis=-1)
     height = np.take_along_axis(curves, top[..., None], axis=-1)
     later = np.arange(strain.size) > top[..., None]
     falls = (later & (curves < height - ROUNDING * np.abs(height))).any(axis=-1)
@@ -290,10 +285,10 @@ def estimate_peak(strain: Floats, curves: Floats) -> tuple[Estimate, Estimate] |
         return None
 
     def height_of(means: Floats) -> Floats:
-        return peak(strain, means, np.full(len(means), highest(whole)))[0]
+        return peak(strain, means, np.full(len(means), whole.argmax()))[0]
 
     height = mean(pseudo_values(curves, height_of))
-    error = max(height.error, mean(curves[:, highest(whole)]).error)
+    error = max(height.error, mean(curves[:, whole.argmax()]).error)
     of_strain = np.nan
     if n > 1:  # means of n drawn of n scatter too little, by this factor
         low, high = np.quantile(peak(strain, bootstrap(curves))[1], ONE_ERROR)

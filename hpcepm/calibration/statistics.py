@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.analysis.statistics import PLATEAU, has_peak, highest, peak, plateau, pseudo_values
+from hpcepm.analysis.statistics import PLATEAU, has_peak, peak, plateau, pseudo_values
 from hpcepm.input.schema import Input
 from hpcepm.layout import SAME_STRAIN
 from hpcepm.schedule import strains_of
@@ -109,7 +109,7 @@ class Statistics:
             Shape (..., G, S).
         """
         groups = np.moveaxis(group_curves, -3, 0)
-        top = highest(groups.mean(axis=0)[..., 0, :])
+        top = groups.mean(axis=0)[..., 0, :].argmax(axis=-1)
         values = pseudo_values(
             groups, lambda means: self.of(means, np.broadcast_to(top, means.shape[:-2]))
         )
