@@ -10,8 +10,7 @@ from hpcepm.schedule import save_points_of, turns_of
 
 from .protocol import is_extremal, strains_of_maps, turns_back
 from .results import Results
-
-Floats = NDArray[np.float64]
+from .statistics import Floats
 
 TOLD_BY: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "n_events": ("events", np.sum),

@@ -3,18 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from hpcepm.analysis.statistics import standard_error
+from hpcepm.analysis.statistics import Floats, standard_error
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.run.stopping import StopRequest
 
 from .ensemble import Ensemble
 from .search import MOST_ROUNDS, Found, most_points, search
 from .target import Target
-
-Floats = NDArray[np.float64]
 
 
 class NoPeak(Exception):

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from hpcepm.analysis.statistics import Floats
 
 CLEARLY_BETTER: Final = 0.8
 

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 from mpi4py import MPI
-from numpy.typing import NDArray
 
+from hpcepm.analysis.statistics import Floats
 from hpcepm.input.glass import glass_of, loading_of
 from hpcepm.input.read import ReadInput
 from hpcepm.model.dynamics import Dynamics
@@ -21,8 +21,6 @@ from hpcepm.schedule import SavePoint
 from hpcepm.storage.plan import Plan
 
 from .statistics import STRESS
-
-Floats = NDArray[np.float64]
 
 MOST_GROUPS: Final = 40
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.optimize
 import scipy.stats
-from numpy.typing import NDArray
+
+from hpcepm.analysis.statistics import Floats
 
 from .emulator import Box, Emulator
 from .statistics import Goal
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from hpcepm.analysis.statistics import Floats
 from hpcepm.analysis.style import BLUE, ORANGE, VERMILION, save
 from hpcepm.input.keys import with_unit
 from hpcepm.model.observables import OBSERVABLES
@@ -17,8 +17,6 @@ from hpcepm.model.observables import OBSERVABLES
 from .calibrate import Result
 from .statistics import STRESS
 from .target import Target
-
-Floats = NDArray[np.float64]
 
 
 def draw(target: Target, result: Result, path: Path) -> None:

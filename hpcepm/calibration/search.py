@@ -8,11 +8,12 @@ import numpy as np
 import scipy.stats.qmc
 from numpy.typing import NDArray
 
+from hpcepm.analysis.statistics import Floats
+
 from .emulator import Box, fit_emulator, monomials
 from .fit import Fit, fit_keys, modes_of
 from .statistics import Goal
 
-Floats = NDArray[np.float64]
 Observe = Callable[[Floats, int], Floats]
 """Returns the observables at points (P, p), for each group of realizations: (P, G, S).
 

@@ -7,14 +7,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.analysis.statistics import PLATEAU, has_peak, peak, plateau, pseudo_values
+from hpcepm.analysis.statistics import PLATEAU, Floats, has_peak, peak, plateau, pseudo_values
 from hpcepm.input.schema import Input
 from hpcepm.layout import SAME_STRAIN
 from hpcepm.schedule import strains_of
 
 from .schema import GoalInput
-
-Floats = NDArray[np.float64]
 
 STRESS: Final = "stress"
 

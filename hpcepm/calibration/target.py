@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from hpcepm.analysis.statistics import Floats
 from hpcepm.input.problems import InputError, Path, did_you_mean, dotted
 from hpcepm.input.read import ReadInput, read_input, validated
 from hpcepm.input.schema import Input
@@ -23,8 +23,6 @@ from .curve_file import read_curve
 from .emulator import Box
 from .schema import TargetInput
 from .statistics import Goal, Statistics, compared
-
-Floats = NDArray[np.float64]
 
 FITTABLE: Final = ("elasticity", "thresholds", "slip", "initial_stress")
 

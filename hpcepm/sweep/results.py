@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpcepm.analysis.ensembles import Curve, Ensemble, ensemble_of, over_strain
 from hpcepm.analysis.protocol import controls, is_held, is_under_stress, moves_after_a_hold
@@ -17,6 +16,7 @@ from hpcepm.analysis.quantities import MODULI, last_moduli, stands_out
 from hpcepm.analysis.results import Results, open_run
 from hpcepm.analysis.statistics import (
     Estimate,
+    Floats,
     Plateau,
     estimate_peak,
     find_plateau,
@@ -30,8 +30,6 @@ from .grid import Point
 from .plan import Sweep
 
 SEED: Final = "seed"
-
-Floats = NDArray[np.float64]
 
 
 class Row(NamedTuple):
