@@ -136,9 +136,7 @@ def _read(document: Document, text: str, path: str, directory: str | None) -> Re
     if not _writable(directory or path):
         remedy = "if it should be, set LC_ALL=C.UTF-8"
         raise InputError([f"{shorten(directory or path)}: is not a name in UTF-8; {remedy}"])
-    named = {"directory": _directory(document, settings, path, directory)}
-    output = settings.output.model_copy(update=named)
-    settings = settings.model_copy(update={"output": output})
+    settings = settings.with_output(directory=_directory(document, settings, path, directory))
     folder = os.path.dirname(os.path.abspath(path))
     files = NamedFiles(folder, (settings.lattice.shape[0], settings.lattice.shape[1]))
     data = _load_named_files(document, settings, files)

@@ -228,6 +228,10 @@ class Input(Section):
         nx, ny = self.lattice.shape
         return choose_engine(self.engine, (nx, ny), isinstance(self.kernel, Shuffled))
 
+    def with_output(self, **changes: Any) -> "Input":
+        """Return it with other keys of ``output``, which are taken as they are."""
+        return self.model_copy(update={"output": self.output.model_copy(update=changes)})
+
     @property
     def state_fields(self) -> tuple[str, ...]:
         """Names of the fields that the state of a realization has."""

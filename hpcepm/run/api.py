@@ -160,9 +160,7 @@ def steps(
     if read.settings.realizations > 1:
         said = "steps shears one; write a loop over seeds, or use simulate"
         raise InputError([f"realizations: {read.settings.realizations}: {said}"])
-    nothing = {"fields": None, "avalanches": False, "events": False}
-    output = read.settings.output.model_copy(update=nothing)
-    read.settings = read.settings.model_copy(update={"output": output})
+    read.settings = read.settings.with_output(fields=None, avalanches=False, events=False)
     run = Run(world, read)
     shearing = _shear(run)
     # A generator that never begins never comes to its ``finally``.
@@ -241,11 +239,10 @@ def _prepare(
         read = read_mapping(source, changes)
         refuse_too_large(read, memory)
         if directory is not None:
-            named = {"directory": _name_of(directory)}
-            output = read.settings.output.model_copy(update=named)
-            read.settings = read.settings.model_copy(update={"output": output})
+            name = _name_of(directory)
+            read.settings = read.settings.with_output(directory=name)
             refuse_too_much(read.settings)
-            held = RunDirectory(named["directory"], resume, BY_ARGUMENTS)
+            held = RunDirectory(name, resume, BY_ARGUMENTS)
         return read
 
     return world.on_root(prepare), held

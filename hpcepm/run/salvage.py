@@ -95,7 +95,7 @@ def settings_of(identity: Identity) -> Input:
         wrong = error.errors()[0]
         said = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
         raise BadFile(f"the input of the run is none that this hpcepm knows: {said}") from None
-    return settings.model_copy(update={"output": settings.output.model_copy(update=place)})
+    return settings.with_output(**place)
 
 
 def written(identity: Identity) -> dict[str, Any]:
