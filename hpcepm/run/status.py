@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from hpcepm.faults import NoRun
 from hpcepm.files import open_regular
+from hpcepm.reading import BadFile, open_hdf5, parse_json, truth
 from hpcepm.storage.lock import Holder, holder_of
-from hpcepm.text import duration, memory, shorten
+from hpcepm.text import count, duration, memory, shorten
 
 from .journal import FINISHED, FORMAT, PROGRESS, RUNNING, STATES, STOPPED
 
@@ -145,8 +146,6 @@ def _state(path: Path, said: dict[str, Any], holder: Holder | None) -> str:
 
 def is_finished(run_file: Path) -> bool:
     """Return whether a ``run.h5`` is that of a run that reached its target."""
-    from hpcepm.reading import BadFile, open_hdf5, truth
-
     try:
         with open_hdf5(run_file) as file:
             return truth(file, "finished")
@@ -156,13 +155,11 @@ def is_finished(run_file: Path) -> bool:
 
 def _said(path: Path) -> dict[str, Any]:
     """Return what a ``progress.json`` says; nothing if it is none of ours."""
-    from hpcepm.reading import BadFile, parse_json
-
     try:
         with open_regular(path) as file:
             content = file.read(MOST_BYTES + 1)
         said = parse_json(content.decode()) if len(content) <= MOST_BYTES else None
-    except (OSError, ValueError, BadFile):
+    except (OSError, ValueError):
         return {}
     return said if isinstance(said, dict) and said.get("format") == FORMAT else {}
 
@@ -265,8 +262,6 @@ def _row(one: Status) -> tuple[str, ...]:
 
 
 def _rate(one: Status) -> str:
-    from hpcepm.text import count
-
     if one.events_per_second is not None:
         return f"{count(one.events_per_second)} events/s"
     if one.realizations_per_second is not None:
