@@ -18,6 +18,7 @@ from hpcepm.model.registry import with_data
 from hpcepm.model.thresholds import GivenField, preset
 from hpcepm.names import expanded, place_of
 
+from .misplaced import hint_for_key
 from .named_files import NamedFiles, Statistics
 from .plain import plain
 from .problems import InputError, Path, dotted, shorten
@@ -25,7 +26,7 @@ from .schema import Input
 from .sections import Section
 from .source import read_document
 from .strict_yaml import Document
-from .wording import is_of_mapping, missing, said_of, unknown_key, wrapped
+from .wording import is_of_mapping, missing, said_of, wrapped
 
 Model = TypeVar("Model", bound=Section)
 
@@ -213,11 +214,11 @@ def _line(document: Document, model: type[Section], details: ErrorDetails) -> st
         where = document.place(path[:-1])
         return f"{where}: {dotted(path)}: {missing(dotted(path))}"
     if kind == "extra_forbidden":
-        where, said = (
+        where, hint = (
             document.place(path, of_key=True),
-            unknown_key(model, path, document.content, value),
+            hint_for_key(model, path, document.content, value),
         )
-        return f"{where}: {dotted(path)}: {said}"
+        return f"{where}: {dotted(path)}: unknown key{hint}"
     said = said_of(details, path)
     if kind == "value_error":
         path, said = _of_its_key(document.content, model, path, said)

@@ -45,15 +45,10 @@ def typed_in(told: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, str
                 kinds.setdefault(value, []).append(kind)
     own = {__package__.partition(".")[0], *files}
     typed = {
-        name: [one for one in those if not {one.__module__, _package_of(one)} & own]
+        name: [one for one in those if not {one.__module__, one.__module__.partition(".")[0]} & own]
         for name, those in sorted(kinds.items())
     }
     return {name: _digest(those) for name, those in typed.items() if those}
-
-
-def _package_of(kind: Any) -> str:
-    package, _, _ = kind.__module__.partition(".")
-    return str(package)
 
 
 def _pairs(told: Any) -> Iterator[tuple[str, Any]]:

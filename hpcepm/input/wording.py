@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from .misplaced import hint_for_key, section_at
+from .misplaced import section_at
 from .problems import Path, dotted, not_one_of, shown
 from .sections import Choice, Section, accepting
 from .values import (
@@ -153,11 +153,6 @@ _BY_KIND: Final[dict[str, Callable[[Any, Path, dict[str, Any]], str]]] = {
     "dataclass": _not_a_mapping,
 }
 """What to say, by how the names of pydantic's errors begin."""
-
-
-def unknown_key(model: type[Section], path: Path, content: Any, value: Any) -> str:
-    """Return what is said of a key that a section does not have."""
-    return f"unknown key{hint_for_key(model, path, content, value)}"
 
 
 def wrapped(model: type[Section], path: Path, value: Any) -> str:
