@@ -372,26 +372,17 @@ class Input(Section):
         if self.output.fields is not None:
             cadences["output.fields"] = self.output.fields
         written = self.model_dump()
-        if self.clock is not None:
-            return self._not_too_many_in_time(cadences)
-        if not is_known(written):
-            return self
-        turns = turns_of(written["loading"])
+        known = is_known(written)  # not with a clock
+        turns = turns_of(written["loading"]) if known else []
         for key, cadence in cadences.items():
-            every = Cadence.parse(cadence.model_dump()).every
-            length = 0.0 if cadence.of == "cycle" else travelled(turns) / every
-            if length + len(turns) > MOST_RECORDS:
-                raise ValueError(_too_many(key))
+            records = 0.0
+            if known:
+                every = Cadence.parse(cadence.model_dump()).every
+                length = 0.0 if cadence.of == "cycle" else travelled(turns) / every
+                records = length + len(turns)
+            elif cadence.of == "time" and cadence.every is not None:
+                records = time_of(self.loading) / cadence.every
+            if records > MOST_RECORDS:
+                said = f"so small that there would be more than {MOST_RECORDS:,} records; raise it"
+                raise ValueError(f"{key}.every: {said}")
         return self
-
-    def _not_too_many_in_time(self, cadences: dict[str, CadenceInput]) -> "Input":
-        for key, cadence in cadences.items():
-            every = cadence.every if cadence.of == "time" else None
-            if every is not None and time_of(self.loading) / every > MOST_RECORDS:
-                raise ValueError(_too_many(key))
-        return self
-
-
-def _too_many(key: str) -> str:
-    said = f"so small that there would be more than {MOST_RECORDS:,} records; raise it"
-    return f"{key}.every: {said}"
