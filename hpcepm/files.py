@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import h5py
 
@@ -272,14 +272,6 @@ def _written(path: Path, size: int, check: Check) -> Iterator[io.BufferedRandom]
         with suppress(OSError):
             partial.unlink()
         raise
-
-
-@contextmanager
-def write_text(path: Path) -> Iterator[TextIO]:
-    """Write a text file in one instant; see `write_hdf5`."""
-    text = io.StringIO()
-    yield text
-    write_bytes(path, text.getvalue().encode())
 
 
 def partial_of(path: Path) -> Path:

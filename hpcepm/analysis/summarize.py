@@ -2,12 +2,13 @@
 
 import csv
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from hpcepm.files import told, write_text
+from hpcepm.files import told, write_bytes
 from hpcepm.layout import NO_UNIT
 from hpcepm.text import shorten
 
@@ -181,11 +182,11 @@ def write_csv(table: Table, path: Path) -> None:
     OSError
         It cannot be written; an older one is untouched.
     """
-    names, rows = table
-    with write_text(path) as out:
-        file = csv.writer(out, lineterminator="\n")
-        file.writerow(names)
-        file.writerows([one if isinstance(one, str) else repr(one) for one in row] for row in rows)
+    (names, rows), out = table, StringIO()
+    file = csv.writer(out, lineterminator="\n")
+    file.writerow(names)
+    file.writerows([one if isinstance(one, str) else repr(one) for one in row] for row in rows)
+    write_bytes(path, out.getvalue().encode())
 
 
 def summarize(
