@@ -105,10 +105,8 @@ def read_target(path: str, assignments: list[str], directory: str | None) -> Tar
     """
     _, document = read_document(path, assignments)
     settings = validated(document, TargetInput)
-    if directory is not None:
-        settings = settings.model_copy(update={"output": directory})
     folder = os.path.dirname(path)
-    output = _expanded(document, ("output",), settings.output)
+    output = _expanded(document, ("output",), settings.output if directory is None else directory)
     settings = settings.model_copy(update={"output": output})
     name = os.path.join(folder, _expanded(document, ("input",), settings.input))
     try:
