@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
         self.color = False  # Python 3.14 would colour the help, and `write` lets no colour pass
 
     def parse_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+        self, args: Sequence[str] | None = None
     ) -> argparse.Namespace:
         """Return the options of a command line.
 
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         parse = self.parse_known_intermixed_args
         if "--" in arguments:  # which that drops
             parse = self.parse_known_args
-        options, extras = parse(arguments, namespace)
+        options, extras = parse(arguments)
         if extras:
             said = self.meant(options, extras, arguments)
             self.error("\n".join([f"unrecognized arguments: {' '.join(extras)}", *said]))
