@@ -146,6 +146,12 @@ def cycles_of(run: Results, realization: int) -> dict[str, Any]:
     return {name: data[realization, :n] for name, data in shown.items()}
 
 
+def ended_cycles(run: Results) -> list[dict[str, Any]]:
+    """Return the cycles of all realizations in which one has ended."""
+    found = (cycles_of(run, k) for k in range(run.realizations))
+    return [one for one in found if one["loss_modulus"].size > 0]
+
+
 class ReadOut(NamedTuple):
     """How far a trained glass is changed by cycles of other amplitudes, one after the other."""
 

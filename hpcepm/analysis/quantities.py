@@ -16,7 +16,7 @@ from .ensembles import Ensemble, goes_backward, over_strain
 from .missing import run_file_of
 from .protocol import (
     controls,
-    cycles_of,
+    ended_cycles,
     has_two_sides,
     is_cyclic,
     is_extremal,
@@ -364,8 +364,8 @@ def last_moduli(run: Results) -> Floats:
     """
     if not (run.has("cycles") and (is_cyclic(run) or is_oscillation(run))):
         return np.zeros((2, 0))
-    every = [cycles_of(run, k) for k in range(run.realizations)]
-    return np.array([[one[name][-1] for one in every if one[name].size] for name in MODULI])
+    every = ended_cycles(run)
+    return np.array([[one[name][-1] for one in every] for name in MODULI])
 
 
 def _of_oscillation(run: Results) -> Iterator[Quantity]:
@@ -377,8 +377,7 @@ def _of_oscillation(run: Results) -> Iterator[Quantity]:
 
 def _of_cycles(run: Results) -> Iterator[Quantity]:
     """Yield what the last cycles were, and how a glass came back."""
-    every = [cycles_of(run, k) for k in range(run.realizations)]
-    every = [one for one in every if one["work"].size > 0]
+    every = ended_cycles(run)
     named = {"work": "work", **{name: f"{name.replace('_', ' ')} over γ" for name in MODULI}}
     for name, called in named.items():
         values = np.array([one[name][-1] for one in every])

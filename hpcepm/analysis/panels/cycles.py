@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hpcepm.analysis.protocol import cycles_of, is_cyclic, is_oscillation, strobes
+from hpcepm.analysis.protocol import ended_cycles, is_cyclic, is_oscillation, strobes
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import BLUE, VERMILION
 from hpcepm.schedule import turns_in_cycle
@@ -22,15 +22,9 @@ DECADE: Final = 10
 """From such a ratio on works are drawn by their logarithm."""
 
 
-def _cycles(run: Results) -> list[dict[str, Any]]:
-    """Return the cycles of realizations that have some."""
-    found = (cycles_of(run, k) for k in range(run.realizations))
-    return [one for one in found if one["loss_modulus"].size > 0]
-
-
 def recurrence(run: Results) -> str:
     """Return in words after how many cycles the glass came back, and with which period."""
-    last = [(int(one["transient"][-1]), int(one["period"][-1])) for one in _cycles(run)]
+    last = [(int(one["transient"][-1]), int(one["period"][-1])) for one in ended_cycles(run)]
     back = [(transient, period) for transient, period in last if period > 0]
     if not back:
         return "has not come back yet"
@@ -49,7 +43,7 @@ def _over_cycles(
     """Draw a column of the cycles of some realizations; ``more`` is for matplotlib."""
     shown: dict[str, Any] = {"label": line.label, "linewidth": width(run.realizations)}
     how = shown | line.style(colour) | more
-    for one in _cycles(run)[:MOST_CURVES]:
+    for one in ended_cycles(run)[:MOST_CURVES]:
         number = np.arange(1, one[name].size + 1)
         axes.plot(number, one[name], marker=".", **how)
         how["label"] = ""
@@ -61,7 +55,7 @@ def _over_cycles(
 def changed(axes: "Axes", run: Results, line: Line) -> None:
     """Draw how many sites a cycle leaves in another well, until none is."""
     _over_cycles(axes, run, "changed", line, VERMILION)
-    for one in islice(_cycles(run), MOST_CURVES):
+    for one in islice(ended_cycles(run), MOST_CURVES):
         if one["period"][-1] > 0:
             transient, thick = int(one["transient"][-1]), width(run.realizations)
             axes.axvline(transient, color=line.colour or "0.5", linestyle="--", linewidth=thick)
@@ -74,7 +68,7 @@ def changed(axes: "Axes", run: Results, line: Line) -> None:
 @curves_panel(is_cyclic)
 def work(axes: "Axes", run: Results, line: Line) -> None:
     """Draw the work of each cycle."""
-    found = _cycles(run)
+    found = ended_cycles(run)
     _over_cycles(axes, run, "work", line, BLUE)
     values = np.concatenate([one["work"] for one in found])
     if 0 < DECADE * values.min() < values.max():
