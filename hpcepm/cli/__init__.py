@@ -27,10 +27,8 @@ be printed changes none of them.
 import os
 from importlib import import_module
 
-from hpcepm.faults import DIRECTORY_TAKEN, FAILED, REACHED, STOPPED, WRONG_INPUT
+from hpcepm.faults import FAILED
 from hpcepm.run.stopping import StopRequest
-
-__all__ = ["DIRECTORY_TAKEN", "FAILED", "REACHED", "STOPPED", "WRONG_INPUT", "main"]
 
 
 def main(arguments: list[str]) -> int:

@@ -11,8 +11,9 @@ from typing import Any, Final
 import pytest
 from jsonschema import Draft202012Validator
 
-from hpcepm.cli import WRONG_INPUT, main
+from hpcepm.cli import main
 from hpcepm.cli.terms import TERMS
+from hpcepm.faults import WRONG_INPUT
 from hpcepm.input.keys import all_keys, found, more_of, near
 from hpcepm.input.meanings import UNITS, meanings_of
 from hpcepm.input.problems import InputError

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hpcepm.cli import STOPPED, main
+from hpcepm.cli import main
+from hpcepm.faults import STOPPED
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_input
 from tests.cli.said import is_in_plain_words

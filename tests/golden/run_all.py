@@ -8,7 +8,8 @@ The present folder holds the inputs. A chain is one run in many parts.
 import sys
 from itertools import count
 
-from hpcepm.cli import STOPPED, main
+from hpcepm.cli import main
+from hpcepm.faults import STOPPED
 from hpcepm.run.stopping import age_of_process
 
 from .cases import CASES, GROWN, RANKS_OF_PARTS

@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 import hpcepm
-from hpcepm.cli import FAILED, WRONG_INPUT, main
+from hpcepm.cli import main
+from hpcepm.faults import FAILED, WRONG_INPUT
 from hpcepm.input.plugins import LOADED, Plugin
 from hpcepm.input.read import ReadInput, read_input, read_mapping
 from hpcepm.parallel.ranks import Ranks

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 import hpcepm
-from hpcepm.cli import STOPPED, main
+from hpcepm.cli import main
+from hpcepm.faults import STOPPED
 from hpcepm.layout import TIMED
 from hpcepm.storage.checkpoint import read_header
 from tests.conftest import assert_same_bits, datasets, run_python

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hpcepm.cli import REACHED, STOPPED, main
+from hpcepm.cli import main
+from hpcepm.faults import REACHED, STOPPED
 from hpcepm.text import quoted
 from tests.conftest import assert_same_bits
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from hpcepm.cli import FAILED, REACHED, STOPPED, WRONG_INPUT, sweep
+from hpcepm.cli import sweep
 from hpcepm.cli.options import sweep_parser
+from hpcepm.faults import FAILED, REACHED, STOPPED, WRONG_INPUT
 from hpcepm.identity import Identity
 from hpcepm.input.plugins import resolved
 from hpcepm.run.stopping import Deadline, StopRequest, age_of_process
