@@ -146,7 +146,7 @@ def _at_same_times(row: Row) -> Ensemble | None:
 def _on_one_axis(row: Row) -> Ensemble | None:
     """Return the curves of a row on one axis; None if that would not show the whole of them."""
     if row.strain is not None:
-        return Ensemble(row.strain, row.stress)
+        return Ensemble(row.strain, np.array([stress for _, stress in row.paths]))
     end = min(strain[-1] for strain, _ in row.paths)
     return row.over if row.over is not None and row.over.x[-1] == end else None
 

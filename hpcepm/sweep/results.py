@@ -5,8 +5,9 @@ errors from the scatter of all their realizations.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
@@ -32,22 +33,32 @@ from .plan import Sweep
 SEED: Final = "seed"
 
 
-class Row(NamedTuple):
-    """Points that differ in their seed alone."""
+@dataclass(frozen=True)
+class Read:
+    """What is read of a run, or of several."""
 
-    values: dict[str, str]
-    points: int  # with results
-    of: int
-    finals: Floats  # stress where each realization ends
     strain: Floats | None  # of records; None where each realization has its own
-    stress: Floats  # (realization, record)
-    paths: list[Curve]  # strain and stress of each realization
+    paths: Sequence[Curve]  # strain and stress of each realization
     over: Ensemble | None  # stress until the load turns; None if it is no function of strain
     moduli: Floats  # storage and loss, of the last cycle of each realization: (2, realization)
     steered: bool = False  # whether something else than the strain is
     imposed: bool = False  # whether it is the stress, which then comes to no plateau
     answers: str = ""  # under a load that is held at last: strain, or stress
     in_time: Sequence[Curve] = ()  # time and the answer of each realization, then
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Read):
+    """Points that differ in their seed alone."""
+
+    values: dict[str, str]
+    points: int  # with results
+    of: int
+
+    @property
+    def finals(self) -> Floats:
+        """The stress where each realization ends."""
+        return np.array([stress[-1] for _, stress in self.paths])
 
     @property
     def level(self) -> Plateau | None:
@@ -68,19 +79,6 @@ class Row(NamedTuple):
         if top is None or level is None:
             return None
         return None if level.is_stationary and not stands_out(*top, level) else top
-
-
-class Read(NamedTuple):
-    """What is read of a run."""
-
-    strain: Floats | None  # of records; None where each realization has its own
-    paths: list[Curve]
-    over: Ensemble | None
-    moduli: Floats
-    steered: bool
-    imposed: bool
-    answers: str
-    in_time: list[Curve]
 
 
 def rows_of(sweep: Sweep, unfinished: Collection[Point]) -> tuple[list[Row], list[str]]:
@@ -128,17 +126,21 @@ def _row(values: dict[str, str], read: Sequence[Read], of_all: int) -> Row:
         one.strain is None or not np.array_equal(strain, one.strain) for one in read
     ):
         strain = None
-    stress = np.zeros((0, 0)) if strain is None else np.stack([y for _, y in paths])
-    finals = np.array([y[-1] for _, y in paths])
     branches = [(of.x, y) for one in read if (of := one.over) is not None for y in of.values]
-    over = ensemble_of(branches) if len(branches) == len(paths) else None
-    moduli = np.concatenate([one.moduli for one in read], axis=1)
     answers = {one.answers for one in read}
-    held = answers.pop() if len(answers) == 1 else ""
-    in_time = [curve for one in read for curve in one.in_time]
-    in_all = values, len(read), of_all, finals, strain, stress, paths, over, moduli
-    steered, imposed = any(one.steered for one in read), any(one.imposed for one in read)
-    return Row(*in_all, steered, imposed, held, in_time)
+    return Row(
+        strain,
+        paths,
+        ensemble_of(branches) if len(branches) == len(paths) else None,
+        np.concatenate([one.moduli for one in read], axis=1),
+        any(one.steered for one in read),
+        any(one.imposed for one in read),
+        answers.pop() if len(answers) == 1 else "",
+        [curve for one in read for curve in one.in_time],
+        values=values,
+        points=len(read),
+        of=of_all,
+    )
 
 
 MOST_REASONS: Final = 6

@@ -1,6 +1,7 @@
 """The figure and the table of a sweep over two keys."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,8 @@ def row(c0: str, c1: str, rise: float) -> Row:
     stress = shape + 0.01 * np.random.default_rng(0).standard_normal((3, 101))
     paths = [(strain, one) for one in stress]
     values = {"slip.c0": c0, "slip.c1": c1}
-    return Row(
-        values, 3, 3, stress[:, -1], strain, stress, paths, ensemble_of(paths), np.zeros((2, 0))
-    )
+    both = ensemble_of(paths), np.zeros((2, 0))
+    return Row(strain, paths, *both, values=values, points=3, of=3)
 
 
 def test_lone_points_can_be_told_apart_and_lines_break_where_a_number_is_missing() -> None:
@@ -68,10 +68,10 @@ def test_a_load_is_no_plateau(tmp_path: Path) -> None:
 def test_realizations_that_end_at_times_of_their_own_are_drawn_whole() -> None:
     ends = ([0.0, 1.0, 10.0, 30.0], [0.0, 1.0, 10.0, 100.0, 1000.0])
     curves = [(np.array(x), np.sqrt(x)) for x in ends]
-    one = row("1", "0.1", 0.0)._replace(answers="strain", in_time=curves)
+    one = replace(row("1", "0.1", 0.0), answers="strain", in_time=curves)
     drawn = figure._drawn([one], KEYS, "creep").axes[0]
     assert [np.asarray(line.get_xdata())[-1] for line in drawn.lines] == [30.0, 1000.0]
-    begun = one._replace(in_time=[(np.zeros(1), np.zeros(1))])
+    begun = replace(one, in_time=[(np.zeros(1), np.zeros(1))])
     assert figure._drawn([begun], KEYS, "begun").axes[0].get_xscale() == "linear"
 
 
