@@ -20,7 +20,8 @@ from hpcepm.model.snapshot import Snapshot
 from hpcepm.model.state import MARKS
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from tools.studies.independent.points import PointsCase, events_of
+from tools.studies.independent.points import events_of
+from tools.studies.independent.points_glass import PointsCase
 
 EVENTS: Final = 250
 CREEP: Final = PointsCase((16, 16), temperature=0.1, seed=1)

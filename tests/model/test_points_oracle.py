@@ -12,8 +12,8 @@ import pytest
 import scipy.stats
 
 from tests.model.plain_protocols import PlainProtocol
-from tools.studies.independent.points import PointsCase, events_of
-from tools.studies.independent.points_glass import Glass
+from tools.studies.independent.points import events_of
+from tools.studies.independent.points_glass import Glass, PointsCase
 from tools.studies.independent.strips import LAST, LIMITS, Law, count, philox, points_of, rate
 
 KEY = np.uint64(2**64 - 3), np.uint64(7)

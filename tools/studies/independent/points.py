@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from .points_glass import Floats, Glass, PointsCase
 from .strips import Moment, first_point, rate
 
-__all__ = ["EVENT", "PointsCase", "events_of"]
-
 EVENT: Final = np.dtype(
     [
         ("whole", "i8"),
