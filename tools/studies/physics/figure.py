@@ -38,7 +38,7 @@ def draw(results: Sequence[Results], path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
-def _density(sample: Array, edges: Array, n: int) -> tuple[Array, Array]:
+def density(sample: Array, edges: Array, n: int) -> tuple[Array, Array]:
     """Return the middles of bins that hold something, and the density there."""
     count = np.histogram(sample, edges)[0]
     full = count > 4
@@ -58,7 +58,7 @@ def _avalanches(ax: Axes, r: Results, faint: bool) -> None:
     fits = dict(zip([flow.size for flow in r.large], r.avalanches.densities, strict=True))
     for k, flow in enumerate(r.flows):
         edges = np.geomspace(0.01, flow.slips.max() * 1.01, 45)
-        s, p = _density(flow.slips, edges, len(flow.slips))
+        s, p = density(flow.slips, edges, len(flow.slips))
         name = None if faint else f"N = {flow.size}"
         ax.plot(s, p, ":" if faint else ".", color=f"C{k}", label=name)
         if flow.size in fits and not faint:
@@ -92,7 +92,7 @@ def _cut_offs(ax: Axes, results: Sequence[Results]) -> None:
 def _strengths(ax: Axes, r: Results, faint: bool) -> None:
     ax.set(xlabel="x", ylabel="P(x)", title="distance to yield")
     for k, flow in enumerate(r.flows):
-        x, p = _density(flow.x, np.geomspace(flow.x_min.value / 5, 0.5, 30), flow.n_x)
+        x, p = density(flow.x, np.geomspace(flow.x_min.value / 5, 0.5, 30), flow.n_x)
         name = None if faint else f"N = {flow.size}"
         ax.plot(x, p, ":" if faint else ".-", color=f"C{k}", lw=0.8, label=name)
     if not faint:

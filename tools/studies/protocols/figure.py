@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..physics.figure import density
 from .cycles import Cycling
 from .flow import LEVELS
 from .results import Results
@@ -114,13 +115,9 @@ def _sizes(ax: Axes, results: Results) -> None:
     title = f"avalanches, N = {largest.size}"
     ax.set(xlabel="S", ylabel="P(S)", xscale="log", yscale="log", title=title)
     for k, (name, slips) in enumerate(largest.slips.items()):
-        edges = np.geomspace(0.01, slips.max() * 1.01, 45)
-        count = np.histogram(slips, edges)[0]
-        full = count > 4
-        middle = np.sqrt(edges[1:] * edges[:-1])[full]
-        density = (count / np.diff(edges) / slips.size)[full]
+        s, p = density(slips, np.geomspace(0.01, slips.max() * 1.01, 45), slips.size)
         told = {"strain": "strain control, steady", "ramp": "stress that rises"}
-        ax.plot(middle, density, ".-", lw=0.6, color=f"C{k}", label=told.get(name, f"Σ = {name}"))
+        ax.plot(s, p, ".-", lw=0.6, color=f"C{k}", label=told.get(name, f"Σ = {name}"))
     ax.set_ylim(bottom=1e-8)
 
 
