@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize_scalar
 
-from hpcepm.analysis.statistics import Estimate, standard_error
+from hpcepm.analysis.statistics import Estimate, pseudo_values, standard_error
 
 Array = NDArray[np.float64]
 
@@ -74,15 +74,11 @@ def fit_rounding(temperature: Array, rate: Array, lowered: Array) -> Rounding:
 
 
 def jackknife(values: Array, of: Callable[[Array], tuple[float, ...]]) -> list[Estimate]:
-    """Return numbers of the mean over realizations, and errors, by leaving out one after another.
+    """Return numbers of the mean over realizations, and errors, by `pseudo_values`.
 
     ``values`` are of shape (realization, ...); ``of`` takes a mean.
     """
-    n = len(values)
-    whole, total = of(values.mean(axis=0)), values.sum(axis=0)
-    without = np.array([of((total - one) / (n - 1)) for one in values])
-    spread = np.sqrt((n - 1) * without.var(axis=0))
-    return [Estimate(float(v), float(e)) for v, e in zip(whole, spread, strict=True)]
+    return means(pseudo_values(values, lambda some: np.array([of(mean) for mean in some])))
 
 
 def slopes(x: Array, curves: Array, low: float, high: float) -> Array:
