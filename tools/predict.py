@@ -32,7 +32,8 @@ def predictions() -> str:
         for ranks in ranks_of:
             parts = event_us((n, n), "lazy", ranks, -(-ranks // RANKS_OF_A_NODE))
             hours = sum(parts.values()) * 1e-6 * EVENTS_PER_SITE * TARGET * n * n / 3600
-            rows.append([n, ranks, _told(sum(parts.values())), _told(hours), *_each(parts)])
+            each = (f"{us:.2f}" for us in parts.values())
+            rows.append([n, ranks, _told(sum(parts.values())), _told(hours), *each])
     parts_of = list(event_us((2048, 2048), "lazy"))
     return table(["N", "ranks", "µs an event", f"hours to ε = {TARGET}", *parts_of], rows)
 
@@ -53,10 +54,6 @@ def comparison(measured: list[dict[str, Any]]) -> str:
 
 def _told(value: float) -> str:
     return f"{value:.2g}" if value < 10 else f"{value:.0f}"
-
-
-def _each(parts: dict[str, float]) -> list[str]:
-    return [f"{us:.2f}" for us in parts.values()]
 
 
 def main() -> None:
