@@ -8,17 +8,8 @@ from typing import Final, NamedTuple
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from hpcepm.analysis.statistics import (
-    PLATEAU,
-    Estimate,
-    bootstrap,
-    peak,
-    plateau,
-)
-
-Array = NDArray[np.float64]
+from hpcepm.analysis.statistics import PLATEAU, Estimate, Floats, bootstrap, peak, plateau
 
 PEAK_BEFORE: Final = 0.2
 """Peaks of the stress are looked for up to this strain."""
@@ -32,8 +23,8 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
 class Curves(NamedTuple):
     """The mean curves of an ensemble, or of a resample of it."""
 
-    strain: Array
-    of: Mapping[str, Array]
+    strain: Floats
+    of: Mapping[str, Floats]
 
 
 Statistic = Callable[[Curves], float]
@@ -53,8 +44,8 @@ class Ensemble:
         s and r, as they follow from the input.
     """
 
-    strain: Array
-    of: Mapping[str, Array]
+    strain: Floats
+    of: Mapping[str, Floats]
     strength: float = 0.0
     age: float = 0.0
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
+from hpcepm.analysis.statistics import Floats
 from hpcepm.model.thresholds import PRESETS
 
 from ..ensemble import Ensemble
@@ -15,8 +15,6 @@ from ..paper.sets import NAMES, runs_in
 from ..physics.bands import widths
 from ..physics.runs import BAND, FLOW
 from .second_model import Glass, shear
-
-Floats = NDArray[np.float64]
 
 PAPER_REALIZATIONS: Final = 500
 FLOW_REALIZATIONS: Final = {

@@ -5,10 +5,10 @@ from typing import Final, NamedTuple
 import h5py
 import numpy as np
 
-from hpcepm.analysis.statistics import Estimate, mean
+from hpcepm.analysis.statistics import Estimate, Floats, mean
 
 from ..harness import Run
-from .estimators import Array, fit_power_of_size
+from .estimators import fit_power_of_size
 
 WINDOW: Final = 2
 """Records over which an increment is taken."""
@@ -23,12 +23,12 @@ FIT: Final = (0.1, 0.5)
 class Bands(NamedTuple):
     """Band width against strain."""
 
-    strain: Array
+    strain: Floats
     width: list[Estimate]  # in cells
     growth: Estimate  # b of width ~ strain^b
 
 
-def widths(strain: Array, profiles: Array) -> tuple[Array, Array]:
+def widths(strain: Floats, profiles: Floats) -> tuple[Floats, Floats]:
     """Return strains, and there the width of the increment of the profile.
 
     It is the participation 1/Σp², p being the share of each row in the increment.
@@ -64,7 +64,7 @@ def read_bands(run: Run) -> Bands:
     return Bands(middle, [mean(w) for w in width.T], growth)
 
 
-def _growth(strain: Array, width: Array) -> float:
+def _growth(strain: Floats, width: Floats) -> float:
     """Return the power by which the width of a realization grows."""
     at = (strain > FIT[0]) & (strain < FIT[1])
     return fit_power_of_size(strain[at], width[at], np.ones(at.sum()))[0].value

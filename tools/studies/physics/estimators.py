@@ -14,12 +14,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
 
-from hpcepm.analysis.statistics import Estimate
-
-Array = NDArray[np.float64]
+from hpcepm.analysis.statistics import Estimate, Floats
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
 FAR: Final = 60.0
@@ -30,8 +27,8 @@ class CutOff(NamedTuple):
     """One τ for all samples, and a cut-off for each."""
 
     tau: Estimate
-    cut_offs: Array
-    covariance: Array  # of ln s_c
+    cut_offs: Floats
+    covariance: Floats  # of ln s_c
     densities: list["Density"]
     log_likelihood: float  # mean of a draw
 
@@ -44,13 +41,13 @@ class Density(NamedTuple):
     at_least: float
     sharpness: float
 
-    def __call__(self, s: Array) -> Array:
+    def __call__(self, s: Floats) -> Floats:
         """Return P(s) for s ≥ at_least."""
         ln_z = _moments(self)[0]
         return s**-self.tau * np.exp(-((s / self.cut_off) ** self.sharpness) - ln_z)
 
 
-def _moments(density: Density) -> tuple[float, Array, Array]:
+def _moments(density: Density) -> tuple[float, Floats, Floats]:
     """Return ln Z, and means and covariance of (ln s, (s/s_c)^b)."""
     tau, cut_off, at_least, sharpness = density
     low, high = np.log(at_least), np.log(cut_off) + np.log(FAR) / sharpness
@@ -64,7 +61,7 @@ def _moments(density: Density) -> tuple[float, Array, Array]:
     return ln_z, np.average(t, axis=1, weights=mass), np.cov(t, aweights=mass, ddof=0)
 
 
-def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.0) -> CutOff:
+def fit_cut_off(samples: Sequence[Floats], at_least: float, sharpness: float = 1.0) -> CutOff:
     """Fit P(s) ~ s^−τ exp(−(s/s_c)^b) to the s ≥ ``at_least`` of several samples.
 
     One τ, a cut-off s_c for each.
@@ -82,7 +79,7 @@ def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.
     counts = np.array([len(s) for s in kept])
     logs = np.array([np.log(s).mean() for s in kept])
 
-    def loss_and_slope(p: Array) -> tuple[float, Array]:
+    def loss_and_slope(p: Floats) -> tuple[float, Floats]:
         tau, loss, slope = p[0], 0.0, np.zeros_like(p)
         for k, s in enumerate(kept):
             ln_z, mean, _ = _moments(density(p, k))
@@ -92,10 +89,10 @@ def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.
             slope[k + 1] = counts[k] * sharpness * (mean[1] - power)
         return loss / counts.sum(), slope / counts.sum()
 
-    def density(p: Array, k: int) -> Density:
+    def density(p: Floats, k: int) -> Density:
         return Density(float(p[0]), float(np.exp(p[k + 1])), at_least, sharpness)
 
-    def powers(s: Array, ln_cut_off: float) -> float:
+    def powers(s: Floats, ln_cut_off: float) -> float:
         return float(np.mean(s**sharpness) * np.exp(-sharpness * ln_cut_off))
 
     start = [1.3, *(np.log(2 * np.mean(s**2) / np.mean(s)) for s in kept)]
@@ -106,14 +103,14 @@ def fit_cut_off(samples: Sequence[Array], at_least: float, sharpness: float = 1.
         information[0, 0] += n * cov[0, 0]
         information[0, k + 1] = information[k + 1, 0] = -n * sharpness * cov[0, 1]
         information[k + 1, k + 1] = n * sharpness**2 * cov[1, 1]
-    covariance: Array = np.linalg.inv(information).astype(float)
+    covariance: Floats = np.linalg.inv(information).astype(float)
     tau = Estimate(float(found.x[0]), float(np.sqrt(covariance[0, 0])))
     densities = [density(found.x, k) for k in range(len(kept))]
     cut_offs = np.array([d.cut_off for d in densities])
     return CutOff(tau, cut_offs, covariance[1:, 1:], densities, -float(found.fun))
 
 
-def fit_rising_power(x: Array, low: float, high: float) -> Estimate:
+def fit_rising_power(x: Floats, low: float, high: float) -> Estimate:
     """Return θ of P(x) ~ x^θ between two bounds, by maximum likelihood.
 
     With y = ln(high/x) in (0, L), L = ln(high/low), the density of y is that of an exponential of
@@ -130,7 +127,7 @@ def fit_rising_power(x: Array, low: float, high: float) -> Estimate:
     return Estimate(rate - 1, 1 / np.sqrt(len(y) * information))
 
 
-def fit_power_of_size(sizes: Array, values: Array, covariance: Array) -> tuple[Estimate, float]:
+def fit_power_of_size(sizes: Floats, values: Floats, covariance: Floats) -> tuple[Estimate, float]:
     """Fit values = A N^p by generalized least squares of the logarithms.
 
     Parameters

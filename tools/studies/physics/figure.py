@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpcepm.analysis.statistics import Estimate
+from hpcepm.analysis.statistics import Estimate, Floats
 
-from .estimators import Array
 from .results import AT_LEAST, BETWEEN, Results
 
 SYMBOLS = "ox+"
@@ -38,7 +37,7 @@ def draw(results: Sequence[Results], path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
-def density(sample: Array, edges: Array, n: int) -> tuple[Array, Array]:
+def density(sample: Floats, edges: Floats, n: int) -> tuple[Floats, Floats]:
     """Return the middles of bins that hold something, and the density there."""
     count = np.histogram(sample, edges)[0]
     full = count > 4
@@ -46,7 +45,7 @@ def density(sample: Array, edges: Array, n: int) -> tuple[Array, Array]:
 
 
 def _points(
-    ax: Axes, x: Sequence[float] | Array, measured: Sequence[Estimate], style: str, **more: str
+    ax: Axes, x: Sequence[float] | Floats, measured: Sequence[Estimate], style: str, **more: str
 ) -> None:
     """Draw numbers with their errors."""
     values, errors = np.array(measured).T

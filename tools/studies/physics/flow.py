@@ -5,10 +5,9 @@ from typing import Final, NamedTuple
 import h5py
 import numpy as np
 
-from hpcepm.analysis.statistics import Estimate, mean, ratio
+from hpcepm.analysis.statistics import Estimate, Floats, mean, ratio
 
 from ..harness import Run
-from .estimators import Array
 
 STEADY: Final = 0.25
 """Strain from which flow counts as steady."""
@@ -21,14 +20,14 @@ class Flow(NamedTuple):
     """What is measured of a run in steady flow."""
 
     size: int
-    slips: Array  # of all avalanches
+    slips: Floats  # of all avalanches
     slip: Estimate  # ⟨S⟩
     x_min: Estimate  # ⟨x_min⟩: the stress that is added before an avalanche
     ratio: Estimate  # ⟨x_min⟩ by 2μ⟨S⟩/(nx ny)
     residual: float  # |Σ x_min − Σ drops − change of stress| / Σ x_min, the largest of all runs
-    x: Array  # plastic strengths below SMALL_X, of all sites at all snapshots
+    x: Floats  # plastic strengths below SMALL_X, of all sites at all snapshots
     n_x: int  # how many there were in all
-    lags: Array  # of strain
+    lags: Floats  # of strain
     diffusion: list[Estimate]  # at each: mean square displacement over mean increment of ε_p
 
     @property
@@ -51,7 +50,7 @@ def read_flow(run: Run) -> Flow:
     return Flow(run.size, *avalanches, x[x < SMALL_X], len(x), lags, diffusion)
 
 
-def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Estimate, Estimate, Estimate, float]:
+def _avalanches(run: Run, table: h5py.Group) -> tuple[Floats, Estimate, Estimate, Estimate, float]:
     """Return all slips, and the balance of loading and relaxation: four numbers of `Flow`.
 
     Avalanches are in order, one realization after the other.
@@ -74,7 +73,7 @@ def _avalanches(run: Run, table: h5py.Group) -> tuple[Array, Estimate, Estimate,
     return slip[steady], *means, float(residual.max())
 
 
-def _diffusion(run: Run, epsilon_p: Array, strain: Array) -> tuple[Array, list[Estimate]]:
+def _diffusion(run: Run, epsilon_p: Floats, strain: Floats) -> tuple[Floats, list[Estimate]]:
     """Return lags, and for each the mean square displacement, over the mean plastic increment.
 
     A plastic strain ε_p, a shear, moves matter by u(q) with

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from hpcepm.analysis.statistics import Estimate
+from hpcepm.analysis.statistics import Estimate, Floats
 
 from .bands import Bands
-from .estimators import Array, CutOff, fit_cut_off, fit_power_of_size, fit_rising_power
+from .estimators import CutOff, fit_cut_off, fit_power_of_size, fit_rising_power
 from .flow import Flow
 
 AT_LEAST: Final = 0.4
@@ -78,5 +78,5 @@ class Results:
         return Estimate(-2 / power - 1, 2 / power**2 * error)
 
 
-def _sizes(flows: Sequence[Flow]) -> Array:
+def _sizes(flows: Sequence[Flow]) -> Floats:
     return np.array([float(flow.size) for flow in flows])

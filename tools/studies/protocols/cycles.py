@@ -8,21 +8,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcepm.analysis.statistics import Estimate, mean
+from hpcepm.analysis.statistics import Estimate, Floats, mean
 
 from ..harness import Run
 from .runs import Cycled, Plan, cycle_run
-
-Array = NDArray[np.float64]
 
 
 class Sample(NamedTuple):
     """Glasses that were cycled at one amplitude, each (glass,)."""
 
     amplitude: float
-    transient: Array  # cycles before the one whose end comes back first; ∞ if none did
-    period: Array  # 0 if none did
-    cycles: Array  # that were needed to be sure: transient + 1 + 2 periods; ∞ if none did
+    transient: Floats  # cycles before the one whose end comes back first; ∞ if none did
+    period: Floats  # 0 if none did
+    cycles: Floats  # that were needed to be sure: transient + 1 + 2 periods; ∞ if none did
 
     @property
     def came_back(self) -> NDArray[np.bool_]:
@@ -35,7 +33,7 @@ class Sample(NamedTuple):
         return median(self.transient)
 
 
-def median(values: Array) -> tuple[float, float, float]:
+def median(values: Floats) -> tuple[float, float, float]:
     """Return the median of independent numbers, and order statistics on both sides of it.
 
     How many of n lie below the true median is binomial, whatever their distribution: n/2 ± √n/2.

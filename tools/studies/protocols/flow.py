@@ -10,16 +10,13 @@ from typing import Final, NamedTuple
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import curve_fit, least_squares, minimize_scalar
 
-from hpcepm.analysis.statistics import Estimate, mean, plateau, pseudo_values, ratio
+from hpcepm.analysis.statistics import Estimate, Floats, mean, plateau, pseudo_values, ratio
 from hpcepm.layout import SAME_STRAIN
 
 from ..harness import Run
 from .runs import Plan, flow_run
-
-Array = NDArray[np.float64]
 
 STEADY: Final = (0.25, 0.5)
 """Strains, plastic ones of extremal loading, between which flow counts as steady."""
@@ -51,9 +48,9 @@ SAME_STRESS: Final = 1e-9
 class Signal(NamedTuple):
     """Avalanches of one realization, in their order; each (avalanche,)."""
 
-    stress: Array  # at the trigger
-    slip: Array
-    strain: Array  # at the trigger
+    stress: Floats  # at the trigger
+    slip: Floats
+    strain: Floats  # at the trigger
 
 
 class Flow(NamedTuple):
@@ -66,7 +63,7 @@ class Flow(NamedTuple):
     avalanche: list[Estimate]  # ⟨S⟩ of extremal loading at `LEVELS`
     divergences: list[tuple[Estimate, Estimate]]  # Σ_c and γ of ⟨S⟩ ~ (Σ_c − Σ)^−γ, `DIVERGES`
     ramp: list[tuple[float, Estimate, int]]  # of stress control: Σ, ⟨S⟩, how many
-    slips: dict[str, Array]  # sizes of avalanches: "strain", "ramp", and "0.50" at a level
+    slips: dict[str, Floats]  # sizes of avalanches: "strain", "ramp", and "0.50" at a level
 
 
 def read_signals(run: Run) -> list[Signal]:
@@ -79,21 +76,21 @@ def read_signals(run: Run) -> list[Signal]:
     return [Signal(*row) for row in zip(*(np.split(c, cuts) for c in columns), strict=True)]
 
 
-def last_stress(run: Run) -> Array:
+def last_stress(run: Run) -> Floats:
     """Return the stress of the last record of each realization."""
     with h5py.File(run.file, "r") as file:
         stress, counts = file["observables/stress"][()], file["observables/records"][()]
     return np.array([row[n - 1] for row, n in zip(stress, counts, strict=True)])
 
 
-def plateaus(run: Run) -> Array:
+def plateaus(run: Run) -> Floats:
     """Return the mean stress of each realization in steady flow, under strain control."""
     with h5py.File(run.file, "r") as file:
         strain, stress = file["observables/strain"][()], file["observables/stress"][()]
     return plateau(strain, stress, STEADY)
 
 
-def avalanches_at(signal: Signal, level: float) -> Array:
+def avalanches_at(signal: Signal, level: float) -> Floats:
     """Return the sizes of avalanches at a stress, the last, which may not be over, left out.
 
     Each begins with an event above it, and goes on with all events at or below it.
@@ -111,7 +108,7 @@ def steady(signal: Signal, n_sites: int) -> Signal:
     return Signal(*(column[inside] for column in signal))
 
 
-def fit_divergence(levels: Array, sizes: Array) -> tuple[float, float]:
+def fit_divergence(levels: Floats, sizes: Floats) -> tuple[float, float]:
     """Fit ⟨S⟩ = A (Σ_c − Σ)^−γ, least squares of logarithms; return Σ_c and γ."""
     logs = np.log(sizes)
 
@@ -133,7 +130,7 @@ def divergence(signals: list[Signal], low: float, high: float) -> tuple[Estimate
     fitted = LEVELS[(low - SAME_STRAIN < LEVELS) & (high + SAME_STRAIN > LEVELS)]
     sums = np.array([[s.slip.sum(), *((s.stress > x).sum() for x in fitted)] for s in signals])
 
-    def of(means: Array) -> Array:
+    def of(means: Floats) -> Floats:
         return np.array([fit_divergence(fitted, row[0] / row[1:]) for row in means])
 
     critical, power = pseudo_values(sums, of).T
@@ -206,14 +203,14 @@ def widened(estimate: Estimate, samples: int) -> Estimate:
     return Estimate(estimate.value, float(estimate.error * widening))
 
 
-def extrapolate(sizes: Array, values: list[Estimate]) -> tuple[Estimate, Estimate, float]:
+def extrapolate(sizes: Floats, values: list[Estimate]) -> tuple[Estimate, Estimate, float]:
     """Fit Σ(N) = Σ_∞ + a N^−b; return Σ_∞, b, and χ² by degree of freedom.
 
     Where that exceeds 1 errors are enlarged by its root.
     """
     y, errors = np.array(values).T
 
-    def law(n: Array, limit: float, a: float, b: float) -> Array:
+    def law(n: Floats, limit: float, a: float, b: float) -> Floats:
         return limit + a * n**-b
 
     start = (y[-1], (y[0] - y[-1]) * sizes[0] ** 0.7, 0.7)
@@ -232,7 +229,7 @@ def extrapolate(sizes: Array, values: list[Estimate]) -> tuple[Estimate, Estimat
     return Estimate(best[0], spread[0]), Estimate(best[2], spread[2]), chi2
 
 
-def common_limit(sizes: Array, rows: list[list[Estimate]]) -> tuple[Estimate, float]:
+def common_limit(sizes: Floats, rows: list[list[Estimate]]) -> tuple[Estimate, float]:
     """Fit Σ_i(N) = Σ_∞ + a_i N^−b_i with one Σ_∞ for all; return it, and χ² by freedom.
 
     ``rows`` are of one definition each. Errors of definitions are taken as independent, though they
@@ -241,7 +238,7 @@ def common_limit(sizes: Array, rows: list[list[Estimate]]) -> tuple[Estimate, fl
     y, errors = np.moveaxis(np.array(rows), -1, 0)
     k = len(rows)
 
-    def left(p: Array) -> Array:
+    def left(p: Floats) -> Floats:
         law = p[0] + p[1 : k + 1, None] * (sizes / sizes[0]) ** -p[k + 1 :, None]
         return np.ravel((y - law) / errors)
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hpcepm.analysis.statistics import Estimate
+from hpcepm.analysis.statistics import Estimate, Floats
 
 from ..physics.estimators import CutOff, fit_cut_off
 from .cycles import Alone, Cycling, read_alone, read_cycling
-from .flow import ALIKE, Array, Flow, common_limit, extrapolate, read_flow, widened
+from .flow import ALIKE, Flow, common_limit, extrapolate, read_flow, widened
 from .reversal import Reversal, read_reversal
 from .runs import Plan
 
@@ -32,7 +32,7 @@ class Results(NamedTuple):
     alone: list[Alone]
 
     @property
-    def sizes(self) -> Array:
+    def sizes(self) -> Floats:
         """The N of flow."""
         return np.array([float(flow.size) for flow in self.flows])
 

@@ -9,14 +9,12 @@ from typing import Final, NamedTuple
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from hpcepm.analysis.statistics import Estimate, mean, ratio, standard_error
+from hpcepm.analysis.statistics import Estimate, Floats, mean, ratio, standard_error
 
 from ..harness import Run
 from .runs import Reversed, reversal_run
 
-Array = NDArray[np.float64]
 OFFSETS: Final = (0.001, 0.002, 0.005)
 """Plastic strains at which a glass is said to yield."""
 
@@ -27,12 +25,12 @@ GRID: Final = np.linspace(0.0, 0.06, 61)
 class Branches(NamedTuple):
     """A glass on its first way out, and after it was unloaded; each (record,), ascending."""
 
-    first: tuple[Array, Array, Array]  # strain, stress, plastic strain
+    first: tuple[Floats, Floats, Floats]  # strain, stress, plastic strain
     unloaded: tuple[float, float, float]
-    then: tuple[Array, Array, Array]  # from the unloaded state, in its direction
+    then: tuple[Floats, Floats, Floats]  # from the unloaded state, in its direction
 
 
-def branches(strain: Array, stress: Array, plastic: Array, turn: float) -> Branches:
+def branches(strain: Floats, stress: Floats, plastic: Floats, turn: float) -> Branches:
     """Return the branches of one glass that was unloaded after ``strain`` reached ``turn``."""
     top = int(np.argmax(strain >= turn - 1e-9))
     free = top + int(np.argmax(np.abs(stress[top:]) < 1e-12))
@@ -44,7 +42,7 @@ def branches(strain: Array, stress: Array, plastic: Array, turn: float) -> Branc
     return Branches((first[0], first[1], first[2]), origin, (then[0], then[1], then[2]))
 
 
-def at_offset(branch: tuple[Array, Array, Array], offset: float) -> float:
+def at_offset(branch: tuple[Floats, Floats, Floats], offset: float) -> float:
     """Return the stress at which the plastic strain first exceeds an offset, on straight lines."""
     _, stress, plastic = branch
     k = int(np.argmax(plastic > offset))
@@ -64,7 +62,7 @@ class Reversal(NamedTuple):
     on: list[Estimate]
     back: list[Estimate]
     softening: list[Estimate]  # back/on
-    curves: dict[str, tuple[Array, Array]]  # stress on `GRID`, and its error
+    curves: dict[str, tuple[Floats, Floats]]  # stress on `GRID`, and its error
 
 
 def _read(run: Run, turn: float) -> list[Branches]:
@@ -78,7 +76,7 @@ def _read(run: Run, turn: float) -> list[Branches]:
     return [branches(e[:n], s[:n], p[:n], turn) for e, s, p, n in rows]
 
 
-def _curve(of: list[tuple[Array, Array, Array]]) -> tuple[Array, Array]:
+def _curve(of: list[tuple[Floats, Floats, Floats]]) -> tuple[Floats, Floats]:
     """Return the mean stress on `GRID`, and its error; NaN beyond the last strain."""
     curves = np.array([np.interp(GRID, e, stress, right=np.nan) for e, stress, _ in of])
     return curves.mean(axis=0), standard_error(curves)

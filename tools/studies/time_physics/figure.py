@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpcepm.analysis.statistics import standard_error
+from hpcepm.analysis.statistics import Floats, standard_error
 
-from .fits import Array, reset_stress
+from .fits import reset_stress
 from .results import FIRST, MU_STAR, SECOND, Flow, Results
 from .runs import LAWS
 
@@ -28,7 +28,7 @@ def draw(results: Results, path: Path) -> None:
     figure.savefig(path, dpi=90)
 
 
-def _split(flow: Flow) -> tuple[Array, Array]:
+def _split(flow: Flow) -> tuple[Floats, Floats]:
     value, error = np.array(flow.values).T
     return value, error
 

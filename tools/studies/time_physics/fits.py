@@ -5,12 +5,9 @@ from math import gamma
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize_scalar
 
-from hpcepm.analysis.statistics import Estimate, pseudo_values, standard_error
-
-Array = NDArray[np.float64]
+from hpcepm.analysis.statistics import Estimate, Floats, pseudo_values, standard_error
 
 POWERS: Final = (0.05, 3.0)
 """Between which powers are looked for."""
@@ -23,12 +20,12 @@ class Power(NamedTuple):
     factor: float
     power: float
 
-    def at(self, x: Array) -> Array:
+    def at(self, x: Floats) -> Floats:
         """Return y."""
         return np.asarray(self.start + self.factor * x**self.power)
 
 
-def fit_power(x: Array, y: Array, start: float | None = None) -> Power:
+def fit_power(x: Floats, y: Floats, start: float | None = None) -> Power:
     """Fit y = start + factor · x^power by least squares; ``start`` is free if it is not given."""
 
     def linear(power: float) -> tuple[Power, float]:
@@ -53,19 +50,19 @@ class Rounding(NamedTuple):
     log_omega: float
     power: float
 
-    def at(self, temperature: Array, rate: Array) -> Array:
+    def at(self, temperature: Floats, rate: Floats) -> Floats:
         """Return Δ."""
         left = np.maximum(self.log_omega - np.log(rate), 1e-9)
         return np.asarray(self.factor * (temperature * left) ** self.power)
 
 
-def fit_rounding(temperature: Array, rate: Array, lowered: Array) -> Rounding:
+def fit_rounding(temperature: Floats, rate: Floats, lowered: Floats) -> Rounding:
     """Fit how much heat lowers the stress, at all temperatures and rates together.
 
     The rates should differ: the power and ω say nothing of one rate alone.
     """
 
-    def left(p: Array) -> Array:
+    def left(p: Floats) -> Floats:
         return Rounding(np.exp(p[0]), p[1], p[2]).at(temperature, rate) - lowered
 
     bounds = ([-10.0, float(np.log(rate).max()) + 0.1, 0.1], [10.0, 30.0, 3.0])
@@ -73,7 +70,7 @@ def fit_rounding(temperature: Array, rate: Array, lowered: Array) -> Rounding:
     return Rounding(float(np.exp(log_factor)), float(log_omega), float(power))
 
 
-def jackknife(values: Array, of: Callable[[Array], tuple[float, ...]]) -> list[Estimate]:
+def jackknife(values: Floats, of: Callable[[Floats], tuple[float, ...]]) -> list[Estimate]:
     """Return numbers of the mean over realizations, and errors, by `pseudo_values`.
 
     ``values`` are of shape (realization, ...); ``of`` takes a mean.
@@ -81,7 +78,7 @@ def jackknife(values: Array, of: Callable[[Array], tuple[float, ...]]) -> list[E
     return means(pseudo_values(values, lambda some: np.array([of(mean) for mean in some])))
 
 
-def slopes(x: Array, curves: Array, low: float, high: float) -> Array:
+def slopes(x: Floats, curves: Floats, low: float, high: float) -> Floats:
     """Return the slope of a straight line through each curve (..., x), low ≤ x ≤ high."""
     inside = (x >= low - 1e-9) & (x <= high + 1e-9)
     away = x[inside] - x[inside].mean()
@@ -93,13 +90,13 @@ def inverse(one: Estimate) -> Estimate:
     return Estimate(1 / one.value, one.error / one.value**2)
 
 
-def means(values: Array) -> list[Estimate]:
+def means(values: Floats) -> list[Estimate]:
     """Return the means over realizations, (realization, point)."""
     errors = standard_error(values)
     return [Estimate(float(v), float(e)) for v, e in zip(values.mean(axis=0), errors, strict=True)]
 
 
-def reset_stress(speed: Array, law: str, first: float, second: float) -> Array:
+def reset_stress(speed: Floats, law: str, first: float, second: float) -> Floats:
     """Return the stress of flow of sites that slip to stress 0, and feel each other on average.
 
     The stress of a site rises at ``speed`` from 0 to its threshold, and by y beyond it, until it

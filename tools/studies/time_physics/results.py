@@ -8,12 +8,11 @@ import h5py
 import numpy as np
 from scipy.special import gamma
 
-from hpcepm.analysis.statistics import Estimate, mean, plateau
+from hpcepm.analysis.statistics import Estimate, Floats, mean, plateau
 from hpcepm.model.thresholds import PRESETS
 
 from ..harness import Run
 from .fits import (
-    Array,
     Power,
     Rounding,
     fit_power,
@@ -34,7 +33,7 @@ MU: Final = float(GLASS["elasticity"]["shear_modulus"])
 MU_STAR: Final = MU / (1 + MU / float(GLASS["elasticity"]["bulk_modulus"]))
 
 
-def steady(run: Run) -> Array:
+def steady(run: Run) -> Floats:
     """Return the mean stress of each realization in the second half of the strain."""
     with h5py.File(run.file, "r") as file:
         strain, stress = file["observables/strain"][()], file["observables/stress"][()]
@@ -52,8 +51,8 @@ class Creep:
     """Plastic strain at a stress that is held: time (record,), plastic (realization, record)."""
 
     temperature: float
-    time: Array
-    plastic: Array
+    time: Floats
+    plastic: Floats
 
     @property
     def decades(self) -> list[Estimate]:
@@ -71,7 +70,7 @@ class Creep:
         """Return p of a rate of strain t^−p between two times: 1 if strain is a logarithm."""
         middle = np.log(np.sqrt(self.time[1:] * self.time[:-1]))
 
-        def power(plastic: Array) -> tuple[float, ...]:
+        def power(plastic: Floats) -> tuple[float, ...]:
             speed = np.log(np.maximum(np.diff(plastic) / np.diff(self.time), 1e-300))
             return (-float(slopes(middle, speed, np.log(low), np.log(high))),)
 
@@ -86,9 +85,9 @@ class Heat:
     """
 
     exponent: float
-    temperatures: Array
-    rates: Array
-    stress: Array
+    temperatures: Floats
+    rates: Floats
+    stress: Floats
     critical: Estimate
 
     def power(self, rate: int, most: float, off: float = 0.0) -> Estimate:
@@ -96,7 +95,7 @@ class Heat:
         inside = self.temperatures <= most
         x, critical = self.temperatures[inside], self.critical.value + off
 
-        def of(stress: Array) -> tuple[float, ...]:
+        def of(stress: Floats) -> tuple[float, ...]:
             return (fit_power(x, stress, critical).power,)
 
         return jackknife(self.stress[:, inside, rate], of)[0]
@@ -106,7 +105,7 @@ class Heat:
         up, down = (self.power(rate, most, s * self.critical.error).value for s in (1, -1))
         return abs(up - down) / 2
 
-    def rounding(self, stress: Array) -> Rounding:
+    def rounding(self, stress: Floats) -> Rounding:
         """Return the law of the lowest temperatures, and all rates, of a mean over realizations."""
         temperatures = self.temperatures[: len(stress)]
         temperature, rate = np.meshgrid(temperatures, self.rates, indexing="ij")
@@ -123,8 +122,8 @@ class Flow:
     """A flow curve: stress (realization, rate)."""
 
     curve: Curve
-    rates: Array
-    stress: Array
+    rates: Floats
+    stress: Floats
 
     @property
     def values(self) -> list[Estimate]:
@@ -142,7 +141,7 @@ class Flow:
         return Power(*(one.value for one in self.law(most, start)))
 
     @property
-    def closed(self) -> Array:
+    def closed(self) -> Floats:
         """The closed form of the mean field, at each rate."""
         return reset_stress(2 * MU_STAR * self.rates, self.curve.law, FIRST, SECOND)
 

@@ -5,15 +5,15 @@ from typing import Final
 
 import numpy as np
 
-from hpcepm.analysis.statistics import standard_error
+from hpcepm.analysis.statistics import Floats, standard_error
 
 from ..ensemble import difference
 from ..harness import table
-from .fits import Array, fit_power, inverse, reset_stress
+from .fits import fit_power, inverse, reset_stress
 from .results import FIRST, SECOND, Flow, Results
 from .runs import LAWS
 
-VANISHING: Final[Array] = np.geomspace(1e-9, 1e-6, 4)
+VANISHING: Final[Floats] = np.geomspace(1e-9, 1e-6, 4)
 """Speeds so low that the closed form is a power."""
 
 Row = Sequence[object]
