@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hpcepm.model.dynamics import Dynamics
 from hpcepm.model.engines.base import unstable_sites, weakest_site
-from hpcepm.model.engines.lazy.arrays import ROUNDING
+from hpcepm.model.engines.lazy.search import search_limit
 
 from .stream import Step, Stream, Sweep
 
@@ -84,11 +84,9 @@ class _Recorder:
     def look_into(self, stress: float) -> tuple[NDArray[np.int64], ...]:
         """Return the blocks that a search looks into, and what is evaluated in them."""
         e: Any = self.engine
-        largest, lost = e.largest_bound[0, 1], e.rounding_error[0]
-        limit = np.float32(stress + lost + (abs(stress) + 2.0 * largest + lost) * ROUNDING)
         rows, columns = e.lowest[0].shape
         bound = np.kron(e.bound[0], np.ones(e.cells_of_block, np.float32))[:rows, :columns]
-        i, j = np.nonzero(e.lowest[0] - e.cell_bound[0] - bound <= limit)
+        i, j = np.nonzero(e.lowest[0] - e.cell_bound[0] - bound <= search_limit(e, 0, stress))
         return i, j, self.evaluated[i, j]
 
     def difference(
