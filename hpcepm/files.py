@@ -300,7 +300,7 @@ def preallocate(descriptor: int, size: int) -> None:
         raise OSError(error.errno, said) from None
 
 
-def fsync_and_rename(partial: Path, path: Path, check: Check = no_check) -> None:
+def fsync_and_rename(partial: Path, path: Path, check: Check) -> None:
     """Give a closed file its name, once its bytes are on disk."""
     descriptor = os.open(partial, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

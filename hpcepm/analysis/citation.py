@@ -30,7 +30,7 @@ NO_TEX: Final = str.maketrans("{}\\", "()/")
 """What would end a field; a run may be a stranger's."""
 
 
-def bibtex(directory: str | os.PathLike[str] | None = None) -> str:
+def bibtex(directory: str | os.PathLike[str] | None) -> str:
     """Return BibTeX entries of the program and of the paper.
 
     Parameters

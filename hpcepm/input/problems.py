@@ -79,7 +79,7 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def not_one_of(value: object, names: Iterable[str], otherwise: str = "") -> str:
+def not_one_of(value: object, names: Iterable[str], otherwise: str) -> str:
     """Say that a value is none of some words, which was meant, or what else to write."""
     expected = list(names)
     said = f"must be {listed(expected)}"

@@ -71,7 +71,7 @@ def csv_rows(path: str) -> Iterator[tuple[int, list[str]]]:
         raise BadFile(f"{path}: is not a CSV file: {said}") from None
 
 
-def read_column(path: str, column: str = "") -> NDArray[np.float64]:
+def read_column(path: str, column: str) -> NDArray[np.float64]:
     """Return a column of a CSV file: the one that its heading calls so, or the only one.
 
     Raises

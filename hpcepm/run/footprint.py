@@ -44,7 +44,7 @@ class Counts(NamedTuple):
 
 
 def bytes_by_part(
-    read: ReadInput, counts: Counts, checkpoints: int = 1, at_a_time: int = 1
+    read: ReadInput, counts: Counts, checkpoints: int, at_a_time: int
 ) -> dict[str, int]:
     """Return the bytes of each part of the directory of a finished run.
 

@@ -98,7 +98,7 @@ def sweep_of(
 
 
 def read_all(
-    sweep: Sweep, assignments: Sequence[str], points: Sequence[Point], problems: Sequence[str] = ()
+    sweep: Sweep, assignments: Sequence[str], points: Sequence[Point], problems: Sequence[str]
 ) -> list[ReadInput]:
     """Return the inputs of points of a sweep.
 
