@@ -259,6 +259,21 @@ def write_bytes(path: Path, content: bytes, check: Check = no_check) -> None:
         out.write(content)
 
 
+def write_told(path: Path, content: bytes, remedy: str = "") -> Path:
+    """Write a file in one instant, and return its path; what goes wrong is told with its name.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; an older one is untouched.
+    """
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        raise OSError(f"{told(path, error)}{remedy}") from None
+    return path
+
+
 @contextmanager
 def _written(path: Path, size: int, check: Check) -> Iterator[io.BufferedRandom]:
     """Open a file that has its name, and room for its bytes, once they are all there."""

@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hpcepm.files import write_told
+
 from .differences import directories, glass_of, labels, order_of
 from .field import draw_fields, film
 from .panels.base import BANDS, CURVES, MAPS, MOST_CURVES, Line, Panel, panels_of
@@ -18,7 +20,7 @@ from .panels.choice import chosen, shared
 from .places import refuse_own
 from .protocol import turns_back
 from .results import Results, open_run
-from .style import format_of, lines_for, plain, put, save, styled
+from .style import format_of, lines_for, plain, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +87,7 @@ def draw(directories: Sequence[str], wanted: Wanted) -> Path:
                 refuse_own(path, Path(run.file.filename))
             made = _made(runs, wanted)
         # Only now: what goes wrong from here on is not the fault of a run's files.
-        return put(made, path) if isinstance(made, bytes) else save(made, path)
+        return write_told(path, made) if isinstance(made, bytes) else save(made, path)
 
 
 def _made(runs: Sequence[Results], wanted: Wanted) -> "Figure | bytes":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hpcepm.faults import NoRun
-from hpcepm.files import told, write_bytes
+from hpcepm.files import write_told
 from hpcepm.text import visible
 
 if TYPE_CHECKING:
@@ -133,13 +133,4 @@ def save(figure: "Figure", path: Path, dpi: int = DPI) -> Path:
     """
     kind, picture = format_of(path), BytesIO()
     figure.savefig(picture, dpi=dpi, format=kind, metadata=SAME_BYTES[kind])
-    return put(picture.getvalue(), path)
-
-
-def put(content: bytes, path: Path) -> Path:
-    """Write a picture, or a movie, in one instant; as `save`."""
-    try:
-        write_bytes(path, content)
-    except OSError as error:
-        raise OSError(told(path, error)) from None
-    return path
+    return write_told(path, picture.getvalue())

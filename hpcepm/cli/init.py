@@ -61,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Write an input; return the exit code."""
-    from hpcepm.files import told, write_bytes
+    from hpcepm.files import write_told
 
     from .schema import text
 
@@ -74,9 +74,6 @@ def carry_out(options: argparse.Namespace) -> int:
     schema = path.parent / SCHEMA
     for file, content in ((schema, text()), (path, TEXT)):
         if not os.path.lexists(file):
-            try:
-                write_bytes(file, content.encode())
-            except OSError as error:
-                raise OSError(told(file, error)) from None
+            write_told(file, content.encode())
     say(f"{path}\n{schema}\nNext: hpcepm check {path}")
     return REACHED

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hpcepm import __version__
-from hpcepm.files import told, write_bytes
+from hpcepm.files import write_told
 
 SCRIPTS: Final = ("chart.js", "maps.js", "page.js")
 
@@ -49,18 +49,9 @@ def page(content: dict[str, Any], reload: float | None) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _resource("page.html"))
 
 
-def write_page(path: Path, text: str) -> None:
-    """Write the page in one instant.
-
-    Raises
-    ------
-    OSError
-        It cannot be written; an older one is untouched.
-    """
-    try:
-        write_bytes(path, text.encode())
-    except OSError as error:
-        raise OSError(f"{told(path, error)} (--out FILE.html puts it elsewhere)") from None
+def write_page(path: Path, text: str) -> Path:
+    """Write the page; see `write_told`."""
+    return write_told(path, text.encode(), " (--out FILE.html puts it elsewhere)")
 
 
 def _digest(text: str) -> str:

@@ -71,8 +71,7 @@ def report(directory: str, out: str | None) -> Path:
     """
     run_file, path = _places(directory, out)
     at_work = not is_packed(run_file) and Pulse(run_file.parent, watching=False).beats()
-    write_page(path, page(content_of(directory, at_work, {}), None))
-    return path
+    return write_page(path, page(content_of(directory, at_work, {}), None))
 
 
 def watch(directory: str, out: str | None, seconds: float, say: Callable[[str], None]) -> Path:
