@@ -14,10 +14,8 @@ import numpy as np
 from hpcepm.input.glass import glass_of, loading_of
 from hpcepm.input.read import ReadInput
 from hpcepm.input.regions import RegionInput
-from hpcepm.input.schema import Input, LatticeInput
-from hpcepm.model.choice import choose_engine
+from hpcepm.input.schema import LatticeInput
 from hpcepm.model.dynamics import Dynamics
-from hpcepm.model.kernel import Shuffled
 from hpcepm.model.observables import Series, measure, measure_profiles
 from hpcepm.model.snapshot import Snapshot
 from hpcepm.model.table import Table
@@ -211,16 +209,13 @@ def _load(read: ReadInput, own: Ranks, shapes: Sequence[Shape]) -> tuple[Program
     Loops that had to be compiled will be loaded by the run itself, which needs no compiler then.
     """
     before, began = Program.now(), time.perf_counter()
-    for one in {_engine(read.settings, one): one for one in reversed(shapes)}.values():
-        rehearse(smaller(read, one), own, 0.0)
+    inputs = [smaller(read, one) for one in reversed(shapes)]
+    for one in {one.settings.choice.engine: one for one in inputs}.values():
+        rehearse(one, own, 0.0)
     after, took = Program.now(), time.perf_counter() - began
     if took < SECONDS_TO_COMPILE:
         return after, took
     return Program(min(after.own, before.own + BYTES_OF_LOOPS), after.of_files), SECONDS_TO_LOAD
-
-
-def _engine(settings: Input, shape: Shape) -> str:
-    return choose_engine(settings.engine, shape, isinstance(settings.kernel, Shuffled)).engine
 
 
 def _shapes(read: ReadInput, shape: Shape) -> Iterator[Shape]:
@@ -263,7 +258,7 @@ def rehearse(read: ReadInput, own: Ranks, seconds: float) -> Rehearsal:
     """Shear a realization for so many seconds at the most."""
     began, settings = time.process_time(), read.settings
     lattice = Lattice((settings.lattice.shape[0], settings.lattice.shape[1]), own)
-    glass, engine = glass_of(read, lattice), _engine(settings, lattice.shape)
+    glass, engine = glass_of(read, lattice), settings.choice.engine
     plan, cadences = plan_of(settings), cadences_of(settings)
     loading, points = loading_of(read), save_points(settings)
     runner = _Trial(lattice, glass, engine, points, plan, None, loading, cadences, settings.clock)
