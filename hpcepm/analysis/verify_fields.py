@@ -29,8 +29,8 @@ def fields_against_records(run: Results) -> Iterator[str]:
         return
     fields, strain = run.file["fields"], run.strain
     at_once = max(1, AT_ONCE // int(np.prod(run.shape)))
-    records = accumulate(point.record for point in save_points_of(run.settings))
-    taken = zip(save_points_of(run.settings), records, strict=True)
+    points = save_points_of(run.settings)
+    taken = zip(points, accumulate(point.record for point in points), strict=True)
     recorded = [n - 1 if point.record else -1 for point, n in taken if point.snapshot]
     for snapshot in range(len(fields["strain"])):
         record = np.array([k for k in recorded[snapshot : snapshot + 1] if 0 <= k < strain.size])

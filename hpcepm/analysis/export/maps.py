@@ -166,7 +166,8 @@ def write_xdmf(run: Results, groups: Groups, path: Path, how: How) -> None:
         They cannot be written.
     """
     numbers = numbers_of(path)
-    those = [one for maps in maps_of(run, groups) for one in maps]
+    of_each = maps_of(run, groups)
+    those = [*chain.from_iterable(of_each)]
     nx, ny = those[0].fields[0].shape[2:]
     size = sum(nx * ny * field.dtype.itemsize for one in those for field in one.fields)
     with hdf5_written(numbers, size, how.check) as (file, heed):
@@ -181,7 +182,7 @@ def write_xdmf(run: Results, groups: Groups, path: Path, how: How) -> None:
                 heed()
     root = Element("Xdmf", Version="3.0")
     domain = Sub(root, "Domain")
-    for maps in maps_of(run, groups):
+    for maps in of_each:
         if maps:
             told = {"Name": maps[0].name.partition("-")[0], "GridType": "Collection"}
             series = Sub(domain, "Grid", {**told, "CollectionType": "Temporal"})
