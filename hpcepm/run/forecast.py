@@ -271,15 +271,13 @@ def _counts(settings: Input, trials: Trials, events: Range | None) -> Counts:
     complete = [one for one in trials.rehearsals if one.complete] or [last]
     by = complete[-1]
     avalanches = by.avalanches * _growth(complete[-2:], trials.shape)
-    if not by.complete and events is not None and by.events:
-        avalanches = by.avalanches * events.value / by.events
     output, left = settings.output, 0.0
     if not by.complete and events is not None and by.events:
+        avalanches = by.avalanches * events.value / by.events
         left = by.plastic_strain * (events.value / by.events - 1)
-    records = trials.records
+    records, snapshots = trials.records, trials.snapshots
     if records is None:
         records = by.records + _more(output.observables, left)
-    snapshots = trials.snapshots
     if snapshots is None:
         snapshots = by.snapshots + _more(output.fields, left)
     kept = avalanches if output.avalanches else 0
