@@ -174,13 +174,13 @@ class Resume:
             if changed:
                 told = "\n  ".join(changed)
                 return f"holds a run of another input, and it was not touched:\n  {told}"
-        return self._why_too_far(found) if found or header else None
+        return self._why_too_far(found)
 
     def _why_too_far(self, found: Found | None) -> str | None:
         """Return why what is there has come too far to be continued, if so."""
         header = self.header
-        known = header or found
-        assert known is not None
+        if (known := header or found) is None:
+            return None
         n, target = self._read.settings.realizations, self._read.settings.loading.target
         before = _target(known)
         done = max(
@@ -286,10 +286,9 @@ class Resume:
 
     def _check_snapshots(self, world: Ranks, pieces: Path, found: Found | None) -> None:
         """Compare checksum, run and strain of all large snapshots that count. Collective."""
-        if not snapshots_are_large(self._plan) or not (self.header or found):
-            return
         strains, known = self._plan.snapshots, self.header or found
-        assert known is not None
+        if known is None or not snapshots_are_large(self._plan):
+            return
         counted = set(range(self.start.progress.fields))
         for realization, (_, _, n) in self._begun.items():
             first = realization * len(strains)  # counted ones are of one realization
