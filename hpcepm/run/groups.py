@@ -87,7 +87,7 @@ class Groups:
     members
         The ranks of each group; rank 0 is the first of the first.
     n_working
-        How many of the groups get realizations: the first ones. None for all.
+        How many of the groups get realizations: the first ones.
     crowded
         Whether there are more ranks than processors.
 
@@ -107,13 +107,12 @@ class Groups:
         self,
         world: Ranks,
         members: list[list[int]],
-        n_working: int | None = None,
-        crowded: bool = False,
+        n_working: int,
+        crowded: bool,
     ) -> None:
         self.world, self.crowded = world, crowded
-        self.leaders = [group[0] for group in members]
-        self.n_working = len(members) if n_working is None else n_working
-        self.n_ranks = sum(len(group) for group in members[: self.n_working])
+        self.leaders, self.n_working = [group[0] for group in members], n_working
+        self.n_ranks = sum(len(group) for group in members[:n_working])
         mine = next(k for k, group in enumerate(members) if world.rank in group)
         order = in_turn(members[mine], world.allgather(world.node.allgather(world.rank)[0]))
         if len(members) == 1 and order == members[0]:

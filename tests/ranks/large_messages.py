@@ -17,7 +17,7 @@ LARGE = 2**31 + 8
 def main() -> None:
     """Send, and collect."""
     world = Ranks(launch.initialize())
-    groups = Groups(world, [[0], [1]])
+    groups = Groups(world, [[0], [1]], 2, False)
     if not world.is_root:
         few = np.arange(0), np.arange(1), np.arange(2), np.arange(3), np.arange(4)
         for realization in (7, 8):
