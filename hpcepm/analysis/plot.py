@@ -16,7 +16,7 @@ from hpcepm.files import write_told
 from .differences import directories, glass_of, labels, order_of
 from .field import draw_fields, film
 from .panels.base import BANDS, CURVES, MAPS, MOST_CURVES, Line, Panel, panels_of
-from .panels.choice import chosen, shared
+from .panels.selection import chosen, shared
 from .places import refuse_own
 from .protocol import turns_back
 from .results import Results, open_run

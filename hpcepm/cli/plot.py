@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def carry_out(options: argparse.Namespace) -> int:
     """Draw; return the exit code."""
     if options.panel == ["list"]:
-        from hpcepm.analysis.panels.choice import listed
+        from hpcepm.analysis.panels.selection import listed
 
         say(listed())
         return REACHED

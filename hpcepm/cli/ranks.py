@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     """Run on as many ranks as are fastest; return the exit code."""
     stop_request = StopRequest().listen()  # first of all: a signal may come while modules load
     processors = IdleProcessors()  # they are looked at meanwhile
-    from .choice import choose
+    from .best_ranks import choose
 
     ranks = choose(arguments, processors)
     try:

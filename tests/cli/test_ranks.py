@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hpcepm.cli.choice import choose, work_in
+from hpcepm.cli.best_ranks import choose, work_in
 from hpcepm.input.read import read_input
 from hpcepm.input.source import read_document
 from hpcepm.parallel.processors import IdleProcessors, allowed_processors
@@ -132,12 +132,12 @@ def test_what_is_wrong_is_left_to_the_run(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("module", ["hpcepm.cli.ranks", "hpcepm.cli.choice"])
+@pytest.mark.parametrize("module", ["hpcepm.cli.ranks", "hpcepm.cli.best_ranks"])
 def test_processors_are_looked_at_and_signals_heard_while_the_rest_loads(
     tmp_path: Path, module: str
 ) -> None:
     """Nor is the model loaded to choose: where mpiexec is started, it would be in vain."""
-    late = {"numba", "pydantic", "h5py"} if module.endswith("ranks") else {"numba", "pydantic"}
+    late = {"numba", "pydantic", "h5py"} if module.endswith(".ranks") else {"numba", "pydantic"}
     program = f"import {module}, sys; print({late} & {{*sys.modules}})"
     assert run_python(["-c", program], None, tmp_path).stdout == "set()\n"
 
@@ -164,8 +164,8 @@ def test_tools_run_starts_so_many(tmp_path: Path) -> None:
 
 START = """
 import sys, os
-from hpcepm.cli import choice, ranks
-choice.choose = lambda *_: 2
+from hpcepm.cli import best_ranks, ranks
+best_ranks.choose = lambda *_: 2
 os.execvp = lambda *_: sys.exit("mpiexec was started")
 sys.exit(ranks.main(["input.yaml"]))
 """
