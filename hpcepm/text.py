@@ -8,6 +8,7 @@ import os
 import select
 import shlex
 import sys
+import time
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,6 +17,9 @@ from typing import Final, TextIO
 
 SECONDS_FOR_A_READER: Final = 2.0
 """How long a stream that does not block may be full before a text is dropped."""
+
+TIME: Final = "%Y-%m-%d %H:%M:%S UTC"
+"""How times are written."""
 
 
 def open_streams() -> None:
@@ -132,6 +136,11 @@ def _write_all(descriptor: int, content: bytes) -> None:
         except BlockingIOError:
             if not select.select([], [descriptor], [], SECONDS_FOR_A_READER)[1]:
                 return
+
+
+def utc() -> str:
+    """Return the time."""
+    return time.strftime(TIME, time.gmtime())
 
 
 def bar(fraction: float, width: int = 20) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hpcepm.files import Check, create, open_regular, partial_of, told, write_bytes
-from hpcepm.text import duration, visible, warn
+from hpcepm.text import duration, utc, visible, warn
 
 from .standing import Standing, fitted, took
 
@@ -196,8 +196,3 @@ class Journal:
         if path not in self._told and error.errno != errno.ESTALE:
             self._told.add(path)
             warn([f"{told(path, error)}; the run goes on without it"])
-
-
-def utc() -> str:
-    """Return the time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())

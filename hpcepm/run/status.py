@@ -16,7 +16,7 @@ from hpcepm.faults import NoRun
 from hpcepm.files import open_regular
 from hpcepm.reading import BadFile, open_hdf5, parse_json, truth
 from hpcepm.storage.lock import Holder, holder_of
-from hpcepm.text import count, duration, memory, shorten
+from hpcepm.text import TIME, count, duration, memory, shorten
 
 from .journal import FINISHED, FORMAT, PROGRESS, RUNNING, STATES, STOPPED
 
@@ -184,7 +184,7 @@ def _text(said: dict[str, Any], key: str, width: int = 100) -> str | None:
 def _age(updated: str | None) -> float | None:
     """Return how many seconds ago a time was."""
     try:
-        then = datetime.strptime(updated or "", "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+        then = datetime.strptime(updated or "", TIME).replace(tzinfo=UTC)
     except ValueError:
         return None
     return max(0.0, time.time() - then.timestamp())

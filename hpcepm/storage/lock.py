@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hpcepm.text import utc
+
 NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, 524)
 """What file systems answer that cannot lock; 524 is ENOTSUPP of the Linux kernel."""
 
@@ -246,7 +248,7 @@ def _write_holder(descriptor: int, token: str) -> None:
         "pid": os.getpid(),
         "began": _began(os.getpid()),
         "job": os.environ.get("SLURM_JOB_ID") or os.environ.get("PBS_JOBID"),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "since": utc(),
         "token": token,
     }
     text = json.dumps(holder).encode()
