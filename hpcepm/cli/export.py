@@ -43,12 +43,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 def write(options: argparse.Namespace, kind: str, path: str) -> None:
     """Write one format, and say so."""
-    from hpcepm.analysis.export.source import Choice
+    from hpcepm.analysis.export.source import Part
     from hpcepm.analysis.export.write import export
 
     needs_folder(path)
-    choice = Choice(tuple(options.only), _strains(options.strain), options.float32)
-    say("\n".join(export(options.run, kind, path, choice, options.gzip, options.force)))
+    part = Part(tuple(options.only), _strains(options.strain), options.float32)
+    say("\n".join(export(options.run, kind, path, part, options.gzip, options.force)))
 
 
 def _strains(text: str | None) -> tuple[float, float] | None:

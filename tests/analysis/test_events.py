@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hpcepm.analysis.export.source import Choice
+from hpcepm.analysis.export.source import Part
 from hpcepm.analysis.export.write import export
 from hpcepm.analysis.panels import events
 from hpcepm.analysis.panels.base import CURVES, panels_of
@@ -57,7 +57,7 @@ def test_only_the_last_of_many_are_drawn(single: Path, monkeypatch: pytest.Monke
 
 def test_a_part_of_a_run_is_drawn(many: Path, tmp_path: Path) -> None:
     """It has no profiles, which would say where a band is."""
-    export(str(many), "netcdf", str(tmp_path / "part.h5"), Choice(("events",), (0.02, 0.055)))
+    export(str(many), "netcdf", str(tmp_path / "part.h5"), Part(("events",), (0.02, 0.055)))
     with open_run(tmp_path / "part.h5") as run:
         axes = Figure().subplots()
         events.events(axes, run)

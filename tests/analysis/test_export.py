@@ -13,7 +13,7 @@ import pytest
 
 from hpcepm.analysis.export.closed import write_closed
 from hpcepm.analysis.export.maps import write_vtk
-from hpcepm.analysis.export.source import Choice, How, groups_of
+from hpcepm.analysis.export.source import How, Part, groups_of
 from hpcepm.analysis.export.write import KINDS, Kind, export
 from hpcepm.analysis.plot import draw_summary
 from hpcepm.analysis.results import Results, open_run
@@ -57,8 +57,8 @@ def test_a_packed_run_is_the_run(
 
 
 def test_what_is_chosen_is_what_lies_between_two_strains(many: Path, tmp_path: Path) -> None:
-    choice = Choice(("fields", "avalanches", "events"), (0.02, 0.055), float32=True)
-    export(str(many), "netcdf", str(tmp_path / "part.h5"), choice, gzip=True)
+    wanted = Part(("fields", "avalanches", "events"), (0.02, 0.055), float32=True)
+    export(str(many), "netcdf", str(tmp_path / "part.h5"), wanted, gzip=True)
     whole, part = columns(many), columns(tmp_path / "part.h5")
     groups = {name.partition("/")[0] for name in part}
     assert groups == {"observables", "fields", "avalanches", "events"}
@@ -84,7 +84,7 @@ def test_a_part_of_counted_records(counted: Path, tmp_path: Path) -> None:
     whole = columns(counted)
     strain, counts = whole["observables/strain"], whole["observables/records"]
     middle = float(np.nanmedian(strain))
-    export(str(counted), "netcdf", str(tmp_path / "part.h5"), Choice(strain=(-np.inf, middle)))
+    export(str(counted), "netcdf", str(tmp_path / "part.h5"), Part(strain=(-np.inf, middle)))
     part = columns(tmp_path / "part.h5")
     kept = [row[row <= middle + 1e-9] for row in strain]
     assert part["observables/records"].tolist() == [len(row) for row in kept] != counts.tolist()
@@ -139,7 +139,7 @@ def test_memory_does_not_depend_on_the_size_of_maps(
     monkeypatch.setattr("hpcepm.analysis.export.source.BLOCK", 200)
     monkeypatch.setattr("hpcepm.analysis.export.maps.BLOCK", 200)
     with open_run(many) as run:
-        groups = groups_of(run, Choice())
+        groups = groups_of(run, Part())
         monkeypatch.setattr(h5py.Dataset, "__getitem__", read)
         write_closed(run, groups, tmp_path / "small.h5", How())
         (tmp_path / "vtk-small").mkdir()

@@ -11,7 +11,7 @@ import pytest
 from hpcepm.analysis import statistics
 from hpcepm.analysis.differences import directories
 from hpcepm.analysis.ensembles import Ensemble
-from hpcepm.analysis.export.source import Choice
+from hpcepm.analysis.export.source import Part
 from hpcepm.analysis.export.write import export
 from hpcepm.analysis.quantities import _before_the_turn, open_for_numbers, quantities, window_of
 from hpcepm.analysis.results import open_run
@@ -149,7 +149,7 @@ def test_a_packed_run_has_all_its_numbers(many: Path, tmp_path: Path) -> None:
 
 
 def test_a_part_between_two_strains_has_no_peak_and_no_modulus(many: Path, tmp_path: Path) -> None:
-    export(str(many), "netcdf", str(tmp_path / "part.h5"), Choice(strain=(0.03, 0.1)))
+    export(str(many), "netcdf", str(tmp_path / "part.h5"), Part(strain=(0.03, 0.1)))
     with open_for_numbers(str(tmp_path / "part.h5")) as part:
         found = {one.name: one for one in quantities(part)}
     for name in ("peak stress", "peak strain", "shear modulus"):
@@ -161,7 +161,7 @@ def test_a_part_between_two_strains_has_no_peak_and_no_modulus(many: Path, tmp_p
 def test_a_part_between_two_strains_has_no_window_before_it(many: Path, tmp_path: Path) -> None:
     """Its plateau is looked for in what there is of the run's; beyond that in all of it."""
     part = str(tmp_path / "part.h5")
-    export(str(many), "netcdf", part, Choice(strain=(0.09, 0.12)))
+    export(str(many), "netcdf", part, Part(strain=(0.09, 0.12)))
     with open_for_numbers(part) as cut, open_for_numbers(str(many)) as whole:
         for window in ((0.03, 0.12), (0.0, 0.1)):
             with pytest.raises(NoRun, match=r"begins before strain 0\.09, where this part"):

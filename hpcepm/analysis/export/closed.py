@@ -16,7 +16,7 @@ from hpcepm.analysis.shape import GROUPS
 from hpcepm.files import hdf5_written
 from hpcepm.layout import PACKED
 
-from .source import Choice, Column, Groups, How, block_shape, coordinates
+from .source import Column, Groups, How, Part, block_shape, coordinates
 
 
 def write_closed(run: Results, groups: Groups, path: Path, how: How) -> None:
@@ -38,7 +38,7 @@ def write_closed(run: Results, groups: Groups, path: Path, how: How) -> None:
     """
     size = 0 if how.gzip else sum(c.nbytes for group in groups.values() for c in group.values())
     with hdf5_written(path, size, how.check) as (file, heed):
-        file.attrs.update(attributes(run, how.choice))
+        file.attrs.update(attributes(run, how.part))
         for name, columns in groups.items():
             group = file.create_group(name, track_order=True)
             if places := coordinates(name, columns):
@@ -47,10 +47,10 @@ def write_closed(run: Results, groups: Groups, path: Path, how: How) -> None:
                 _add_column(group, column, how.gzip, heed)
 
 
-def attributes(run: Results, choice: Choice) -> dict[str, Any]:
+def attributes(run: Results, part: Part) -> dict[str, Any]:
     """Return what a run says of itself, and what of it was chosen; netCDF has no truth values."""
     told = {n: np.int8(v) if isinstance(v, np.bool_) else v for n, v in run.file.attrs.items()}
-    return {**told, PACKED: json.dumps([*run.chosen, choice.told()])}
+    return {**told, PACKED: json.dumps([*run.chosen, part.told()])}
 
 
 def _add_column(group: h5py.Group, column: Column, gzip: bool, heed: Callable[[], None]) -> None:

@@ -171,7 +171,7 @@ def write_xdmf(run: Results, groups: Groups, path: Path, how: How) -> None:
     nx, ny = those[0].fields[0].shape[2:]
     size = sum(nx * ny * field.dtype.itemsize for one in those for field in one.fields)
     with hdf5_written(numbers, size, how.check) as (file, heed):
-        file.attrs.update(attributes(run, how.choice))
+        file.attrs.update(attributes(run, how.part))
         for one, field in product(those, those[0].fields):
             data = file.create_dataset(f"{one.name}/{field.name}", (1, ny, nx), field.dtype)
             data.attrs.update({"units": field.units, "description": field.description})

@@ -44,7 +44,7 @@ AXES: Final = (
 """Columns that number what lies along an axis."""
 
 
-class Choice(NamedTuple):
+class Part(NamedTuple):
     """What of a run is wanted."""
 
     only: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Choice(NamedTuple):
 class How(NamedTuple):
     """How a run is written: what of it, whether compressed, and a check before it gets its name."""
 
-    choice: Choice = Choice()
+    part: Part = Part()
     gzip: bool = False
     check: Check = no_check
 
@@ -127,7 +127,7 @@ def blocks(shape: Sequence[int], block: Sequence[int]) -> Iterator[Slices]:
 Groups = dict[str, dict[str, Column]]
 
 
-def groups_of(run: Results, choice: Choice, possible: tuple[str, ...] = ()) -> Groups:
+def groups_of(run: Results, part: Part, possible: tuple[str, ...] = ()) -> Groups:
     """Return the columns of all groups that were chosen, and are possible if any are named.
 
     Raises
@@ -135,29 +135,29 @@ def groups_of(run: Results, choice: Choice, possible: tuple[str, ...] = ()) -> G
     NoRun
         The run has no such group, or nothing between these strains.
     """
-    if missing := [name for name in choice.only if name not in run.file]:
+    if missing := [name for name in part.only if name not in run.file]:
         has = ", ".join(name for name in GROUPS if name in run.file)
         raise NoRun(f"{run.file.filename}: has no {missing[0]} (it has {has})")
-    wanted = {"observables", *choice.only} if choice.only else set(run.file)
+    wanted = {"observables", *part.only} if part.only else set(run.file)
     wanted &= set(possible or GROUPS)
-    found = {name: _columns(run, name, choice) for name in GROUPS if name in wanted}
+    found = {name: _columns(run, name, part) for name in GROUPS if name in wanted}
     records = found.get("observables")  # maps alone have strains of their own
-    if choice.strain is not None and records is not None and records["strain"].nbytes == 0:
-        low, high = choice.strain
+    if part.strain is not None and records is not None and records["strain"].nbytes == 0:
+        low, high = part.strain
         raise NoRun(f"{run.file.filename}: has no record with strain from {low:g} to {high:g}")
     return found
 
 
-def _columns(run: Results, name: str, choice: Choice) -> dict[str, Column]:
+def _columns(run: Results, name: str, part: Part) -> dict[str, Column]:
     """Return the columns of a group."""
     group = run.file[name]
-    picked = _picked(run, name, choice)
+    picked = _picked(run, name, part)
     found = {}
     for column, data in group.items():
         if not re.fullmatch(NAME, column):
             raise BadFile(f"{run.file.filename}: {name} has a column {column[:60]!r}")
         axes = _axes(name, column, data.ndim)
-        rounded = choice.float32 and name == "fields" and data.dtype == np.float64 and data.ndim > 2
+        rounded = part.float32 and name == "fields" and data.dtype == np.float64 and data.ndim > 2
         dtype = np.dtype(np.float32) if rounded else data.dtype
         shape, read = data.shape, _reader(data, dtype)
         if picked is not None and column == COUNTS.get(name):
@@ -250,11 +250,11 @@ def _rows(
     return np.concatenate([empty, *found])
 
 
-def _picked(run: Results, name: str, choice: Choice) -> _Picked | None:
+def _picked(run: Results, name: str, part: Part) -> _Picked | None:
     """Return which rows of a group are wanted; None: all. Cycles have no strain."""
-    if choice.strain is None or "strain" not in run.file[name]:
+    if part.strain is None or "strain" not in run.file[name]:
         return None
-    low, high = choice.strain
+    low, high = part.strain
     strain, axis = run.file[name]["strain"], GROUPS[name][-1]
 
     def inside(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from hpcepm.text import memory
 
 from .closed import write_closed
 from .maps import numbers_of, write_vtk, write_xdmf
-from .source import Choice, Groups, How, groups_of
+from .source import Groups, How, Part, groups_of
 from .tables import TABLES, write_tables
 from .taken import ABOUT, Refuse, refuse_folder, refuse_numbers, refuse_packed, refuse_xdmf
 from .zarr import write_zarr
@@ -63,7 +63,7 @@ def export(
     run: str,
     kind: str,
     path: str,
-    choice: Choice = Choice(),  # noqa: B008 (a tuple)
+    part: Part = Part(),  # noqa: B008 (a tuple)
     gzip: bool = False,
     force: bool = False,
 ) -> list[str]:
@@ -77,7 +77,7 @@ def export(
         One of `KINDS`.
     path
         Where: a file, or a folder that is made.
-    choice
+    part
         What of the run.
     gzip
         Whether numbers are compressed, in netCDF and Zarr.
@@ -103,14 +103,14 @@ def export(
         try:
             with open_run(run, *form.groups) as opened:
                 check = _check_of(opened, before)
-                groups = groups_of(opened, choice, form.groups)
+                groups = groups_of(opened, part, form.groups)
                 with _errors_of(path):
                     if form.is_folder:
                         with _folder(where, check) as folder:
-                            form.write(opened, groups, folder, How(choice, gzip))
-                            (folder / ABOUT).write_text(_about(opened, kind, choice))
+                            form.write(opened, groups, folder, How(part, gzip))
+                            (folder / ABOUT).write_text(_about(opened, kind, part))
                     else:
-                        form.write(opened, groups, where, How(choice, gzip, check))
+                        form.write(opened, groups, where, How(part, gzip, check))
                 return _said(opened, path, where, groups)
         except NotWritten as error:
             raise OSError(str(error)) from None
@@ -174,11 +174,11 @@ def _folder(path: Path, check: Callable[[], None]) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _about(run: Results, kind: str, choice: Choice) -> str:
+def _about(run: Results, kind: str, part: Part) -> str:
     """Return what a folder says of the run that it is of."""
     names = ("run", "created", "input")
     told = {name: attribute(run.file, name, str) for name in names}
-    about = {"kind": kind, **choice.told(), "finished": run.finished, **told}
+    about = {"kind": kind, **part.told(), "finished": run.finished, **told}
     return json.dumps(about, indent=1, ensure_ascii=False)
 
 

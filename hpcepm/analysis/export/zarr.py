@@ -21,7 +21,7 @@ Meta = dict[str, Any]
 
 def write_zarr(run: Results, groups: Groups, folder: Path, how: How) -> None:
     """Write a run into an empty folder. Raises `OSError` if that cannot be done."""
-    about = attributes(run, how.choice)
+    about = attributes(run, how.part)
     told = {name: v.item() if isinstance(v, np.generic) else v for name, v in about.items()}
     meta: Meta = {".zgroup": {"zarr_format": 2}, ".zattrs": told}
     for name, columns in groups.items():
