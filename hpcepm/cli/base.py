@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -46,9 +46,7 @@ class Parser(argparse.ArgumentParser):
         self._negative_number_matcher = BELOW_ZERO
         self.color = False  # Python 3.14 would colour the help, and `write` lets no colour pass
 
-    def parse_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None
-    ) -> argparse.Namespace:
+    def parse_args(self, arguments: list[str]) -> argparse.Namespace:  # type: ignore[override]
         """Return the options of a command line.
 
         Raises
@@ -56,7 +54,6 @@ class Parser(argparse.ArgumentParser):
         UsageError
             It is wrong; the message says what was meant, if that can be seen.
         """
-        arguments = list(sys.argv[1:] if args is None else args)
         parse = self.parse_known_intermixed_args
         if "--" in arguments:  # which that drops
             parse = self.parse_known_args
