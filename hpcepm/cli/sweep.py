@@ -15,14 +15,7 @@ from hpcepm.run.stopping import Deadline, StopRequest, seconds_of_walltime
 from hpcepm.run.terminal import Progress
 from hpcepm.storage.directory import DirectoryTaken
 from hpcepm.sweep.grid import Point
-from hpcepm.sweep.plan import (
-    Sweep,
-    of_another_input,
-    read_all,
-    refuse_others,
-    sweep_of,
-    to_do,
-)
+from hpcepm.sweep.plan import Sweep, of_another_input, read_all, refuse_others, sweep_of, to_do
 
 from .base import UsageError, complain, on_all_ranks, on_one_process, say
 from .options import run_parser, sweep_parser

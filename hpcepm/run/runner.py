@@ -17,11 +17,7 @@ from hpcepm.model.glass import Glass
 from hpcepm.model.loading import Loading
 from hpcepm.model.loop import LoopExit
 from hpcepm.model.maxwell import dynamics_of
-from hpcepm.model.observables import (
-    Series,
-    measure,
-    measure_profiles,
-)
+from hpcepm.model.observables import Series, measure, measure_profiles
 from hpcepm.model.snapshot import Snapshot
 from hpcepm.parallel.rows import Lattice
 from hpcepm.schedule import Cadence, SavePoint

@@ -31,15 +31,7 @@ from hpcepm.model.state import (
 )
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
-from hpcepm.reading import (
-    BadFile,
-    attribute,
-    count,
-    dataset,
-    group,
-    open_hdf5,
-    parse_json,
-)
+from hpcepm.reading import BadFile, attribute, count, dataset, group, open_hdf5, parse_json
 from hpcepm.reading import (
     names as names_of,
 )

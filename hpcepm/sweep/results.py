@@ -15,14 +15,7 @@ from hpcepm.analysis.ensembles import Curve, Ensemble, ensemble_of, over_strain
 from hpcepm.analysis.protocol import controls, is_held, is_under_stress, moves_after_a_hold
 from hpcepm.analysis.quantities import MODULI, last_moduli, stands_out
 from hpcepm.analysis.results import Results, open_run
-from hpcepm.analysis.statistics import (
-    Estimate,
-    Floats,
-    Plateau,
-    estimate_peak,
-    find_plateau,
-    mean,
-)
+from hpcepm.analysis.statistics import Estimate, Floats, Plateau, estimate_peak, find_plateau, mean
 from hpcepm.analysis.summarize import write_csv
 from hpcepm.faults import NoRun
 from hpcepm.layout import SAME_STRAIN

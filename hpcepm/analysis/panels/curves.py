@@ -17,16 +17,7 @@ from hpcepm.analysis.style import BLUE, GREEN, ORANGE, VERMILION
 from hpcepm.layout import SAME_STRAIN
 from hpcepm.schedule import turns_of
 
-from .base import (
-    MOST_CURVES,
-    STRAIN,
-    STRESS,
-    THRESHOLD,
-    Line,
-    curves_panel,
-    draw_curves,
-    each,
-)
+from .base import MOST_CURVES, STRAIN, STRESS, THRESHOLD, Line, curves_panel, draw_curves, each
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

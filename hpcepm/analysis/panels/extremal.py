@@ -9,16 +9,7 @@ from hpcepm.analysis.protocol import is_extremal
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import BLUE, ORANGE, VERMILION
 
-from .base import (
-    PLASTIC,
-    STRESS,
-    THRESHOLD,
-    Line,
-    curves_panel,
-    draw_curves,
-    each,
-    paths,
-)
+from .base import PLASTIC, STRESS, THRESHOLD, Line, curves_panel, draw_curves, each, paths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

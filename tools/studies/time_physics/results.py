@@ -12,16 +12,7 @@ from hpcepm.analysis.statistics import Estimate, Floats, mean, plateau
 from hpcepm.model.thresholds import PRESETS
 
 from ..harness import Run
-from .fits import (
-    Power,
-    Rounding,
-    fit_power,
-    fit_rounding,
-    jackknife,
-    means,
-    reset_stress,
-    slopes,
-)
+from .fits import Power, Rounding, fit_power, fit_rounding, jackknife, means, reset_stress, slopes
 from .runs import GLASS, ORDERS, Curve, Plan, creep_run, heat_run, rate_run, still_run
 
 SHAPE, SCALE = PRESETS["MCT"]
