@@ -268,12 +268,12 @@ def _consistent(
         done = min(done, int(np.searchsorted(those[ends - 1], rows[name], "right")))
 
     def progress(n: int, records: int) -> Progress:
-        maps = cycles = 0
-        of = {name: int(those[records - 1]) if records else 0 for name, those in lists.items()}
-        if records:
-            maps = int(counts.snapshots[records - 1]) if plan.field_names else 0
-            cycles = int(counts.cycles[records - 1])
-        maps, cycles = min(maps, rows["fields"]), min(cycles, rows["cycles"])
+        def before(those: NDArray[np.int64]) -> int:
+            return int(those[records - 1]) if records else 0
+
+        maps = min(before(counts.snapshots), rows["fields"]) if plan.field_names else 0
+        cycles = min(before(counts.cycles), rows["cycles"])
+        of = {name: before(those) for name, those in lists.items()}
         return Progress(n, records, records, fields=maps, cycles=cycles, **of)
 
     whole = progress(done, int(ends[done - 1]) if done else 0)
