@@ -62,10 +62,8 @@ class Cadences:
     def _watch_time(self, dynamics: Dynamics) -> None:
         """Tell the step loop at which time to stop, where there is a clock."""
         timing, macro = dynamics.timing, dynamics.state.macro[0]
-        stop, hold = (
-            dynamics.loading.rules(int(macro.segment)).time or np.inf,
-            dynamics.segment.hold,
-        )
+        stop = dynamics.loading.rules(int(macro.segment)).time or np.inf
+        hold = dynamics.segment.hold
         end = timing.begun + hold if hold else np.inf
         for cadence, last in ((self.records, macro.recorded), (self.snapshots, macro.snapped)):
             if cadence is not None and cadence.of == "time":

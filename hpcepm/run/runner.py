@@ -333,7 +333,6 @@ class _Records:
         self._kinds, self._counted, self._timed = plan.tables, plan.counted, plan.clock
         self._at_once = at_once
         self._kept = Series.blank(lattice, shear_modulus, at_once) if at_once > 1 else None
-        self._waiting = 0
         self.clear()
 
     def clear(self) -> None:
