@@ -214,10 +214,8 @@ def _line(document: Document, model: type[Section], details: ErrorDetails) -> st
         where = document.place(path[:-1])
         return f"{where}: {dotted(path)}: {missing(dotted(path))}"
     if kind == "extra_forbidden":
-        where, hint = (
-            document.place(path, of_key=True),
-            hint_for_key(model, path, document.content, value),
-        )
+        where = document.place(path, of_key=True)
+        hint = hint_for_key(model, path, document.content, value)
         return f"{where}: {dotted(path)}: unknown key{hint}"
     said = said_of(details, path)
     if kind == "value_error":
