@@ -9,7 +9,7 @@ from hpcepm.layout import SAME_STRAIN
 from hpcepm.model.loading import Extremal, Loading, Sine
 
 from .problems import Path, did_you_mean, shown
-from .sections import Choice, located, problem_at, wrong_at
+from .sections import Choice, inside, problem_at, wrong_at
 from .values import NOTHING
 
 EXAMPLE: Final = "clock: {type: thermal, temperature: 0.05}"
@@ -58,11 +58,8 @@ class ClockChoice(Choice):
             if not isinstance(inner, dict):
                 said = f"write {{{self.key}: {name}}}, or keys below '{name}'"
                 raise wrong_at((name,), said)
-            try:
+            with inside(name):
                 return super().read({**inner, self.key: name})
-            except ValidationError as error:
-                at = located(error, (name,))
-                raise ValidationError.from_exception_data(self.key, at) from None
         return super().read(value)
 
     def _kind(self, name: Any) -> type:

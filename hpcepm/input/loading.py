@@ -26,7 +26,7 @@ from hpcepm.schedule import MOST_TURNS
 
 from .clock import MOST_UNITS, check_time, check_whole, without_clock
 from .problems import shown
-from .sections import Choice, Section, keys_of, located, problem_at, wrong_at
+from .sections import Choice, Section, inside, keys_of, located, problem_at, wrong_at
 
 MOST_EVENTS_PER_SITE: Final = 100.0
 """Where stress control ends that has no rule: above the flow stress its avalanche never does."""
@@ -189,11 +189,8 @@ class LoadingChoice(Choice):
         if not isinstance(rules, dict):
             said = "write what ends it, as {strain: 0.5} or {plastic_strain: 0.1}"
             raise wrong_at(("until",), said)
-        try:
+        with inside("until"):
             return Until(**dict(UntilInput.model_validate(rules)))
-        except ValidationError as error:
-            problems = located(error, ("until",))
-            raise ValidationError.from_exception_data("until", problems) from None
 
     def _segments(self, content: Sequence[Any], longest: float | None) -> list[Loading]:
         segments: list[Loading] = []
@@ -204,7 +201,7 @@ class LoadingChoice(Choice):
                     one = {**self._held(segments, bool(problems)), **one}
                 segments += self._some(one, longest)
             except ValidationError as error:
-                problems += located(error, (number,))
+                problems += located(error, number)
             except ValueError as error:
                 problems.append(problem_at((number,), f"number {number + 1} of the list: {error}"))
         if problems:
@@ -234,11 +231,8 @@ class LoadingChoice(Choice):
         if "repeat" not in one:
             return [self._one(one, longest, in_a_list=True)]
         repeated = RepeatInput.model_validate(one)
-        try:
+        with inside("segments"):
             inner = self._segments(repeated.segments, longest)
-        except ValidationError as error:
-            problems = located(error, ("segments",))
-            raise ValidationError.from_exception_data(self.key, problems) from None
         if len(inner) * repeated.repeat > MOST_TURNS:
             raise ValueError(f"more than {MOST_TURNS:,} turning points are too many")
         return inner * repeated.repeat

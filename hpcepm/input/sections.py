@@ -1,7 +1,8 @@
 """Sections of an input: mappings of keys, each with its type, limits and default."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any, ClassVar, get_args, get_type_hints
@@ -183,14 +184,23 @@ def accepting(section: type[Section], value: Any) -> str | None:
     return None
 
 
-def located(error: ValidationError, at: tuple[str | int, ...]) -> list[InitErrorDetails]:
+@contextmanager
+def inside(key: str) -> Iterator[None]:
+    """Let what is wrong in a part of a section be wrong in the section, which has it at a key."""
+    try:
+        yield
+    except ValidationError as error:
+        raise ValidationError.from_exception_data(key, located(error, key)) from None
+
+
+def located(error: ValidationError, at: str | int) -> list[InitErrorDetails]:
     """Return the errors of a part of the input as those of the whole, which has it at a place."""
     found = []
     for one in error.errors(include_url=False):
         kind: Any = one["type"]
         if kind not in get_args(core_schema.ErrorType):  # of a type that a plug-in brought
             kind = PydanticCustomError("value_error", one["msg"])
-        place = (*at, *one["loc"])
+        place = (at, *one["loc"])
         found.append(
             InitErrorDetails(type=kind, loc=place, input=one["input"], ctx=one.get("ctx", {}))
         )
