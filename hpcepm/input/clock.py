@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic_core import InitErrorDetails, ValidationError
+from pydantic_core import InitErrorDetails
 
 from hpcepm.layout import SAME_STRAIN
 from hpcepm.model.loading import Extremal, Loading, Sine
 
 from .problems import Path, did_you_mean, shown
-from .sections import Choice, inside, problem_at, wrong_at
+from .sections import Choice, inside, problem_at, refuse, wrong_at
 from .values import NOTHING
 
 EXAMPLE: Final = "clock: {type: thermal, temperature: 0.05}"
@@ -124,8 +124,7 @@ def check_time(loading: Loading, longest: float) -> None:
                 most = f"more than {MOST_UNITS:g} units of the clock"
                 said = f"all of them last {time:g}, {most}; give"
             wrong.append(problem_at(tuple(key.split(".")), f"{said} less"))
-    if wrong:
-        raise ValidationError.from_exception_data("loading", wrong)
+    refuse(wrong)
 
 
 def times_of(loading: Loading) -> list[float]:

@@ -26,7 +26,7 @@ from hpcepm.schedule import MOST_TURNS
 
 from .clock import MOST_UNITS, check_time, check_whole, without_clock
 from .problems import shown
-from .sections import Choice, Section, inside, keys_of, located, problem_at, wrong_at
+from .sections import Choice, Section, inside, keys_of, located, problem_at, refuse, wrong_at
 
 MOST_EVENTS_PER_SITE: Final = 100.0
 """Where stress control ends that has no rule: above the flow stress its avalanche never does."""
@@ -125,8 +125,8 @@ class LoadingChoice(Choice):
         """Return the loading that a section is, in an input that may have a clock."""
         clock = info.data.get("clock", ())  # (): one that is wrong
         longest = MOST_UNITS * clock.unit if clock else None if clock is None else inf
-        if longest is None and (wrong := without_clock(value)):
-            raise ValidationError.from_exception_data(self.key, wrong)
+        if longest is None:
+            refuse(without_clock(value))
         made = self.read(value, longest)
         parts = made.parts if isinstance(made, Path) else (made,)
         if longest is None or longest == inf:
@@ -204,8 +204,7 @@ class LoadingChoice(Choice):
                 problems += located(error, number)
             except ValueError as error:
                 problems.append(problem_at((number,), f"number {number + 1} of the list: {error}"))
-        if problems:
-            raise ValidationError.from_exception_data(self.key, problems)
+        refuse(problems)
         return segments
 
     def _held(self, before: Sequence[Loading], is_wrong: bool) -> dict[str, Any]:

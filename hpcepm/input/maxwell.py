@@ -2,14 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from pydantic_core import ValidationError
-
 from hpcepm.model.kernel import Shuffled
 from hpcepm.model.slip import slip as slips
 from hpcepm.model.yielding.rule import Yielding
 
 from .problems import Path
-from .sections import problem_at
+from .sections import problem_at, refuse
 
 if TYPE_CHECKING:
     from .schema import Input
@@ -42,6 +40,4 @@ def check_maxwell(settings: "Input") -> None:
         found["output", "avalanches"] = "Maxwell sites flow, and have no avalanches; leave it out"
     if settings.output.events:
         found["output", "events"] = "Maxwell sites flow, and have no single slips; leave it out"
-    if found:
-        wrong = [problem_at(place, said) for place, said in found.items()]
-        raise ValidationError.from_exception_data("Input", wrong)
+    refuse([problem_at(place, said) for place, said in found.items()])

@@ -13,7 +13,6 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic_core import ValidationError
 
 from hpcepm.layout import ALWAYS_THERE, SAME_STRAIN
 from hpcepm.model.choice import Choice as EngineChoice
@@ -40,7 +39,7 @@ from .output import CadenceInput, OutputInput
 from .problems import shown
 from .regions import RegionInput, problems_of
 from .seconds import SECONDS, SECONDS_OR_0
-from .sections import Choice, Section, keys_of, problem_at, wrong_at
+from .sections import Choice, Section, keys_of, problem_at, refuse, wrong_at
 from .values import whole_meant
 
 
@@ -249,13 +248,9 @@ class Input(Section):
         """Take the defaults of a run with a clock, and see that a run without needs none."""
         cadences = {"observables": self.output.observables, "fields": self.output.fields}
         if self.clock is None:
-            wrong = [
-                problem_at(("output", name, "of"), f"time needs a clock: write {EXAMPLE}, say")
-                for name, cadence in cadences.items()
-                if cadence is not None and cadence.of == "time"
-            ]
-            if wrong:
-                raise ValidationError.from_exception_data("Input", wrong)
+            said = f"time needs a clock: write {EXAMPLE}, say"
+            timed = [name for name, one in cadences.items() if one is not None and one.of == "time"]
+            refuse([problem_at(("output", name, "of"), said) for name in timed])
             return self
         if isinstance(self.clock, Maxwell):
             check_maxwell(self)
@@ -299,8 +294,7 @@ class Input(Section):
         if sides == "one" and isinstance(initial, GivenField) and initial.file_backward:
             said = "sites yield on one side; set yielding.sides: two, or leave this out"
             wrong.append(problem_at(("thresholds", "initial", "file_backward"), said))
-        if wrong:
-            raise ValidationError.from_exception_data("Input", wrong)
+        refuse(wrong)
         return self
 
     @model_validator(mode="after")

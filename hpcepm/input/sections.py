@@ -166,6 +166,12 @@ def problem_at(place: tuple[str | int, ...], said: str) -> InitErrorDetails:
     return InitErrorDetails(type=kind, loc=place, input=None)
 
 
+def refuse(problems: list[InitErrorDetails]) -> None:
+    """Raise the exception that says what is wrong in an input, if anything is."""
+    if problems:
+        raise ValidationError.from_exception_data("input", problems)
+
+
 def wrong_at(place: tuple[str | int, ...], *said: str) -> ValidationError:
     """Return the exception that says what is wrong at a place of the input."""
     return ValidationError.from_exception_data("input", [problem_at(place, one) for one in said])
