@@ -85,21 +85,18 @@ def _curve(of: list[tuple[Floats, Floats, Floats]]) -> tuple[Floats, Floats]:
 def read_reversal(folder: Path, what: Reversed) -> Reversal:
     """Return what two runs of the same glasses found, the one back, the other on."""
     on, back = (_read(reversal_run(folder, what, way), what.strain) for way in (1, -1))
+    ways = {
+        "fresh": [glass.first for glass in on],
+        "on": [glass.then for glass in on],
+        "back": [glass.then for glass in back],
+    }
     stresses = {
         name: np.array([[at_offset(branch, d) for branch in of] for d in OFFSETS])
-        for name, of in (
-            ("fresh", [glass.first for glass in on]),
-            ("on", [glass.then for glass in on]),
-            ("back", [glass.then for glass in back]),
-        )
+        for name, of in ways.items()
     }
     turned = np.array([glass.first[1][-1] for glass in on])
     recovered = np.array([glass.first[2][-1] - glass.unloaded[2] for glass in on])
     soft = [ratio(b, o) for b, o in zip(stresses["back"], stresses["on"], strict=True)]
-    curves = {
-        "fresh": _curve([glass.first for glass in on]),
-        "on": _curve([glass.then for glass in on]),
-        "back": _curve([glass.then for glass in back]),
-    }
+    curves = {name: _curve(of) for name, of in ways.items()}
     fresh, went_on, went_back = ([mean(row) for row in rows] for rows in stresses.values())
     return Reversal(what, mean(turned), mean(recovered), fresh, went_on, went_back, soft, curves)
