@@ -136,7 +136,7 @@ class Study(Generic[PLAN, RESULTS]):
     quick: PLAN
     all_runs: Callable[[Path, PLAN], Iterable[Run]]
     read: Callable[[Path, PLAN], RESULTS]
-    tables: Callable[[RESULTS], str]
+    tables: Callable[[RESULTS], dict[str, str]]
     draw: Callable[[RESULTS, Path], None]
 
     def main(self, arguments: list[str] | None = None) -> RESULTS:
@@ -151,7 +151,9 @@ class Study(Generic[PLAN, RESULTS]):
         options.runs = Path(options.runs, "quick") if options.quick else options.runs
         make(list(self.all_runs(options.runs, plan)), here=True)
         results = self.read(options.runs, plan)
-        publish(self.tables(results), self.page, options)
+        tables = self.tables(results).items()
+        told = "\n".join(f"**{title}**\n\n{text}" for title, text in tables)
+        publish(told, self.page, options)
         for folder in (options.runs, DOCS)[: 1 + options.docs]:
             self.draw(results, folder / self.page.replace(".md", ".png"))
         return results

@@ -132,9 +132,9 @@ def reversals(results: Results) -> str:
     return table((*head, *more), rows)
 
 
-def tables(results: Results) -> str:
-    """Return all of them."""
-    parts = {
+def tables(results: Results) -> dict[str, str]:
+    """Return all of them, by their titles."""
+    return {
         "Amplitudes up to which glasses come back": limits(results),
         "Transients and periods": transients(results),
         "Two glasses of 16 × 14 sites, to compare programs by": alone(results),
@@ -142,4 +142,3 @@ def tables(results: Results) -> str:
         "Avalanches": avalanches(results),
         "Bauschinger effect": reversals(results),
     }
-    return "\n".join(f"**{name}**\n\n{text}" for name, text in parts.items())

@@ -147,9 +147,9 @@ def mean_field(results: Results) -> str:
     return table(("law", "rate", "Σ", "closed form", "off by, in errors"), rows) + "\n" + told
 
 
-def tables(results: Results) -> str:
-    """Return all of them."""
-    parts = {
+def tables(results: Results) -> dict[str, str]:
+    """Return all of them, by their titles."""
+    return {
         "Creep": creep(results),
         "Heat lowers the stress of flow": stresses_in_heat(results),
         "Powers of T": rounding(results),
@@ -158,4 +158,3 @@ def tables(results: Results) -> str:
         "Limits": limits(results),
         "Mean field": mean_field(results),
     }
-    return "\n".join(f"**{name}**\n\n{text}" for name, text in parts.items())
