@@ -78,18 +78,21 @@ class Progress:
     @property
     def due(self) -> bool:
         """Whether it is time to `show` something."""
+        return self._is_due or (self.journal is not None and self.journal.due)
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether it is time to show something on the stream."""
         every = BAR_EVERY if self.live else LINE_A_MINUTE
-        here = not self.quiet and time.monotonic() - self._shown >= every
-        return here or (self.journal is not None and self.journal.due)
+        return not self.quiet and time.monotonic() - self._shown >= every
 
     def show(self, standing: Standing) -> None:
         """Show where the run is, if it is time to."""
         if self.journal:
             self.journal.show(standing)
-        now = time.monotonic()
-        if self.quiet or now - self._shown < (BAR_EVERY if self.live else LINE_A_MINUTE):
+        if not self._is_due:
             return
-        self._shown = now
+        self._shown = time.monotonic()
         if self.live:
             line = live_line(standing, columns_of(self.stream) - 1)
             self._write(line)
