@@ -104,11 +104,7 @@ class Groups:
     """
 
     def __init__(
-        self,
-        world: Ranks,
-        members: list[list[int]],
-        n_working: int,
-        crowded: bool,
+        self, world: Ranks, members: list[list[int]], n_working: int, crowded: bool
     ) -> None:
         self.world, self.crowded = world, crowded
         self.leaders, self.n_working = [group[0] for group in members], n_working
@@ -192,9 +188,6 @@ def wait(turns: int) -> None:
 def make_groups(world: Ranks, settings: Input) -> Groups:
     """Return the groups of ranks for an input. Collective."""
     crowded = world.allgather(world.node.rank >= world.node.processors)
-    asked, n, (nx, ny) = (
-        settings.ranks_per_realization,
-        settings.realizations,
-        settings.lattice.shape,
-    )
-    return Groups(world, *groups_of_ranks(crowded, asked, n, (nx, ny)), any(crowded))
+    asked, (nx, ny) = settings.ranks_per_realization, settings.lattice.shape
+    groups = groups_of_ranks(crowded, asked, settings.realizations, (nx, ny))
+    return Groups(world, *groups, any(crowded))

@@ -36,11 +36,8 @@ PANELS: Final = tuple(f"{number}{letter}" for number in QUANTITIES for letter in
 
 def _curve(axes: Axes, ensemble: Ensemble, name: str, **style: Any) -> None:
     """Draw a mean curve, and a band of two standard errors on both sides."""
-    strain, mean, error = (
-        ensemble.strain,
-        ensemble.curves.of[name],
-        standard_error(ensemble.of[name]),
-    )
+    strain, mean = ensemble.strain, ensemble.curves.of[name]
+    error = standard_error(ensemble.of[name])
     axes.plot(strain, mean, linewidth=1.6, **style)
     low, high = mean - 2 * error, mean + 2 * error
     axes.fill_between(strain, low, high, color=style["color"], alpha=0.2, linewidth=0)
