@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hpcepm.analysis.ensembles import Ensemble
-from hpcepm.analysis.panels.base import STRAIN, STRESS, UNITS
-from hpcepm.analysis.panels.clock import TIME
+from hpcepm.analysis.panels.base import STRAIN, STRESS, TIME, UNITS
 from hpcepm.analysis.quantities import MODULI
 from hpcepm.analysis.statistics import Estimate, band, first_branch
 from hpcepm.analysis.style import DASHES, ORDERED, PALEST, plain, save, styled

@@ -20,6 +20,7 @@ MOST_CURVES: Final = 20
 
 UNITS: Final = "LJ units"  # of Lennard and Jones, as in the paper
 STRAIN: Final = "strain ε"
+TIME: Final = f"time t ({UNITS})"
 STRESS: Final = f"stress Σ ({UNITS})"
 THRESHOLD: Final = f"mean threshold ⟨σ$_c$⟩ ({UNITS})"
 PLASTIC: Final = "mean plastic strain ⟨ε$_p$⟩"

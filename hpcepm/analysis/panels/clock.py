@@ -12,12 +12,10 @@ from hpcepm.analysis.quantities import susceptibility
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import BLUE, GREEN, ORANGE, PURPLE
 
-from .base import MOST_CURVES, STRAIN, STRESS, UNITS, Line, curves_panel, draw_curves
+from .base import MOST_CURVES, STRAIN, STRESS, TIME, UNITS, Line, curves_panel, draw_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-TIME = "time t (LJ units)"
 
 
 def _has_clock(run: Results) -> bool:

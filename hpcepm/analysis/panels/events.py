@@ -8,7 +8,7 @@ from hpcepm.analysis.protocol import turns_back
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import COLOURS
 
-from .base import CURVES, STRAIN, panel
+from .base import CURVES, STRAIN, TIME, panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def events(axes: "Axes", run: Results) -> None:
     avalanche, across = table["avalanche"][some], _across(run)
     when, label = "strain", STRAIN
     if run.has_clock:
-        when, label = "time", "time t (LJ units)"
+        when, label = "time", TIME
     elif turns_back(run):
         when, label = "avalanche", "avalanche"
     for k, colour in enumerate(COLOURS):
