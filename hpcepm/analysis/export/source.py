@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcepm.analysis.results import Results
-from hpcepm.analysis.shape import COUNTS, GROUPS, PLACES
+from hpcepm.analysis.shape import COUNTS, GROUPS, OF_EACH, PLACES
 from hpcepm.faults import NoRun
 from hpcepm.files import Check, no_check
 from hpcepm.layout import LISTS, SAME_STRAIN
@@ -29,10 +29,7 @@ Read = Callable[[Slices], NDArray[Any]]
 INNER: Final = {
     ("profiles", "along_x"): ("x",),
     ("profiles", "along_y"): ("y",),
-    ("cycles", "stress"): ("turn",),
-    ("cycles", "plastic_strain"): ("turn",),
-    ("cycles", "in_phase"): ("harmonic",),
-    ("cycles", "out_of_phase"): ("harmonic",),
+    **{("cycles", name): (axis,) for axis, names in OF_EACH.items() for name in names},
 }
 """Axes that a column has besides those of its group."""
 
