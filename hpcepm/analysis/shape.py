@@ -146,11 +146,11 @@ def check_run(file: h5py.File, wanted: tuple[str, ...]) -> tuple[dict[str, Any],
     identity, finished = Identity.of(file), truth(file, "finished")
     settings = identity.settings
     for key, fine in SETTINGS.items():
-        if not fine(reduce(lambda inside, name: inside[name], key.split("."), identity.settings)):
+        if not fine(reduce(lambda inside, name: inside[name], key.split("."), settings)):
             raise BadFile(f"{file.filename}: its input has no sound {key}")
     if not _is_clock(settings.get("clock")):
         raise BadFile(f"{file.filename}: its input has no sound clock")
-    if is_known(identity.settings) and not all(map(isfinite, turns_of(settings["loading"]))):
+    if is_known(settings) and not all(map(isfinite, turns_of(settings["loading"]))):
         raise BadFile(f"{file.filename}: its input has no sound loading")
     if PACKED in file.attrs and not _is_packed(json_of(file, PACKED)):
         raise BadFile(f"{file.filename}: does not say what of its run was packed")
@@ -159,13 +159,13 @@ def check_run(file: h5py.File, wanted: tuple[str, ...]) -> tuple[dict[str, Any],
     for name in names(file, "|".join(GROUPS)):
         if timed and "time" not in group(file, name):
             raise BadFile(f"{file.filename}: {name} has no time")
-        for shown in _datasets(group(file, name), identity.settings):
+        for shown in _datasets(group(file, name), settings):
             if shown.is_virtual and (not wanted or name in wanted):
                 _check_sources(shown, identity.run, pieces, _rows_of(file, name, settings))
     always = {"observables"} if PACKED in file.attrs else {"observables", "profiles"}
     if missing := always - set(file):
         raise BadFile(f"{file.filename}: has no {min(missing)}")
-    return identity.settings, finished
+    return settings, finished
 
 
 def _datasets(owner: h5py.Group, settings: dict[str, Any]) -> list[h5py.Dataset]:
