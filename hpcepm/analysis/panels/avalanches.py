@@ -23,11 +23,12 @@ MOST_SITES: Final = 2**23
 """So many distances to yield are enough for a distribution."""
 
 
-def _has_avalanches(run: Results) -> bool:
+def has_avalanches(run: Results) -> bool:
+    """Whether an avalanche has ended that is kept."""
     return "avalanches" in run.file and run.file["avalanches/avalanche"].size > 0
 
 
-@curves_panel(lambda run: "avalanches" in run.file and is_jerky(run), can=_has_avalanches)
+@curves_panel(lambda run: "avalanches" in run.file and is_jerky(run), can=has_avalanches)
 def avalanches(axes: "Axes", run: Results, line: Line) -> None:
     """Draw how far the sample slips in each avalanche."""
     name = "stress" if line.alone and is_under_stress(run) else "strain"
@@ -86,7 +87,7 @@ def _draw_density(axes: "Axes", values: NDArray[Any], line: Line, colour: str) -
     axes.set(xscale="log", yscale="log")
 
 
-@curves_panel(never, can=_has_avalanches)
+@curves_panel(never, can=has_avalanches)
 def avalanche_sizes(axes: "Axes", run: Results, line: Line) -> None:
     """Draw the distribution of the sizes of avalanches, P(S)."""
     table = run.file["avalanches"]

@@ -9,6 +9,7 @@ from hpcepm.analysis.protocol import is_extremal
 from hpcepm.analysis.results import Results
 from hpcepm.analysis.style import BLUE, ORANGE, VERMILION
 
+from .avalanches import has_avalanches
 from .base import PLASTIC, STRESS, THRESHOLD, Line, curves_panel, draw_curves, each, paths
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def extremal(axes: "Axes", run: Results, line: Line) -> None:
 
 def _events(run: Results) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Return plastic strain and stress of each realization: of all avalanches, or of records."""
-    if "avalanches" not in run.file or run.file["avalanches/avalanche"].size == 0:
+    if not has_avalanches(run):
         return [(plastic, force) for _, plastic, force in paths(run, "plastic_strain", "stress")]
     two_mu = 2 * run.settings["elasticity"]["shear_modulus"]
     names = ("realization", "strain", "stress")
