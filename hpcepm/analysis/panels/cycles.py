@@ -1,7 +1,7 @@
 """Cycles: how they settle, and which sites still move."""
 
 from collections import Counter
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -55,7 +55,7 @@ def _over_cycles(
 def changed(axes: "Axes", run: Results, line: Line) -> None:
     """Draw how many sites a cycle leaves in another well, until none is."""
     _over_cycles(axes, run, "changed", line, VERMILION)
-    for one in islice(ended_cycles(run), MOST_CURVES):
+    for one in ended_cycles(run)[:MOST_CURVES]:
         if one["period"][-1] > 0:
             transient, thick = int(one["transient"][-1]), width(run.realizations)
             axes.axvline(transient, color=line.colour or "0.5", linestyle="--", linewidth=thick)
