@@ -72,13 +72,12 @@ def _of_maps(
     if bad:
         yield f"has NaN or infinity in {', '.join(bad)}"
         return
-    if "sigma" in maps and "sigma_c" in maps and not run.counted:
-        sigma, sigma_c = maps["sigma"], maps["sigma_c"]
-        if (sigma > sigma_c + CLOSE * np.abs(sigma).max()).any():
+    if "sigma" in maps and not run.counted:
+        sigma = maps["sigma"]
+        rounded = CLOSE * np.abs(sigma).max()
+        if "sigma_c" in maps and (sigma > maps["sigma_c"] + rounded).any():
             yield "has sites above their threshold"
-    if "sigma" in maps and "sigma_c_backward" in maps and not run.counted:
-        sigma, backward = maps["sigma"], maps["sigma_c_backward"]
-        if (-sigma > backward + CLOSE * np.abs(sigma).max()).any():
+        if "sigma_c_backward" in maps and (-sigma > maps["sigma_c_backward"] + rounded).any():
             yield "has sites beyond their threshold backward"
     for name, values in maps.items() if record.size else ():
         if name not in (*MEANS, "n_events"):
