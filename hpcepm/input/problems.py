@@ -31,13 +31,10 @@ def dotted(path: Path) -> str:
     """Return a path as the user writes it: ``lattice.shape[0]``."""
     text = ""
     for part in path:
-        text += (
-            f"[{part}]"
-            if isinstance(part, int)
-            else f".{shorten(part, 60)}"
-            if text
-            else shorten(part, 60)
-        )
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f"{'.' if text else ''}{shorten(part, 60)}"
     return text
 
 
