@@ -63,7 +63,9 @@ def _events(read: ReadInput, found: Forecast) -> str:
     trials, n = found.trials, read.settings.realizations
     each = " in each realization" if n > 1 else ""
     complete = [one for one in trials.rehearsals if one.complete]
-    tried = ", ".join(f"{_a_site(one)} at {_size(one)}" for one in complete[-3:])
+    tried = ", ".join(
+        f"{one.events / one.n_sites:.3g} a site at {_size(one)}" for one in complete[-3:]
+    )
     if found.events is None:
         known = f" (of lattices that were sheared to the end: {tried})" if tried else ""
         return f"cannot be known before{known}; {_rate(found)}"
@@ -71,10 +73,6 @@ def _events(read: ReadInput, found: Forecast) -> str:
         return f"{count(found.events.value)}{each}, counted: the run was rehearsed to its end"
     how = f"by lattices that were sheared to the end, {tried}" if tried else "by the mean slip"
     return f"{_between(found.events, count)}{each}: {how}"
-
-
-def _a_site(one: Rehearsal) -> str:
-    return f"{one.events / one.n_sites:.3g} a site"
 
 
 def _size(one: Rehearsal) -> str:
@@ -92,17 +90,14 @@ def _rate(found: Forecast) -> str:
 def _time(found: Forecast) -> str:
     whole = found.whole
     if whole is None:
-        return f"as long as the events take; start and records {duration(_without_events(found))}"
+        others = sum(took.value for took in found.seconds.values())
+        return f"as long as the events take; start and records {duration(others)}"
     parts = ", ".join(
         f"{name} {duration(took.value)}" for name, took in found.seconds.items() if took.value >= 1
     )
     here = len(allowed_processors())
     where = f"; with a core for each rank (here are {here})" if found.team.ranks > here else ""
     return f"{_between(whole, duration)}{where}: {parts}; {_rate(found)}"
-
-
-def _without_events(found: Forecast) -> float:
-    return sum(took.value for took in found.seconds.values())
 
 
 def _between(number: Range, told: Any) -> str:
