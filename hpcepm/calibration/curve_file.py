@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcepm.input.csv_files import NUMBER, csv_rows
 from hpcepm.input.problems import shorten
-from hpcepm.input.tables import NUMBER, csv_rows
 from hpcepm.layout import SAME_STRAIN
 
 MOST_ROWS: Final = 10_000

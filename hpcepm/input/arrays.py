@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from hpcepm.files import open_regular, told
 from hpcepm.reading import MOST_IN_CHUNK
 
+from .csv_files import BadFile
 from .problems import shorten
-from .tables import BadFile
 
 MOST_COMPRESSED: Final = 1100
 """How far HDF5's compression can shrink zeros: deflate to a thousandth."""

@@ -20,8 +20,8 @@ from hpcepm.names import expanded
 from hpcepm.parallel.rows import Lattice, LocalField
 
 from .arrays import opened
+from .csv_files import MOST_SAMPLES, BadFile, read_column
 from .problems import shorten
-from .tables import MOST_SAMPLES, BadFile, read_column
 
 MOST_OF_BLOCK: Final = 2**22  # values
 LARGEST: Final = 1e12

@@ -13,10 +13,10 @@ import pytest
 from hpcepm.analysis.missing import no_run, run_file_of
 from hpcepm.calibration.target import read_target
 from hpcepm.input.arrays import opened
+from hpcepm.input.csv_files import BadFile
 from hpcepm.input.named_files import NamedFiles, read_field_rows
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_input, read_mapping
-from hpcepm.input.tables import BadFile
 from hpcepm.parallel.rows import Lattice
 from tests.cli.said import MINIMAL, assert_said, is_in_plain_words, problems_of
 from tests.parallel.test_rows import OneOfMany

@@ -13,12 +13,12 @@ import yaml
 
 from hpcepm.calibration.curve_file import read_curve
 from hpcepm.calibration.target import read_target
+from hpcepm.input.csv_files import MOST_LINE
 from hpcepm.input.glass import glass_of
 from hpcepm.input.named_files import NamedFiles
 from hpcepm.input.plugins import load_plugin, resolved
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import read_input, read_mapping
-from hpcepm.input.tables import MOST_LINE
 from hpcepm.parallel import launch
 from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
