@@ -243,8 +243,8 @@ class Resume:
         if done.realizations and directory is not None and found is not None:
             pieces = pieces_of(directory.pieces, found.identity)
             start = start._replace(progress=done, of_done=done.lists, pieces=pieces)
-        first, last = start.progress.realizations, self._read.settings.realizations
-        self._early = {r for r in (header.early if header else ()) if first <= r < last}
+        first = start.progress.realizations
+        self._early = {r for r in (header.early if header else ()) if first <= r < n}
         return start
 
     def _shown(self, found: Found) -> Progress:
