@@ -1,9 +1,17 @@
-"""How long a run has been at work, without the time that compiling took."""
+"""How long a run has been at work, without the time that compiling took; and for how many steps."""
 
 import time
 from contextlib import suppress
 
 from hpcepm.parallel import cache
+
+
+def steps_of(seconds: float, steps: int, took: float) -> int:
+    """Return how many steps last so many seconds, if some took so long.
+
+    They are four times as many at the most, and a quarter at the least.
+    """
+    return max(1, int(steps * min(4.0, max(0.25, seconds / max(took, 1e-6)))))
 
 
 class Pace:

@@ -24,6 +24,7 @@ from hpcepm.parallel.ranks import Ranks
 from hpcepm.parallel.rows import Lattice
 from hpcepm.storage.plan import snapshots_are_large
 
+from .pace import steps_of
 from .runner import Runner
 from .save_points import cadences_of, plan_of, rows_in_time, save_points
 
@@ -326,8 +327,7 @@ class _Clock:
         if now >= self._deadline:
             raise OutOfTime
         if full_stretch:
-            pace = SECONDS_A_STRETCH / max(now - self._last, 1e-6)
-            self._steps = max(1, int(self._steps * min(4.0, max(0.25, pace))))
+            self._steps = steps_of(SECONDS_A_STRETCH, self._steps, now - self._last)
         self._last = now
         self.look()
         return self._steps

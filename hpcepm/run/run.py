@@ -33,6 +33,7 @@ from hpcepm.storage.writers import writers_in
 from . import provenance
 from .groups import SECONDS_BETWEEN_LOOKS, Order, Result, Task, make_groups, wait
 from .manager import Manager
+from .pace import steps_of
 from .report import ending, show, told_of
 from .resources import DiskWatch
 from .resume import Resume
@@ -261,8 +262,7 @@ class Run:
         if self.progress:
             self.progress.pace.pause()
         if full_stretch:
-            pace = SECONDS_A_PAUSE / max(now - self._paused, 1e-6)
-            self._steps = max(1, int(self._steps * min(4.0, max(0.25, pace))))
+            self._steps = steps_of(SECONDS_A_PAUSE, self._steps, now - self._paused)
         self._paused = now
         if self.group.size == 1 and now < self._next_look and self.stop_request.name is None:
             return self._steps  # save points of small lattices are microseconds apart
