@@ -184,7 +184,9 @@ class Run:
 
     def _run(self) -> Iterator[Snapshot]:
         if self.path is not None:
-            self._begin_directory()
+            self._bring_to_disk()  # makes a ``run.h5``, if there is none that shows more
+            if self.files is not None:
+                self.files.begin()
         while (task := self._next_task()).order is not Order.END:
             if task.order is not Order.SHEAR:
                 self._obey(task.order)
@@ -201,13 +203,11 @@ class Run:
         else:
             self._write_checkpoint()
 
-    def _begin_directory(self) -> None:
-        """Make a ``run.h5``, if there is none that shows more."""
+    def _bring_to_disk(self) -> None:
+        """Bring all rows that were added to disk. Collective on all ranks."""
         with self.world.collective_errors(f"{self.path}: the output cannot be written"):
             if self.store is not None:
                 self.store.save()
-        if self.files is not None:
-            self.files.begin()
 
     def _next_task(self) -> Task:
         """Return what this group does next. Collective on the group."""
@@ -368,9 +368,7 @@ class Run:
             raise RunFailed(problem)
         if self.groups.is_first:
             self._add_rows()
-        with self.world.collective_errors(f"{self.path}: the output cannot be written"):
-            if self.store is not None:
-                self.store.save()
+        self._bring_to_disk()
         mine: UnderWay | None = self.runner.under_way() if self.shearing else None
         waiting = self.resume.waiting(self.manager.queue) if self.manager else None
         assert self.path is not None
