@@ -155,7 +155,7 @@ class Checkpoints:
         folder: Path,
         run: str,
         keep: int,
-        newest: CheckpointHeader | None = None,
+        newest: CheckpointHeader | None,
         check: Check = no_check,
     ) -> None:
         self.folder, self._run, self._keep, self._check = folder, run, keep, check
