@@ -93,11 +93,9 @@ def draw(directories: Sequence[str], wanted: Wanted) -> Path:
 def _made(runs: Sequence[Results], wanted: Wanted) -> "Figure | bytes":
     """Return what is wanted: a figure, or the bytes of a movie."""
     if wanted.movie is not None:
-        those = runs, wanted.field, wanted.realization, wanted.movie
-        return film(*those, title=wanted.title)
+        return film(runs, wanted.field, wanted.realization, wanted.movie, wanted.title)
     if wanted.field:
-        how = (wanted.field, wanted.strain, wanted.realization)
-        return draw_fields(runs, *how, title=wanted.title)
+        return draw_fields(runs, wanted.field, wanted.strain, wanted.realization, wanted.title)
     return compose(runs, wanted)
 
 
