@@ -68,7 +68,7 @@ def test_a_log_whose_disk_hangs_keeps_no_run_from_ending(
     monkeypatch.setattr(watchdog.journal, "_append", lambda _: hangs.wait(60))
     began = time.monotonic()
     watchdog._end(9.0, began)
-    assert ended.is_set() and 0.9 < time.monotonic() - began < 5
+    assert ended.is_set() and 0.9 < time.monotonic() - began < 30
     hangs.set()
 
 
