@@ -39,10 +39,10 @@ def refuse_own(path: Path, run_file: Path) -> None:
         It is the run, a folder that the run is in, or one of its own names; or one of the names
         of a run that is where it would come.
     """
-    run, real = run_file.resolve(), path.resolve()
+    run, real = _resolved(run_file), _resolved(path)
     # A link is replaced, not followed: its own name counts too.
-    named = path.parent.resolve() / path.name
-    homes = [one for one in (*real.parents, *named.parents) if (one / RUN_FILE).exists()]
+    named = _resolved(path.parent) / path.name
+    homes = [one for one in (*real.parents, *named.parents) if os.path.exists(one / RUN_FILE)]
     if not is_packed(run_file):
         homes.append(run.parent)
     own = [run, *run.parents]
@@ -50,3 +50,8 @@ def refuse_own(path: Path, run_file: Path) -> None:
     inside = [home / name for home in homes for name in OWN_FOLDERS]
     if real in own or named in own or any(folder in real.parents for folder in inside):
         raise NoRun(f"{os.fspath(path)}: belongs to a run; choose another name")
+
+
+def _resolved(path: Path) -> Path:
+    """Return a path without links; of links in a circle, as far as that goes."""
+    return Path(os.path.realpath(path))

@@ -13,7 +13,7 @@ from hpcepm.input.read import ReadInput
 from hpcepm.parallel.mpiexec import mpiexec, not_launched, ranks_started
 from hpcepm.run.stopping import Deadline, StopRequest, seconds_of_walltime
 from hpcepm.run.terminal import Progress
-from hpcepm.storage.directory import DirectoryTaken
+from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable
 from hpcepm.sweep.grid import Point
 from hpcepm.sweep.plan import Sweep, of_another_input, read_all, refuse_others, sweep_of, to_do
 
@@ -82,7 +82,7 @@ def _carry_out(
         except InputError as error:
             told = f"{error}\nhpcepm: the sweep is wrong (above); nothing was started"
             refused = told, WRONG_INPUT
-        except UsageError as error:
+        except (UsageError, DirectoryUnusable) as error:
             refused = f"hpcepm: {error}", WRONG_INPUT
         except DirectoryTaken as error:
             refused = f"hpcepm: {error}", DIRECTORY_TAKEN

@@ -49,6 +49,9 @@ def bytes_of(path: str) -> bytes:
             said = f"is a directory of a run; name its input, or see it by: hpcepm plot {name}"
         raise InputError([f"{name}: {said}"]) from None
     except FileNotFoundError:
+        if os.path.islink(path):
+            said = f"is a link to {shorten(os.readlink(path), 200)}, which is not there"
+            raise InputError([f"{name}: {said}"]) from None
         raise InputError([f"{name}: no such file{_like(path)}"]) from None
     except OSError as error:
         raise InputError([told(name, error)]) from None

@@ -174,7 +174,12 @@ class Journal:
     def _append(self, content: bytes) -> None:
         self._check()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(self._log, flags | os.O_CLOEXEC, 0o666)
+        try:
+            descriptor = os.open(self._log, flags | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise OSError(errno.ELOOP, "is a link") from None
+            raise
         try:
             status = os.fstat(descriptor)
             shared = status.st_nlink != 1  # by another directory, as after cp -al

@@ -8,7 +8,7 @@ from hpcepm.files import reason
 from hpcepm.input.read import ReadInput
 from hpcepm.parallel.ranks import ProblemOnRank, Ranks
 from hpcepm.reading import BadFile
-from hpcepm.storage.directory import DirectoryTaken, Folder
+from hpcepm.storage.directory import DirectoryTaken, Folder, no_folder
 from hpcepm.storage.lock import holder_of
 
 from .resume import Resume
@@ -19,7 +19,7 @@ def refusal(read: ReadInput, world: Ranks) -> str | None:
     """Return why a run would refuse its output directory; None if it would not."""
     folder = Folder(read.settings.output.directory)
     try:
-        said = _unusable(folder.path) or _taken(folder, read, world)
+        said = _unusable(folder) or _taken(folder, read, world)
     except (DirectoryTaken, ProblemOnRank, BadFile) as error:
         head, *others = str(error).splitlines()
         told = re.sub("(, and|;) it was not touched", "", head).rstrip(".")
@@ -30,18 +30,21 @@ def refusal(read: ReadInput, world: Ranks) -> str | None:
     return said and f"output.directory: {said}"
 
 
-def _unusable(path: Path) -> str | None:
+def _unusable(folder: Folder) -> str | None:
     """Return why a directory could not be made, or not be written into, if so."""
+    path = folder.path
     there = next(one for one in (path, *path.parents, Path("/")) if os.path.lexists(one))
+    problem = folder.unwritable()
     if not there.is_dir():
-        return f"{there}: is a file; name another directory (--output DIR)"
-    if not os.access(there, os.W_OK | os.X_OK):
-        return f"{there}: cannot be written into; name another directory (--output DIR)"
-    return None
+        problem = f"{there}: {no_folder(there)}"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        problem = f"{there}: cannot be written into"
+    return problem and f"{problem}; name another directory (--output DIR)"
 
 
 def _taken(folder: Folder, read: ReadInput, world: Ranks) -> str | None:
     """Return what of a run is there, if so; raise if it could not be gone on with."""
+    folder.refuse_links()
     holder = holder_of(folder.path / "run.lock")
     if holder is not None and holder.alive:
         return f"{folder.path}: is in use by another run ({holder.told})"

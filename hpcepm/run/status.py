@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hpcepm.faults import NoRun
-from hpcepm.files import open_regular
+from hpcepm.files import open_regular, reason
 from hpcepm.reading import BadFile, open_hdf5, parse_json, truth
 from hpcepm.storage.lock import Holder, holder_of
 from hpcepm.text import TIME, count, duration, memory, shorten
@@ -122,12 +122,11 @@ def fraction_of(path: Path) -> float | None:
     return _number(_said(path / PROGRESS), "fraction")
 
 
-def ended_since(path: Path, then: float) -> bool:
-    """Return whether a run ended, however, after a time in seconds since the epoch."""
+def last_word(path: Path) -> tuple[object, ...] | None:
+    """Return what tells one end of a run, however it came, from others; None if it has none."""
     said = _said(path / PROGRESS)
-    age = _age(_text(said, "updated"))
     ended = said.get("state") in STATES and said["state"] != RUNNING
-    return ended and age is not None and time.time() - age >= math.floor(then)
+    return tuple(said.get(key) for key in ("host", "pid", "started", "updated")) if ended else None
 
 
 def _state(path: Path, said: dict[str, Any], holder: Holder | None) -> str:
@@ -214,9 +213,17 @@ def statuses(paths: list[str]) -> list[Status]:
     for path in paths:
         below = list(runs_below(Path(path)))
         if not below:
-            there = "there is no run in it" if os.path.isdir(path) else "no such directory"
+            there = "there is no run in it"
             if os.path.isfile(path):
                 there = "is a file, at which nobody works (summarize says what is in it)"
+            try:
+                os.listdir(path)
+            except NotADirectoryError:
+                pass
+            except FileNotFoundError:
+                there = "no such directory"
+            except (OSError, ValueError) as error:
+                there = reason(error)
             raise NoRun(f"{path}: {there}; name the directory of a run, or a folder of runs")
         found |= dict.fromkeys(below)
     return [status_of(path) for path in found]
@@ -280,4 +287,4 @@ def _briefly(seconds: float) -> str:
 def _note(one: Status) -> str:
     if one.state == KILLED:
         return "killed: go on with --continue"
-    return one.message or "" if one.state != FINISHED else ""
+    return one.message or "" if one.state not in (FINISHED, RUNNING) else ""

@@ -242,7 +242,7 @@ class Files:
 
     def __init__(self, directory: Path) -> None:
         self.stop, self.checkpoint = directory / "STOP", directory / "CHECKPOINT"
-        self._answered: set[Path] = set()
+        self._answered: dict[Path, object] = {}
         self._left_over = _identity(self.stop)
 
     def begin(self) -> None:
@@ -255,22 +255,20 @@ class Files:
 
     def asked(self, file: Path) -> bool:
         """Return whether a request is there, and none that `take` could not remove."""
-        if os.path.lexists(file):
-            return file not in self._answered
-        self._answered.discard(file)
-        return False
+        there = _identity(file)
+        return there is not None and there != self._answered.get(file)
 
     def take(self, file: Path) -> bool:
         """Return whether a request is there, and remove it.
 
-        One that cannot be removed is told of, and is no request any more as long as it is there.
+        One that cannot be removed is told of, and is no request any more unless it is touched.
         """
         if not self.asked(file):
             return False
         try:
             file.rmdir() if file.is_dir() and not file.is_symlink() else file.unlink()
         except OSError as error:
-            self._answered.add(file)
+            self._answered[file] = _identity(file)
             warn([f"{file}: cannot be removed, and is ignored from now on: {error.strerror}"])
         return True
 

@@ -1,5 +1,6 @@
 """The directory that a run owns: what may be in it, and who holds it."""
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,23 @@ class Folder:
     def run_file(self) -> Path:
         """The file that users open."""
         return self.path / "run.h5"
+
+    def unwritable(self) -> str | None:
+        """Return what of it cannot be written by this user, and why; None if there is nothing."""
+        for folder in (self.path, self.pieces, self.checkpoints):
+            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+                return f"{folder}: cannot be written into"
+        for file in (self.run_file, self.checkpoints / "newest"):
+            if os.path.lexists(file) and not _may_be_replaced(file):
+                return f"{file}: is another user's, and its folder is sticky (chmod +t)"
+        return None
+
+    def refuse_links(self) -> None:
+        """Raise `DirectoryTaken` if a folder in it is a link."""
+        for folder in (self.pieces, self.checkpoints):
+            if os.path.lexists(folder) and not stat.S_ISDIR(folder.lstat().st_mode):
+                said = "is a link, and a run writes in its own directory only"
+                raise DirectoryTaken(f"{folder}: {said}")
 
     def of_a_run(self) -> list[str]:
         """Return the names of what a run left here.
@@ -111,7 +129,7 @@ class RunDirectory(Folder):
                 f"{self.path}: is in use by another run ({error}); it was not touched."
             ) from None
         except FileExistsError as error:
-            said = f"{error.filename} is no directory; name another with {ways[1]}"
+            said = f"{error.filename} {no_folder(error.filename)}; name another with {ways[1]}"
             raise DirectoryUnusable(f"{self.path}: cannot be used for output: {said}") from None
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             said = f"{self.path}: cannot be used for output: {reason(error)}"
@@ -129,9 +147,9 @@ class RunDirectory(Folder):
             self._refuse_taken(go_on)
             for folder in (self.pieces, self.checkpoints):
                 folder.mkdir(exist_ok=True)
-                if not stat.S_ISDIR(folder.lstat().st_mode):
-                    said = "is a link, and a run writes in its own directory only"
-                    raise DirectoryTaken(f"{folder}: {said}")
+            self.refuse_links()
+            if problem := self.unwritable():
+                raise PermissionError(f"{problem}; name another directory with {self._ways[1]}")
         except BaseException:
             lock.release()
             raise
@@ -155,6 +173,19 @@ class RunDirectory(Folder):
     def release(self) -> None:
         """Let others have the directory."""
         self._lock.release()
+
+
+def no_folder(path: str | os.PathLike[str]) -> str:
+    """Say what lies where a folder should be."""
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"is a link to {os.readlink(path)}, which is not there"
+    return "is no directory"
+
+
+def _may_be_replaced(file: Path) -> bool:
+    """Return whether a file may be, where a folder that can be written keeps each user's own."""
+    folder, ours = file.parent.stat(), os.geteuid()
+    return not folder.st_mode & stat.S_ISVTX or ours in (0, folder.st_uid, file.lstat().st_uid)
 
 
 def read_shown(run_file: Path) -> tuple[Identity, str, str]:

@@ -22,8 +22,11 @@ from typing import Any, Final, NamedTuple
 
 from hpcepm.text import utc
 
-NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, 524)
-"""What file systems answer that cannot lock; 524 is ENOTSUPP of the Linux kernel."""
+NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, 524, errno.EBADF)
+"""What file systems answer that cannot lock, or none that we may only read (EBADF, over NFS).
+
+524 is ENOTSUPP of the Linux kernel.
+"""
 
 HEARTBEAT: Final = 3.0
 PATIENCE: Final = 4 * HEARTBEAT
@@ -101,12 +104,20 @@ class Lock:
         self._descriptor = self._take()
         self._over = threading.Event()
         self._heart = threading.Thread(target=self._beat, daemon=True, name="heartbeat of the lock")
-        self._heart.start()
+        try:
+            self._heart.start()
+        except RuntimeError:
+            self._let_go()
+            said = "no thread can be started (ulimit -u limits how many)"
+            raise OSError(errno.EAGAIN, said) from None
 
     def release(self) -> None:
         """Let others have it; a lock that was lost is left to its new holder."""
         self._over.set()
         self._heart.join()
+        self._let_go()
+
+    def _let_go(self) -> None:
         with contextlib.suppress(OSError):
             if self._is_ours():
                 self.path.unlink()
@@ -127,18 +138,55 @@ class Lock:
     def _take(self) -> int:
         """Return the descriptor of the locked file, which says from now on that it is ours."""
         while True:
-            descriptor = _opened(self.path, os.O_RDWR | os.O_CREAT)
+            descriptor, is_anothers = self._opened()
             try:
-                self._refuse_if_alive(descriptor)
-                if os.path.samestat(os.fstat(descriptor), os.lstat(self.path)):
-                    _write_holder(descriptor, self.claim.token)
-                    return descriptor
+                if self._is_of_another_folder(descriptor):
+                    self._remove("is shared with another directory")
+                else:
+                    self._refuse_if_alive(descriptor)
+                    if os.path.samestat(os.fstat(descriptor), os.lstat(self.path)):
+                        if not is_anothers:
+                            self._write_holder(descriptor)
+                            return descriptor
+                        self._remove("is of another user, whose run died")
             except FileNotFoundError:
                 pass  # its last holder removed it while we took hold of it: take the next
             except BaseException:
                 os.close(descriptor)
                 raise
             os.close(descriptor)
+
+    def _opened(self) -> tuple[int, bool]:
+        """Return a descriptor of the file, and whether it is another user's, to be read alone."""
+        try:
+            return _opened(self.path, os.O_RDWR | os.O_CREAT), False
+        except PermissionError:
+            if not self.path.exists():
+                raise
+            return _opened(self.path, os.O_RDONLY), True
+
+    def _is_of_another_folder(self, descriptor: int) -> bool:
+        """Return whether the file is in a folder by a hard link alone, as after ``cp -al``."""
+        about = os.fstat(descriptor)
+        if about.st_nlink < 2 or not os.path.samestat(about, os.lstat(self.path)):
+            return False
+        folder = _parsed(os.pread(descriptor, MOST_BYTES, 0)).get("folder")
+        return folder is not None and folder != _folder_of(self.path)
+
+    def _write_holder(self, descriptor: int) -> None:
+        """Say that it is ours; a file that cannot say so is not left behind."""
+        try:
+            _write_holder(descriptor, {"token": self.claim.token, "folder": _folder_of(self.path)})
+        except OSError:
+            self.path.unlink()
+            raise
+
+    def _remove(self, why: str) -> None:
+        try:
+            self.path.unlink()
+        except PermissionError as error:
+            said = f"{self.path.name} {why}, and cannot be removed: {error.strerror}"
+            raise OSError(error.errno, said) from None
 
     def _refuse_if_alive(self, descriptor: int) -> None:
         holder = _parsed(os.pread(descriptor, MOST_BYTES, 0))
@@ -149,7 +197,7 @@ class Lock:
             return
         here = holder.get("boot") == _boot()
         # On another machine, whatever the kernel says: its locks may end at this one.
-        if (ours is None and _is_running(holder)) if here else self._beats(descriptor):
+        if not (here and ours) and ((here and _is_running(holder)) or self._beats(descriptor)):
             raise InUse(_told(holder))
         self.taken_over = _told(holder)
 
@@ -241,7 +289,13 @@ def _flock(descriptor: int) -> bool | None:
     return True
 
 
-def _write_holder(descriptor: int, token: str) -> None:
+def _folder_of(path: Path) -> list[int]:
+    """Return what tells the folder of a file from others, also if it is renamed."""
+    about = path.parent.stat()
+    return [about.st_dev, about.st_ino]
+
+
+def _write_holder(descriptor: int, more: dict[str, Any]) -> None:
     holder = {
         "host": socket.gethostname(),
         "boot": _boot(),
@@ -249,7 +303,7 @@ def _write_holder(descriptor: int, token: str) -> None:
         "began": _began(os.getpid()),
         "job": os.environ.get("SLURM_JOB_ID") or os.environ.get("PBS_JOBID"),
         "since": utc(),
-        "token": token,
+        **more,
     }
     text = json.dumps(holder).encode()
     # One write, padded: whoever reads meanwhile sees the old holder or the new one.
@@ -275,8 +329,18 @@ def _told(holder: dict[str, Any]) -> str:
 
 
 def _is_running(holder: dict[str, Any]) -> bool:
+    """Return whether a process of this machine is there, or one of another user that is hidden."""
     pid = holder.get("pid")
-    return isinstance(pid, int) and _began(pid) == holder.get("began") is not None
+    if not isinstance(pid, int) or not 0 < pid < 2**31:
+        return False
+    if (began := _began(pid)) is None:
+        try:
+            os.kill(pid, 0)
+        except PermissionError:
+            return not Path(f"/proc/{pid}").exists()  # as /proc is with hidepid
+        except OSError:
+            return False
+    return began == holder.get("began") is not None
 
 
 def _began(pid: int) -> str | None:
@@ -289,8 +353,12 @@ def _began(pid: int) -> str | None:
 
 
 def _boot() -> str:
-    """Return what tells this machine, since it was started, from all others."""
+    """Return what tells this machine, since it was started, from all others.
+
+    A container in which processes have other numbers is another machine.
+    """
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return socket.gethostname()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hpcepm.faults import DIRECTORY_TAKEN, FAILED
 from hpcepm.parallel.ranks import Ranks
-from hpcepm.run.status import ended_since
+from hpcepm.run.status import last_word
 from hpcepm.text import report_fault
 
 from .grid import Point
@@ -50,7 +50,7 @@ def run_in_job(
 
     An exception on a rank of a group of several is raised: the others wait, so all ranks must end.
     """
-    began = comm.bcast(time.time())
+    before = comm.bcast(None if comm.rank else _last_words(sweep, points))
     groups = max(1, min(comm.size // ranks, len(points)))
     mine = comm.rank // ranks
     group = Ranks(comm.Split(mine, comm.rank))
@@ -60,7 +60,7 @@ def run_in_job(
         for point in [*points[first:], *points[:first]]:
             if any(group.allgather(urgency())):
                 break
-            if group.bcast(_is_others(sweep, point, began)):
+            if group.bcast(sweep.in_use(point) or _ended(sweep, point, before)):
                 continue
             code = _code_of(group, sweep.arguments(point), run_point)
             if group.is_root and (code != DIRECTORY_TAKEN or not sweep.in_use(point)):
@@ -73,9 +73,14 @@ def run_in_job(
     return dict(pairs)
 
 
-def _is_others(sweep: Sweep, point: Point, began: float) -> bool:
-    """Return whether somebody is at work on a point, or was since the job began."""
-    return sweep.in_use(point) or ended_since(sweep.directory(point), began)
+def _last_words(sweep: Sweep, points: Sequence[Point]) -> dict[int, object]:
+    """Return how each point ended that has ended, by its number. No clocks are compared."""
+    return {point.number: last_word(sweep.directory(point)) for point in points}
+
+
+def _ended(sweep: Sweep, point: Point, before: dict[int, object]) -> bool:
+    """Return whether a point has ended since the job began."""
+    return last_word(sweep.directory(point)) not in (None, before[point.number])
 
 
 def _code_of(group: Ranks, arguments: list[str], run_point: RunPoint) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpcepm.files import reason
 from hpcepm.input.plugins import resolved
 from hpcepm.input.problems import InputError
 from hpcepm.input.read import ReadInput, read_input
@@ -14,7 +15,7 @@ from hpcepm.reading import BadFile
 from hpcepm.run.changes import FREE_TO_CHANGE, differences
 from hpcepm.run.salvage import written
 from hpcepm.run.status import is_finished, is_run
-from hpcepm.storage.directory import DirectoryTaken, read_shown
+from hpcepm.storage.directory import DirectoryTaken, DirectoryUnusable, read_shown
 from hpcepm.storage.lock import holder_of
 from hpcepm.text import shorten
 
@@ -157,19 +158,24 @@ def _overridden(keys: Sequence[str], assignments: Sequence[str]) -> list[str]:
 
 
 def refuse_others(sweep: Sweep, reads: Sequence[ReadInput]) -> None:
-    """Raise `DirectoryTaken` if there are runs of other inputs where a sweep is to go."""
+    """Raise `DirectoryTaken` if there are runs of other inputs where a sweep is to go.
+
+    Raises `DirectoryUnusable` if that cannot be seen.
+    """
+    try:
+        inside = sorted(sweep.folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        inside = []  # nothing can be there; what is wrong with the name, each run will say
+    except OSError as error:
+        said = f"cannot be used for output: {reason(error)}; name another with --output DIR"
+        raise DirectoryUnusable(f"{sweep.folder}: {said}") from None
     if is_run(sweep.folder):
         said = "holds a run, and a sweep wants a folder of its own: name another with --output DIR"
         raise DirectoryTaken(f"{sweep.folder}: {said}")
     others = [why for read in reads if (why := of_another_input(read))]
     ours = {sweep.directory(point) for point in sweep.points}
-    if sweep.folder.is_dir():  # else the table and the figure would leave runs of it out
-        said = "is no point of this sweep"
-        others += [
-            f"{path}: {said}"
-            for path in sorted(sweep.folder.iterdir())
-            if path not in ours and is_run(path)
-        ]
+    said = "is no point of this sweep"  # the table and the figure would leave runs of it out
+    others += [f"{path}: {said}" for path in inside if path not in ours and is_run(path)]
     if others:
         more = [f"and {len(others) - 5} more"] if len(others) > 5 else []
         said = "they were not touched: name another folder with --output DIR, or remove them"

@@ -267,6 +267,8 @@ def test_a_request_that_stays_is_named_and_answered_once(
     assert [files.take(files.checkpoint) for _ in range(3)] == [True, False, False]
     said = capfd.readouterr().err
     assert said.count("\n") == 1 and f"{files.checkpoint}: cannot be removed" in said
+    os.utime(files.checkpoint)
+    assert files.take(files.checkpoint), "it was asked for anew"
     (files.checkpoint / "full").rmdir()
     files.checkpoint.rmdir()
     assert not files.asked(files.checkpoint)

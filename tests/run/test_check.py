@@ -226,7 +226,7 @@ def test_what_run_would_refuse_is_said(one_rank: Ranks, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     assert said("new/run") is None
     for place in ("file", "file/run"):
-        assert f"output.directory: {tmp_path / 'file'}: is a file" in str(said(place))
+        assert f"output.directory: {tmp_path / 'file'}: is no directory" in str(said(place))
     hpcepm.simulate(small, directory=tmp_path / "run")
     before = contents(tmp_path)
     assert "holds a finished run (strain 0.05 was reached)" in str(said("run"))

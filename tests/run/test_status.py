@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hpcepm.faults import NoRun
-from hpcepm.run.status import runs_below, status_of, statuses, table
+from hpcepm.run.status import last_word, runs_below, status_of, statuses, table
 from hpcepm.storage.lock import Lock, holder_of
 from tests.conftest import Run, end, run_python, settings_for, start
 from tests.faults.harness import COMMAND, wait_until, write_input
@@ -182,5 +182,21 @@ def test_the_last_word_of_a_process_is_its_state_while_it_still_ends(tmp_path: P
             (ours(state="stopped"), "running"),
         ):
             assert status_of(told(tmp_path, said)).state == state
+        before = told(tmp_path, ours(state="stopped", message="goes on from strain 0.5"))
+        assert "goes on from" not in "\n".join(table([status_of(before)]))
     finally:
         lock.release()
+
+
+def test_one_end_of_a_run_is_told_from_others_without_a_clock(tmp_path: Path) -> None:
+    ahead = ours(state="stopped", updated="2999-01-01 00:00:00 UTC", pid=7)
+    first = last_word(told(tmp_path, ahead))
+    assert first is not None and first == last_word(told(tmp_path, {**ahead, "strain": 0.5}))
+    for later in (
+        {**ahead, "updated": "1999-01-01 00:00:00 UTC"},
+        {**ahead, "pid": 8},
+        {**ahead, "host": "another"},
+        {**ahead, "started": "2026-01-01 00:00:00 UTC"},
+    ):
+        assert last_word(told(tmp_path, later)) not in (first, None)
+    assert last_word(told(tmp_path, {**ahead, "state": "running"})) is None
