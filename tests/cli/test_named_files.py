@@ -240,8 +240,8 @@ def test_only_regular_files_are_read(no_files: Path, name: str) -> None:
         field(name + ":/a"),
     ):
         lines.append(line_of(read_input, str(written(no_files, section)), []))
-    reasons = ("pipe or a device", "No such device", "symbolic links", "o such file", "a directory")
-    reasons += ("which is not there",)
+    kinds = ("pipe or a device", "No such device", "a directory")
+    reasons = (*kinds, "symbolic links", "o such file", "which is not there")
     for line in lines:
         assert path in line and any(reason in line for reason in reasons), line
 
