@@ -88,6 +88,8 @@ def run_on(
     except Stopped as stop:
         again = command(*([] if options.resume else ["--continue"]))
         return complain(world.rank, f"hpcepm: {stop}: {again}", STOPPED)
+    except DirectoryUnusable as error:
+        return complain(world.rank, f"hpcepm: {error}", WRONG_INPUT)
     except DirectoryTaken as error:
         return complain(world.rank, f"hpcepm: {error}", DIRECTORY_TAKEN)
     except (RunFailed, ProblemOnRank) as error:

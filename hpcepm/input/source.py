@@ -50,7 +50,7 @@ def bytes_of(path: str) -> bytes:
         raise InputError([f"{name}: {said}"]) from None
     except FileNotFoundError:
         if os.path.islink(path):
-            said = f"is a link to {shorten(os.readlink(path), 200)}, which is not there"
+            said = f"is a link to {shorten(os.readlink(path), 200)}, and leads nowhere"
             raise InputError([f"{name}: {said}"]) from None
         raise InputError([f"{name}: no such file{_like(path)}"]) from None
     except OSError as error:

@@ -26,7 +26,7 @@ from hpcepm.parallel.rows import Lattice
 from hpcepm.reading import BadFile
 from hpcepm.storage.checkpoint import UnderWay, write_checkpoint
 from hpcepm.storage.checkpoints import Checkpoints, remedy
-from hpcepm.storage.directory import RunDirectory
+from hpcepm.storage.directory import DirectoryUnusable, RunDirectory
 from hpcepm.storage.store import FileStore, Store
 from hpcepm.storage.writers import writers_in
 
@@ -81,6 +81,8 @@ class Run:
     ------
     DirectoryTaken
         The directory holds a finished run, or one of another input.
+    DirectoryUnusable
+        Not all of it can be written.
     ProblemOnRank
         What is there cannot be used.
     """
@@ -122,6 +124,9 @@ class Run:
         self.plan = plan_of(settings)._replace(in_memory=self.path is None)
         self.versions = world.on_root(provenance.versions)
         self.resume = Resume(world, read, directory, self.plan, self.versions, wanted=resume)
+        if problem := world.bcast(directory.unwritable() if directory is not None else None):
+            remedy = "ask its owner, or go on in a copy of the directory"
+            raise DirectoryUnusable(f"{self.path}: cannot be used for output: {problem}; {remedy}")
         self.attributes = world.on_root(self._attributes)
         claim, points = world.bcast(directory.claim if directory else None), save_points(settings)
         folder = self.path / "pieces" if self.path else None

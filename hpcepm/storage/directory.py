@@ -65,7 +65,7 @@ class Folder:
     def refuse_links(self) -> None:
         """Raise `DirectoryTaken` if a folder in it is a link."""
         for folder in (self.pieces, self.checkpoints):
-            if os.path.lexists(folder) and not stat.S_ISDIR(folder.lstat().st_mode):
+            if folder.is_symlink():
                 said = "is a link, and a run writes in its own directory only"
                 raise DirectoryTaken(f"{folder}: {said}")
 
@@ -148,8 +148,6 @@ class RunDirectory(Folder):
             for folder in (self.pieces, self.checkpoints):
                 folder.mkdir(exist_ok=True)
             self.refuse_links()
-            if problem := self.unwritable():
-                raise PermissionError(f"{problem}; name another directory with {self._ways[1]}")
         except BaseException:
             lock.release()
             raise
@@ -178,7 +176,7 @@ class RunDirectory(Folder):
 def no_folder(path: str | os.PathLike[str]) -> str:
     """Say what lies where a folder should be."""
     if os.path.islink(path) and not os.path.exists(path):
-        return f"is a link to {os.readlink(path)}, which is not there"
+        return f"is a link to {os.readlink(path)}, and leads nowhere"
     return "is no directory"
 
 

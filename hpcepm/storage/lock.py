@@ -22,11 +22,8 @@ from typing import Any, Final, NamedTuple
 
 from hpcepm.text import utc
 
-NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, 524, errno.EBADF)
-"""What file systems answer that cannot lock, or none that we may only read (EBADF, over NFS).
-
-524 is ENOTSUPP of the Linux kernel.
-"""
+NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, 524)
+"""What file systems answer that cannot lock; 524 is ENOTSUPP of the Linux kernel."""
 
 HEARTBEAT: Final = 3.0
 PATIENCE: Final = 4 * HEARTBEAT
@@ -140,7 +137,8 @@ class Lock:
         while True:
             descriptor, is_anothers = self._opened()
             try:
-                if self._is_of_another_folder(descriptor):
+                holder = _parsed(os.pread(descriptor, MOST_BYTES, 0))
+                if _is_linked_from_another(self.path, descriptor, holder):
                     self._remove("is shared with another directory")
                 else:
                     self._refuse_if_alive(descriptor)
@@ -161,24 +159,20 @@ class Lock:
         try:
             return _opened(self.path, os.O_RDWR | os.O_CREAT), False
         except PermissionError:
-            if not self.path.exists():
-                raise
+            if not os.access(self.path.parent, os.W_OK | os.X_OK):
+                raise  # whoever cannot write here keeps nobody off
+        try:
             return _opened(self.path, os.O_RDONLY), True
-
-    def _is_of_another_folder(self, descriptor: int) -> bool:
-        """Return whether the file is in a folder by a hard link alone, as after ``cp -al``."""
-        about = os.fstat(descriptor)
-        if about.st_nlink < 2 or not os.path.samestat(about, os.lstat(self.path)):
-            return False
-        folder = _parsed(os.pread(descriptor, MOST_BYTES, 0)).get("folder")
-        return folder is not None and folder != _folder_of(self.path)
+        except FileNotFoundError:  # its holder ended meanwhile
+            return _opened(self.path, os.O_RDWR | os.O_CREAT), False
 
     def _write_holder(self, descriptor: int) -> None:
         """Say that it is ours; a file that cannot say so is not left behind."""
         try:
             _write_holder(descriptor, {"token": self.claim.token, "folder": _folder_of(self.path)})
         except OSError:
-            self.path.unlink()
+            if os.path.samestat(os.fstat(descriptor), os.lstat(self.path)):
+                self.path.unlink()
             raise
 
     def _remove(self, why: str) -> None:
@@ -243,6 +237,9 @@ def holder_of(path: Path) -> Holder | None:
         return None
     finally:
         os.close(descriptor)
+    with contextlib.suppress(OSError):
+        if _is_linked_from_another(path, status, holder):
+            return None
     untouched = time.time() - status.st_mtime
     if (holder.get("host"), holder.get("boot")) == (socket.gethostname(), _boot()):
         locked = _is_running(holder) and (untouched < PATIENCE or _kernel_locks(status.st_ino))
@@ -278,21 +275,32 @@ def _opened(path: Path, flags: int) -> int:
 
 def _flock(descriptor: int) -> bool | None:
     """Return whether we have the kernel's lock now; None if this file system has no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in NO_LOCKS:
-            return None
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise
+    for kind in (fcntl.LOCK_EX, fcntl.LOCK_SH):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EBADF and kind == fcntl.LOCK_EX:
+                continue  # over NFS of what we may only read: the other kind sees its holder, too
+            if error.errno in NO_LOCKS:
+                return None
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            return False
+        return True if kind == fcntl.LOCK_EX else None
+    return None
+
+
+def _folder_of(path: Path) -> int:
+    """Return what tells the folder of a file from others of its file system, on any machine."""
+    return path.parent.stat().st_ino
+
+
+def _is_linked_from_another(path: Path, file: int | os.stat_result, holder: dict[str, Any]) -> bool:
+    """Return whether a lock file is that of another folder, by a hard link as after ``cp -al``."""
+    about = os.fstat(file) if isinstance(file, int) else file
+    if about.st_nlink < 2 or not os.path.samestat(about, os.lstat(path)):
         return False
-    return True
-
-
-def _folder_of(path: Path) -> list[int]:
-    """Return what tells the folder of a file from others, also if it is renamed."""
-    about = path.parent.stat()
-    return [about.st_dev, about.st_ino]
+    return holder.get("folder") not in (None, _folder_of(path))
 
 
 def _write_holder(descriptor: int, more: dict[str, Any]) -> None:
@@ -333,14 +341,23 @@ def _is_running(holder: dict[str, Any]) -> bool:
     pid = holder.get("pid")
     if not isinstance(pid, int) or not 0 < pid < 2**31:
         return False
-    if (began := _began(pid)) is None:
+    return _is_hidden(pid) or _began(pid) == holder.get("began") is not None
+
+
+def _is_hidden(pid: int) -> bool:
+    """Return whether a process is there of which /proc does not tell us (hidepid)."""
+    try:
+        Path(f"/proc/{pid}/stat").read_bytes()
+    except PermissionError:
+        return True
+    except OSError:
         try:
             os.kill(pid, 0)
         except PermissionError:
-            return not Path(f"/proc/{pid}").exists()  # as /proc is with hidepid
+            return True
         except OSError:
             return False
-    return began == holder.get("began") is not None
+    return False
 
 
 def _began(pid: int) -> str | None:
@@ -359,6 +376,8 @@ def _boot() -> str:
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return socket.gethostname()
+    with contextlib.suppress(OSError):
+        boot += f" {os.readlink('/proc/self/ns/pid')}"
+    return boot

@@ -166,7 +166,7 @@ def refuse_others(sweep: Sweep, reads: Sequence[ReadInput]) -> None:
         inside = sorted(sweep.folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         inside = []  # nothing can be there; what is wrong with the name, each run will say
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         said = f"cannot be used for output: {reason(error)}; name another with --output DIR"
         raise DirectoryUnusable(f"{sweep.folder}: {said}") from None
     if is_run(sweep.folder):

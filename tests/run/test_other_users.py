@@ -1,11 +1,13 @@
 """Directories that several people work in: what another user's run left, and what nobody may do."""
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -103,13 +105,27 @@ def test_what_cannot_be_written_into_is_found_before_the_work(shared: Path, name
     (shared / "run").chmod(0o777)
     locked = shared / "run" / name
     locked.chmod(0o555)
-    said = by_another(lambda: RunDirectory(str(shared / "run"), True).release())
-    assert "DirectoryUnusable" in said and str(shared / "run") in said
-    assert name == "." or f"{locked}: cannot be written into; name another" in said
-    assert f"{locked}: cannot be written into" in by_another(Folder(str(shared / "run")).unwritable)
-    assert not (shared / "run" / "run.lock").exists()
+    said = by_another(Folder(str(shared / "run")).unwritable)
+    assert said == f"'{locked}: cannot be written into'"
     locked.chmod(0o777)
     assert by_another(lambda: RunDirectory(str(shared / "run"), True).release()) == "None"
+
+
+def test_a_run_says_so_before_its_work_but_a_finished_one_that_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("input.yaml").write_text("lattice: {shape: [4, 4]}\nloading: {target: 0.1}\n")
+    words = ["run", "input.yaml", "--quiet", "--output", "run", "--continue"]
+    more = ["--set", "loading.target=0.2"]
+    assert main(words) == 0
+    monkeypatch.setattr(Folder, "unwritable", lambda _: "run/pieces: cannot be written into")
+    assert (main(words), main([*words, *more])) == (3, 2)
+    said = capfd.readouterr().err
+    assert "run: cannot be used for output: run/pieces: cannot be written into; ask its" in said
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, *more]) == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes two users")
@@ -131,10 +147,8 @@ def test_check_says_what_a_run_would(shared: Path) -> None:
     read: Any = Read
     (shared / "linked").symlink_to("gone")
     said = refusal(read, None)  # type: ignore[arg-type]
-    assert (
-        said is not None and f"{shared / 'linked'}: is a link to gone, which is not there" in said
-    )
-    with pytest.raises(DirectoryUnusable, match="is a link to gone, which is not there; name ano"):
+    assert said is not None and f"{shared / 'linked'}: is a link to gone, and leads nowhere" in said
+    with pytest.raises(DirectoryUnusable, match="is a link to gone, and leads nowhere; name ano"):
         RunDirectory(str(shared / "linked"), False)
     (shared / "gone").mkdir()
     (shared / "gone" / "pieces").symlink_to(shared)
@@ -186,6 +200,9 @@ def test_a_lock_that_is_shared_by_a_hard_link_is_none(tmp_path: Path) -> None:
     with pytest.raises(InUse):
         Lock(tmp_path / "b" / "run.lock")
     second.release()
+    os.link(first.path, tmp_path / "b" / "run.lock")
+    there = holder_of(first.path)
+    assert holder_of(tmp_path / "b" / "run.lock") is None and there is not None and there.alive
     (tmp_path / "a").rename(tmp_path / "c")
     os.link(tmp_path / "c" / "run.lock", tmp_path / "other")
     with pytest.raises(InUse):  # of a directory that was renamed
@@ -193,15 +210,16 @@ def test_a_lock_that_is_shared_by_a_hard_link_is_none(tmp_path: Path) -> None:
     first.release()
 
 
+def fails(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
 def test_who_cannot_hold_a_lock_leaves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(error: Exception) -> Callable[..., None]:
-        def fail(*_: object) -> None:
-            raise error
-
-        return fail
-
     path = tmp_path / "run.lock"
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", fails(RuntimeError("can't start new thread")))
@@ -228,14 +246,44 @@ def test_a_process_that_is_hidden_is_no_dead_one(
         Lock(lock.path, patience=2)
     beats.join()
 
-    def kill(*_: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", kill)
-    monkeypatch.setattr(module, "Path", lambda _: tmp_path / "hidden")
-    held = holder_of(lock.path)
-    assert held is not None and held.alive
+    monkeypatch.setattr(os, "kill", fails(PermissionError()))
+    for error in (PermissionError, FileNotFoundError):  # hidepid=1, and 2
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", fails(error()))
+            held = holder_of(lock.path)
+        assert held is not None and held.alive
     lock.release()
+
+
+def test_over_nfs_what_may_only_be_read_shows_its_holder(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There an exclusive lock takes a descriptor that can write."""
+    flock = fcntl.flock
+
+    def as_nfs(descriptor: int, kind: int) -> None:
+        readable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+        if kind & fcntl.LOCK_EX and readable:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(descriptor, kind)
+
+    monkeypatch.setattr(fcntl, "flock", as_nfs)
+    lock = Lock(shared / "run.lock")
+    lock.path.chmod(0o444)
+    monkeypatch.setattr(module, "_is_running", lambda _: False)  # stopped, on another machine say
+    assert "InUse" in by_another(lambda: taken(lock.path))
+    lock.claim.check()
+    lock.release()
+    assert by_another(lambda: taken(left_lock(shared))).startswith("'process 9999")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes two users")
+def test_who_may_not_write_here_keeps_nobody_off(shared: Path) -> None:
+    path = left_lock(shared)
+    shared.chmod(0o755)
+    begun = time.monotonic()
+    assert "PermissionError" in by_another(lambda: Lock(path, patience=60))
+    assert time.monotonic() - begun < 30
 
 
 def test_a_container_is_another_machine() -> None:
