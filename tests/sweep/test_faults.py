@@ -48,7 +48,7 @@ def test_rank_0_says_what_is_to_do_and_asks_for_the_time(folder: Path) -> None:
 
 
 def test_when_rank_0_is_out_of_time_no_rank_begins_a_point(folder: Path) -> None:
-    done = on_two_ranks("ranks_see_different_disks", "--max-walltime", "1s")
+    done = on_two_ranks("ranks_see_different_disks", "--max-walltime", "0.1s")
     assert done.returncode == STOPPED, done.stderr
     assert "stopped by --max-walltime; 0 of 2" in done.stderr and not (folder / "sw").exists()
 
