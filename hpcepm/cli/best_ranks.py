@@ -5,6 +5,7 @@ left for the run to say.
 """
 
 import sys
+from math import inf
 from typing import Any, Final
 
 from hpcepm.input.problems import InputError
@@ -40,18 +41,36 @@ def work_in(content: dict[str, Any]) -> Work:
     return Work((nx, ny), engine, _whole(asks["realizations"]), asked, clock is not None)
 
 
+def events_in(content: dict[str, Any]) -> float:
+    """Return how many events a realization has at the most; infinity where that is not known.
+
+    A slip is c0 on average, or more, and slips add up to the strain. Raises as `work_in`.
+    """
+    loading, slip = content.get("loading"), content.get("slip")
+    if not (isinstance(loading, dict) and isinstance(slip, dict)) or "clock" in content:
+        return inf
+    if loading.keys() != {"target"} or not slip.get("c0", 0) > 0:
+        return inf
+    nx, ny = (_whole(n) for n in content["lattice"]["shape"])
+    return float(nx * ny * abs(loading["target"]) / slip["c0"])
+
+
 def _whole(number: Any) -> int:
     if isinstance(number, int) and number > 0:
         return number
     raise ValueError(number)
 
 
-def why(work: Work, ranks: int, idle: int) -> str:
+def why(work: Work, ranks: int, idle: int, short: bool) -> str:
     """Return in words why so many ranks are taken."""
     allowed = len(allowed_processors())
     of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}; {idle} of {allowed} processors are idle"
     if work.realizations > 1:
         return f"{of_ranks}, for {work.realizations} realizations. -n takes another"
+    if short:
+        return (
+            f"{of_ranks}, but so short a run is over before others have started. -n takes another"
+        )
     numbers = sorted({1, ranks, idle})
     costs = {n: event_us(work.shape, work.engine, n, clocked=work.clocked) for n in numbers}
     told = ", ".join(f"{sum(us.values()):.2g} µs on {n}" for n, us in costs.items())
@@ -67,9 +86,10 @@ def choose(arguments: list[str], processors: IdleProcessors) -> int:
         _, document = read_document(options.input, options.set)
         work = work_in(document.content)
         idle = processors.count()
-        ranks = fastest_ranks(work, idle)
+        ranks = fastest_ranks(work, idle, events_in(document.content))
     except (InputError, UsageError, *NO_INPUT):
         return 1  # the run itself says what is wrong
     if not options.quiet:
-        write(f"tools/run: {why(work, ranks, idle)}\n", sys.stderr)
+        short = ranks < fastest_ranks(work, idle)
+        write(f"tools/run: {why(work, ranks, idle, short)}\n", sys.stderr)
     return ranks

@@ -6,7 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-SECONDS_OF_A_LOOK: Final = 0.4
+SECONDS_OF_A_LOOK: Final = 0.2
+SECONDS_OF_A_LONG_LOOK: Final = 0.5
+"""If some are busy: what is over in a moment is not taken for what stays."""
+
 BARELY_BUSY: Final = 0.35  # of a processor: what others may use of one that counts as idle
 
 
@@ -42,11 +45,16 @@ class IdleProcessors:
 
     def count(self) -> int:
         """Return how many are idle, but for this process; one at the least."""
-        time.sleep(max(0.0, self._began + SECONDS_OF_A_LOOK - time.monotonic()))
+        most = _quota(len(self._allowed))
+        idle = self._idle_after(SECONDS_OF_A_LOOK)
+        return min(idle if idle >= most else self._idle_after(SECONDS_OF_A_LONG_LOOK), most)
+
+    def _idle_after(self, long: float) -> int:
+        """Return how many were idle in so many seconds, or more, since this began to look."""
+        time.sleep(max(0.0, self._began + long - time.monotonic()))
         seconds = time.monotonic() - self._began
         by_others = self._busy() - self._busy_before - (time.process_time() - self._own)
-        idle = len(self._allowed) - by_others / seconds
-        return max(1, min(int(idle + BARELY_BUSY), _quota(len(self._allowed))))
+        return max(1, int(len(self._allowed) - by_others / seconds + BARELY_BUSY))
 
 
 def _quota(processors: int) -> int:

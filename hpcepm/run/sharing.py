@@ -1,6 +1,6 @@
 """How many ranks to take, which of them share a realization, and which could only hinder."""
 
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hpcepm.model.cost import Shape, event_us
@@ -48,6 +48,9 @@ def groups_of_ranks(
 
 NEAR: Final = 1.05
 """How many times as long as on the fastest number of ranks fewer may take, and are taken."""
+
+SECONDS_TO_SHARE: Final = 0.3
+"""What a launcher takes, and ranks that load anew what the process has that starts them."""
 
 WORTH_A_WORD: Final = 1.2
 """How many times as long as on fewer ranks a run must take to be warned of."""
@@ -117,10 +120,17 @@ def work_of(settings: "Input") -> Work:
     return Work((nx, ny), settings.choice.engine, settings.realizations, asked, clocked)
 
 
-def fastest_ranks(work: Work, cores: int) -> int:
+def fastest_ranks(work: Work, cores: int, events: float = inf) -> int:
     """Return on how many ranks a run ends first, by the model of `hpcepm.model.cost`.
 
-    ``cores`` is how many idle cores one machine has.
+    Parameters
+    ----------
+    work
+        What is asked for.
+    cores
+        How many idle cores one machine has.
+    events
+        How many a realization has, about: of few, several ranks are not worth their start.
     """
     shape, engine, realizations, asked, clocked = work
 
@@ -129,7 +139,8 @@ def fastest_ranks(work: Work, cores: int) -> int:
         turns = max(1.0, realizations / n_working)
         sizes = {len(group) for group in groups[:n_working]}
         costs = (event_us(shape, engine, size, clocked=clocked) for size in sizes)
-        return turns * max(sum(parts.values()) for parts in costs)
+        cost = turns * max(sum(parts.values()) for parts in costs)
+        return cost if events == inf else events * cost * 1e-6 + SECONDS_TO_SHARE * (ranks > 1)
 
     durations = {ranks: duration(ranks) for ranks in range(1, cores + 1)}
     near = NEAR * min(durations.values())

@@ -49,6 +49,16 @@ def test_the_present_process_does_not_count_as_busy(monkeypatch: pytest.MonkeyPa
     assert processors.count() == len(processors._allowed)
 
 
+def test_what_is_busy_for_a_moment_is_looked_at_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    processors = IdleProcessors()
+    if len(processors._allowed) == 1:
+        return
+    began = time.monotonic()
+    monkeypatch.setattr(processors, "_busy", lambda: processors._busy_before + 0.15)
+    assert processors.count() == len(processors._allowed)  # of 0.2 s most, of 0.5 s little
+    assert time.monotonic() - began >= 0.4
+
+
 @pytest.mark.parametrize(
     ("idle", "settings", "ranks"),
     [
@@ -74,6 +84,34 @@ def test_the_fastest_number_is_taken_and_why_is_said(
     assert err.startswith(f"tools/run: {ranks} rank") and f"{idle} of " in err
     assert choose([path, "--quiet"], IdleProcessors()) == ranks
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "ranks"),
+    [
+        (0.01, {}, 1),
+        (-0.01, {}, 1),
+        (10.0, {}, 2),
+        (0.01, {"slip": {"c1": 0.1}}, 2),  # how far a slip goes is not known
+        (0.01, {"slip": {"c0": 0, "c1": 0.1}}, 2),
+        (0.01, {"loading": [{"target": 0.01}, {"target": 0}]}, 2),
+        (0.01, {"clock": {"type": "thermal", "temperature": 0.1}}, 2),
+        (0.01, {"loading": {"target": 0.01, "until": {"strain": 1}}}, 2),
+        (0.01, {"realizations": 1000}, 2),
+    ],
+)
+def test_a_short_run_has_no_launcher(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    target: float,
+    more: dict[str, Any],
+    ranks: int,
+) -> None:
+    monkeypatch.setattr(IdleProcessors, "count", lambda _: 2)
+    asked = {"lattice": {"shape": [256, 256]}, "slip": {"c0": 0.03}, "loading": {"target": target}}
+    assert choose([write(tmp_path, asked | more)], IdleProcessors()) == ranks
+    assert ("so short a run" in capfd.readouterr().err) == (ranks == 1)
 
 
 APART = ("calibrate", "plugins")
