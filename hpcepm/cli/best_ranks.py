@@ -61,17 +61,18 @@ def _whole(number: Any) -> int:
     raise ValueError(number)
 
 
-def why(work: Work, ranks: int, idle: int, short: bool) -> str:
-    """Return in words why so many ranks are taken."""
+def why(work: Work, ranks: int, idle: int | None, short: bool) -> str:
+    """Return in words why so many ranks are taken; ``idle`` is None if nobody looked."""
     allowed = len(allowed_processors())
-    of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}; {idle} of {allowed} processors are idle"
+    of_ranks = f"{ranks} rank{'s' if ranks > 1 else ''}"
+    if idle is not None:
+        of_ranks += f"; {idle} of {allowed} processors are idle"
     if work.realizations > 1:
         return f"{of_ranks}, for {work.realizations} realizations. -n takes another"
     if short:
-        return (
-            f"{of_ranks}, but so short a run is over before others have started. -n takes another"
-        )
-    numbers = sorted({1, ranks, idle})
+        said = "so short a run is over before others have started"
+        return f"{of_ranks}: {said}. -n takes another"
+    numbers = sorted({1, ranks, idle or allowed})
     costs = {n: event_us(work.shape, work.engine, n, clocked=work.clocked) for n in numbers}
     told = ", ".join(f"{sum(us.values()):.2g} µs on {n}" for n, us in costs.items())
     return f"{of_ranks}. Estimated for an event, by number of ranks: {told}. -n takes another"
@@ -79,17 +80,20 @@ def why(work: Work, ranks: int, idle: int, short: bool) -> str:
 
 def choose(arguments: list[str], processors: IdleProcessors) -> int:
     """Return the number of ranks, and say on standard error why."""
+    idle, allowed = None, len(allowed_processors())
     try:
         options = run_parser().parse_args(arguments)
         if options.input is None:
             raise UsageError("no input")
         _, document = read_document(options.input, options.set)
-        work = work_in(document.content)
-        idle = processors.count()
-        ranks = fastest_ranks(work, idle, events_in(document.content))
+        work, events = work_in(document.content), events_in(document.content)
+        ranks = fastest_ranks(work, allowed, events)
+        if ranks > 1:
+            idle = processors.count()
+            ranks = fastest_ranks(work, idle, events)
     except (InputError, UsageError, *NO_INPUT):
         return 1  # the run itself says what is wrong
     if not options.quiet:
-        short = ranks < fastest_ranks(work, idle)
+        short = ranks < fastest_ranks(work, idle or allowed)
         write(f"tools/run: {why(work, ranks, idle, short)}\n", sys.stderr)
     return ranks
