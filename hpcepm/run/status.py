@@ -213,20 +213,23 @@ def statuses(paths: list[str]) -> list[Status]:
     for path in paths:
         below = list(runs_below(Path(path)))
         if not below:
-            there = "there is no run in it"
-            if os.path.isfile(path):
-                there = "is a file, at which nobody works (summarize says what is in it)"
-            try:
-                os.listdir(path)
-            except NotADirectoryError:
-                pass
-            except FileNotFoundError:
-                there = "no such directory"
-            except (OSError, ValueError) as error:
-                there = reason(error)
-            raise NoRun(f"{path}: {there}; name the directory of a run, or a folder of runs")
+            remedy = "name the directory of a run, or a folder of runs"
+            raise NoRun(f"{path}: {_why_none(path)}; {remedy}")
         found |= dict.fromkeys(below)
     return [status_of(path) for path in found]
+
+
+def _why_none(path: str) -> str:
+    """Return why there is no run that could be shown."""
+    try:
+        os.listdir(path)
+    except NotADirectoryError:
+        return "is a file, at which nobody works (summarize says what is in it)"
+    except FileNotFoundError:
+        return "no such directory"
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        return reason(error)
+    return "there is no run in it"
 
 
 HEAD: Final = ("run", "state", "strain", "done", "rate", "left", "updated", "size")

@@ -138,13 +138,13 @@ class Lock:
             descriptor, is_anothers = self._opened()
             try:
                 holder = _parsed(os.pread(descriptor, MOST_BYTES, 0))
-                if _is_linked_from_another(self.path, descriptor, holder):
+                if _is_linked_from_another(self.path, os.fstat(descriptor), holder):
                     self._remove("is shared with another directory")
                 else:
                     self._refuse_if_alive(descriptor)
                     if os.path.samestat(os.fstat(descriptor), os.lstat(self.path)):
                         if not is_anothers:
-                            self._write_holder(descriptor)
+                            self._say_whose(descriptor)
                             return descriptor
                         self._remove("is of another user, whose run died")
             except FileNotFoundError:
@@ -166,7 +166,7 @@ class Lock:
         except FileNotFoundError:  # its holder ended meanwhile
             return _opened(self.path, os.O_RDWR | os.O_CREAT), False
 
-    def _write_holder(self, descriptor: int) -> None:
+    def _say_whose(self, descriptor: int) -> None:
         """Say that it is ours; a file that cannot say so is not left behind."""
         try:
             _write_holder(descriptor, {"token": self.claim.token, "folder": _folder_of(self.path)})
@@ -295,9 +295,8 @@ def _folder_of(path: Path) -> int:
     return path.parent.stat().st_ino
 
 
-def _is_linked_from_another(path: Path, file: int | os.stat_result, holder: dict[str, Any]) -> bool:
+def _is_linked_from_another(path: Path, about: os.stat_result, holder: dict[str, Any]) -> bool:
     """Return whether a lock file is that of another folder, by a hard link as after ``cp -al``."""
-    about = os.fstat(file) if isinstance(file, int) else file
     if about.st_nlink < 2 or not os.path.samestat(about, os.lstat(path)):
         return False
     return holder.get("folder") not in (None, _folder_of(path))
