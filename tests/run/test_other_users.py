@@ -137,7 +137,7 @@ def test_a_run_file_in_a_sticky_directory(shared: Path, monkeypatch: pytest.Monk
     shared.chmod(0o1777)
     folder, ours = Folder(str(shared)), os.geteuid()
     assert folder.unwritable() is None
-    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    monkeypatch.setattr(os, "geteuid", lambda: ours + 1)
     assert f"{shared / 'run.h5'}: is another user's" in str(folder.unwritable())
     shared.chmod(0o777)
     assert folder.unwritable() is None
